@@ -1,0 +1,44 @@
+"""Backoff: how long to wait before the next attempt, for ever. Pure: the randomness is given."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+FIRST_DELAY: Final = 0.1
+LONGEST_DELAY: Final = 5.0
+"""Seconds. Short enough that a pod that moved is found while somebody still watches."""
+FIRST_SUCCESSION: Final = 5.0
+LONGEST_SUCCESSION: Final = 60.0
+"""Seconds. A producer that was taken over has a successor: it only makes sure, ever more rarely."""
+
+
+class Backoff:
+    """Delays in seconds. "Full jitter" (M. Brooker, "Exponential Backoff And Jitter", 2015): uniform up to the bound,
+    so that ten thousand links that fell together do not rise together.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._bound = FIRST_DELAY
+        self._succession = FIRST_SUCCESSION
+
+    def reset(self) -> None:
+        """The link has proved itself: start over."""
+        self._bound = FIRST_DELAY
+        self._succession = FIRST_SUCCESSION
+
+    def delay(self) -> float:
+        """The next delay, up to a bound that doubles to LONGEST_DELAY."""
+        bound, self._bound = self._bound, min(2 * self._bound, LONGEST_DELAY)
+        return self._random.uniform(0, bound)
+
+    def longest_delay(self) -> float:
+        """The delay after an end that haste cannot mend."""
+        self._bound = LONGEST_DELAY
+        return self._random.uniform(0, LONGEST_DELAY)
+
+    def succession_delay(self) -> float:
+        """The delay after a takeover: 5 to 10 s, doubling to 60 s."""
+        bound, self._succession = self._succession, min(2 * self._succession, LONGEST_SUCCESSION / 2)
+        return self._random.uniform(bound, 2 * bound)

@@ -1,0 +1,93 @@
+"""The exception tree. Pure.
+
+    RandstreamError
+    ├── SettingsError            what the user gave cannot be used: one line on stderr, exit 2
+    ├── ProtocolError
+    │   ├── LocalProtocolError   we misused the core: a bug, never caught
+    │   └── RemoteProtocolError  the peer broke the grammar: close this connection, say why, back off
+    ├── PeerClosed               the peer said `#close`, or ended the connection without a word
+    ├── PeerTimeout              silence past the deadline
+    └── SinkError                could not store: do not acknowledge, not ready, keep trying, lose nothing
+
+`OSError` is not wrapped.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a connection ended: the word of `#close reason=`, plus two that only a log sees."""
+
+    SHUTDOWN = "shutdown"
+    TAKEOVER = "takeover"
+    MISMATCH = "mismatch"
+    MALFORMED = "malformed"
+    TOO_LONG = "too-long"
+    TIMEOUT = "timeout"
+    VERSION = "version"
+    REFUSED = "refused"
+    BUSY = "busy"
+    CUT = "cut"
+    """The connection ended without a `#close`. Never on the wire."""
+    OTHER = "other"
+    """A word this version does not know, read as transient. Never written."""
+
+
+PERSISTENT = frozenset(
+    {Reason.VERSION, Reason.REFUSED, Reason.MALFORMED, Reason.TOO_LONG, Reason.MISMATCH, Reason.BUSY}
+)
+"""Reasons that an immediate new attempt is unlikely to cure: the link waits out its longest delay."""
+
+
+class RandstreamError(Exception):
+    """Everything this package raises of its own."""
+
+
+class SettingsError(RandstreamError):
+    """A setting cannot be used. The message is one line: what is wrong, and how to mend it."""
+
+
+class ProtocolError(RandstreamError):
+    """The rules of the wire were broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own code broke them. Never caught: it is a bug."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke them, in the way `reason` names."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class PeerClosed(RandstreamError):
+    """The peer ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"the peer closed the connection: {reason}")
+        self.reason = reason
+
+
+class PeerTimeout(RandstreamError):
+    """The peer was silent past the deadline."""
+
+    reason = Reason.TIMEOUT
+
+
+class SinkError(RandstreamError):
+    """The sink cannot take numbers now. Nothing is acknowledged until it can."""
+
+
+def reason_of(error: Exception) -> Reason:
+    """The one word that logs and metrics use for whatever ended a connection."""
+    return getattr(error, "reason", Reason.CUT)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether a new attempt soon is likely to succeed: cuts, timeouts and polite ends, not a peer that disagrees."""
+    return reason_of(error) not in PERSISTENT

@@ -1,0 +1,145 @@
+"""End: what both ends of a connection share: the state, the decoder, the output, the silence deadline. Pure."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from ..errors import (
+    LocalProtocolError,
+    PeerClosed,
+    PeerTimeout,
+    Reason,
+    RemoteProtocolError,
+)
+from . import HANDSHAKE_LIMIT
+from .decoder import Decoder
+from .events import Closed, Event
+from .frames import Close, ControlFrame, Frame, encode
+from .states import Role, State, next_state
+
+NEVER: Final = float("inf")
+
+
+class Silence:
+    """When the peer's silence has lasted too long. Times in seconds of the driver's clock."""
+
+    def __init__(self, now: float, limit: float) -> None:
+        self._limit = limit
+        self.deadline = now + limit
+
+    def heard(self, now: float) -> None:
+        """Something arrived: the count starts over."""
+        self.deadline = now + self._limit
+
+    def is_over(self, now: float, grace: float) -> bool:
+        """Whether the peer counts as dead at `now`.
+
+        Served more than half a `grace` late, the process itself was frozen, and what the peer sent meanwhile may
+        still be unread: the deadline moves on by one `grace` instead.
+        """
+        if now < self.deadline:
+            return False
+        if now - self.deadline > grace / 2:
+            self.deadline = now + grace
+            return False
+        return True
+
+
+class End(ABC):
+    """One end of one connection. Feed it bytes and the time; take from it events, bytes and the next deadline."""
+
+    role: ClassVar[Role]
+
+    def __init__(self, now: float) -> None:
+        self.state = State.GREETING
+        self.heartbeat = 1.0
+        self._decoder = Decoder()
+        self._out: list[bytes] = []
+        self._silence: Silence | None = Silence(now, HANDSHAKE_LIMIT)
+
+    @property
+    def deadline(self) -> float:
+        """When `handle_timer` is next wanted, in seconds of the driver's clock; infinity if never."""
+        if self.state is State.CLOSED:
+            return NEVER
+        silent = NEVER if self._silence is None else self._silence.deadline
+        return min(silent, self._next_duty())
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """What `data` means. An error of the peer's is the last event, `Closed`, never an exception."""
+        events: list[Event] = []
+        if self.state is State.CLOSED:
+            return events
+        self._heard(now)
+        try:
+            for frame in self._decoder.decode(data):
+                self._step(frame)
+                if isinstance(frame, Close):
+                    events.append(Closed(PeerClosed(frame.reason)))
+                    break
+                self._receive(frame, now, events.append)
+        except RemoteProtocolError as error:
+            self._close_for(error.reason)
+            events.append(Closed(error))
+        return events
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """Do what is due at `now`: beats, waits, repeated acks; and give up on a silent peer."""
+        if self.state is State.CLOSED:
+            return []
+        if self._silence is not None and self._silence.is_over(now, self.heartbeat):
+            error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}")
+            self._close_for(Reason.TIMEOUT)
+            return [Closed(error)]
+        return self._perform_duties(now)
+
+    def close(self, reason: Reason) -> None:
+        """End the connection politely. What was queued before still goes out first. Idempotent."""
+        if self.state is not State.CLOSED:
+            self._close_for(reason)
+
+    def data_to_send(self) -> list[bytes]:
+        """Take all that is to be written now, in order."""
+        out, self._out = self._out, []
+        return out
+
+    @abstractmethod
+    def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
+        """Act on a frame that the table allows and the state has taken account of."""
+
+    @abstractmethod
+    def _next_duty(self) -> float:
+        """When this end next has to say something of its own accord."""
+
+    @abstractmethod
+    def _perform_duties(self, now: float) -> list[Event]:
+        """Say it."""
+
+    def _heard(self, now: float) -> None:
+        if self._silence is not None and self.state not in (State.GREETING, State.OPENING):
+            self._silence.heard(now)
+
+    def _step(self, frame: Frame) -> None:
+        before = self.state
+        try:
+            self.state = next_state(before, type(frame), self.role.peer)
+        except KeyError:
+            verb = type(frame).__name__.lower()
+            raise RemoteProtocolError(Reason.MALFORMED, f"{verb} while {before.name.lower()}") from None
+
+    def _advance(self, frame: type[Frame]) -> None:
+        """Take account of a frame of our own."""
+        try:
+            self.state = next_state(self.state, frame, self.role)
+        except KeyError:
+            raise LocalProtocolError(f"{frame.__name__} sent while {self.state.name.lower()}") from None
+
+    def _send(self, frame: ControlFrame) -> None:
+        self._advance(type(frame))
+        self._out.append(encode(frame))
+
+    def _close_for(self, reason: Reason) -> None:
+        self._out.append(encode(Close(reason)))
+        self.state = State.CLOSED

@@ -1,0 +1,66 @@
+"""Events: what a received frame, or the passing of time, means to the driver of an end. Past tense. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import PeerClosed, PeerTimeout, RemoteProtocolError
+from .frames import Beat, Numbers, Open
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """To the sender: the worker gave its name; answer with `Sender.open`."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """To the sender: the worker lives, but its sink cannot say yet where the stream stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """To the sender: numbers flow from `offset` on; the opening beat is queued."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """To the sender: all below `offset` is in the sink. `round_trip` in seconds, None for a repeated ack."""
+
+    offset: int
+    round_trip: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """To the receiver: a stream is offered; answer with `Receiver.resume`, or `close`."""
+
+    offered: Open
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """To the receiver: the opening beat came; the next number has `offset`."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """To the receiver: `beat` held, so the numbers since the last one are as they were sent."""
+
+    beat: Beat
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """To both: the connection is over because of `error`; what is left to send is the last it will send."""
+
+    error: RemoteProtocolError | PeerTimeout | PeerClosed
+
+
+Event = Greeted | Waited | Resumed | Acknowledged | Opened | Started | Numbers | Proved | Closed

@@ -1,0 +1,228 @@
+"""Frames: one control line, or one run of number lines, as data; and the text of each. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google_crc32c import extend as extend_crc
+from google_crc32c import value as crc32c
+
+from ..errors import Reason, RemoteProtocolError
+from . import (
+    MAX_CONTROL_LINE_BYTES,
+    MAX_HEARTBEAT,
+    MAX_OFFSET,
+    MIN_HEARTBEAT,
+    NAME,
+    VERSION,
+)
+
+__all__ = [
+    "Ack", "Beat", "Close", "ControlFrame", "Frame", "Hello", "Numbers", "Open", "Resume", "Wait",
+    "crc32c", "encode", "extend_crc", "parse_control_line",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """`#hello randstream/1 worker=...`: the worker's first line."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """`#open ...`: which stream the producer offers. `heartbeat` in seconds, of whole milliseconds."""
+
+    worker: str
+    stream: str
+    numbers: str
+    producer: str
+    heartbeat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`#wait`: the worker's sink is not ready to say where the stream stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """`#resume [offset=...]`: the number to send next; None: the worker holds nothing of this stream."""
+
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A run of `count` whole number lines."""
+
+    run: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """`#beat ...`: the next number has `offset`; `crc` covers all number bytes since the last beat; `t` is opaque."""
+
+    offset: int
+    crc: int
+    t: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """`#ack ...`: all below `offset` is in the sink; `t` repeats that of the beat answered, None in a repeated ack."""
+
+    offset: int
+    t: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """`#close reason=...`: a polite end."""
+
+    reason: Reason
+
+
+ControlFrame = Hello | Open | Wait | Resume | Beat | Ack | Close
+Frame = ControlFrame | Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """How one `key=value` is spelled, read and written. `read` may raise ValueError."""
+
+    pattern: re.Pattern[str]
+    read: Callable[[str], Any]
+    write: Callable[[Any], str]
+    optional: bool = False
+
+
+def _read_offset(text: str) -> int:
+    offset = int(text)
+    if offset > MAX_OFFSET:
+        raise ValueError(text)
+    return offset
+
+
+def _read_heartbeat(text: str) -> float:
+    seconds = float(text)
+    if not MIN_HEARTBEAT <= seconds <= MAX_HEARTBEAT:
+        raise ValueError(text)
+    return seconds
+
+
+def _read_reason(text: str) -> Reason:
+    try:
+        return Reason(text)
+    except ValueError:
+        return Reason.OTHER
+
+
+def _read_hex(text: str) -> int:
+    return int(text, 16)
+
+
+def _write_hex32(value: int) -> str:
+    return f"{value:08x}"
+
+
+_NAME = _Key(NAME, str, str)
+_OFFSET = _Key(re.compile(r"0|[1-9][0-9]{0,18}"), _read_offset, str)
+_OPAQUE_TIME = _Key(re.compile(r"[0-9]{1,20}"), str, str)
+
+_KEYS: Final[dict[type, dict[str, _Key]]] = {
+    Hello: {"worker": _NAME},
+    Open: {
+        "worker": _NAME,
+        "stream": _Key(re.compile(r"[0-9a-f]{16}"), str, str),
+        "numbers": _Key(re.compile(r"[a-z0-9]+(?::[0-9.e+-]+)*"), str, str),
+        "producer": _NAME,
+        "heartbeat": _Key(re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?"), _read_heartbeat, str),
+    },
+    Wait: {},
+    Resume: {"offset": _Key(_OFFSET.pattern, _read_offset, str, optional=True)},
+    Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), _read_hex, _write_hex32), "t": _OPAQUE_TIME},
+    Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, str, optional=True)},
+    Close: {"reason": _Key(re.compile(r"[a-z][a-z-]{0,31}"), _read_reason, str)},
+}
+_VERBS: Final[dict[str, type]] = {f"#{kind.__name__.lower()}": kind for kind in _KEYS}
+_CHECK: Final = re.compile(r"(.*) check=([0-9a-f]{8})")
+
+
+def encode(frame: ControlFrame) -> bytes:
+    """The control line of `frame`, LF included."""
+    words = [f"#{type(frame).__name__.lower()}"]
+    if isinstance(frame, Hello):
+        words.append(VERSION)
+    for name, key in _KEYS[type(frame)].items():
+        value = getattr(frame, name)
+        if value is not None:
+            words.append(f"{name}={key.write(value)}")
+    line = " ".join(words)
+    if isinstance(frame, Open):
+        line += f" check={crc32c(line.encode()):08x}"
+    return line.encode() + b"\n"
+
+
+def parse_control_line(line: bytes) -> ControlFrame:
+    """Read one control line, given without its LF.
+
+    Raises:
+        RemoteProtocolError: `version` for another version's `#hello`, `too-long`, else `malformed`.
+    """
+    if len(line) >= MAX_CONTROL_LINE_BYTES:
+        raise RemoteProtocolError(Reason.TOO_LONG, f"a control line of over {MAX_CONTROL_LINE_BYTES} bytes")
+    try:
+        text = line.decode("ascii")
+    except UnicodeDecodeError:
+        raise _malformed("a control line that is not ASCII", line) from None
+    verb, *words = text.split(" ")
+    kind = _VERBS.get(verb)
+    if kind is None:
+        raise _malformed("an unknown verb", line)
+    if kind is Hello:
+        if not words or "=" in words[0]:
+            raise _malformed("a #hello without a version", line)
+        if (version := words.pop(0)) != VERSION:
+            raise RemoteProtocolError(Reason.VERSION, f"the peer speaks {version[:32]!r}, this is {VERSION}")
+    if kind is Open:
+        checked = _CHECK.fullmatch(text)
+        if checked is None or crc32c(checked[1].encode()) != int(checked[2], 16):
+            raise _malformed("an #open whose check does not hold", line)
+        words.pop()
+    frame: ControlFrame = kind(**_read_values(_KEYS[kind], words, line))
+    return frame
+
+
+def _read_values(keys: dict[str, _Key], words: list[str], line: bytes) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals and text):
+            raise _malformed("a word that is not key=value", line)
+        key = keys.get(name)
+        if key is None:
+            continue
+        if name in values:
+            raise _malformed(f"a repeated {name}", line)
+        if not key.pattern.fullmatch(text):
+            raise _malformed(f"an ill-formed {name}", line)
+        try:
+            values[name] = key.read(text)
+        except ValueError:
+            raise _malformed(f"{name} out of bounds", line) from None
+    for name, key in keys.items():
+        if name not in values:
+            if not key.optional:
+                raise _malformed(f"no {name}", line)
+            values[name] = None
+    return values
+
+
+def _malformed(what: str, line: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(Reason.MALFORMED, f"{what}: {line[:80]!r}")

@@ -1,0 +1,190 @@
+"""Receiver: the consuming end of a link. Pure: never reads a clock.
+
+It counts and checks what arrives; what becomes of the numbers is the sink's affair, and the driver says when the
+sink has them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from ..errors import LocalProtocolError, Reason, RemoteProtocolError
+from . import (
+    MAX_INTERVAL_BYTES,
+    MAX_OFFSET,
+    RAW_SILENCE_LIMIT,
+    SILENCE_HEARTBEATS,
+    WINDOW_BYTES,
+)
+from .end import NEVER, End, Silence
+from .events import Event, Opened, Proved, Started
+from .frames import (
+    Ack,
+    Beat,
+    Close,
+    Frame,
+    Hello,
+    Numbers,
+    Open,
+    Resume,
+    Wait,
+    encode,
+    extend_crc,
+)
+from .states import Role, State
+
+_ACK_PERIOD: Final = 1.25
+"""Heartbeats after which an ack is repeated: a beat may come a quarter early, so the next one that much after."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A beat that held and is not acked yet."""
+
+    offset: int
+    t: str
+    bytes_total: int
+
+
+class Receiver(End):
+    """Greets, takes the offer, names the offset, checks every beat and acks what the driver says is in the sink.
+
+    `worker` is the name to greet with; `now`, here and below, in seconds of the driver's monotonic clock.
+    """
+
+    role = Role.WORKER
+
+    def __init__(self, worker: str, *, now: float, accepts_raw: bool = False) -> None:
+        super().__init__(now)
+        self._worker = worker
+        self._accepts_raw = accepts_raw
+        self.offset: int | None = None
+        """That of the next number; None until the opening beat, or `resume`, tells."""
+        self.acked_offset: int | None = None
+        self._is_started = False
+        self._crc = 0
+        self._interval_bytes = 0
+        self._heard_bytes = 0
+        self._acked_bytes = 0
+        self._unacked: deque[_Heard] = deque()
+        self._next_word = NEVER
+        self._word = b""
+        self._send(Hello(worker))
+
+    def wait(self, now: float) -> None:
+        """Say `#wait` at once. Between `Opened` and `resume` it is said each heartbeat without being asked for."""
+        self._advance(Wait)
+        self._word = encode(Wait())
+        self._next_word = now + self.heartbeat
+
+    def resume(self, offset: int | None, now: float) -> None:
+        """Answer `Opened`: numbers are to come from `offset` on; None: the producer may choose."""
+        self._word = b""
+        self._send(Resume(offset))
+        self.offset = self.acked_offset = offset
+        self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
+        self._next_word = NEVER if offset is None else now + _ACK_PERIOD * self.heartbeat
+
+    def acknowledge(self, offset: int, now: float) -> None:
+        """All below `offset` is in the sink, as durably as that sink promises: ack the newest beat this allows.
+
+        Does nothing if no beat that is not acked yet lies at or below `offset`.
+        """
+        newest = None
+        while self._unacked and self._unacked[0].offset <= offset:
+            newest = self._unacked.popleft()
+        if newest is not None and self.state is State.STREAMING:
+            self.acked_offset = newest.offset
+            self._acked_bytes = newest.bytes_total
+            self._say_ack(newest.t, now)
+
+    def data_to_send(self) -> list[bytes]:
+        """Take all that is to be written now. At most one `#wait` or `#ack` waits, the newest."""
+        self._flush_word()
+        return super().data_to_send()
+
+    def _flush_word(self) -> None:
+        if self._word:
+            self._out.append(self._word)
+            self._word = b""
+
+    def _close_for(self, reason: Reason) -> None:
+        self._flush_word()
+        super()._close_for(reason)
+
+    def _next_duty(self) -> float:
+        return self._next_word
+
+    def _perform_duties(self, now: float) -> list[Event]:
+        if now >= self._next_word:
+            if self.state is State.RESUMING:
+                self.wait(now)
+            else:
+                self._say_ack(None, now)
+        return []
+
+    def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
+        match frame:
+            case Open():
+                if frame.worker != self._worker:
+                    raise RemoteProtocolError(Reason.MALFORMED, f"#open for another worker: {frame.worker}")
+                self.heartbeat = frame.heartbeat
+                self._next_word = now + self.heartbeat
+                self._silence = None  # the word is ours now: the producer has nothing to say before #resume
+                emit(Opened(frame))
+            case Numbers() if self.state is State.RAW:
+                if not self._accepts_raw:
+                    raise RemoteProtocolError(Reason.MALFORMED, "numbers without #open (this worker takes no raw peers)")
+                self._silence = Silence(now, RAW_SILENCE_LIMIT)
+                emit(frame)
+            case Numbers():
+                self._take(frame)
+                emit(frame)
+            case Beat():
+                self._check(frame)
+                emit(Proved(frame) if self._is_started else Started(frame.offset))
+                self._is_started = True
+                if self._unacked and self._unacked[-1].offset == frame.offset:
+                    self._unacked.pop()
+                self._unacked.append(_Heard(frame.offset, frame.t, self._heard_bytes))
+                if frame.offset == self.acked_offset:
+                    self.acknowledge(frame.offset, now)
+            case Hello() | Wait() | Resume() | Ack() | Close():
+                raise AssertionError(f"the table lets no producer send {frame}")
+            case _:
+                assert_never(frame)
+
+    def _take(self, numbers: Numbers) -> None:
+        assert self.offset is not None
+        self.offset += numbers.count
+        self._crc = extend_crc(self._crc, numbers.run)
+        self._interval_bytes += len(numbers.run)
+        self._heard_bytes += len(numbers.run)
+        if self.offset > MAX_OFFSET:
+            raise RemoteProtocolError(Reason.MALFORMED, "numbers past the end of the stream")
+        if self._interval_bytes > MAX_INTERVAL_BYTES:
+            raise RemoteProtocolError(Reason.TOO_LONG, f"over {MAX_INTERVAL_BYTES} bytes of numbers without a beat")
+        if self._heard_bytes - self._acked_bytes > WINDOW_BYTES:
+            raise RemoteProtocolError(Reason.TOO_LONG, f"over {WINDOW_BYTES} bytes of numbers past the last ack")
+
+    def _check(self, beat: Beat) -> None:
+        if self.offset is None:
+            self.offset = self.acked_offset = beat.offset
+        if beat.offset != self.offset:
+            raise RemoteProtocolError(Reason.MISMATCH, f"a beat at offset {beat.offset}, {self.offset} expected")
+        if beat.crc != self._crc:
+            raise RemoteProtocolError(
+                Reason.MISMATCH, f"a beat at offset {beat.offset} with crc {beat.crc:08x}, {self._crc:08x} computed"
+            )
+        self._crc = 0
+        self._interval_bytes = 0
+
+    def _say_ack(self, t: str | None, now: float) -> None:
+        if self.acked_offset is None:
+            raise LocalProtocolError("an ack before any offset is known")
+        self._advance(Ack)
+        self._word = encode(Ack(self.acked_offset, t))
+        self._next_word = now + _ACK_PERIOD * self.heartbeat

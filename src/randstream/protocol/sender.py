@@ -1,0 +1,165 @@
+"""Sender: the producing end of a link. Pure: never reads a clock.
+
+The stream's bytes come from outside, as runs; this end counts and checks them, beats, and keeps the window.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from ..errors import LocalProtocolError, Reason, RemoteProtocolError
+from . import MAX_INTERVAL_BYTES, MAX_OFFSET, SILENCE_HEARTBEATS, WINDOW_BYTES
+from .end import NEVER, End, Silence
+from .events import Acknowledged, Event, Greeted, Resumed, Waited
+from .frames import (
+    Ack,
+    Beat,
+    Close,
+    Frame,
+    Hello,
+    Numbers,
+    Open,
+    Resume,
+    Wait,
+    extend_crc,
+)
+from .states import Role, State
+
+_EARLY: Final = 0.25
+"""The part of a heartbeat that a beat may go early, to share a write with numbers."""
+_MICROSECONDS: Final = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A beat that moved the offset and is not acked yet."""
+
+    offset: int
+    bytes_total: int
+    sent_at: float
+
+
+class Sender(End):
+    """Says which stream it offers, then sends numbers within the window and beats on time.
+
+    `heartbeat` is in seconds; `now`, here and below, in seconds of the driver's monotonic clock.
+    """
+
+    role = Role.PRODUCER
+
+    def __init__(self, *, producer: str, heartbeat: float, now: float) -> None:
+        super().__init__(now)
+        self.heartbeat = heartbeat
+        self.offset = 0
+        self.acked_offset = 0
+        self._producer = producer
+        self._worker = ""
+        self._first_offset = 0
+        self._crc = 0
+        self._interval_bytes = 0
+        self._sent_bytes = 0
+        self._acked_bytes = 0
+        self._unacked: deque[_Sent] = deque()
+        self._next_beat = NEVER
+
+    @property
+    def room(self) -> int:
+        """How many more number bytes the window takes now."""
+        if self.state is not State.STREAMING:
+            return 0
+        return WINDOW_BYTES - (self._sent_bytes - self._acked_bytes)
+
+    @property
+    def unacked_since(self) -> float | None:
+        """When the oldest beat went out whose numbers are not acked; None if all are."""
+        return self._unacked[0].sent_at if self._unacked else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every number sent is acked."""
+        return self.state is State.STREAMING and self.acked_offset == self.offset
+
+    def open(self, stream: str, numbers: str, *, first_offset: int, now: float) -> None:
+        """Answer `Greeted`: offer a stream. `first_offset` is for a worker that names none."""
+        self._first_offset = first_offset
+        self._send(Open(self._worker, stream, numbers, self._producer, self.heartbeat))
+        self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
+
+    def send_numbers(self, run: bytes, count: int, now: float) -> None:
+        """Send the `count` lines of `run`, which are numbers `offset` to `offset + count - 1`.
+
+        Raises:
+            LocalProtocolError: more than `room`, than an interval, or than the stream has.
+        """
+        if len(run) > self.room or len(run) > MAX_INTERVAL_BYTES or count > MAX_OFFSET - self.offset:
+            raise LocalProtocolError(f"{len(run)} bytes do not fit")
+        if self._interval_bytes + len(run) > MAX_INTERVAL_BYTES:
+            self._beat(now)
+        self._advance(Numbers)
+        self._out.append(run)
+        self.offset += count
+        self._crc = extend_crc(self._crc, run)
+        self._interval_bytes += len(run)
+        self._sent_bytes += len(run)
+        if now >= self._next_beat - _EARLY * self.heartbeat:
+            self._beat_on_schedule(now)
+
+    def send_final_beat(self, now: float) -> None:
+        """Beat out of turn, so that the ack of all that was sent comes soon. `is_settled` tells when it has."""
+        self._beat(now)
+
+    def _next_duty(self) -> float:
+        return self._next_beat
+
+    def _perform_duties(self, now: float) -> list[Event]:
+        if now >= self._next_beat:
+            self._beat_on_schedule(now)
+        return []
+
+    def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
+        match frame:
+            case Hello(worker):
+                self._worker = worker
+                emit(Greeted(worker))
+            case Wait():
+                emit(Waited())
+            case Resume(offset):
+                self.offset = self.acked_offset = self._first_offset if offset is None else offset
+                self._beat(now)
+                self._next_beat = now + self.heartbeat
+                emit(Resumed(self.offset))
+            case Ack():
+                emit(self._acknowledged(frame, now))
+            case Open() | Numbers() | Beat() | Close():
+                raise AssertionError(f"the table lets no worker send {frame}")
+            case _:
+                assert_never(frame)
+
+    def _acknowledged(self, ack: Ack, now: float) -> Acknowledged:
+        beaten = self._unacked[-1].offset if self._unacked else self.acked_offset
+        if not self.acked_offset <= ack.offset <= beaten:
+            between = f"{self.acked_offset} and {beaten}"
+            raise RemoteProtocolError(Reason.MALFORMED, f"an ack of {ack.offset}, not between {between}")
+        self.acked_offset = ack.offset
+        while self._unacked and self._unacked[0].offset <= ack.offset:
+            self._acked_bytes = self._unacked.popleft().bytes_total
+        round_trip = None if ack.t is None else now - int(ack.t) / _MICROSECONDS
+        if round_trip is not None and round_trip < 0:
+            round_trip = None  # a `t` we never sent: it proves nothing, and harms nobody
+        return Acknowledged(ack.offset, round_trip)
+
+    def _beat_on_schedule(self, now: float) -> None:
+        self._beat(now)
+        self._next_beat += self.heartbeat
+        if self._next_beat <= now:  # the process was held up: skip what was missed, never catch up with a burst
+            self._next_beat = now + self.heartbeat
+
+    def _beat(self, now: float) -> None:
+        self._send(Beat(self.offset, self._crc, str(int(now * _MICROSECONDS))))
+        if self._interval_bytes:
+            self._unacked.append(_Sent(self.offset, self._sent_bytes, now))
+        self._crc = 0
+        self._interval_bytes = 0

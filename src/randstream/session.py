@@ -1,0 +1,229 @@
+"""Session: one accepted connection of a worker, from `#hello` to its end: deliver, commit, acknowledge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol, assert_never
+
+import structlog
+
+from .connection import StreamConnection
+from .errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
+from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
+from .protocol.frames import Beat, Numbers, Open
+from .protocol.receiver import Receiver
+from .protocol.states import State
+from .sinks import Sink
+from .sinks.immediate import ImmediateSink
+
+SINK_RETRY_SECONDS: Final = 1.0
+"""How long a sink that failed is left alone before the next attempt."""
+CHECKPOINT_SECONDS: Final = 10.0
+"""At most one `worker.checkpoint` line in so long: a sign of life, not a diary."""
+
+
+class Host(Protocol):
+    """What a session asks of its worker."""
+
+    @property
+    def sink(self) -> Sink:
+        """Where numbers go."""
+
+    def admit(self, session: Session, offered: Open) -> bool:
+        """Whether the session may have the sink; an older one of the same stream has then been ended."""
+
+    def admit_raw(self, session: Session) -> ImmediateSink | None:
+        """The sink for a raw peer's numbers; None: it may not have any."""
+
+    def note_sink(self, error: SinkError | None) -> None:
+        """The sink failed, or worked."""
+
+    def note_end(self, session: Session, error: Exception | None) -> None:
+        """The session is over; None: the peer ended the connection without a word."""
+
+
+class Session:
+    """Drives one `Receiver` between a connection and the worker's sink."""
+
+    def __init__(self, host: Host, connection: StreamConnection, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.peer = connection.peer
+        self.offered: Open | None = None
+        self.log = structlog.get_logger("randstream").bind(peer=connection.peer)
+        self._host = host
+        self._connection = connection
+        self._raw_sink: ImmediateSink | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._over = asyncio.Event()
+        self._error: Exception | None = None
+        self._is_resumed_by_name = False
+        self._proved = asyncio.Event()
+        self._is_draining = False
+        self._drained_offset: int | None = None
+        self._checkpoint = (0.0, 0)
+
+    async def run(self) -> None:
+        """Serve the connection to its end. Raises nothing but bugs."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._spawn(self._read())
+                await self._over.wait()
+        finally:
+            self._finish(None)
+            self._connection.close()
+
+    def end(self, reason: Reason) -> None:
+        """Close the connection politely, now. Nothing that comes late from it reaches the sink."""
+        self.receiver.close(reason)
+        self._finish(PeerClosed(reason))
+
+    async def wait_over(self) -> None:
+        """Wait until the session has ended."""
+        await self._over.wait()
+
+    def drain(self) -> None:
+        """End at the next beat, once all that it proves is in the sink and acknowledged."""
+        if self.receiver.state is State.STREAMING:
+            self._is_draining = True
+        else:
+            self.end(Reason.SHUTDOWN)
+
+    async def _read(self) -> None:
+        try:
+            while events := await self._connection.read():
+                for event in events:
+                    self._handle(event)
+                    if self._over.is_set():
+                        return
+                self._connection.flush()
+                if self._raw_sink is not None:
+                    with self._connection.hold():
+                        await self._raw_sink.wait_room()
+        except OSError as error:
+            self._finish(error)
+        else:
+            self._finish(None)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Opened(offered):
+                self._offer(offered)
+            case Started(offset):
+                self._start(offset)
+            case Numbers():
+                self._take(event)
+            case Proved(beat):
+                self._prove(beat)
+            case Closed(error):
+                if isinstance(error, RemoteProtocolError) and self.receiver.offset is not None:
+                    self._rewind()
+                self._finish(error)
+            case Greeted() | Waited() | Resumed() | Acknowledged():
+                raise LocalProtocolError(f"a receiver reports {event}")
+            case _:
+                assert_never(event)
+
+    def _offer(self, offered: Open) -> None:
+        self.offered = offered
+        self.log = self.log.bind(producer=offered.producer, stream=offered.stream)
+        if self._host.admit(self, offered):
+            self._spawn(self._open(offered))
+        else:
+            self.end(Reason.REFUSED)
+
+    async def _open(self, offered: Open) -> None:
+        offset = await self._open_sink(offered)
+        self._is_resumed_by_name = offset is not None
+        self.receiver.resume(offset, self._connection.now)
+        self._connection.flush()
+        await self._commit()
+
+    async def _open_sink(self, offered: Open) -> int | None:
+        while True:
+            try:
+                offset = await self._host.sink.open(offered)
+            except SinkError as error:
+                self._host.note_sink(error)
+                self.receiver.wait(self._connection.now)
+                self._connection.flush()
+                await asyncio.sleep(SINK_RETRY_SECONDS)
+            else:
+                self._host.note_sink(None)
+                return offset
+
+    def _start(self, offset: int) -> None:
+        if not self._is_resumed_by_name:
+            self._host.sink.begin(offset)
+        self._checkpoint = (self._connection.now, offset)
+        self.log.info("link.resumed", offset=offset, numbers=self.offered and self.offered.numbers)
+
+    def _take(self, numbers: Numbers) -> None:
+        if self.receiver.state is not State.RAW:
+            if self._drained_offset is None:
+                self._host.sink.append(numbers.run, numbers.count)
+            return
+        if self._raw_sink is None:
+            self._raw_sink = self._host.admit_raw(self)
+            if self._raw_sink is None:
+                self.end(Reason.REFUSED)
+                return
+            self.log.info("raw.accepted")
+        self._raw_sink.append_raw(numbers.run)
+
+    def _prove(self, beat: Beat) -> None:
+        if self._drained_offset is not None:
+            return
+        self._host.sink.prove(beat)
+        self._say_checkpoint(beat.offset)
+        if self._is_draining:
+            self._drained_offset = beat.offset
+        if self.receiver.acked_offset != beat.offset:
+            self._proved.set()
+        elif self._is_draining:
+            self.end(Reason.SHUTDOWN)
+
+    async def _commit(self) -> None:
+        while True:
+            await self._proved.wait()
+            self._proved.clear()
+            try:
+                offset = await self._host.sink.commit()
+            except SinkError as error:
+                self._host.note_sink(error)
+                await asyncio.sleep(SINK_RETRY_SECONDS)
+                self._proved.set()
+                continue
+            self._host.note_sink(None)
+            self.receiver.acknowledge(offset, self._connection.now)
+            self._connection.flush()
+            if self._drained_offset is not None and offset >= self._drained_offset:
+                self.end(Reason.SHUTDOWN)
+
+    def _rewind(self) -> None:
+        unproven = self._host.sink.rewind()
+        if unproven is not None:
+            first, end = unproven
+            self.log.warning("worker.unproven", first=first, end=end, advice="these numbers went out unproven and come again")
+
+    def _say_checkpoint(self, offset: int) -> None:
+        now = self._connection.now
+        at, before = self._checkpoint
+        if now - at >= CHECKPOINT_SECONDS:
+            self._checkpoint = (now, offset)
+            self.log.info("worker.checkpoint", offset=offset, rate=round((offset - before) / (now - at), 1))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._group is not None
+        self._tasks.append(self._group.create_task(work))
+
+    def _finish(self, error: Exception | None) -> None:
+        if self._over.is_set():
+            return
+        self._over.set()
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._host.note_end(self, error)

@@ -1,0 +1,70 @@
+"""Sinks: where a worker's numbers go, and who remembers how many went there."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..protocol.frames import Beat, Open
+
+
+class Sink(Protocol):
+    """Takes one stream's numbers and owns its offset. All methods are called on the loop's thread; none blocks it.
+
+    The worker's order of calls, for each connection: `open`, `begin` if the producer chose the offset, then
+    `append` for each run and `prove` at each beat that held; beside them `commit`, one at a time.
+    After a connection that broke the grammar or failed a beat: `rewind`.
+    """
+
+    @property
+    def problem(self) -> str | None:
+        """Why the sink cannot take numbers now, for an operator; None while it can. Feeds readiness."""
+
+    async def start(self) -> None:
+        """Take what the sink holds for life (a lock, a thread, a command).
+
+        Raises:
+            SettingsError: the sink can never work as set.
+        """
+
+    async def open(self, offered: Open) -> int | None:
+        """Make ready for a connection of this stream and say which number it is to send first.
+
+        Waits for a commit that still runs; drops what an older connection appended and no commit has begun.
+        None: nothing of this stream is held, the producer may choose.
+
+        Raises:
+            SinkError: not now; the worker says `#wait` and asks again.
+        """
+
+    def begin(self, offset: int) -> None:
+        """The producer chose to start at `offset`, because `open` returned None."""
+
+    def append(self, run: bytes, count: int) -> None:
+        """Take `count` whole number lines. A revocable sink only keeps them in memory, unproven."""
+
+    def prove(self, beat: Beat) -> None:
+        """A beat held: everything appended so far, up to `beat.offset`, is as the producer sent it."""
+
+    async def commit(self) -> int:
+        """Make all that is proven as durable as this sink promises; the offset below which everything now is.
+
+        May be cancelled; what has begun then goes on, and `open` waits for it.
+
+        Raises:
+            SinkError: not now; nothing is lost, the worker does not acknowledge and calls again.
+        """
+
+    def rewind(self) -> tuple[int, int] | None:
+        """The connection broke the rules: trust nothing past the last proven offset.
+
+        Returns the range of offsets (first, end) that had been passed on unproven and will come again, if any.
+        """
+
+    async def run(self) -> None:
+        """Do what the sink has to do all its life beside being called, such as minding a command.
+
+        Returns when the sink can never take numbers again and the worker may end: a closed standard output.
+        """
+
+    async def close(self) -> None:
+        """Give back what `start` took, after a last commit has ended."""

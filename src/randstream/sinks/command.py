@@ -1,0 +1,119 @@
+"""Command sink: numbers to a program's standard input; a program that ends is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Sequence
+from random import SystemRandom
+from typing import Final
+
+import structlog
+
+from ..backoff import Backoff
+from ..errors import SettingsError
+from .pipe import FdWriter, PipeSink
+
+STEADY_SECONDS: Final = 10.0
+"""A command that ran so long has proved itself: the next restart comes soon again."""
+CLOSE_SECONDS: Final = 5.0
+"""What a command has to end in after its standard input has ended, and again after SIGTERM."""
+
+log = structlog.get_logger("randstream")
+
+
+class CommandSink(PipeSink):
+    """Passes on what the command's pipe took; what an ended command's did not take goes to the next.
+
+    A number of which the pipe took only a part goes to the next command whole.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__()
+        self._command = command
+        self._backoff = Backoff(SystemRandom())
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: FdWriter | None = None
+        self._started_at = 0.0
+
+    async def start(self) -> None:
+        """Start the command. Raises SettingsError if it cannot be."""
+        try:
+            await self._spawn()
+        except OSError as error:
+            raise SettingsError(
+                f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
+            ) from error
+
+    async def run(self) -> None:
+        """Write, and mind the command, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._mind())
+            group.create_task(super().run())
+
+    async def close(self) -> None:
+        """End the command: its standard input first, then SIGTERM, then SIGKILL."""
+        if self._process is None or self._writer is None:
+            return
+        self._writer.end()
+        for end in (self._process.terminate, self._process.kill):
+            try:
+                await asyncio.wait_for(self._process.wait(), CLOSE_SECONDS)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    end()
+            else:
+                return
+        await self._process.wait()
+
+    async def _spawn(self) -> None:
+        reading, writing = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=reading)
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        self._writer = FdWriter(writing)
+        self._started_at = asyncio.get_running_loop().time()
+        self.problem = None
+        log.info("command.started", command=self._command[0], command_pid=self._process.pid)
+        self._notify()
+
+    async def _mind(self) -> None:
+        while True:
+            assert self._process is not None
+            status = await self._process.wait()
+            await self._restart(f"the command exited with status {status}")
+
+    async def _restart(self, problem: str) -> None:
+        if self._writer is not None:
+            self._writer.end()
+            self._writer = None
+        if asyncio.get_running_loop().time() - self._started_at >= STEADY_SECONDS:
+            self._backoff.reset()
+        while True:
+            self.problem = problem
+            delay = self._backoff.delay()
+            log.warning("command.exited", error=problem, restart_in=round(delay, 3))
+            await asyncio.sleep(delay)
+            try:
+                await self._spawn()
+            except OSError as error:
+                problem = f"cannot run {self._command[0]!r}: {error.strerror}"
+            else:
+                return
+
+    async def _write(self, batch: bytes) -> bool:
+        while batch:
+            await self._wait_until(lambda: self._writer is not None)
+            writer = self._writer
+            assert writer is not None
+            taken, error = await writer.write(batch)
+            if error is None:
+                break
+            batch = batch[batch.rfind(b"\n", 0, taken) + 1 :]
+            await self._wait_until(lambda broken=writer: self._writer is not broken)  # type: ignore[misc]
+        return True

@@ -1,0 +1,87 @@
+"""Immediate sinks: they pass numbers on as they arrive, so that latency is low.
+
+Their offset counts what they have passed on; nothing that has gone can be called back, so after a beat that did not
+hold, the unproven numbers come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..protocol.frames import Beat, Open
+
+
+class ImmediateSink:
+    """What all of them share: whose stream it is, where it stands, how far it is proven. By itself: discards.
+
+    Implements `Sink`; what the methods mean is said there.
+    """
+
+    problem: str | None = None
+
+    def __init__(self) -> None:
+        self._offered = ""
+        self._stream: str | None = None
+        self._offset = 0
+        self._proven_offset = 0
+
+    async def start(self) -> None:
+        """Nothing to take."""
+
+    async def open(self, offered: Open) -> int | None:
+        """Name an offset only for the stream that numbers were last taken of."""
+        self._drop_waiting()
+        self._offered = offered.stream
+        if self._stream != offered.stream:
+            return None
+        self._proven_offset = self._offset
+        return self._offset
+
+    def begin(self, offset: int) -> None:
+        """Take over the offset that the producer chose."""
+        self._stream = self._offered
+        self._offset = self._proven_offset = offset
+
+    def append(self, run: bytes, count: int) -> None:
+        """Pass the run on, and count it."""
+        self._offset += count
+        self._pass_on(run, count)
+
+    def append_raw(self, run: bytes) -> None:
+        """Pass on numbers of a raw peer, which belong to no stream and leave the offset alone."""
+        self._pass_on(run, 0)
+
+    async def wait_room(self) -> None:
+        """Wait until little enough is waiting: raw peers know no window."""
+
+    def prove(self, beat: Beat) -> None:
+        """Remember how far the numbers are known to be good."""
+        self._proven_offset = beat.offset
+
+    async def commit(self) -> int:
+        """All that was appended is passed on already."""
+        return self._proven_offset
+
+    def rewind(self) -> tuple[int, int] | None:
+        """Go back to the last offset that is proven."""
+        self._drop_waiting()
+        first, end = self._proven_offset, self._offset
+        self._offset = min(first, end)
+        return (first, end) if end > first else None
+
+    async def run(self) -> None:
+        """Nothing to do, for ever."""
+        await asyncio.get_running_loop().create_future()
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    def _pass_on(self, run: bytes, counted: int) -> None:
+        """Pass `run` on; it moved the offset by `counted`."""
+
+    def _drop_waiting(self) -> None:
+        """Forget what has not begun to be passed on, and take its numbers off the offset."""
+
+
+class DiscardSink(ImmediateSink):
+    """Counts numbers and throws them away."""

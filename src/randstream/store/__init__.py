@@ -1,0 +1,23 @@
+"""The durable store: the file is the wire.
+
+**The promise:** whatever dies, whenever, a stored stream is a byte-exact prefix of the stream (with retention: of its rest
+from the oldest kept segment on), and every acknowledged number that retention has not removed is in it.
+
+    DurableSink          asynchronous: what a worker talks to
+    └── Store            one worker's folder: open, commit, the next segment, retention
+        ├── recovery     what is stored, after whatever happened
+        ├── segment      one file: birth, append, cut-back
+        └── files        the calls to the operating system
+    reader, verify       read what is there; never write
+    walk, layout         what a segment looks like: shared by all
+
+Nothing in this package logs, and nothing but `DurableSink` knows of a loop. `docs/protocol.md`, "The store", is the authority.
+"""
+
+from __future__ import annotations
+
+from .layout import Damage, DamagedStore
+from .recovery import Recovery
+from .sink import DurableSink
+
+__all__ = ["Damage", "DamagedStore", "DurableSink", "Recovery"]

@@ -1,0 +1,161 @@
+"""The file layer: the few calls the store makes of the operating system, and nothing above them.
+
+Everything the store does to a disk passes through `Files` and `File`, so that a test can record it, fail it, or cut
+the power at any moment. Neither retries, neither hides an error: what a failure means is the store's affair.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+_MAX_CHUNKS: Final = 1024
+"""IOV_MAX of Linux: the most buffers one `pwritev` takes."""
+
+
+class File(Protocol):
+    """An open file. Every method may raise OSError."""
+
+    def size(self) -> int:
+        """Bytes in the file now."""
+
+    def read(self, position: int, count: int) -> bytes:
+        """Up to `count` bytes from `position` on; fewer only where the file ends."""
+
+    def write(self, position: int, chunks: Sequence[bytes]) -> None:
+        """Write `chunks` one after the other, from `position` on. A short write is an OSError too."""
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to `size` bytes."""
+
+    def fdatasync(self) -> None:
+        """Make what was written durable. It need not keep a cut."""
+
+    def fsync(self) -> None:
+        """Make what was written and every cut durable."""
+
+    def evict(self, position: int) -> None:
+        """Forget what the page cache holds from `position` on, so that the next read asks the disk. A hint."""
+
+    def close(self) -> None: ...
+
+
+class Files(Protocol):
+    """A file system. Every method may raise OSError."""
+
+    def create(self, path: Path) -> File:
+        """Open for reading and writing, new or emptied."""
+
+    def open(self, path: Path, *, writable: bool = False) -> File: ...
+
+    def lock(self, path: Path) -> File:
+        """Open, make if missing, and hold for this process alone until closed. BlockingIOError: another holds it."""
+
+    def size(self, path: Path) -> int: ...
+
+    def names(self, folder: Path) -> list[str]: ...
+
+    def make_folder(self, folder: Path) -> None:
+        """FileExistsError if anything of that name is there."""
+
+    def is_folder(self, folder: Path) -> bool: ...
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Whatever had the new name is gone."""
+
+    def unlink(self, path: Path) -> None: ...
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in `folder` durable: those made, renamed and removed."""
+
+
+class OSFile:
+    """A file of the operating system."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def read(self, position: int, count: int) -> bytes:
+        return os.pread(self._descriptor, count, position)
+
+    def write(self, position: int, chunks: Sequence[bytes]) -> None:
+        for first in range(0, len(chunks), _MAX_CHUNKS):
+            batch = chunks[first : first + _MAX_CHUNKS]
+            asked = sum(map(len, batch))
+            written = os.pwritev(self._descriptor, batch, position)
+            if written != asked:
+                raise short_write(written, asked)
+            position += written
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+
+    def fdatasync(self) -> None:
+        os.fdatasync(self._descriptor)
+
+    def fsync(self) -> None:
+        os.fsync(self._descriptor)
+
+    def evict(self, position: int) -> None:
+        os.posix_fadvise(self._descriptor, position, 0, os.POSIX_FADV_DONTNEED)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class OSFiles:
+    """The file system of the operating system."""
+
+    def create(self, path: Path) -> OSFile:
+        return OSFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+
+    def open(self, path: Path, *, writable: bool = False) -> OSFile:
+        return OSFile(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC))
+
+    def lock(self, path: Path) -> OSFile:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return OSFile(descriptor)
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def names(self, folder: Path) -> list[str]:
+        return os.listdir(folder)
+
+    def make_folder(self, folder: Path) -> None:
+        folder.mkdir()
+
+    def is_folder(self, folder: Path) -> bool:
+        return folder.is_dir()
+
+    def rename(self, old: Path, new: Path) -> None:
+        old.rename(new)
+
+    def unlink(self, path: Path) -> None:
+        path.unlink()
+
+    def sync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def short_write(written: int, asked: int) -> OSError:
+    """What a write that took only part of the bytes is: the way a disk says that it has just become full."""
+    return OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {os.strerror(errno.ENOSPC)}")

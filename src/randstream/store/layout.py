@@ -1,0 +1,144 @@
+"""Layout: what a store's files are called, how a segment begins, and what is damage. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..errors import RemoteProtocolError, SinkError
+from ..protocol import MAX_CONTROL_LINE_BYTES
+from ..protocol.frames import Beat, Open, encode, parse_control_line
+from .files import File, Files
+
+_SEGMENT: Final = re.compile(r"([0-9]{20})\.numbers")
+_UNBORN: Final = re.compile(r"[0-9]{20}\.tmp")
+_STREAM_FOLDER: Final = re.compile(r".+-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that no crash can leave in a store."""
+
+    path: Path
+    position: int
+    """The byte of the file where it begins."""
+    offset: int | None
+    """The first number it concerns, where that is known."""
+    what: str
+    """What is wrong, and what to do about it if that is not plain."""
+
+    def __str__(self) -> str:
+        number = "" if self.offset is None else f" (offset {self.offset})"
+        return f"{self.path}: byte {self.position}{number}: {self.what}"
+
+
+class DamagedStore(SinkError):
+    """The store holds what no crash can leave behind. Nothing of it was changed: a person has to decide."""
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(str(damage))
+        self.damage = damage
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How a segment begins: its `#open` and its first beat."""
+
+    opened: Open
+    first: int
+    """Offset of the segment's first number."""
+    size: int
+    """Bytes, up to and with the first beat's LF."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a stream's folder holds. Names that start with a dot (`.nfs...`, an editor's) are nobody's business."""
+
+    firsts: tuple[int, ...]
+    """The first offset of each segment, ascending."""
+    unborn: tuple[Path, ...]
+    """Temporary files of births that a crash ended."""
+    foreign: tuple[Path, ...]
+
+
+def stream_folder(store: Path, worker: str, stream: str) -> Path:
+    return store / f"{worker}-{stream}"
+
+
+def lock_path(store: Path, worker: str) -> Path:
+    return store / f"{worker}.lock"
+
+
+def segment_path(folder: Path, first: int) -> Path:
+    return folder / f"{first:020d}.numbers"
+
+
+def unborn_path(folder: Path, first: int) -> Path:
+    return folder / f"{first:020d}.tmp"
+
+
+def segment_first(path: Path) -> int | None:
+    """The first offset that a segment's name states; None if it is no segment's name."""
+    named = _SEGMENT.fullmatch(path.name)
+    return int(named[1]) if named else None
+
+
+def is_stream_folder(path: Path) -> bool:
+    return _STREAM_FOLDER.fullmatch(path.name) is not None
+
+
+def list_folder(files: Files, folder: Path) -> Listing:
+    """Raises OSError."""
+    firsts, unborn, foreign = [], [], []
+    for name in sorted(files.names(folder)):
+        path = folder / name
+        if (first := segment_first(path)) is not None:
+            firsts.append(first)
+        elif _UNBORN.fullmatch(name):
+            unborn.append(path)
+        elif not name.startswith("."):
+            foreign.append(path)
+    return Listing(tuple(firsts), tuple(unborn), tuple(foreign))
+
+
+def encode_header(opened: Open, first: int) -> bytes:
+    """The lines a segment is born with. The beat proves no numbers, and answers to no clock."""
+    return encode(opened) + encode(Beat(first, 0, "0"))
+
+
+def read_header(file: File, path: Path) -> Header:
+    """Read and check how the segment `path` begins.
+
+    Raises:
+        DamagedStore: it does not begin as a segment is born, or another segment's name is on it.
+        OSError: it cannot be read.
+    """
+    start = file.read(0, 2 * MAX_CONTROL_LINE_BYTES)
+    lines = start.split(b"\n", 2)
+    if len(lines) < 3:
+        raise _damaged_header(path, 0, "the header is cut short")
+    opened = _parse(path, 0, lines[0])
+    if not isinstance(opened, Open):
+        raise _damaged_header(path, 0, "the first line is not an #open")
+    position = len(lines[0]) + 1
+    beat = _parse(path, position, lines[1])
+    if not isinstance(beat, Beat) or beat.crc:
+        raise _damaged_header(path, position, "the second line is not a first beat")
+    if beat.offset != segment_first(path):
+        raise _damaged_header(path, position, f"the name is not that of the first offset, {beat.offset}")
+    return Header(opened, beat.offset, position + len(lines[1]) + 1)
+
+
+def _parse(path: Path, position: int, line: bytes) -> object:
+    try:
+        return parse_control_line(line)
+    except RemoteProtocolError as error:
+        raise _damaged_header(path, position, f"the header does not hold: {error}") from None
+
+
+def _damaged_header(path: Path, position: int, what: str) -> DamagedStore:
+    advice = "segments are born whole, so this was not a crash; restore the file, or move the folder away to start anew"
+    return DamagedStore(Damage(path, position, segment_first(path), f"{what} ({advice})"))

@@ -1,0 +1,105 @@
+"""Recovery: finds out what of a stream is stored, cuts off what is not whole, and makes the rest durable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from ..protocol.frames import Open
+from .files import File, Files
+from .layout import Damage, DamagedStore, Header, Listing, list_folder, read_header, segment_path
+from .segment import Segment
+from .walk import last_beat_offset, walk_from_beat, walk_from_start
+
+RECOVERY_BYTES: Final = 80 * 2**20
+"""How much of a segment's end is checked: more, by two intervals, than one commit (`COMMIT_BYTES`) may have left undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery found and did: facts for a log."""
+
+    path: Path
+    """Of the last segment."""
+    offset: int
+    """Of the next number."""
+    kept_bytes: int
+    cut_bytes: int
+
+
+def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recovery] | None:
+    """Make `folder` end with a beat that holds, durably; None: it has no segment yet.
+
+    Raises:
+        DamagedStore: it holds what no crash leaves, or another stream. Nothing was changed.
+        OSError: not now.
+    """
+    listing = list_folder(files, folder)
+    _check_listing(files, folder, listing)
+    for path in listing.unborn:
+        files.unlink(path)
+    if not listing.firsts:
+        return None
+    path = segment_path(folder, listing.firsts[-1])
+    file = files.open(path, writable=True)
+    try:
+        header = read_header(file, path)
+        _check_stream(header, path, offered)
+        recovery = _recover_segment(file, path, header)
+        files.sync_folder(folder)
+    except Exception:
+        file.close()
+        raise
+    return Segment(path, file, recovery.kept_bytes, recovery.offset), recovery
+
+
+def _recover_segment(file: File, path: Path, header: Header) -> Recovery:
+    size = file.size()
+    zone = max(size - RECOVERY_BYTES, 0)
+    # A process before this one may have died of a failed sync. Linux then keeps pages that look written and are not:
+    # so write what can be written, and read from the disk what is there.
+    file.fdatasync()
+    file.evict(zone)
+    walk = walk_from_start(file, header) if zone <= header.size else walk_from_beat(file, zone)
+    if walk is None:
+        raise DamagedStore(Damage(path, zone, None, "no beat where one must be; restore the file from a copy"))
+    while walk.next_run() is not None:
+        pass
+    if walk.position < size:
+        file.truncate(walk.position)
+    file.fsync()
+    return Recovery(path, walk.offset, walk.position, size - walk.position)
+
+
+def _check_stream(header: Header, path: Path, offered: Open) -> None:
+    held = header.opened
+    if (held.worker, held.stream, held.numbers) != (offered.worker, offered.stream, offered.numbers):
+        what = (
+            f"this is stream {held.stream} ({held.numbers}) of {held.worker}, not {offered.stream} ({offered.numbers}) "
+            f"of {offered.worker}; give the folder its own name back, or move it away"
+        )
+        raise DamagedStore(Damage(path, 0, header.first, what))
+
+
+def _check_listing(files: Files, folder: Path, listing: Listing) -> None:
+    """Refuse what the store did not make, and a gap between segments: what follows it would be no prefix."""
+    for path in listing.foreign:
+        raise DamagedStore(Damage(path, 0, None, "not a file of this store; move it away"))
+    for first, following in pairwise(listing.firsts):
+        path = segment_path(folder, first)
+        file = files.open(path)
+        try:
+            end = last_beat_offset(file)
+            if end != following:
+                raise DamagedStore(gap(path, file.size(), end, following))
+        finally:
+            file.close()
+
+
+def gap(path: Path, size: int, end: int | None, following: int) -> Damage:
+    """The damage of a closed segment `path` that should end where the one that begins at `following` does."""
+    what = "does not end with a beat" if end is None else f"ends at offset {end}"
+    advice = "restore what is missing from a copy, or move all segments before the gap away"
+    return Damage(path, size, end, f"this segment {what}, but the next one begins at {following}; {advice}")

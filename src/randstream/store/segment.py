@@ -1,0 +1,91 @@
+"""Segment: the file that a stream's commits go to. Its birth, its appends, its cut-back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..protocol.frames import Beat, Open, encode
+from .files import File, Files
+from .layout import encode_header, segment_path, unborn_path
+
+
+@dataclass(frozen=True, slots=True)
+class PendingInterval:
+    """Number lines, in runs as they came, and the beat that proved them; not stored yet."""
+
+    first: int
+    """Offset of its first number."""
+    runs: Sequence[bytes]
+    beat: Beat
+    size: int
+    """Bytes of the number lines."""
+
+
+class Segment:
+    """The last segment of a stream, open for appending. `committed_bytes` and `committed_offset` are where its last commit ends."""
+
+    def __init__(self, path: Path, file: File, committed_bytes: int, committed_offset: int) -> None:
+        self.path = path
+        self.committed_bytes = committed_bytes
+        self.committed_offset = committed_offset
+        self._file = file
+        self._is_torn = False
+
+    @classmethod
+    def born(cls, files: Files, folder: Path, opened: Open, first: int) -> Segment:
+        """Bring a segment into the world whole: no crash shows its name without its header. Raises OSError.
+
+        After an error nothing may be appended to the segment before it: the name may be there already. Call again.
+        """
+        unborn, path = unborn_path(folder, first), segment_path(folder, first)
+        header = encode_header(opened, first)
+        file = files.create(unborn)
+        try:
+            file.write(0, [header])
+            file.fsync()
+            files.rename(unborn, path)
+            files.sync_folder(folder)
+        except OSError:
+            file.close()
+            with suppress(OSError):
+                files.unlink(unborn)
+            raise
+        return cls(path, file, len(header), first)
+
+    def append(self, intervals: Sequence[PendingInterval]) -> int:
+        """Write `intervals`, each with its beat, and make them durable; how many bytes that were.
+
+        Raises OSError: none of them counts, and the file ends where it did, or will after the `cut_back` that the next
+        append begins with. A second fdatasync alone would prove nothing: Linux tells of a lost page once.
+        """
+        self.cut_back()
+        chunks = [chunk for interval in intervals for chunk in (*interval.runs, encode(interval.beat))]
+        self._is_torn = True
+        try:
+            self._file.write(self.committed_bytes, chunks)
+            self._file.fdatasync()
+        except OSError:
+            with suppress(OSError):
+                self.cut_back()
+            raise
+        self._is_torn = False
+        size = sum(map(len, chunks))
+        self.committed_bytes += size
+        self.committed_offset = intervals[-1].beat.offset
+        return size
+
+    def cut_back(self) -> None:
+        """Take back what a failed append may have left. Raises OSError: it is still there."""
+        if self._is_torn:
+            self._file.truncate(self.committed_bytes)
+            self._is_torn = False
+
+    def seal(self) -> None:
+        """Make its length durable before another segment follows: fdatasync need not keep a cut. Raises OSError."""
+        self._file.fsync()
+
+    def close(self) -> None:
+        self._file.close()

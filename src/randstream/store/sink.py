@@ -1,0 +1,200 @@
+"""DurableSink: a worker's store as a sink. Revocable: it takes numbers at the beat that proves them, and its offset is its last commit.
+
+Lives on the loop's thread and never blocks it: the store has one thread of its own, on which one thing happens at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+from ..errors import LocalProtocolError, SinkError
+from ..protocol import MAX_CONTROL_LINE_BYTES
+from ..protocol.frames import Beat, Open
+from .files import Files, OSFiles
+from .recovery import Recovery
+from .segment import PendingInterval
+from .store import Store
+
+COMMIT_BYTES: Final = 64 * 2**20
+"""The most that one commit writes. Two windows, so that it never holds back a stream, and less than `RECOVERY_BYTES`,
+so that a recovery sees all that a commit may have left undone."""
+_SMALL_RUN_BYTES: Final = 4096
+"""Runs below it are joined as they come: a peer that sends a number at a time shall not make us keep an object for each."""
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+
+class DurableSink:
+    """Stores one worker's numbers in `folder`, at `folder/<worker>-<stream>/`.
+
+    Args:
+        folder: STORE; made if it is missing. Several workers may share it.
+        worker: whose numbers; one process at a time may be that worker on this store.
+        segment_bytes: a file that has reached so many bytes is closed and the next one begun.
+        retain_bytes: the oldest files are removed while those after them hold at least so many bytes; None: never.
+        files: the file system, for tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: str,
+        *,
+        segment_bytes: int = 2**30,
+        retain_bytes: int | None = None,
+        files: Files | None = None,
+    ) -> None:
+        self._store = Store(folder, worker, segment_bytes, retain_bytes, files or OSFiles())
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._running: asyncio.Future[Any] | None = None
+        self._waiting: deque[PendingInterval] = deque()
+        self._proven_offset = 0
+        self._runs: list[bytes] = []
+        self._count = 0
+        self._size = 0
+
+    @property
+    def problem(self) -> str | None:
+        """Why the last `open` or `commit` failed, for an operator; None while all is well."""
+        return self._store.problem
+
+    @property
+    def retention_problem(self) -> str | None:
+        """Why old segments could not be removed; the stream goes on without."""
+        return self._store.retention_problem
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the open stream; None before the first `open`."""
+        return self._store.path
+
+    @property
+    def committed_offset(self) -> int | None:
+        """All numbers of the open stream below it are durable; None: no stream is open."""
+        return self._store.committed_offset
+
+    @property
+    def committed_bytes(self) -> int:
+        """Bytes made durable since `start`, beats included."""
+        return self._store.committed_bytes
+
+    @property
+    def last_commit_seconds(self) -> float | None:
+        """How long the last successful commit took to write and sync."""
+        return self._store.last_commit_seconds
+
+    @property
+    def recovery(self) -> Recovery | None:
+        """What the last recovery found and cut off; None if there was none."""
+        return self._store.recovery
+
+    async def start(self) -> None:
+        """Make the folder if it is missing, and lock it for this worker.
+
+        Raises:
+            SettingsError: it is no folder, cannot be written, or is locked by another process.
+        """
+        await self._run(self._store.start)
+
+    async def open(self, offered: Open) -> int:
+        """Recover, or begin, the stream; the offset of the number wanted next, 0 when nothing is stored.
+
+        Waits for a commit that still runs; drops what was appended and no commit has begun.
+
+        Raises:
+            SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
+        """
+        self._drop()
+        offset = await self._run(self._store.open, offered)
+        self._drop()
+        self._proven_offset = offset
+        return offset
+
+    def begin(self, offset: int) -> None:
+        """Never called: a store always names the offset."""
+        raise LocalProtocolError(f"the producer may not choose an offset ({offset}): a store names it")
+
+    def append(self, run: bytes, count: int) -> None:
+        """Keep `count` number lines in memory until a beat proves them."""
+        if self._runs and len(run) < _SMALL_RUN_BYTES > len(self._runs[-1]):
+            self._runs[-1] += run
+        else:
+            self._runs.append(run)
+        self._count += count
+        self._size += len(run)
+
+    def prove(self, beat: Beat) -> None:
+        """Let the next commit have what was appended, with `beat`. A beat that proves no numbers is not stored."""
+        if self._proven_offset + self._count != beat.offset:
+            raise LocalProtocolError(f"a beat at {beat.offset} for {self._count} numbers from {self._proven_offset} on")
+        if self._runs:
+            self._waiting.append(PendingInterval(self._proven_offset, self._runs, beat, self._size))
+            self._proven_offset = beat.offset
+            self._forget_unproven()
+
+    async def commit(self) -> int:
+        """Make all that is proven durable; the offset below which everything is. May be cancelled: the write goes on.
+
+        Raises:
+            SinkError: not now; nothing is lost, call again.
+        """
+        wanted_offset = self._proven_offset
+        while True:
+            if self._running is not None:
+                await asyncio.wait([self._running])
+            offset = self._store.committed_offset
+            if offset is None:
+                raise SinkError("no stream is open")
+            while self._waiting and self._waiting[0].first < offset:
+                self._waiting.popleft()
+            if not self._waiting or offset >= wanted_offset:
+                return offset
+            await self._run(self._store.commit, self._next_batch())
+
+    def rewind(self) -> None:
+        """Drop what no beat has proven. None of it was passed on."""
+        self._forget_unproven()
+
+    async def close(self) -> None:
+        """Give the lock back, after a commit that still runs."""
+        try:
+            await self._run(self._store.close)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def _next_batch(self) -> list[PendingInterval]:
+        batch: list[PendingInterval] = []
+        size = 0
+        for interval in self._waiting:
+            size += interval.size + MAX_CONTROL_LINE_BYTES
+            if batch and size > COMMIT_BYTES:
+                break
+            batch.append(interval)
+        return batch
+
+    def _drop(self) -> None:
+        self._waiting.clear()
+        self._forget_unproven()
+
+    def _forget_unproven(self) -> None:
+        self._runs, self._count, self._size = [], 0, 0
+
+    async def _run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """Call `function` on the thread, after what still runs there. It goes on to its end even if this is cancelled."""
+        running = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        running.add_done_callback(_retrieve)
+        self._running = running
+        await asyncio.wait([running])
+        return running.result()
+
+
+def _retrieve(running: asyncio.Future[Result]) -> None:
+    """Nobody may be left to hear of a failure, and asyncio would complain; `problem` has it."""
+    if not running.cancelled():
+        running.exception()

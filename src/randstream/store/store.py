@@ -1,0 +1,175 @@
+"""Store: one worker's folder, one open stream. Everything here blocks, and one thread at a time may call it.
+
+`DurableSink` gives it that thread. Tests drive it as it is, over files that fail and lose power.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import LocalProtocolError, SettingsError, SinkError
+from ..protocol.frames import Open
+from .files import File, Files
+from .layout import list_folder, lock_path, segment_path, stream_folder
+from .recovery import Recovery, recover
+from .segment import PendingInterval, Segment
+
+
+class Store:
+    """The store of `worker` in `folder`. A segment ends with the commit that brings it to `segment_bytes`; closed ones are kept as
+    `DurableSink` says of `retain_bytes`."""
+
+    def __init__(self, folder: Path, worker: str, segment_bytes: int, retain_bytes: int | None, files: Files) -> None:
+        self._folder = folder
+        self._worker = worker
+        self._segment_bytes = segment_bytes
+        self._retain_bytes = retain_bytes
+        self._files = files
+        self._lock: File | None = None
+        self._opened: Open | None = None
+        self._segment: Segment | None = None
+        self.problem: str | None = None
+        """Why the last `open` or `commit` failed; None if it did not."""
+        self.retention_problem: str | None = None
+        """Why old segments could not be removed; the stream goes on without."""
+        self.recovery: Recovery | None = None
+        """The last one; None before the first, and for a stream that had no segment yet."""
+        self.committed_bytes = 0
+        """By this process, beats included."""
+        self.last_commit_seconds: float | None = None
+
+    @property
+    def committed_offset(self) -> int | None:
+        """All numbers of the open stream below it are durable; None: no stream is open."""
+        return None if self._segment is None else self._segment.committed_offset
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the open stream."""
+        return None if self._opened is None else stream_folder(self._folder, self._worker, self._opened.stream)
+
+    def start(self) -> None:
+        """Make the folder if it is missing, and lock it for this worker. Raises SettingsError."""
+        path = lock_path(self._folder, self._worker)
+        try:
+            self._make_folder(self._folder)
+            self._lock = self._files.lock(path)
+        except BlockingIOError:
+            raise SettingsError(f"{path} is locked: another process is worker {self._worker} on this store") from None
+        except OSError as error:
+            raise SettingsError(f"cannot use {self._folder} as a store: {_explain(error)}") from error
+
+    def open(self, offered: Open) -> int:
+        """Make ready for commits of the stream `offered`; the offset of its next number, all below it being durable.
+
+        Raises:
+            SinkError: not now; DamagedStore: not before a person has looked at it.
+        """
+        folder = stream_folder(self._folder, self._worker, offered.stream)
+        with self._attempt(f"cannot open {folder}"):
+            if self._segment is None or not _is_same_stream(self._opened, offered):
+                self._leave_stream()
+                self._segment = self._find_segment(folder, offered)
+            self._opened = offered
+            self._segment.cut_back()
+            return self._segment.committed_offset
+
+    def commit(self, intervals: Sequence[PendingInterval]) -> int:
+        """Make `intervals`, which follow on the last commit, durable; the new committed offset.
+
+        Raises SinkError: none of them counts; call again with the same, and perhaps more.
+        """
+        segment = self._segment
+        if segment is None or intervals[0].first != segment.committed_offset:
+            raise LocalProtocolError("a commit that does not follow on the last one")
+        with self._attempt(f"cannot write {segment.path}"):
+            started = time.monotonic()
+            segment = self._segment_with_room(segment)
+            self.committed_bytes += segment.append(intervals)
+            self.last_commit_seconds = time.monotonic() - started
+        with suppress(OSError):  # the next commit tries again, and tells
+            self._segment_with_room(segment)
+        return segment.committed_offset
+
+    def close(self) -> None:
+        """Give the lock back. What was not committed is the producer's to send again."""
+        self._leave_stream()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _make_folder(self, folder: Path) -> None:
+        if not self._files.is_folder(folder):
+            self._make_folder(folder.parent)
+            self._files.make_folder(folder)
+        with suppress(PermissionError):  # a parent that we may not read is not one that we made
+            self._files.sync_folder(folder.parent)
+
+    def _find_segment(self, folder: Path, offered: Open) -> Segment:
+        with suppress(FileExistsError):
+            self._files.make_folder(folder)
+        self._files.sync_folder(self._folder)
+        found = recover(self._files, folder, offered)
+        if found is None:
+            return Segment.born(self._files, folder, offered, first=0)
+        segment, self.recovery = found
+        return segment
+
+    def _segment_with_room(self, segment: Segment) -> Segment:
+        """The open segment, or once it is full the next one, born whole. Raises OSError: there is none; try again."""
+        assert self._opened is not None
+        if segment.committed_bytes < self._segment_bytes:
+            return segment
+        segment.seal()
+        self._segment = Segment.born(self._files, segment.path.parent, self._opened, segment.committed_offset)
+        segment.close()
+        self._remove_old_segments(segment.path.parent)
+        return self._segment
+
+    def _remove_old_segments(self, folder: Path) -> None:
+        """Remove the oldest segments, while what follows them is `retain_bytes` or more."""
+        if self._retain_bytes is None:
+            return
+        try:
+            firsts = list_folder(self._files, folder).firsts
+            sizes = [self._files.size(segment_path(folder, first)) for first in firsts]
+            kept_bytes = sum(sizes)
+            for first, size in zip(firsts[:-1], sizes, strict=False):
+                kept_bytes -= size
+                if kept_bytes < self._retain_bytes:
+                    break
+                self._files.sync_folder(folder)  # or a power loss might bring back an older one, and leave a gap
+                self._files.unlink(segment_path(folder, first))
+        except OSError as error:
+            self.retention_problem = f"cannot remove old segments: {_explain(error)}"
+        else:
+            self.retention_problem = None
+
+    def _leave_stream(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close()
+
+    @contextmanager
+    def _attempt(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.problem = f"{what}: {_explain(error)}"
+            raise SinkError(self.problem) from error
+        except SinkError as error:
+            self.problem = str(error)
+            raise
+        self.problem = None
+
+
+def _is_same_stream(opened: Open | None, offered: Open) -> bool:
+    return opened is not None and (opened.stream, opened.numbers) == (offered.stream, offered.numbers)
+
+
+def _explain(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"

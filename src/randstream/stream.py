@@ -1,0 +1,166 @@
+"""NumberStream: all the numbers meant for one worker, any of them in constant time. Pure.
+
+Number n is made from word n of NumPy's Philox4x64-10, keyed by seed, worker and distribution;
+`docs/protocol.md`, "The numbers", is the authority. Only raw words are taken from NumPy: what its Generator
+makes of them may change between versions, the words do not.
+"""
+
+from __future__ import annotations
+
+import string
+import threading
+from hashlib import blake2b
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from randstream.distributions import Distribution, Numbers, Words, parse_distribution
+from randstream.errors import RandstreamError, SettingsError
+from randstream.known_answers import ENCODINGS, STREAMS
+from randstream.protocol import MAX_OFFSET, NAME
+
+FEW: Final = 16
+"""Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
+BLOCK: Final = 8192
+"""Numbers made at a time: the arrays of a block stay in a core's cache, and malloc keeps their memory."""
+
+JSON_TO_LINES: Final = bytes.maketrans(b",]", b"\n\n")
+
+
+class _Thread(threading.local):
+    """One generator a thread. Not one with its own lock: before NumPy 2.4 that lock is not re-entrant."""
+
+    def __init__(self) -> None:
+        self.philox = np.random.Philox(0)
+
+
+_thread = _Thread()
+
+
+def parse_seed(text: str) -> str:
+    """The seed that `text` means: ASCII white space at both ends is dropped. Raises SettingsError."""
+    seed = text.strip(string.whitespace)
+    if not seed:
+        raise SettingsError("the seed is empty; give any text, such as 42")
+    try:
+        seed.encode()
+    except UnicodeEncodeError:
+        raise SettingsError("the seed is not UTF-8; give it as text") from None
+    return seed
+
+
+class NumberStream:
+    """The numbers 0 to 2^63 - 2 meant for one worker. Keeps no seed; any thread may call it at any time.
+
+    Raises SettingsError when the seed is empty, the worker is no name or the distribution cannot be.
+    """
+
+    __slots__ = ("_key", "distribution", "id", "worker")
+
+    def __init__(self, seed: str, worker: str, distribution: str | Distribution) -> None:
+        if not NAME.fullmatch(worker):
+            raise SettingsError(
+                f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
+            )
+        if isinstance(distribution, str):
+            distribution = parse_distribution(distribution)
+        self.worker = worker
+        self.distribution = distribution
+        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{worker}\n{distribution.spelling}\n"
+        digest = blake2b(text.encode(), digest_size=24).digest()
+        self._key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
+        self.id = digest[16:24].hex()
+        """16 hex digits: the `stream=` of the wire."""
+
+    def __repr__(self) -> str:
+        return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
+
+    def read(self, offset: int, count: int) -> Numbers:
+        """The `count` numbers from `offset` on, shape (count,). Raises ValueError beyond the stream."""
+        _require_within_stream(offset, count)
+        return self.distribution.from_words(self._words(offset, count))
+
+    def lines(self, offset: int, count: int) -> bytes:
+        """Those numbers as text, each ended by LF. Raises ValueError beyond the stream."""
+        _require_within_stream(offset, count)
+        if count <= FEW:
+            return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
+        if count <= BLOCK:
+            return to_lines(self.distribution.from_words(self._words(offset, count)))
+        end = offset + count
+        return b"".join([self.lines(start, min(BLOCK, end - start)) for start in range(offset, end, BLOCK)])
+
+    def _words(self, offset: int, count: int) -> Words:
+        """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
+        block, skip = divmod(offset, 4)
+        state: Any = {
+            "bit_generator": "Philox",
+            "state": {"counter": (block, 0, 0, 0), "key": self._key},
+            "buffer": (0, 0, 0, 0),
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+        philox = _thread.philox
+        philox.state = state
+        return philox.random_raw(skip + count)[skip:]
+
+
+def to_lines(numbers: Numbers | list[int | float]) -> bytes:
+    """`numbers` as text, each ended by LF. The spelling is orjson's, which `check_known_answers` checks."""
+    if len(numbers) == 0:
+        return b""
+    json: bytes = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+    if len(numbers) <= FEW:
+        return json.translate(JSON_TO_LINES, b"[")
+    characters = np.frombuffer(json, np.uint8)
+    shift = (characters == ord(",")).view(np.uint8)
+    shift *= ord(",") - ord("\n")
+    lines: NDArray[np.uint8] = np.subtract(characters, shift, out=shift)
+    lines[-1] = ord("\n")
+    return lines[1:].tobytes()
+
+
+def check_known_answers() -> None:
+    """Prove that this machine makes and spells numbers as randstream-numbers/1 does, in a few milliseconds.
+
+    Raises RandstreamError when it does not: what it sent would be another stream under the same name.
+    """
+    for dtype, texts in ENCODINGS.items():
+        numbers = [number for number, _ in texts]
+        lines = "".join(f"{text}\n" for _, text in texts).encode()
+        _require(to_lines(numbers) == lines, f"{dtype} text")
+        _require(to_lines(np.array(numbers, dtype)) == lines, f"{dtype} text of arrays")
+    for answer in STREAMS:
+        stream = NumberStream(answer.seed, answer.worker, answer.distribution)
+        distribution = stream.distribution
+        spelling = distribution.spelling
+        _require(f"{stream.id} {spelling}" == answer.identity, f"identity of {answer.distribution}")
+        for offset, text in answer.numbers.items():
+            lines = b"%s\n" % text.encode().replace(b" ", b"\n")
+            count = lines.count(b"\n")
+            _require(stream.lines(offset, count) == lines, f"{spelling} at offset {offset}")
+            _require(to_lines(stream.read(offset, count)) == lines, f"{spelling} read at offset {offset}")
+        words = np.array(list(answer.words), np.uint64)
+        lines = "".join(f"{text}\n" for text in answer.words.values()).encode()
+        _require(to_lines(distribution.from_words(words)) == lines, f"{spelling} of words")
+        _require(to_lines(_one_by_one(distribution, words)) == lines, f"{spelling} of single words")
+
+
+def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:
+    return [distribution.from_word(word) for word in words.tolist()]
+
+
+def _require_within_stream(offset: int, count: int) -> None:
+    if offset < 0 or count < 0 or offset + count > MAX_OFFSET:
+        raise ValueError(f"no {count} numbers from offset {offset} on: a stream has 0 to 2^63 - 2")
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise RandstreamError(
+            f"this machine's {what} differs from the known answer of randstream-numbers/1;"
+            " install the versions of NumPy and orjson that the lock file names"
+        )

@@ -1,0 +1,98 @@
+"""The timer wheel: ten thousand deadlines for the price of a few timers."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable
+from typing import Final
+
+TICK: Final = 0.005
+"""Seconds. Deadlines that fall in one tick share one timer; nothing is ever early, and late by one tick at most."""
+
+
+class Alarm:
+    """One thing that wants to be called at a time, which it moves often and mostly later."""
+
+    __slots__ = ("_callback", "_slot", "_wheel", "when")
+
+    def __init__(self, wheel: TimerWheel, callback: Callable[[], None]) -> None:
+        self._wheel = wheel
+        self._callback = callback
+        self._slot = math.inf
+        self.when = math.inf
+        """In seconds of the loop's clock; infinity: not set."""
+
+    def set(self, when: float) -> None:
+        """Call back at `when` instead of whatever was set. Moving it later costs nothing now."""
+        self.when = when
+        slot = when // TICK + 1 if when < math.inf else math.inf
+        if slot < self._slot:
+            self._slot = slot
+            self._wheel.add(slot, self)
+
+    def ring(self, slot: float, now: float) -> None:
+        """The wheel's call: `slot` has come."""
+        if slot != self._slot:
+            return  # moved earlier since, and called then
+        self._slot = math.inf
+        if self.when <= now:
+            self.when = math.inf
+            self._callback()
+        else:
+            self.set(self.when)
+
+
+class TimerWheel:
+    """Alarms by tick, with one loop timer for the nearest tick that has any."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_bug: Callable[[Exception], None]) -> None:
+        self._loop = loop
+        self._on_bug = on_bug
+        self._slots: dict[float, list[Alarm]] = {}
+        self._order: list[float] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = math.inf
+
+    def alarm(self, callback: Callable[[], None]) -> Alarm:
+        """A new alarm, not set."""
+        return Alarm(self, callback)
+
+    def add(self, slot: float, alarm: Alarm) -> None:
+        """Only for `Alarm`."""
+        alarms = self._slots.get(slot)
+        if alarms is not None:
+            alarms.append(alarm)
+            return
+        self._slots[slot] = [alarm]
+        heapq.heappush(self._order, slot)
+        self._arm()
+
+    def close(self) -> None:
+        """Forget every alarm."""
+        self._slots.clear()
+        self._order.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        if not self._order or (self._timer is not None and self._next <= self._order[0]):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = self._order[0]
+        self._timer = self._loop.call_at(self._next * TICK, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._order and self._order[0] * TICK <= now:
+            slot = heapq.heappop(self._order)
+            for alarm in self._slots.pop(slot, ()):
+                try:
+                    alarm.ring(slot, now)
+                except Exception as bug:
+                    self._on_bug(bug)  # one alarm's bug must not silence the others
+        self._arm()

@@ -1,0 +1,214 @@
+"""Worker: listens, admits one connection at a time to its sink, lets a newer one take over, drains. Embeddable."""
+
+from __future__ import annotations
+
+import asyncio
+from random import SystemRandom
+from typing import Final
+
+import structlog
+
+from .connection import READ_BYTES, StreamConnection
+from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
+from .observe.throttle import Throttle
+from .protocol.frames import Open
+from .protocol.receiver import Receiver
+from .session import Session
+from .settings import WorkerSettings
+from .sinks import Sink
+from .sinks.immediate import DiscardSink, ImmediateSink
+from .timers import TimerWheel
+
+UNOPENED_LIMIT: Final = 16
+"""Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""
+BACKLOG: Final = 64
+"""Connections that the kernel may hold for us."""
+LINES_A_MINUTE: Final = 12
+"""Log lines about connections that came to nothing."""
+
+log = structlog.get_logger("randstream")
+
+
+class Worker:
+    """Takes one stream into its sink until `stop`.
+
+    `sink` replaces the one that the settings name, for a program that embeds the worker.
+    """
+
+    def __init__(self, settings: WorkerSettings, sink: Sink | None = None) -> None:
+        self.settings = settings
+        self.sink: Sink = sink or make_sink(settings)
+        self.live: Session | None = None
+        self.sink_error: SinkError | None = None
+        self.address: tuple[str, int] | None = None
+        self._random = SystemRandom()
+        self._unopened: set[Session] = set()
+        self._sessions: set[Session] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._wheel: TimerWheel | None = None
+        self._listening = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._throttle = Throttle(LINES_A_MINUTE)
+        self._bug: Exception | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the worker is not ready, for an operator; None while it is."""
+        if not self._listening.is_set() or self._stopping.is_set():
+            return "not listening"
+        return self.sink.problem or (str(self.sink_error) if self.sink_error else None)
+
+    async def wait_listening(self) -> tuple[str, int]:
+        """The address that the worker listens on, as soon as it does."""
+        await self._listening.wait()
+        assert self.address is not None
+        return self.address
+
+    def stop(self) -> None:
+        """Begin the graceful end: take what the next beat proves, acknowledge it, `#close`. Idempotent."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Listen and take numbers until `stop`, or until the sink can never take any again.
+
+        Raises:
+            SettingsError: the address cannot be bound, or the sink cannot work as set.
+        """
+        await self.sink.start()
+        self._wheel = TimerWheel(asyncio.get_running_loop(), self._on_bug)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                server = await self._listen()
+                minding = group.create_task(self._mind_sink())
+                await self._stopping.wait()
+                server.close()
+                await self._drain()
+                minding.cancel()
+        finally:
+            self._wheel.close()
+            await self.sink.close()
+        if self._bug is not None:
+            raise self._bug
+
+    async def _listen(self) -> asyncio.Server:
+        listen = self.settings.listen
+        try:
+            server = await asyncio.start_server(
+                self._accept, listen.host, listen.port, limit=READ_BYTES, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {listen}: {error.strerror or error}; give another --listen HOST:PORT"
+            ) from error
+        self.address = server.sockets[0].getsockname()[:2]
+        self._listening.set()
+        log.info("worker.listening", worker=self.settings.name, address=f"{self.address[0]}:{self.address[1]}")
+        return server
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._group is not None and self._wheel is not None
+        if self._stopping.is_set():
+            writer.transport.abort()
+            return
+        if len(self._unopened) >= UNOPENED_LIMIT:
+            self._random.choice(list(self._unopened)).end(Reason.BUSY)
+        receiver = Receiver(
+            self.settings.name, now=asyncio.get_running_loop().time(), accepts_raw=self.settings.accept_raw
+        )
+        session = Session(self, StreamConnection(receiver, reader, writer, self._wheel), receiver)
+        self._unopened.add(session)
+        self._sessions.add(session)
+        self._group.create_task(session.run())
+
+    def admit(self, session: Session, offered: Open) -> bool:
+        """See `Host`."""
+        self._unopened.discard(session)
+        older = self.live
+        if older is not None:
+            if older.offered is not None and older.offered.stream != offered.stream:
+                return False
+            older.end(Reason.TAKEOVER)
+        self.live = session
+        return True
+
+    def admit_raw(self, session: Session) -> ImmediateSink | None:
+        """See `Host`."""
+        self._unopened.discard(session)
+        if self.live is not None or not isinstance(self.sink, ImmediateSink):
+            return None
+        self.live = session
+        return self.sink
+
+    def note_sink(self, error: SinkError | None) -> None:
+        """See `Host`."""
+        if error is not None and str(error) != str(self.sink_error):
+            log.error("sink.failing", error=str(error), advice="nothing is acknowledged until this is mended")
+        if error is None and self.sink_error is not None:
+            log.info("sink.recovered")
+        self.sink_error = error
+
+    def note_end(self, session: Session, error: Exception | None) -> None:
+        """See `Host`."""
+        self._unopened.discard(session)
+        self._sessions.discard(session)
+        was_live = self.live is session
+        if was_live:
+            self.live = None
+        left_out = 0 if was_live else self._throttle.admit(asyncio.get_running_loop().time())
+        if left_out is None:
+            return
+        fields: dict[str, object] = {"reason": str(reason_of(error)) if error else str(Reason.CUT)}
+        if error is not None:
+            fields["error"] = str(error)
+        if left_out:
+            fields["left_out"] = left_out
+        if not was_live:
+            session.log.info("peer.left", **fields)
+        elif isinstance(error, PeerClosed):
+            session.log.info("link.closed", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields)
+        else:
+            session.log.warning("link.lost", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields)
+
+    async def _mind_sink(self) -> None:
+        await self.sink.run()
+        self.stop()
+
+    async def _drain(self) -> None:
+        for session in self._sessions - {self.live}:
+            session.end(Reason.SHUTDOWN)
+        if self.live is None:
+            return
+        live = self.live
+        live.drain()
+        try:
+            async with asyncio.timeout(self.settings.grace_period):
+                await live.wait_over()
+        except TimeoutError:
+            live.end(Reason.SHUTDOWN)
+
+    def _on_bug(self, bug: Exception) -> None:
+        self._bug = self._bug or bug
+        self._stopping.set()
+
+
+def make_sink(settings: WorkerSettings) -> Sink:
+    """The sink that the settings name."""
+    if settings.store is not None:
+        from .store import DurableSink
+
+        return DurableSink(
+            settings.store,
+            settings.name,
+            segment_bytes=settings.segment_bytes,
+            retain_bytes=settings.retain_bytes,
+        )
+    if settings.discard:
+        return DiscardSink()
+    if settings.command:
+        from .sinks.command import CommandSink
+
+        return CommandSink(settings.command)
+    from .sinks.pipe import StdoutSink
+
+    return StdoutSink()

@@ -1,0 +1,240 @@
+"""Distributions and the portable arithmetic below them, against exact and 120-bit references."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from randstream.distributions import LAST_WORD, Distribution, Integers, Uniform, parse_distribution
+from randstream.errors import SettingsError
+from randstream.portable import inverse_normal, inverse_normals, log
+
+words = st.integers(0, LAST_WORD)
+small_floats = st.floats(-1e300, 1e300, allow_subnormal=True)
+
+EVERY_KIND = [
+    "integers:1:100",
+    "integers:-2147483648:2147483647",
+    "integers:9223372036854775800:9223372036854775807",
+    "bits64",
+    "uniform:-3:7.5",
+    "exponential:2.5",
+    "normal:-1:0.1",
+]
+
+EDGE_WORDS = [
+    *(word for k in range(65) for word in (2**k - 1, 2**k & LAST_WORD, -(2**k) & LAST_WORD)),
+    *(round(p * 2**64) + d for p in (0.075, 0.5, 0.925, math.exp(-25)) for d in range(-8192, 8193, 1024)),
+]
+
+
+def drawn(count: int) -> list[int]:
+    """Words that cover all magnitudes: an even draw, and the same shifted right by 0 to 51 bits."""
+    even = np.random.Philox(key=20).random_raw(count)
+    return [*even.tolist(), *(even >> (np.arange(count, dtype=np.uint64) % 52)).tolist()]
+
+
+def probability(word: int) -> float:
+    return ((word >> 12) + 0.5) * 2.0**-52
+
+
+# Text
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [
+        ("integers:+1:0100", "integers:1:100"),
+        ("integers:-0:007", "integers:0:7"),
+        ("integers:5:5", "integers:5:5"),
+        ("integers:-9223372036854775808:-9223372036854775808",) * 2,
+        ("integers:0:4294967295",) * 2,
+        ("bits64",) * 2,
+        ("uniform:0:1", "uniform:0.0:1.0"),
+        ("uniform:-0.0:.5", "uniform:0.0:0.5"),
+        ("uniform:+1e-5:1E16", "uniform:0.00001:1e+16"),
+        ("uniform:-8.9e307:8.9e307", "uniform:-8.9e+307:8.9e+307"),
+        ("exponential:00.00000015", "exponential:1.5e-7"),
+        ("exponential:-0", "exponential:0.0"),
+        ("normal:100.:1e-400", "normal:100.0:0.0"),
+    ],
+)
+def test_every_spelling_of_a_distribution_has_one_canonical_form(text: str, spelling: str) -> None:
+    assert parse_distribution(text).spelling == spelling
+    assert parse_distribution(spelling) == parse_distribution(text)
+
+
+@given(small_floats, st.floats(0, 1e300))
+def test_a_canonical_spelling_reads_back_as_the_same_distribution(mean: float, sd: float) -> None:
+    distribution = parse_distribution(f"normal:{mean!r}:{sd!r}")
+    assert parse_distribution(distribution.spelling) == distribution
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "use integers:LOW:HIGH"),
+        ("gamma:1", "use integers:LOW:HIGH"),
+        ("Bits64", "use integers:LOW:HIGH"),
+        ("bits64:1", "use integers:LOW:HIGH"),
+        ("integers:1", "use integers:LOW:HIGH"),
+        ("uniform:1:2:3", "use integers:LOW:HIGH"),
+        ("integers:1.0:2", "'1.0' is not a whole number"),
+        ("integers:1: 2", "' 2' is not a whole number"),
+        ("integers:1_0:20", "'1_0' is not a whole number"),
+        ("integers:١:20", "is not a whole number"),
+        ("integers:2:1", "needs -2^63 <= LOW <= HIGH"),
+        ("integers:0:9223372036854775808", "HIGH <= 2^63-1"),
+        ("integers:-9223372036854775809:0", "-2^63 <= LOW"),
+        ("integers:" + "9" * 5000 + ":1", "is not a whole number"),
+        ("integers:0:4294967296", "more than 2^32 values"),
+        ("uniform:0:inf", "'inf' is not a number"),
+        ("uniform:nan:1", "'nan' is not a number"),
+        ("uniform:0:", "'' is not a number"),
+        ("uniform:0:1\n", "is not a number"),
+        ("uniform:0:1e309", "beyond the largest float64"),
+        ("uniform:1:0", "needs LOW <= HIGH"),
+        ("uniform:-1e308:1e308", "exceeds the largest float64"),
+        ("exponential:-1", "needs SCALE >= 0"),
+        ("exponential:1e308", "exceeds the largest float64"),
+        ("normal:0:-1e-9", "needs SD >= 0"),
+        ("normal:1.7e308:1e307", "exceeds the largest float64"),
+    ],
+)
+def test_what_cannot_be_a_distribution_is_refused_in_one_line(text: str, why: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_distribution(text)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("text", EVERY_KIND)
+def test_one_word_and_many_words_make_the_same_numbers(text: str) -> None:
+    distribution = parse_distribution(text)
+    chosen = [*EDGE_WORDS, *drawn(5000)]
+    numbers = distribution.from_words(np.array(chosen, np.uint64))
+    assert numbers.dtype == distribution.dtype
+    assert numbers.tolist() == [distribution.from_word(word) for word in chosen]
+
+
+@pytest.mark.parametrize("text", EVERY_KIND)
+def test_making_numbers_leaves_the_words_alone(text: str) -> None:
+    chosen = np.array(EDGE_WORDS, np.uint64)
+    chosen.flags.writeable = False
+    assert not np.shares_memory(parse_distribution(text).from_words(chosen), chosen)
+
+
+@pytest.mark.parametrize("text", EVERY_KIND)
+def test_numbers_never_fall_as_words_rise(text: str) -> None:
+    chosen = np.sort(np.array([*EDGE_WORDS, *drawn(20_000)], np.uint64))
+    numbers = parse_distribution(text).from_words(chosen)
+    assert np.all(numbers[1:] >= numbers[:-1])
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(1, 2**32), st.lists(words, min_size=1, max_size=20))
+@example(-(2**63), 2**32, [LAST_WORD, LAST_WORD - 1, 2**32 - 1, 2**32, 0])
+@example(0, 2**32 - 1, [LAST_WORD, LAST_WORD - 1, 2**32 - 1, 2**32, 0])
+def test_integers_are_the_exact_floor_of_word_times_span(low: int, span: int, chosen: list[int]) -> None:
+    low = min(low, 2**63 - span)
+    numbers = Integers(low, low + span - 1).from_words(np.array(chosen, np.uint64))
+    assert numbers.tolist() == [low + word * span // 2**64 for word in chosen]
+
+
+@pytest.mark.parametrize("span", [1, 2, 3, 7, 100, 2**16 + 1, 2**31, 2**32 - 1, 2**32])
+def test_integers_step_at_exactly_the_right_word(span: int) -> None:
+    steps = [-(-k * 2**64 // span) for k in range(1, span, max(1, span // 500))]
+    distribution = Integers(0, span - 1)
+    below = distribution.from_words(np.array([step - 1 for step in steps], np.uint64))
+    above = distribution.from_words(np.array(steps, np.uint64))
+    assert np.all(above - below == 1)
+
+
+@given(small_floats, small_floats, words)
+def test_uniform_rounds_once_an_operation_and_stays_between_its_ends(a: float, b: float, word: int) -> None:
+    low, high = sorted((a + 0.0, b + 0.0))
+    width = float(Fraction(high) - Fraction(low))
+    part = float(Fraction(width) * Fraction(word >> 11, 2**53))
+    number = Uniform(low, high).from_word(word)
+    assert number == float(Fraction(low) + Fraction(part))
+    assert low <= number <= high
+
+
+@pytest.mark.parametrize(
+    "text", ["uniform:0:0", "uniform:-1:1", "uniform:-0.0:-0.0", "exponential:0", "normal:0:0", "normal:-0:0"]
+)
+def test_no_number_is_minus_zero(text: str) -> None:
+    numbers = parse_distribution(text).from_words(np.array([*EDGE_WORDS, *drawn(100)], np.uint64))
+    assert not np.any(np.signbit(numbers) & (numbers == 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("exponential:1", 2.0**-53, 53 * math.log(2)),
+        ("normal:0:1", -8.2095361516013869, 8.2095361516013869),
+        ("uniform:0:1", 0.0, 1 - 2.0**-53),
+    ],
+)
+def test_the_outermost_numbers_are_those_of_the_outermost_words(text: str, first: float, last: float) -> None:
+    distribution: Distribution = parse_distribution(text)
+    assert distribution.from_word(0) == pytest.approx(first, rel=1e-15)
+    assert distribution.from_word(LAST_WORD) == pytest.approx(last, rel=1e-15)
+
+
+# Portable arithmetic
+
+PROBABILITIES = sorted({probability(word) for word in [*EDGE_WORDS, *drawn(1500)]})
+POSITIVES = [
+    *PROBABILITIES,
+    *(1.0 + sign * 2.0**-k for k in range(1, 53) for sign in (1, -1)),
+    *(math.ldexp(p, k) for k, p in zip(range(-1073, 1024, 3), PROBABILITIES[::2], strict=False)),
+    *(math.nextafter(math.sqrt(0.5), to) for to in (0, 1)),
+    *np.linspace(0.7, 1.42, 2000).tolist(),
+    5e-324,
+    2.2250738585072014e-308,
+    1.7976931348623157e308,
+]
+
+
+def test_log_is_within_one_unit_in_the_last_place() -> None:
+    with mpmath.workprec(120):
+        for x in filter(None, POSITIVES):
+            found, true = log(x), mpmath.log(x)
+            assert abs(found - true) <= 0.85 * math.ulp(true), x
+
+
+def test_log_of_one_is_zero() -> None:
+    assert log(1.0) == 0.0
+
+
+def test_log_of_an_array_is_that_of_its_elements() -> None:
+    positives = [x for x in POSITIVES if x]
+    assert log(np.array(positives)).tolist() == [log(x) for x in positives]
+
+
+def test_inverse_normal_has_a_relative_error_below_two_to_the_minus_fifty() -> None:
+    with mpmath.workprec(120):
+        for p in PROBABILITIES:
+            z = mpmath.mpf(inverse_normal(p))
+            tail = mpmath.mpf(min(p, 1 - p))
+            newton_step = (tail - mpmath.ncdf(-abs(z))) / mpmath.npdf(z)
+            assert abs(newton_step) <= 2**-50 * abs(z), p
+
+
+def test_inverse_normal_is_odd_about_one_half() -> None:
+    for p in PROBABILITIES:
+        assert inverse_normal(1 - p) == -inverse_normal(p)
+
+
+def test_inverse_normals_of_an_array_are_those_of_its_elements() -> None:
+    found = inverse_normals(np.array(PROBABILITIES))
+    assert found.tolist() == [inverse_normal(p) for p in PROBABILITIES]
