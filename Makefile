@@ -9,13 +9,15 @@ BIN  := $(VENV)/bin
 
 # Of the branches in src/, how many percent a full `make test` must take.
 MIN_COVERAGE := 95
+# Test processes; 0 is none beside pytest itself. More pay only once the suite waits longer than it computes.
+PROCESSES ?= 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test lint format lock tidy clean-venv
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## ---- the environment ----------------------------------------------------------------------------------------------
 
@@ -53,10 +55,10 @@ lock: ## make requirements/*.txt anew from pyproject.toml (needs uv; ARGS=--upgr
 demo: setup ## watch three streams lose a worker and a connection, and heal (ARGS="--seconds 15")
 	@$(BIN)/python -m randstream demo $(ARGS)
 
-# All tests, on two processes, with the coverage gate. ARGS ("-k takeover --pdb") picks some: one process, no gate.
+# Without ARGS: all unit tests and the coverage gate. With ARGS ("-k takeover --pdb"): what they pick, without the gate.
 test: setup ## run the unit tests (ARGS="-k takeover" runs some of them, without the coverage gate)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n 2 --cov
+	$(BIN)/python -m pytest -n $(PROCESSES) --cov
 	@$(BIN)/coverage json --quiet -o - | $(BIN)/python -c 'import json, sys; \
 	percent = json.load(sys.stdin)["totals"]["percent_branches_covered"]; \
 	print(f"branches covered: {percent:.1f} % (at least $(MIN_COVERAGE))"); sys.exit(percent < $(MIN_COVERAGE))'

@@ -272,8 +272,8 @@ FINGERPRINTS = {
     "integers:-2147483648:2147483647": "576558e0b02c56ab",
     "bits64": "9af40e36301b67ab",
     "uniform:-3:7.5": "43a98cce6f57ccaf",
-    "exponential:2.5": "bd7cadd71dec4918",
-    "normal:-1:0.1": "b4c06b6e7b2c0c0e",
+    "exponential:1": "4bb8b9f23a7ffccc",
+    "normal:0:1": "b7864e35e160622b",
 }
 """BLAKE2b, 8 bytes, of the numbers' bytes, made of 100,000 words, and again with 0 to 51 leading zeros."""
 

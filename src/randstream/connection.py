@@ -1,4 +1,4 @@
-"""Connection: one socket and one protocol end, with flow control. The one place that asks the loop for the time.
+"""Connection: one socket and one protocol end, with flow control, and the time.
 
 The producer's `CallbackConnection` costs a link no task; the worker's `StreamConnection` stands on the reader and
 writer of `asyncio.start_server`. Both only carry: what an event means is their owner's affair.
@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from time import monotonic
+from typing import Any, Final, Protocol, cast
 
 from .protocol.end import End
 from .protocol.events import Closed, Event
@@ -63,28 +64,26 @@ class CallbackConnection(asyncio.Protocol):
     def __init__(self, end: End, owner: Owner, wheel: TimerWheel) -> None:
         self.end = end
         self.is_writable = False
-        self._loop = asyncio.get_running_loop()
         self._owner: Owner | None = owner
         self._alarm = wheel.alarm(self._on_alarm)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        if self._owner is None:
+            self._transport.abort()
+            return
         self.is_writable = True
         set_socket_options(transport)
-        transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
-        if self._owner is None:
-            transport.abort()
-            return
+        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         self._owner.on_made()
         self.flush()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
         if self._owner is not None:
-            now = self._loop.time()
+            now = monotonic()
             self._deliver(self.end.receive_data(data, now), now)
 
     def pause_writing(self) -> None:
@@ -94,7 +93,7 @@ class CallbackConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """asyncio: the write buffer has room."""
         self.is_writable = True
-        self._deliver([], self._loop.time())
+        self._deliver([], monotonic())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
@@ -110,11 +109,8 @@ class CallbackConnection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what the end has to say and mind its deadline."""
         out = self.end.data_to_send()
-        if out and self._transport is not None:
-            if len(out) == 1:
-                self._transport.write(out[0])
-            else:
-                self._transport.writelines(out)
+        if out and self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(out)
         if self._alarm.when > self.end.deadline:
             self._alarm.set(self.end.deadline)
 
@@ -135,7 +131,7 @@ class CallbackConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _on_alarm(self) -> None:
-        now = self._loop.time()
+        now = monotonic()
         owner = self._owner
         if owner is not None:
             owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
@@ -163,7 +159,6 @@ class StreamConnection:
     ) -> None:
         self.end = end
         self.peer: Any = writer.get_extra_info("peername")
-        self._loop = asyncio.get_running_loop()
         self._reader = reader
         self._writer = writer
         self._alarm = wheel.alarm(self._on_alarm)
@@ -174,8 +169,8 @@ class StreamConnection:
 
     @property
     def now(self) -> float:
-        """The loop's time, in seconds."""
-        return self._loop.time()
+        """The time, in seconds, as the wheel and the end understand it."""
+        return monotonic()
 
     async def read(self) -> list[Event]:
         """The next events, never empty but at the end of the connection.
@@ -194,7 +189,8 @@ class StreamConnection:
 
     def flush(self) -> None:
         """Write what the end has to say, unless the peer has not read the last of it; mind its deadline."""
-        if not self._writer.transport.get_write_buffer_size():
+        transport = self._writer.transport
+        if not transport.is_closing() and not transport.get_write_buffer_size():
             self._writer.writelines(self.end.data_to_send())
         if not self._is_held:
             self._alarm.set(self.end.deadline)
@@ -213,8 +209,9 @@ class StreamConnection:
     def close(self) -> None:
         """Write the last words and close, within LINGER."""
         self._alarm.set(float("inf"))
-        self._writer.writelines(self.end.data_to_send())
-        close_soon(self._writer.transport)
+        if not self._writer.transport.is_closing():
+            self._writer.writelines(self.end.data_to_send())
+            close_soon(self._writer.transport)
 
     def _on_alarm(self) -> None:
         self._timed_out = self.end.handle_timer(self.now)

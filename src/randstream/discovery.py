@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from time import monotonic
 from typing import Final
 
 ANSWER_SECONDS: Final = 1.0
@@ -26,7 +27,7 @@ class Resolver:
         """
         if _is_literal(host):
             return [host]
-        now = self._loop.time()
+        now = monotonic()
         asked_at, answer = self._answers.get(host, (-ANSWER_SECONDS, None))
         if answer is None or (answer.done() and now - asked_at >= ANSWER_SECONDS):
             answer = self._loop.run_in_executor(None, _look_up, host)

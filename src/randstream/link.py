@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -96,7 +97,7 @@ class Link(ABC):
 
     def start(self, delay: float) -> None:
         """Dial for the first time in `delay` seconds."""
-        self._alarm.set(self._loop.time() + delay)
+        self._alarm.set(monotonic() + delay)
 
     def finish(self) -> None:
         """End gracefully: get what was sent acknowledged, say goodbye, call `on_finished`."""
@@ -151,7 +152,7 @@ class Link(ABC):
         delay = self._delay_after(error)
         self.state = LinkState.WAITING
         self.reconnects += was_up
-        now = self._loop.time()
+        now = monotonic()
         self._say(
             "link.lost" if was_up else "link.unreachable", now, reason=str(reason_of(error)), error=str(error),
             retry_in=round(delay, 3), offset=self.offset, acked=self.acked_offset,

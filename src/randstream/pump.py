@@ -25,7 +25,7 @@ class Pump(Protocol):
         """The next run and its count of numbers, within `room` bytes; None if there is none now."""
 
     def next_due(self) -> float:
-        """When to ask again, in seconds of the loop's clock; infinity: when there is room, or the pump wakes its owner."""
+        """When to ask again, in seconds; infinity: when there is room, or the pump wakes its owner."""
 
     def close(self) -> None:
         """Draw no more."""

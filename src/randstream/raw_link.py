@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from time import monotonic
+from typing import Final, cast
 
 from .connection import close_soon, set_socket_options
 from .link import Link, LinkContext, LinkState
@@ -41,14 +42,13 @@ class RawLink(Link, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._is_writable = True
         set_socket_options(transport)
-        transport.set_write_buffer_limits(0)  # resume_writing then means that the kernel has taken all
+        self._transport.set_write_buffer_limits(0)  # resume_writing then means that the kernel has taken all
         assert self.stream is not None
         self.state = LinkState.STREAMING
-        now = self._loop.time()
+        now = monotonic()
         self._begin_pumping(self.stream, self.acked_offset, now)
         self._say("link.resumed", now, stream=self.stream.id, offset=self.acked_offset, raw=True)
         self._write()
@@ -77,7 +77,7 @@ class RawLink(Link, asyncio.Protocol):
         pump, transport = self._pump, self._transport
         if pump is None or transport is None:
             return
-        now = self._loop.time()
+        now = monotonic()
         self.offset = self.acked_offset
         while self._is_writable and (run := pump.next_run(now, WRITE_BYTES)) is not None:
             lines, count = run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import assert_never
 
 from .connection import CallbackConnection
@@ -33,7 +34,7 @@ class StreamLink(Link):
         if self._sender is None or self._connection is None:
             self._set_finished()
         elif self._sender.state is State.STREAMING:
-            self._sender.send_final_beat(self._loop.time())
+            self._sender.send_final_beat(monotonic())
             self._connection.flush()
         else:
             self._say_goodbye(self._sender, self._connection)
@@ -47,11 +48,16 @@ class StreamLink(Link):
     async def _connect(self, address: str) -> None:
         settings = self._context.settings
         sender = Sender(
-            producer=settings.name, heartbeat=settings.heartbeat_interval, now=self._loop.time()
+            producer=settings.name, heartbeat=settings.heartbeat_interval, now=monotonic()
         )
         connection = CallbackConnection(sender, self, self._context.wheel)
-        await self._loop.create_connection(lambda: connection, address, self.target.port)
         self._sender, self._connection = sender, connection
+        try:
+            await self._loop.create_connection(lambda: connection, address, self.target.port)
+        except BaseException:
+            connection.abort()
+            self._sender = self._connection = None
+            raise
 
     def on_made(self) -> None:
         """The socket is connected; the worker speaks first."""
@@ -131,14 +137,14 @@ class StreamLink(Link):
                 self._backoff.reset()
             if self.state is LinkState.STALLED:
                 self.state = LinkState.STREAMING
-                self._say("link.recovered", self._loop.time(), acked=ack.offset)
+                self._say("link.recovered", monotonic(), acked=ack.offset)
         if self._is_finishing and sender.is_settled and self._connection is not None:
             self._say_goodbye(sender, self._connection)
 
     def _set_stalled(self, why: str) -> None:
         if self.state is not LinkState.STALLED:
             self.state = LinkState.STALLED
-            self._say("link.stalled", self._loop.time(), why=why, offset=self.offset, acked=self.acked_offset)
+            self._say("link.stalled", monotonic(), why=why, offset=self.offset, acked=self.acked_offset)
 
     def _say_goodbye(self, sender: Sender, connection: CallbackConnection) -> None:
         sender.close(Reason.SHUTDOWN)
@@ -148,4 +154,4 @@ class StreamLink(Link):
 
     def _on_drawn(self) -> None:
         if self._connection is not None:
-            self.on_writable(self._loop.time())
+            self.on_writable(monotonic())

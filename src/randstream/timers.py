@@ -1,4 +1,7 @@
-"""The timer wheel: ten thousand deadlines for the price of a few timers."""
+"""The timer wheel: ten thousand deadlines for the price of a few timers.
+
+Times are `time.monotonic`'s, which both loops' own clocks follow: uvloop's only counts whole milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 TICK: Final = 0.005
@@ -22,7 +26,7 @@ class Alarm:
         self._callback = callback
         self._slot = math.inf
         self.when = math.inf
-        """In seconds of the loop's clock; infinity: not set."""
+        """In seconds; infinity: not set."""
 
     def set(self, when: float) -> None:
         """Call back at `when` instead of whatever was set. Moving it later costs nothing now."""
@@ -87,7 +91,7 @@ class TimerWheel:
 
     def _turn(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = monotonic()
         while self._order and self._order[0] * TICK <= now:
             slot = heapq.heappop(self._order)
             for alarm in self._slots.pop(slot, ()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import SystemRandom
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -114,7 +115,7 @@ class Worker:
         if len(self._unopened) >= UNOPENED_LIMIT:
             self._random.choice(list(self._unopened)).end(Reason.BUSY)
         receiver = Receiver(
-            self.settings.name, now=asyncio.get_running_loop().time(), accepts_raw=self.settings.accept_raw
+            self.settings.name, now=monotonic(), accepts_raw=self.settings.accept_raw
         )
         session = Session(self, StreamConnection(receiver, reader, writer, self._wheel), receiver)
         self._unopened.add(session)
@@ -155,7 +156,7 @@ class Worker:
         was_live = self.live is session
         if was_live:
             self.live = None
-        left_out = 0 if was_live else self._throttle.admit(asyncio.get_running_loop().time())
+        left_out = 0 if was_live else self._throttle.admit(monotonic())
         if left_out is None:
             return
         fields: dict[str, object] = {"reason": str(reason_of(error)) if error else str(Reason.CUT)}

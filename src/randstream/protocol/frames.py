@@ -195,6 +195,8 @@ def parse_control_line(line: bytes) -> ControlFrame:
         if checked is None or crc32c(checked[1].encode()) != int(checked[2], 16):
             raise _malformed("an #open whose check does not hold", line)
         words.pop()
+        if any(word.startswith("check=") for word in words):
+            raise _malformed("a repeated check", line)
     frame: ControlFrame = kind(**_read_values(_KEYS[kind], words, line))
     return frame
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from random import SystemRandom
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -77,7 +78,7 @@ class CommandSink(PipeSink):
         finally:
             os.close(reading)
         self._writer = FdWriter(writing)
-        self._started_at = asyncio.get_running_loop().time()
+        self._started_at = monotonic()
         self.problem = None
         log.info("command.started", command=self._command[0], command_pid=self._process.pid)
         self._notify()
@@ -92,7 +93,7 @@ class CommandSink(PipeSink):
         if self._writer is not None:
             self._writer.end()
             self._writer = None
-        if asyncio.get_running_loop().time() - self._started_at >= STEADY_SECONDS:
+        if monotonic() - self._started_at >= STEADY_SECONDS:
             self._backoff.reset()
         while True:
             self.problem = problem

@@ -1,7 +1,8 @@
 """The durable store: the file is the wire.
 
-**The promise:** whatever dies, whenever, a stored stream is a byte-exact prefix of the stream (with retention: of its rest
-from the oldest kept segment on), and every acknowledged number that retention has not removed is in it.
+**The promise:** whatever dies, whenever, a stored stream is a byte-exact prefix of the stream (with retention:
+of its rest from the oldest kept segment on), and every acknowledged number that retention has not removed is
+in it.
 
     DurableSink          asynchronous: what a worker talks to
     └── Store            one worker's folder: open, commit, the next segment, retention
@@ -11,7 +12,7 @@ from the oldest kept segment on), and every acknowledged number that retention h
     reader, verify       read what is there; never write
     walk, layout         what a segment looks like: shared by all
 
-Nothing in this package logs, and nothing but `DurableSink` knows of a loop. `docs/protocol.md`, "The store", is the authority.
+Nothing here logs, and only `DurableSink` knows of a loop. `docs/protocol.md`, "The store", is the authority.
 """
 
 from __future__ import annotations

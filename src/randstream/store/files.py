@@ -1,7 +1,7 @@
 """The file layer: the few calls the store makes of the operating system, and nothing above them.
 
-Everything the store does to a disk passes through `Files` and `File`, so that a test can record it, fail it, or cut
-the power at any moment. Neither retries, neither hides an error: what a failure means is the store's affair.
+All that the store does to a disk passes through `Files` and `File`, so that a test can record it, fail it, or cut
+the power at any moment. Nothing here retries or hides an error: what a failure means is the store's affair.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class File(Protocol):
         """Make what was written and every cut durable."""
 
     def evict(self, position: int) -> None:
-        """Forget what the page cache holds from `position` on, so that the next read asks the disk. A hint."""
+        """Let the page cache forget what is on the disk from `position` on: the next read shall ask the disk."""
 
     def close(self) -> None: ...
 
@@ -53,7 +53,7 @@ class Files(Protocol):
     def open(self, path: Path, *, writable: bool = False) -> File: ...
 
     def lock(self, path: Path) -> File:
-        """Open, make if missing, and hold for this process alone until closed. BlockingIOError: another holds it."""
+        """Open, make if missing, and hold until closed. BlockingIOError: another process holds it."""
 
     def size(self, path: Path) -> int: ...
 

@@ -1,4 +1,4 @@
-"""Layout: what a store's files are called, how a segment begins, and what is damage. Reads, and changes nothing."""
+"""Layout: what a store's files are called, how a segment begins, what counts as damage. Changes nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a stream's folder holds. Names that start with a dot (`.nfs...`, an editor's) are nobody's business."""
+    """What a stream's folder holds. Names with a first dot (`.nfs...`, `.x.swp`) are no business of the store."""
 
     firsts: tuple[int, ...]
     """The first offset of each segment, ascending."""
@@ -140,5 +140,5 @@ def _parse(path: Path, position: int, line: bytes) -> object:
 
 
 def _damaged_header(path: Path, position: int, what: str) -> DamagedStore:
-    advice = "segments are born whole, so this was not a crash; restore the file, or move the folder away to start anew"
-    return DamagedStore(Damage(path, position, segment_first(path), f"{what} ({advice})"))
+    advice = "no crash does this: restore the file from a copy, or move the folder away to start anew"
+    return DamagedStore(Damage(path, position, segment_first(path), f"{what}; {advice}"))

@@ -14,7 +14,7 @@ from .segment import Segment
 from .walk import last_beat_offset, walk_from_beat, walk_from_start
 
 RECOVERY_BYTES: Final = 80 * 2**20
-"""How much of a segment's end is checked: more, by two intervals, than one commit (`COMMIT_BYTES`) may have left undone."""
+"""How much of a segment's end is checked: all that one commit may have left undone, and two intervals more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recover
 def _recover_segment(file: File, path: Path, header: Header) -> Recovery:
     size = file.size()
     zone = max(size - RECOVERY_BYTES, 0)
-    # A process before this one may have died of a failed sync. Linux then keeps pages that look written and are not:
-    # so write what can be written, and read from the disk what is there.
+    # A sync may have failed in a process before this one, and Linux then keeps pages that only look written.
+    # So write what can still be written, and read what is on the disk.
     file.fdatasync()
     file.evict(zone)
     walk = walk_from_start(file, header) if zone <= header.size else walk_from_beat(file, zone)
     if walk is None:
-        raise DamagedStore(Damage(path, zone, None, "no beat where one must be; restore the file from a copy"))
+        raise DamagedStore(Damage(path, zone, None, "no beat where one must be; restore the file"))
     while walk.next_run() is not None:
         pass
     if walk.position < size:
@@ -77,8 +77,8 @@ def _check_stream(header: Header, path: Path, offered: Open) -> None:
     held = header.opened
     if (held.worker, held.stream, held.numbers) != (offered.worker, offered.stream, offered.numbers):
         what = (
-            f"this is stream {held.stream} ({held.numbers}) of {held.worker}, not {offered.stream} ({offered.numbers}) "
-            f"of {offered.worker}; give the folder its own name back, or move it away"
+            f"this is stream {held.stream} ({held.numbers}) of {held.worker}, and the producer offers "
+            f"{offered.stream} ({offered.numbers}); give the folder its own name back, or move it away"
         )
         raise DamagedStore(Damage(path, 0, header.first, what))
 

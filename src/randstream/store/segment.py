@@ -25,7 +25,7 @@ class PendingInterval:
 
 
 class Segment:
-    """The last segment of a stream, open for appending. `committed_bytes` and `committed_offset` are where its last commit ends."""
+    """The last segment of a stream. `committed_bytes` and `committed_offset` are where its last commit ends."""
 
     def __init__(self, path: Path, file: File, committed_bytes: int, committed_offset: int) -> None:
         self.path = path
@@ -36,9 +36,9 @@ class Segment:
 
     @classmethod
     def born(cls, files: Files, folder: Path, opened: Open, first: int) -> Segment:
-        """Bring a segment into the world whole: no crash shows its name without its header. Raises OSError.
+        """Bring a segment into the world whole: no crash shows its name without its header.
 
-        After an error nothing may be appended to the segment before it: the name may be there already. Call again.
+        Raises OSError: call again, and append nothing to the segment before it, for the name may be there already.
         """
         unborn, path = unborn_path(folder, first), segment_path(folder, first)
         header = encode_header(opened, first)
@@ -58,8 +58,8 @@ class Segment:
     def append(self, intervals: Sequence[PendingInterval]) -> int:
         """Write `intervals`, each with its beat, and make them durable; how many bytes that were.
 
-        Raises OSError: none of them counts, and the file ends where it did, or will after the `cut_back` that the next
-        append begins with. A second fdatasync alone would prove nothing: Linux tells of a lost page once.
+        Raises OSError: none of them counts. They are cut off now, or else by the next append, which has to write
+        them again: a second fdatasync alone would prove nothing, for Linux tells of a lost page once.
         """
         self.cut_back()
         chunks = [chunk for interval in intervals for chunk in (*interval.runs, encode(interval.beat))]
@@ -84,7 +84,7 @@ class Segment:
             self._is_torn = False
 
     def seal(self) -> None:
-        """Make its length durable before another segment follows: fdatasync need not keep a cut. Raises OSError."""
+        """Make its length durable, which fdatasync may not, before another segment follows. Raises OSError."""
         self._file.fsync()
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
-"""DurableSink: a worker's store as a sink. Revocable: it takes numbers at the beat that proves them, and its offset is its last commit.
+"""DurableSink: a worker's store as a sink. It takes numbers at the beat that proves them; its offset is its last commit.
 
-Lives on the loop's thread and never blocks it: the store has one thread of its own, on which one thing happens at a time.
+Lives on the loop's thread and never blocks it: the store has a thread of its own, and there one thing happens at a
+time.
 """
 
 from __future__ import annotations
@@ -21,10 +22,9 @@ from .segment import PendingInterval
 from .store import Store
 
 COMMIT_BYTES: Final = 64 * 2**20
-"""The most that one commit writes. Two windows, so that it never holds back a stream, and less than `RECOVERY_BYTES`,
-so that a recovery sees all that a commit may have left undone."""
+"""The most that one commit writes: two windows, which holds no stream back, and less than `RECOVERY_BYTES`."""
 _SMALL_RUN_BYTES: Final = 4096
-"""Runs below it are joined as they come: a peer that sends a number at a time shall not make us keep an object for each."""
+"""Shorter runs are joined: a peer that sends single numbers shall not make us keep an object for each."""
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -36,8 +36,8 @@ class DurableSink:
     Args:
         folder: STORE; made if it is missing. Several workers may share it.
         worker: whose numbers; one process at a time may be that worker on this store.
-        segment_bytes: a file that has reached so many bytes is closed and the next one begun.
-        retain_bytes: the oldest files are removed while those after them hold at least so many bytes; None: never.
+        segment_bytes: the commit with which a segment reaches so many bytes is its last.
+        retain_bytes: a segment is removed once those after it hold so many bytes; None: never.
         files: the file system, for tests.
     """
 
@@ -130,16 +130,18 @@ class DurableSink:
         self._size += len(run)
 
     def prove(self, beat: Beat) -> None:
-        """Let the next commit have what was appended, with `beat`. A beat that proves no numbers is not stored."""
-        if self._proven_offset + self._count != beat.offset:
-            raise LocalProtocolError(f"a beat at {beat.offset} for {self._count} numbers from {self._proven_offset} on")
+        """Let the next commit have what was appended, with `beat`. One that proves no numbers is not stored."""
+        if beat.offset != self._proven_offset + self._count:
+            raise LocalProtocolError(f"a beat at {beat.offset} after {self._proven_offset} + {self._count} numbers")
         if self._runs:
             self._waiting.append(PendingInterval(self._proven_offset, self._runs, beat, self._size))
             self._proven_offset = beat.offset
             self._forget_unproven()
 
     async def commit(self) -> int:
-        """Make all that is proven durable; the offset below which everything is. May be cancelled: the write goes on.
+        """Make all that is proven durable; the offset below which everything is.
+
+        May be cancelled; what was begun goes on, and the next call waits for it.
 
         Raises:
             SinkError: not now; nothing is lost, call again.
@@ -186,7 +188,7 @@ class DurableSink:
         self._runs, self._count, self._size = [], 0, 0
 
     async def _run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
-        """Call `function` on the thread, after what still runs there. It goes on to its end even if this is cancelled."""
+        """Call `function` on the thread, after what still runs there. Cancelling this does not end it."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
         running.add_done_callback(_retrieve)
         self._running = running

@@ -19,10 +19,11 @@ from .segment import PendingInterval, Segment
 
 
 class Store:
-    """The store of `worker` in `folder`. A segment ends with the commit that brings it to `segment_bytes`; closed ones are kept as
-    `DurableSink` says of `retain_bytes`."""
+    """What `worker` stores in `folder`. The arguments are those of `DurableSink`."""
 
-    def __init__(self, folder: Path, worker: str, segment_bytes: int, retain_bytes: int | None, files: Files) -> None:
+    def __init__(
+        self, folder: Path, worker: str, segment_bytes: int, retain_bytes: int | None, files: Files
+    ) -> None:
         self._folder = folder
         self._worker = worker
         self._segment_bytes = segment_bytes
@@ -49,7 +50,7 @@ class Store:
     @property
     def path(self) -> Path | None:
         """The folder of the open stream."""
-        return None if self._opened is None else stream_folder(self._folder, self._worker, self._opened.stream)
+        return self._opened and stream_folder(self._folder, self._worker, self._opened.stream)
 
     def start(self) -> None:
         """Make the folder if it is missing, and lock it for this worker. Raises SettingsError."""
@@ -58,12 +59,12 @@ class Store:
             self._make_folder(self._folder)
             self._lock = self._files.lock(path)
         except BlockingIOError:
-            raise SettingsError(f"{path} is locked: another process is worker {self._worker} on this store") from None
+            raise SettingsError(f"{path} is locked: another process stores for {self._worker} here") from None
         except OSError as error:
             raise SettingsError(f"cannot use {self._folder} as a store: {_explain(error)}") from error
 
     def open(self, offered: Open) -> int:
-        """Make ready for commits of the stream `offered`; the offset of its next number, all below it being durable.
+        """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.
 
         Raises:
             SinkError: not now; DamagedStore: not before a person has looked at it.
@@ -119,7 +120,7 @@ class Store:
         return segment
 
     def _segment_with_room(self, segment: Segment) -> Segment:
-        """The open segment, or once it is full the next one, born whole. Raises OSError: there is none; try again."""
+        """`segment`, or when that is full the next one. Raises OSError: there is none yet, ask again."""
         assert self._opened is not None
         if segment.committed_bytes < self._segment_bytes:
             return segment
@@ -141,7 +142,7 @@ class Store:
                 kept_bytes -= size
                 if kept_bytes < self._retain_bytes:
                     break
-                self._files.sync_folder(folder)  # or a power loss might bring back an older one, and leave a gap
+                self._files.sync_folder(folder)  # or a power loss might bring an older one back: a gap
                 self._files.unlink(segment_path(folder, first))
         except OSError as error:
             self.retention_problem = f"cannot remove old segments: {_explain(error)}"

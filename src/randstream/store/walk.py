@@ -11,16 +11,16 @@ from .files import File
 from .layout import Header
 
 _BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=([0-9a-f]{8}) t=[0-9]{1,20}\n")
-"""The one spelling of `encode`. A slow stream's store is mostly beats; this reads them 4 times as fast as the wire's parser."""
+"""As `encode` spells it. A slow stream's store is mostly beats: this reads them 4 times as fast as the wire's parser."""
 _MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
-"""The longest interval, with its beat. So much is read at a time, and so no interval needs more than two reads."""
+"""The longest interval, with its beat. So much is read at a time: no interval needs more than two reads."""
 
 
 class Walk:
     """Stands at the end of a beat of a segment and steps to the next, checking all between.
 
-    `position` (bytes) and `offset` are those of the last beat that held. `flaw` says what does not hold after it; it
-    stays None before a tail that no beat ends, for more may come.
+    `position` (bytes) and `offset` are those of the last beat that held. `flaw` says what does not hold after it;
+    None before a tail that no beat ends, for more may come.
     """
 
     def __init__(self, file: File, position: int, offset: int) -> None:
@@ -32,7 +32,7 @@ class Walk:
         self._cursor = 0
 
     def next_run(self) -> bytes | None:
-        """The number lines up to the next beat, and stand at its end; None: what follows does not hold, or is not whole.
+        """The number lines up to the next beat, at whose end it then stands; None: no whole interval holds here.
 
         May be called again after None, for the file may have changed. Raises OSError.
         """
@@ -41,11 +41,13 @@ class Walk:
             self._read_on()
             hash_at, beat = self._find_beat()
         if beat is None:
-            return self._stop(_name_flaw(self._buffer, hash_at))
+            self._stop(_name_flaw(self._buffer, hash_at))
+            return None
         run = self._buffer[self._cursor : hash_at]
         offset = int(beat[1])
         if flaw := _check(run, offset - self.offset, int(beat[2], 16)):
-            return self._stop(flaw)
+            self._stop(flaw)
+            return None
         self.position += beat.end() - self._cursor
         self.offset = offset
         self._cursor = beat.end()
@@ -72,9 +74,9 @@ def walk_from_start(file: File, header: Header) -> Walk:
 
 
 def walk_from_beat(file: File, position: int) -> Walk | None:
-    """A walk from the end of the first beat that begins at `position` or after; None: there is none within an interval's length.
+    """A walk from the first beat that begins at `position` or after, taken at its word.
 
-    The beat itself is taken at its word.
+    None: there is none within the length of an interval. Raises OSError.
     """
     text = file.read(position - 1, _MOST_BYTES + 1)
     beat = _BEAT.match(text, text.find(b"\n#") + 1)
@@ -92,7 +94,7 @@ def _check(run: bytes, count: int, crc: int) -> str | None:
 
 
 def _name_flaw(text: bytes, hash_at: int) -> str | None:
-    """Why `text`, the rest of a segment, does not begin with a whole interval; None if it is merely not whole."""
+    """Why `text`, up to the end of a segment or longer than an interval, holds none; None if it is merely not whole."""
     if hash_at < 0:
         return f"no beat in {len(text)} bytes" if len(text) > _MOST_BYTES else None
     line, lf, _ = text[hash_at : hash_at + MAX_CONTROL_LINE_BYTES].partition(b"\n")
