@@ -18,6 +18,8 @@ class Resolver:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, tuple[float, asyncio.Future[list[str]]]] = {}
+        self.problem: str | None = None
+        """Why the last name that was looked up could not be found; None if it was."""
 
     async def resolve(self, host: str) -> list[str]:
         """The addresses of `host`, in the resolver's order; never empty.
@@ -32,7 +34,13 @@ class Resolver:
         if answer is None or (answer.done() and now - asked_at >= ANSWER_SECONDS):
             answer = self._loop.run_in_executor(None, _look_up, host)
             self._answers[host] = (now, answer)
-        return await asyncio.shield(answer)
+        try:
+            addresses = await asyncio.shield(answer)
+        except OSError as error:
+            self.problem = f"cannot resolve {host}: {error.strerror or error}"
+            raise
+        self.problem = None
+        return addresses
 
 
 def _is_literal(host: str) -> bool:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from enum import StrEnum
 from random import Random
 from time import monotonic
 from typing import Any, Final
@@ -19,7 +18,11 @@ import structlog
 
 from .backoff import Backoff
 from .discovery import Resolver
+from .distributions import Numbers
 from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
+from .observe.journal import Journal
+from .observe.status import LinkState, LinkStatus
+from .observe.tally import Tally
 from .observe.throttle import Throttle
 from .pacing import Pacer
 from .protocol import HANDSHAKE_LIMIT
@@ -36,17 +39,6 @@ TROUBLES: Final = frozenset({"link.lost", "link.unreachable", "link.stalled"})
 """Events that are warnings."""
 
 
-class LinkState(StrEnum):
-    """What a link is doing, for people."""
-
-    WAITING = "waiting"
-    DIALLING = "dialling"
-    OPENING = "opening"
-    STREAMING = "streaming"
-    STALLED = "stalled"
-    FINISHED = "finished"
-
-
 @dataclass(frozen=True, slots=True)
 class LinkContext:
     """What all links of a producer share."""
@@ -60,6 +52,8 @@ class LinkContext:
     on_named: Callable[[Link], None]
     on_finished: Callable[[Link], None]
     on_bug: Callable[[Exception], None]
+    tally: Tally
+    journal: Journal
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
     acked_offsets: dict[str, int] = field(default_factory=dict)
     """The highest offset acked, by stream: where a worker that remembers nothing goes on."""
@@ -68,7 +62,8 @@ class LinkContext:
 class Link(ABC):
     """Keeps one target connected. Subclasses say what is spoken there.
 
-    The public attributes are for observers: offsets are those of the next number, `round_trip` is in seconds.
+    The public attributes are for observers: offsets are those of the next number, `round_trip` is in seconds,
+    `heard_at` (the last ack) in seconds of the monotonic clock.
     """
 
     def __init__(self, target: Target, context: LinkContext) -> None:
@@ -79,6 +74,7 @@ class Link(ABC):
         self.offset = 0
         self.acked_offset = 0
         self.round_trip: float | None = None
+        self.heard_at: float | None = None
         self.reconnects = 0
         self.last_error: str | None = None
         self._context = context
@@ -94,6 +90,37 @@ class Link(ABC):
     def is_finished(self) -> bool:
         """Whether the link has ended for good."""
         return self.state is LinkState.FINISHED
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a connection carries numbers, or could."""
+        return self.state in (LinkState.STREAMING, LinkState.STALLED)
+
+    @property
+    def label(self) -> tuple[str, str]:
+        """See `ObservedLink`."""
+        return self.worker or "", str(self.target)
+
+    def status(self, now: float, rate: float) -> LinkStatus:
+        """See `ObservedLink`."""
+        return LinkStatus(
+            worker=self.worker,
+            peer=str(self.target),
+            stream=None if self.stream is None else self.stream.id,
+            state=self.state,
+            offset=self.offset,
+            acked_offset=self.acked_offset,
+            rate=rate,
+            round_trip=self.round_trip,
+            silence=None if self.heard_at is None else now - self.heard_at,
+            reconnects=self.reconnects,
+            error=self.last_error,
+        )
+
+    def recent_numbers(self, since: int, count: int) -> Sequence[float] | Numbers:
+        """See `ObservedLink`. Drawn again: what was sent is not kept."""
+        first = max(since, self.offset - count)
+        return () if self.stream is None or first >= self.offset else self.stream.read(first, self.offset - first)
 
     def start(self, delay: float) -> None:
         """Dial for the first time in `delay` seconds."""
@@ -147,7 +174,10 @@ class Link(ABC):
         error = error or ConnectionResetError("the peer ended the connection without a word")
         if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
             self._context.on_bug(error)
-        was_up = self.state in (LinkState.STREAMING, LinkState.STALLED)
+        was_up = self.is_up
+        (self._context.tally.ends if was_up else self._context.tally.failures)[reason_of(error)] += 1
+        if was_up or self.last_error is None:
+            self._note("link.lost" if was_up else "link.unreachable", str(error))
         self.last_error = f"{reason_of(error)}: {error}"
         delay = self._delay_after(error)
         self.state = LinkState.WAITING
@@ -167,6 +197,9 @@ class Link(ABC):
                 fields["left_out"] = left_out
             write = self._log.warning if event in TROUBLES else self._log.info
             write(event, **fields)
+
+    def _note(self, event: str, detail: str) -> None:
+        self._context.journal.note(event, self.worker or str(self.target), detail)
 
     def _delay_after(self, error: Exception) -> float:
         if reason_of(error) is Reason.TAKEOVER:

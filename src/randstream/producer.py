@@ -11,6 +11,8 @@ import structlog
 
 from .discovery import Resolver
 from .link import Link, LinkContext
+from .observe.journal import Journal
+from .observe.tally import Tally
 from .raw_link import RawLink
 from .settings import ProducerSettings, Target
 from .stream_link import StreamLink
@@ -28,14 +30,38 @@ class Producer:
     Raises SettingsError at construction if the settings cannot be used.
     """
 
+    role: Final = "producer"
+
     def __init__(self, settings: ProducerSettings) -> None:
         self.settings = settings
         self.links: list[Link] = []
+        self.tally = Tally()
+        self.journal = Journal()
         self._names: dict[str, Link] = {}
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
         self._unfinished = 0
+        self._resolver: Resolver | None = None
         self._bug: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        """The producer's own."""
+        return self.settings.name
+
+    @property
+    def numbers(self) -> str:
+        """The distribution of all its streams."""
+        return self.settings.numbers
+
+    @property
+    def problem(self) -> str | None:
+        """Why the producer is not ready, for an operator; None while it is. An absent worker is no reason."""
+        if self._resolver is None or self._stopping.is_set():
+            return "not streaming"
+        problem = self._resolver.problem
+        is_up = problem is not None and any(link.is_up for link in self.links)
+        return None if is_up else problem
 
     def stop(self) -> None:
         """Begin the graceful end: a final beat to each worker, its ack, `#close`. Idempotent."""
@@ -47,19 +73,22 @@ class Producer:
             log.info("producer.seed_drawn", seed=self.settings.seed)
         loop = asyncio.get_running_loop()
         wheel = TimerWheel(loop, self._on_bug)
+        self._resolver = Resolver()
         drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
         try:
             async with asyncio.TaskGroup() as group:
                 context = LinkContext(
                     settings=self.settings,
                     wheel=wheel,
-                    resolver=Resolver(),
+                    resolver=self._resolver,
                     random=SystemRandom(),
                     drawer=drawer,
                     spawn=group.create_task,
                     on_named=self._on_named,
                     on_finished=self._on_finished,
                     on_bug=self._on_bug,
+                    tally=self.tally,
+                    journal=self.journal,
                 )
                 self._start_links(context)
                 await self._stopping.wait()

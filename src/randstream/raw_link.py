@@ -7,7 +7,8 @@ from time import monotonic
 from typing import Final, cast
 
 from .connection import close_soon, set_socket_options
-from .link import Link, LinkContext, LinkState
+from .link import Link, LinkContext
+from .observe.status import LinkState
 from .settings import Target
 from .stream import NumberStream
 
@@ -51,6 +52,7 @@ class RawLink(Link, asyncio.Protocol):
         now = monotonic()
         self._begin_pumping(self.stream, self.acked_offset, now)
         self._say("link.resumed", now, stream=self.stream.id, offset=self.acked_offset, raw=True)
+        self._note("link.resumed", f"at offset {self.acked_offset}, raw")
         self._write()
 
     def pause_writing(self) -> None:
@@ -60,7 +62,7 @@ class RawLink(Link, asyncio.Protocol):
     def resume_writing(self) -> None:
         """asyncio: now it has."""
         self._is_writable = True
-        self.acked_offset = self.offset
+        self._note_taken()
         self._write()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -83,10 +85,17 @@ class RawLink(Link, asyncio.Protocol):
             lines, count = run
             self.offset += count
             transport.write(lines)
+            self._context.tally.numbers += count
+            self._context.tally.number_bytes += len(lines)
             if self._is_writable:
-                self.acked_offset = self.offset
+                self._note_taken()
                 self._backoff.reset()
         self._writing.set(pump.next_due())
+
+    def _note_taken(self) -> None:
+        """The kernel has all that was written: as near to an ack as a raw peer comes."""
+        self._context.tally.acked_numbers += self.offset - self.acked_offset
+        self.acked_offset = self.offset
 
     def _on_drawn(self) -> None:
         self._write()

@@ -10,6 +10,7 @@ import structlog
 
 from .connection import StreamConnection
 from .errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
+from .intake import Intake
 from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from .protocol.frames import Beat, Numbers, Open
 from .protocol.receiver import Receiver
@@ -29,6 +30,10 @@ class Host(Protocol):
     @property
     def sink(self) -> Sink:
         """Where numbers go."""
+
+    @property
+    def intake(self) -> Intake:
+        """Who counts what passes."""
 
     def admit(self, session: Session, offered: Open) -> bool:
         """Whether the session may have the sink; an older one of the same stream has then been ended."""
@@ -130,6 +135,7 @@ class Session:
         self.offered = offered
         self.log = self.log.bind(producer=offered.producer, stream=offered.stream)
         if self._host.admit(self, offered):
+            self._host.intake.note_open(offered)
             self._spawn(self._open(offered))
         else:
             self.end(Reason.REFUSED)
@@ -158,25 +164,30 @@ class Session:
         if not self._is_resumed_by_name:
             self._host.sink.begin(offset)
         self._checkpoint = (self._connection.now, offset)
+        self._host.intake.note_start(offset, self._connection.now)
         self.log.info("link.resumed", offset=offset, numbers=self.offered and self.offered.numbers)
 
     def _take(self, numbers: Numbers) -> None:
         if self.receiver.state is not State.RAW:
             if self._drained_offset is None:
                 self._host.sink.append(numbers.run, numbers.count)
+                self._host.intake.note_numbers(numbers.run, numbers.count)
             return
         if self._raw_sink is None:
             self._raw_sink = self._host.admit_raw(self)
             if self._raw_sink is None:
                 self.end(Reason.REFUSED)
                 return
+            self._host.intake.note_raw()
             self.log.info("raw.accepted")
         self._raw_sink.append_raw(numbers.run)
+        self._host.intake.note_numbers(numbers.run, numbers.count, is_raw=True)
 
     def _prove(self, beat: Beat) -> None:
         if self._drained_offset is not None:
             return
         self._host.sink.prove(beat)
+        self._host.intake.note_beat(self._connection.now)
         self._say_checkpoint(beat.offset)
         if self._is_draining:
             self._drained_offset = beat.offset
@@ -189,6 +200,7 @@ class Session:
         while True:
             await self._proved.wait()
             self._proved.clear()
+            started_at = self._connection.now
             try:
                 offset = await self._host.sink.commit()
             except SinkError as error:
@@ -197,7 +209,9 @@ class Session:
                 self._proved.set()
                 continue
             self._host.note_sink(None)
-            self.receiver.acknowledge(offset, self._connection.now)
+            now = self._connection.now
+            self.receiver.acknowledge(offset, now)
+            self._host.intake.note_commit(offset, now - started_at)
             self._connection.flush()
             if self._drained_offset is not None and offset >= self._drained_offset:
                 self.end(Reason.SHUTDOWN)

@@ -7,7 +7,8 @@ from typing import assert_never
 
 from .connection import CallbackConnection
 from .errors import LocalProtocolError, Reason
-from .link import Link, LinkContext, LinkState
+from .link import Link, LinkContext
+from .observe.status import LinkState
 from .protocol import SILENCE_HEARTBEATS
 from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from .protocol.frames import Numbers
@@ -74,7 +75,7 @@ class StreamLink(Link):
             case Resumed(offset):
                 self._resume(offset, now)
             case Acknowledged():
-                self._note_ack(event, self._sender)
+                self._note_ack(event, self._sender, now)
             case Closed(error):
                 self.on_lost(error)
             case Opened() | Started() | Proved() | Numbers():
@@ -95,7 +96,10 @@ class StreamLink(Link):
         if sender is None or connection is None or pump is None or self._is_finishing:
             return
         while connection.is_writable and (run := pump.next_run(now, sender.room)) is not None:
-            sender.send_numbers(*run, now)
+            lines, count = run
+            sender.send_numbers(lines, count, now)
+            self._context.tally.numbers += count
+            self._context.tally.number_bytes += len(lines)
             connection.flush()
         self.offset = sender.offset
         connection.poke(pump.next_due())
@@ -124,12 +128,16 @@ class StreamLink(Link):
         self.offset = self.acked_offset = self._first_offset = offset
         self._begin_pumping(self.stream, offset, now)
         self._say("link.resumed", now, stream=self.stream.id, offset=offset)
+        self._note("link.resumed", f"at offset {offset}")
 
-    def _note_ack(self, ack: Acknowledged, sender: Sender) -> None:
+    def _note_ack(self, ack: Acknowledged, sender: Sender, now: float) -> None:
         assert self.stream is not None
+        self.heard_at = now
         if ack.round_trip is not None:
             self.round_trip = ack.round_trip
+            self._context.tally.round_trips.observe(ack.round_trip)
         if ack.offset > self.acked_offset:
+            self._context.tally.acked_numbers += ack.offset - self.acked_offset
             self.acked_offset = ack.offset
             known = self._context.acked_offsets.get(self.stream.id, 0)
             self._context.acked_offsets[self.stream.id] = max(known, ack.offset)
@@ -137,7 +145,8 @@ class StreamLink(Link):
                 self._backoff.reset()
             if self.state is LinkState.STALLED:
                 self.state = LinkState.STREAMING
-                self._say("link.recovered", monotonic(), acked=ack.offset)
+                self._say("link.recovered", now, acked=ack.offset)
+                self._note("link.recovered", f"acknowledged up to {ack.offset}")
         if self._is_finishing and sender.is_settled and self._connection is not None:
             self._say_goodbye(sender, self._connection)
 
@@ -145,6 +154,7 @@ class StreamLink(Link):
         if self.state is not LinkState.STALLED:
             self.state = LinkState.STALLED
             self._say("link.stalled", monotonic(), why=why, offset=self.offset, acked=self.acked_offset)
+            self._note("link.stalled", why)
 
     def _say_goodbye(self, sender: Sender, connection: CallbackConnection) -> None:
         sender.close(Reason.SHUTDOWN)

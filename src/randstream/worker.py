@@ -11,6 +11,7 @@ import structlog
 
 from .connection import READ_BYTES, StreamConnection
 from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
+from .intake import Intake
 from .observe.throttle import Throttle
 from .protocol.frames import Open
 from .protocol.receiver import Receiver
@@ -36,12 +37,15 @@ class Worker:
     `sink` replaces the one that the settings name, for a program that embeds the worker.
     """
 
+    role: Final = "worker"
+
     def __init__(self, settings: WorkerSettings, sink: Sink | None = None) -> None:
         self.settings = settings
         self.sink: Sink = sink or make_sink(settings)
         self.live: Session | None = None
         self.sink_error: SinkError | None = None
         self.address: tuple[str, int] | None = None
+        self.intake = Intake(settings.name, self.sink, lambda: self.sink_problem)
         self._random = SystemRandom()
         self._unopened: set[Session] = set()
         self._sessions: set[Session] = set()
@@ -53,10 +57,45 @@ class Worker:
         self._bug: Exception | None = None
 
     @property
+    def name(self) -> str:
+        """The worker's own."""
+        return self.settings.name
+
+    @property
+    def numbers(self) -> str | None:
+        """The distribution of the stream; None before the first."""
+        return None if self.intake.offered is None else self.intake.offered.numbers
+
+    @property
+    def tally(self) -> Tally:
+        """What was counted."""
+        return self.intake.tally
+
+    @property
+    def journal(self) -> Journal:
+        """What happened last."""
+        return self.intake.journal
+
+    @property
+    def tap(self) -> Tap:
+        """Where the numbers can be listened to."""
+        return self.intake.tap
+
+    @property
+    def links(self) -> Sequence[Intake]:
+        """The one link that a worker has, connected or not."""
+        return (self.intake,)
+
+    @property
     def problem(self) -> str | None:
         """Why the worker is not ready, for an operator; None while it is."""
         if not self._listening.is_set() or self._stopping.is_set():
             return "not listening"
+        return self.sink_problem
+
+    @property
+    def sink_problem(self) -> str | None:
+        """Why the sink takes no numbers now; None while it does."""
         return self.sink.problem or (str(self.sink_error) if self.sink_error else None)
 
     async def wait_listening(self) -> tuple[str, int]:
@@ -144,9 +183,11 @@ class Worker:
     def note_sink(self, error: SinkError | None) -> None:
         """See `Host`."""
         if error is not None and str(error) != str(self.sink_error):
+            self.intake.journal.note("sink.failing", self.settings.name, str(error))
             log.error("sink.failing", error=str(error), advice="nothing is acknowledged until this is mended")
         if error is None and self.sink_error is not None:
             log.info("sink.recovered")
+        self.intake.tally.sink_failures += error is not None
         self.sink_error = error
 
     def note_end(self, session: Session, error: Exception | None) -> None:
@@ -156,6 +197,7 @@ class Worker:
         was_live = self.live is session
         if was_live:
             self.live = None
+            self.intake.note_end(reason_of(error) if error else Reason.CUT, str(error or "the peer went without a word"))
         left_out = 0 if was_live else self._throttle.admit(monotonic())
         if left_out is None:
             return

@@ -186,7 +186,7 @@ def parse_control_line(line: bytes) -> ControlFrame:
     if kind is None:
         raise _malformed("an unknown verb", line)
     if kind is Hello:
-        if not words or "=" in words[0]:
+        if not words or not words[0] or "=" in words[0]:
             raise _malformed("a #hello without a version", line)
         if (version := words.pop(0)) != VERSION:
             raise RemoteProtocolError(Reason.VERSION, f"the peer speaks {version[:32]!r}, this is {VERSION}")

@@ -83,7 +83,12 @@ class Sender(End):
         return self.state is State.STREAMING and self.acked_offset == self.offset
 
     def open(self, stream: str, numbers: str, *, first_offset: int, now: float) -> None:
-        """Answer `Greeted`: offer a stream. `first_offset` is for a worker that names none."""
+        """Answer `Greeted`: offer a stream. `first_offset` is for a worker that names none.
+
+        Does nothing if the worker has closed in the same breath (`#hello`, then `#close reason=busy`).
+        """
+        if self.state is State.CLOSED:
+            return
         self._first_offset = first_offset
         self._send(Open(self._worker, stream, numbers, self._producer, self.heartbeat))
         self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)

@@ -9,16 +9,31 @@ in it.
         ├── recovery     what is stored, after whatever happened
         ├── segment      one file: birth, append, cut-back
         └── files        the calls to the operating system
-    reader, verify       read what is there; never write
-    walk, layout         what a segment looks like: shared by all
+    reader, verify           look at what is there, and never write
+    layout, walk, chain      what a segment, and a row of them, looks like: shared by all
 
 Nothing here logs, and only `DurableSink` knows of a loop. `docs/protocol.md`, "The store", is the authority.
 """
 
 from __future__ import annotations
 
+from .check import StreamReport
 from .layout import Damage, DamagedStore
+from .reader import Run, StoreReader, read_runs, read_store
 from .recovery import Recovery
 from .sink import DurableSink
+from .verify import Report, verify
 
-__all__ = ["Damage", "DamagedStore", "DurableSink", "Recovery"]
+__all__ = [
+    "Damage",
+    "DamagedStore",
+    "DurableSink",
+    "Recovery",
+    "Report",
+    "Run",
+    "StoreReader",
+    "StreamReport",
+    "read_runs",
+    "read_store",
+    "verify",
+]

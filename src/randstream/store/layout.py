@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import RemoteProtocolError, SinkError
+from ..errors import RemoteProtocolError, SettingsError, SinkError
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Open, encode, parse_control_line
 from .files import File, Files
@@ -15,6 +15,7 @@ from .files import File, Files
 _SEGMENT: Final = re.compile(r"([0-9]{20})\.numbers")
 _UNBORN: Final = re.compile(r"[0-9]{20}\.tmp")
 _STREAM_FOLDER: Final = re.compile(r".+-[0-9a-f]{16}")
+_WHAT_TO_GIVE: Final = "give a worker's --store folder, a stream's folder in it, or a .numbers file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +65,36 @@ class Listing:
     foreign: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredStream:
+    """Where a stream's segments are: in a folder, or one of them alone."""
+
+    folder: Path
+    only: int | None = None
+    """The first offset of the one segment that is meant; None: all."""
+
+    def firsts(self, files: Files) -> tuple[int, ...]:
+        """The first offset of each segment there now, ascending. Raises OSError."""
+        return list_folder(files, self.folder).firsts if self.only is None else (self.only,)
+
+
 def stream_folder(store: Path, worker: str, stream: str) -> Path:
+    """Where a stream is kept."""
     return store / f"{worker}-{stream}"
 
 
 def lock_path(store: Path, worker: str) -> Path:
+    """What the process that is `worker` holds for life."""
     return store / f"{worker}.lock"
 
 
 def segment_path(folder: Path, first: int) -> Path:
+    """The segment whose first number has offset `first`."""
     return folder / f"{first:020d}.numbers"
 
 
 def unborn_path(folder: Path, first: int) -> Path:
+    """The same while it is made."""
     return folder / f"{first:020d}.tmp"
 
 
@@ -86,8 +104,24 @@ def segment_first(path: Path) -> int | None:
     return int(named[1]) if named else None
 
 
-def is_stream_folder(path: Path) -> bool:
-    return _STREAM_FOLDER.fullmatch(path.name) is not None
+def find_streams(files: Files, path: Path) -> list[StoredStream]:
+    """The streams that a user means by `path`: a store, a stream's folder or one segment.
+
+    Raises:
+        SettingsError: it is none of them, or a store without a stream.
+        OSError: it cannot be read.
+    """
+    if not files.is_folder(path):
+        if (first := segment_first(path)) is None:
+            raise SettingsError(f"{path} is no store; {_WHAT_TO_GIVE}")
+        return [StoredStream(path.parent, first)]
+    if list_folder(files, path).firsts:
+        return [StoredStream(path)]
+    folders = [path / name for name in sorted(files.names(path)) if _STREAM_FOLDER.fullmatch(name)]
+    streams = [StoredStream(folder) for folder in folders if list_folder(files, folder).firsts]
+    if not streams:
+        raise SettingsError(f"{path} holds no stream; {_WHAT_TO_GIVE}")
+    return streams
 
 
 def list_folder(files: Files, folder: Path) -> Listing:
@@ -102,6 +136,12 @@ def list_folder(files: Files, folder: Path) -> Listing:
         elif not name.startswith("."):
             foreign.append(path)
     return Listing(tuple(firsts), tuple(unborn), tuple(foreign))
+
+
+def refuse_foreign(listing: Listing) -> None:
+    """Raises DamagedStore if there is a file that no store makes."""
+    for path in listing.foreign:
+        raise DamagedStore(Damage(path, 0, None, "not a file of this store; move it away"))
 
 
 def encode_header(opened: Open, first: int) -> bytes:

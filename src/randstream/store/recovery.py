@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from ..protocol.frames import Open
+from .chain import find_gap
 from .files import File, Files
-from .layout import Damage, DamagedStore, Header, Listing, list_folder, read_header, segment_path
+from .layout import Damage, DamagedStore, Header, Listing, list_folder, read_header, refuse_foreign, segment_path
 from .segment import Segment
-from .walk import last_beat_offset, walk_from_beat, walk_from_start
+from .walk import walk_from_beat, walk_from_start
 
 RECOVERY_BYTES: Final = 80 * 2**20
 """How much of a segment's end is checked: all that one commit may have left undone, and two intervals more."""
@@ -58,18 +59,18 @@ def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recover
 def _recover_segment(file: File, path: Path, header: Header) -> Recovery:
     size = file.size()
     zone = max(size - RECOVERY_BYTES, 0)
-    # A sync may have failed in a process before this one, and Linux then keeps pages that only look written.
-    # So write what can still be written, and read what is on the disk.
+    # What can be read may be in the page cache only: not yet written, or never to be, if a sync failed in a
+    # process before this one. So write what can be written, and then read what is on the disk.
     file.fdatasync()
     file.evict(zone)
     walk = walk_from_start(file, header) if zone <= header.size else walk_from_beat(file, zone)
     if walk is None:
-        raise DamagedStore(Damage(path, zone, None, "no beat where one must be; restore the file"))
+        raise DamagedStore(Damage(path, zone, None, "no beat where one must be; restore the file from a copy"))
     while walk.next_run() is not None:
         pass
     if walk.position < size:
         file.truncate(walk.position)
-    file.fsync()
+        file.fsync()
     return Recovery(path, walk.offset, walk.position, size - walk.position)
 
 
@@ -85,21 +86,13 @@ def _check_stream(header: Header, path: Path, offered: Open) -> None:
 
 def _check_listing(files: Files, folder: Path, listing: Listing) -> None:
     """Refuse what the store did not make, and a gap between segments: what follows it would be no prefix."""
-    for path in listing.foreign:
-        raise DamagedStore(Damage(path, 0, None, "not a file of this store; move it away"))
+    refuse_foreign(listing)
     for first, following in pairwise(listing.firsts):
         path = segment_path(folder, first)
         file = files.open(path)
         try:
-            end = last_beat_offset(file)
-            if end != following:
-                raise DamagedStore(gap(path, file.size(), end, following))
+            damage = find_gap(file, path, following)
         finally:
             file.close()
-
-
-def gap(path: Path, size: int, end: int | None, following: int) -> Damage:
-    """The damage of a closed segment `path` that should end where the one that begins at `following` does."""
-    what = "does not end with a beat" if end is None else f"ends at offset {end}"
-    advice = "restore what is missing from a copy, or move all segments before the gap away"
-    return Damage(path, size, end, f"this segment {what}, but the next one begins at {following}; {advice}")
+        if damage is not None:
+            raise DamagedStore(damage)

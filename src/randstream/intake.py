@@ -1,0 +1,133 @@
+"""Intake: the one stream that comes into a worker, over all its connections, as observers see it. It only counts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Final
+
+import numpy as np
+
+from .distributions import Numbers, parse_distribution
+from .errors import Reason
+from .observe.journal import Journal
+from .observe.status import LinkState, LinkStatus
+from .observe.tally import Tally
+from .observe.tap import Stored, Tap
+from .protocol import MAX_NUMBER_LINE_BYTES
+from .protocol.frames import Open
+from .sinks import Sink
+
+TAILS: Final = 16
+TAIL_BYTES: Final = 4096
+"""The ends of the last runs, kept for the histogram: enough for its few hundred numbers a second."""
+
+
+class Intake:
+    """What passed, and who sent it. Implements `ObservedLink`.
+
+    `sink_problem` tells why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, worker: str, sink: Sink, sink_problem: Callable[[], str | None]) -> None:
+        self.worker = worker
+        self.tally = Tally()
+        self.journal = Journal()
+        self.tap = Tap(sink if isinstance(sink, Stored) else None)
+        self.offered: Open | None = None
+        self.offset = 0
+        self.acked_offset = 0
+        self.heard_at: float | None = None
+        self.reconnects = 0
+        self.last_error: str | None = None
+        self._state = LinkState.WAITING
+        self._sink_problem = sink_problem
+        self._tails: deque[bytes] = deque(maxlen=TAILS)
+
+    @property
+    def state(self) -> LinkState:
+        """See `ObservedLink`."""
+        is_stalled = self._state is not LinkState.WAITING and self._sink_problem() is not None
+        return LinkState.STALLED if is_stalled else self._state
+
+    @property
+    def label(self) -> tuple[str, str]:
+        """See `ObservedLink`. Without the producer, which may be another at any time."""
+        return self.worker, ""
+
+    def note_open(self, offered: Open) -> None:
+        """A connection has been admitted."""
+        self.offered = offered
+        self._state = LinkState.OPENING
+
+    def note_start(self, offset: int, now: float) -> None:
+        """The opening beat has come."""
+        self.offset = self.acked_offset = offset
+        self.heard_at = now
+        self._state = LinkState.STREAMING
+        self.journal.note("link.resumed", self.worker, f"at offset {offset}")
+
+    def note_raw(self) -> None:
+        """A raw peer has been admitted."""
+        self._state = LinkState.STREAMING
+        self.journal.note("raw.accepted", self.worker, "number lines without a protocol")
+
+    def note_numbers(self, run: bytes, count: int, *, is_raw: bool = False) -> None:
+        """A run has come."""
+        self.tally.numbers += count
+        self.tally.number_bytes += len(run)
+        if is_raw:
+            return
+        self._tails.append(last_lines(run, TAIL_BYTES))
+        if self.tap.is_wanted:
+            self.tap.pass_on(self.offset, run, count)
+        self.offset += count
+
+    def note_beat(self, now: float) -> None:
+        """A beat has held."""
+        self.heard_at = now
+
+    def note_commit(self, offset: int, seconds: float) -> None:
+        """All below `offset` is in the sink and acknowledged."""
+        self.tally.commits.observe(seconds)
+        self.tally.acked_numbers += max(0, offset - self.acked_offset)
+        self.acked_offset = offset
+
+    def note_end(self, reason: Reason, detail: str) -> None:
+        """The admitted connection is over."""
+        was_up = self._state is LinkState.STREAMING
+        (self.tally.ends if was_up else self.tally.failures)[reason] += 1
+        self.reconnects += was_up
+        self.last_error = f"{reason}: {detail}"
+        self._state = LinkState.WAITING
+        self.journal.note("link.lost", self.worker, detail)
+
+    def status(self, now: float, rate: float) -> LinkStatus:
+        """See `ObservedLink`."""
+        return LinkStatus(
+            worker=self.worker,
+            peer=None if self.offered is None else self.offered.producer,
+            stream=None if self.offered is None else self.offered.stream,
+            state=self.state,
+            offset=self.offset,
+            acked_offset=self.acked_offset,
+            rate=rate,
+            round_trip=None,
+            silence=None if self.heard_at is None else now - self.heard_at,
+            reconnects=self.reconnects,
+            error=self.last_error,
+        )
+
+    def recent_numbers(self, since: int, count: int) -> Sequence[float] | Numbers:
+        """See `ObservedLink`. Those of the last runs that were not asked for before."""
+        tails, self._tails = self._tails, deque(maxlen=TAILS)
+        lines = last_lines(b"".join(tails), count * MAX_NUMBER_LINE_BYTES)
+        if self.offered is None or not lines:
+            return ()
+        return np.fromstring(lines, parse_distribution(self.offered.numbers).dtype, sep="\n")[-count:]
+
+
+def last_lines(run: bytes, size: int) -> bytes:
+    """The whole lines within the last `size` bytes of `run`."""
+    return run if len(run) <= size else run[run.find(b"\n", len(run) - size - 1) + 1 :]

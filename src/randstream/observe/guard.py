@@ -1,0 +1,70 @@
+"""Guard: aiohttp's server, made safe from clients that are many, slow or silent.
+
+Everybody gets REQUEST_SECONDS to ask and to take the answer, and there are so many places; when all are taken, the
+newcomer gets that of whoever has waited longest. Answers without an end are let out of this with `release`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+REQUEST_SECONDS: Final = 10.0
+"""For one request and its answer, from the connection or from the last one's end. Any honest network needs less."""
+PLACES: Final = 100
+"""Connections, 20 KB each, beside those released. A probe needs one, a browser six."""
+BACKLOG: Final = 64
+
+_SILENT: Final = logging.Logger("randstream.observe.guard", logging.CRITICAL + 1)
+"""aiohttp writes a traceback for each request that is no HTTP. Whoever sends them shall not fill our log."""
+
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class GuardedServer(web.Server):
+    """Hand it to `loop.create_server`. `answer` is cancelled when its client goes away."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(
+            answer, handler_cancellation=True, access_log=None, logger=_SILENT, keepalive_timeout=REQUEST_SECONDS,
+            lingering_time=0,
+        )  # fmt: skip
+        self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """aiohttp: somebody has connected."""
+        super().connection_made(handler, transport)
+        if len(self._limits) >= PLACES:
+            self._end(next(iter(self._limits)))
+        self._start_limit(handler)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """aiohttp: somebody has gone."""
+        super().connection_lost(handler, exc)
+        self._stop_limit(handler)
+
+    def renew(self, request: web.BaseRequest) -> None:
+        """A request has come: the time for its answer starts."""
+        self._stop_limit(request.protocol)
+        self._start_limit(request.protocol)
+
+    def release(self, request: web.BaseRequest) -> None:
+        """The answer to `request` has no end; whoever writes it minds the client."""
+        self._stop_limit(request.protocol)
+
+    def _start_limit(self, handler: web.RequestHandler) -> None:
+        self._limits[handler] = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._end, handler)
+
+    def _stop_limit(self, handler: web.RequestHandler) -> None:
+        limit = self._limits.pop(handler, None)
+        if limit is not None:
+            limit.cancel()
+
+    def _end(self, handler: web.RequestHandler) -> None:
+        self._stop_limit(handler)
+        if handler.transport is not None:
+            handler.transport.abort()

@@ -1,0 +1,32 @@
+"""Journal: the last things that happened to links, for people who look at the page. Bounded; the log keeps the rest."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from time import time
+from typing import Final
+
+KEPT: Final = 64
+"""Entries: a screenful or two, and 10 KB a second at most for everybody who watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a link. `time` is in seconds since 1970, `event` is the log event's name."""
+
+    time: float
+    event: str
+    link: str
+    detail: str
+
+
+class Journal:
+    """The last KEPT entries, newest last."""
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque(maxlen=KEPT)
+
+    def note(self, event: str, link: str, detail: str) -> None:
+        """Add an entry, which pushes out the oldest."""
+        self.entries.append(Entry(time(), event, link, detail))

@@ -1,0 +1,138 @@
+"""Metrics: every metric there is, read from a role's plain attributes when Prometheus asks. No global registry.
+
+`randstream_<noun>_<unit>`, counters end in `_total`. Labels are bounded: reasons and states are few, and no more than
+LABELLED_LINKS links are told one by one. `docs/operations.md` lists what is here, and a test compares.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from .. import __version__
+from .status import LinkState, ObservedLink, ObservedRole
+from .tally import TIME_BOUNDS, Buckets
+
+LABELLED_LINKS: Final = 256
+"""Links with series of their own. A Prometheus takes more, but nobody reads them: the totals have all links."""
+
+
+class Metrics(Collector):
+    """The metrics of `role`; `loop_lag` is counted by whoever has a loop to measure."""
+
+    def __init__(self, role: ObservedRole, loop_lag: Buckets, clients: Counter[str]) -> None:
+        self._role = role
+        self._loop_lag = loop_lag
+        self._clients = clients
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The text for a scraper that sends `Accept: <accept>`, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def collect(self) -> Iterable[Metric]:
+        """prometheus-client: the values now."""
+        yield from self._of_both()
+        yield from self._of_producer() if self._role.role == "producer" else self._of_worker()
+        yield from self._of_links(list(self._role.links))
+
+    def _of_both(self) -> Iterable[Metric]:
+        role, tally = self._role, self._role.tally
+        yield InfoMetricFamily(
+            "randstream_build", "What runs here",
+            {"version": __version__, "role": role.role, "python": platform.python_version()},
+        )  # fmt: skip
+        yield _gauge("randstream_ready", "1 when /readyz says so, else 0", role.problem is None)
+        yield _counts("randstream_connections_ended", "Connections that carried numbers and ended", "reason", tally.ends)
+        yield _counts(
+            "randstream_connections_failed", "Connections, and attempts, that never carried a number",
+            "reason", tally.failures,
+        )  # fmt: skip
+        yield _times(
+            "randstream_event_loop_lag_seconds", "How late the event loop came back to a timer, once a second",
+            self._loop_lag,
+        )  # fmt: skip
+        clients = GaugeMetricFamily("randstream_admin_clients", "Clients of answers without an end", labels=["of"])
+        for path, count in self._clients.items():
+            clients.add_metric([path], count)
+        yield clients
+
+    def _of_producer(self) -> Iterable[Metric]:
+        tally = self._role.tally
+        yield _counter("randstream_numbers_sent", "Numbers written to connections", tally.numbers)
+        yield _counter("randstream_sent_bytes", "Bytes of number lines written to connections", tally.number_bytes)
+        yield _counter("randstream_numbers_acked", "Numbers that workers acknowledged", tally.acked_numbers)
+        yield _times("randstream_round_trip_seconds", "From a beat to its ack", tally.round_trips)
+
+    def _of_worker(self) -> Iterable[Metric]:
+        tally = self._role.tally
+        yield _counter("randstream_numbers_received", "Numbers read from connections", tally.numbers)
+        yield _counter("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
+        yield _counter("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
+        yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
+        yield _counter("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
+
+    def _of_links(self, links: list[ObservedLink]) -> Iterable[Metric]:
+        states = Counter(link.state for link in links)
+        by_state = GaugeMetricFamily("randstream_links", "Links by what they are doing", labels=["state"])
+        for state in LinkState:
+            by_state.add_metric([state], states[state])
+        yield by_state
+        labelled = {link.label: link for link in links[:LABELLED_LINKS]}
+        yield _by_link(
+            "randstream_stream_offset_numbers", "Offset of the next number", labelled, lambda link: link.offset
+        )
+        yield _by_link(
+            "randstream_stream_lag_numbers", "Numbers sent or received that are not acknowledged",
+            labelled, lambda link: link.offset - link.acked_offset,
+        )  # fmt: skip
+        yield _gauge("randstream_links_unlabelled", "Links without series of their own", len(links) - len(labelled))
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _counts(name: str, text: str, label: str, counts: Counter[str]) -> Metric:
+    metric = CounterMetricFamily(name, text, labels=[label])
+    for value, count in counts.items():
+        metric.add_metric([value], count)
+    return metric
+
+
+def _times(name: str, text: str, buckets: Buckets) -> Metric:
+    bounds = [*map(floatToGoString, TIME_BOUNDS), "+Inf"]
+    cumulative = list(zip(bounds, accumulate(map(float, buckets.counts)), strict=True))
+    return HistogramMetricFamily(name, text, buckets=cumulative, sum_value=buckets.total)
+
+
+def _by_link(
+    name: str, text: str, links: dict[tuple[str, str], ObservedLink], value: Callable[[ObservedLink], float]
+) -> Metric:
+    metric = GaugeMetricFamily(name, text, labels=["worker", "peer"])
+    for label, link in links.items():
+        metric.add_metric(list(label), value(link))
+    return metric

@@ -1,0 +1,137 @@
+"""Observer: looks at a role once a second and remembers enough to tell rates and shapes. Changes nothing it looks at."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import islice
+from time import monotonic, time
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..distributions import parse_distribution
+from .shape import Shape, shape_of
+from .status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, Totals
+
+RATE_TICKS: Final = 5
+"""Rates are means over so many looks: steady at one number a second, and yet a fall shows at once."""
+SAMPLED_LINKS: Final = 8
+SAMPLED_NUMBERS: Final = 200
+"""Numbers looked at each second, of so many links: 0.2 ms, whatever flows."""
+HISTOGRAM_TICKS: Final = 60
+
+TROUBLE_FIRST: Final = {
+    LinkState.STALLED: 0,
+    LinkState.WAITING: 1,
+    LinkState.DIALLING: 2,
+    LinkState.OPENING: 3,
+    LinkState.STREAMING: 4,
+    LinkState.FINISHED: 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    at: float
+    numbers: int
+    offsets: dict[ObservedLink, int]
+
+
+class Observer:
+    """Makes snapshots of `role`. `tick` wants to be called once a second."""
+
+    def __init__(self, role: ObservedRole) -> None:
+        self.role = role
+        self._started_at = monotonic()
+        self._looks: deque[_Look] = deque(maxlen=RATE_TICKS + 1)
+        self._sampled: deque[NDArray[np.int64]] = deque(maxlen=HISTOGRAM_TICKS)
+        self._numbers: str | None = None
+        self._shape: Shape | None = None
+        self._turn = 0
+
+    def tick(self, now: float) -> None:
+        """Look once. `now` is `time.monotonic`'s."""
+        self._sample()
+        self._looks.append(_Look(now, self.role.tally.numbers, {link: link.offset for link in self.role.links}))
+
+    def snapshot(self, *, limit: int, name_filter: str = "") -> Snapshot:
+        """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`."""
+        role, tally = self.role, self.role.tally
+        links = list(role.links)
+        wanted = name_filter.casefold()
+        matching = [link for link in links if wanted in " ".join(link.label).casefold()] if wanted else links
+        shown = nsmallest(limit, matching, key=lambda link: TROUBLE_FIRST[link.state])
+        now = monotonic()
+        before = self._looks[0] if self._looks else _Look(now, tally.numbers, {})
+        elapsed = max(now - before.at, 1e-3)
+        return Snapshot(
+            role=role.role,
+            name=role.name,
+            version=__version__,
+            time=time(),
+            uptime=now - self._started_at,
+            problem=role.problem,
+            numbers=role.numbers,
+            totals=Totals(
+                links=len(links),
+                states={str(state): count for state, count in Counter(link.state for link in links).items()},
+                rate=(tally.numbers - before.numbers) / elapsed,
+                numbers=tally.numbers,
+                number_bytes=tally.number_bytes,
+                acked_numbers=tally.acked_numbers,
+                reconnects=tally.ends.total(),
+            ),
+            links=[link.status(now, _advance(link, before) / elapsed) for link in shown],
+            left_out=len(matching) - len(shown),
+            histogram=self._histogram(),
+            events=list(role.journal.entries),
+        )
+
+    def _sample(self) -> None:
+        numbers = self.role.numbers
+        if numbers != self._numbers:
+            self._numbers = numbers
+            self._shape = None if numbers is None else shape_of(parse_distribution(numbers))
+            self._sampled.clear()
+        if self._shape is None or not self._looks:
+            return
+        counts = np.zeros(len(self._shape.expected), np.int64)
+        for link, since in self._some_links():
+            counts += _count(self._shape, link.recent_numbers(since, SAMPLED_NUMBERS))
+        self._sampled.append(counts)
+
+    def _some_links(self) -> list[tuple[ObservedLink, int]]:
+        """The next SAMPLED_LINKS of those that were there at the last look, and where they stood then."""
+        before = self._looks[-1].offsets
+        if not before:
+            return []
+        start = self._turn % len(before)
+        self._turn = start + SAMPLED_LINKS
+        return list(islice(before.items(), start, self._turn))
+
+    def _histogram(self) -> Histogram | None:
+        if self._shape is None or not self._sampled:
+            return None
+        counts = np.sum(self._sampled, axis=0)
+        return Histogram(self._shape.edges, self._shape.expected, tuple(counts.tolist()))
+
+
+def _advance(link: ObservedLink, before: _Look) -> int:
+    """A link that went back to an acknowledged offset has not advanced by less than nothing."""
+    return max(0, link.offset - before.offsets.get(link, link.offset))
+
+
+def _count(shape: Shape, numbers: Any) -> NDArray[np.int64]:
+    bins = len(shape.expected)
+    places = np.searchsorted(np.array(shape.edges[1:-1]), np.asarray(numbers, np.float64), side="right")
+    return np.bincount(places, minlength=bins)
+
+
+def to_json(snapshot: Snapshot) -> bytes:
+    """One JSON object, on one line, with the fields of the dataclass."""
+    return orjson.dumps(snapshot)

@@ -1,0 +1,65 @@
+"""Shape: how a distribution spreads over the bins of a histogram, from its formula and not from numbers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from math import erf, exp, sqrt
+from typing import Final
+
+from ..distributions import Bits64, Distribution, Exponential, Integers, Normal, Uniform
+
+MOST_BINS: Final = 32
+FEWEST_BINS: Final = 8
+USUAL_BINS: Final = 25
+"""Enough to see a shape, few enough for a phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Bins and their probabilities. The outer bins also stand for what lies beyond them."""
+
+    edges: tuple[float, ...]
+    expected: tuple[float, ...]
+
+
+def shape_of(distribution: Distribution) -> Shape:
+    """The shape of `distribution`; one bin if it has one value only."""
+    match distribution:
+        case Integers(low, high) if low < high:
+            return _integers(low, high - low + 1)
+        case Bits64():
+            return _even(0.0, 2.0**64, MOST_BINS)
+        case Uniform(low, high) if low < high:
+            return _even(low, high, USUAL_BINS)
+        case Exponential(scale) if scale > 0:
+            return _smooth(0.0, 5 * scale, lambda x: 1 - exp(-x / scale))
+        case Normal(mean, sd) if sd > 0:
+            return _smooth(mean - 3.5 * sd, mean + 3.5 * sd, lambda x: (1 + erf((x - mean) / sd / sqrt(2))) / 2)
+    only = float(distribution.from_word(0))
+    return Shape((only, only), (1.0,))
+
+
+def _integers(low: int, span: int) -> Shape:
+    """Bins of equally many values where that can be: an uneven comb would look like a fault."""
+    even = [bins for bins in range(FEWEST_BINS, MOST_BINS + 1) if span % bins == 0]
+    bins = span if span < FEWEST_BINS else max(even, default=min(span, USUAL_BINS))
+    edges = [span * number // bins for number in range(bins + 1)]
+    return Shape(
+        tuple(float(low + edge) for edge in edges), tuple((high - low) / span for low, high in pairwise(edges))
+    )
+
+
+def _even(low: float, high: float, bins: int) -> Shape:
+    return Shape(_edges(low, high, bins), (1 / bins,) * bins)
+
+
+def _smooth(low: float, high: float, cumulative: Callable[[float], float]) -> Shape:
+    edges = _edges(low, high, USUAL_BINS)
+    below = [0.0, *(cumulative(edge) for edge in edges[1:-1]), 1.0]
+    return Shape(edges, tuple(after - before for before, after in pairwise(below)))
+
+
+def _edges(low: float, high: float, bins: int) -> tuple[float, ...]:
+    return tuple(low + (high - low) * (number / bins) for number in range(bins + 1))

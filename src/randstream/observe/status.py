@@ -1,0 +1,152 @@
+"""Status: what an observer may know of a role at one moment. The JSON of `/api/links` is `Snapshot`, field by field.
+
+The roles know what is here; what is here knows no role. `docs/operations.md` documents the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from .journal import Entry, Journal
+from .tally import Tally
+
+
+class LinkState(StrEnum):
+    """What a link is doing, for people. A worker's one link is never DIALLING."""
+
+    WAITING = "waiting"
+    DIALLING = "dialling"
+    OPENING = "opening"
+    STREAMING = "streaming"
+    STALLED = "stalled"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One link at one moment. Offsets are those of the next number."""
+
+    worker: str | None
+    """The worker's name; None until it has told it."""
+    peer: str | None
+    """Who is at the other end: a producer's target, or the producer that a worker hears."""
+    stream: str | None
+    state: LinkState
+    offset: int
+    acked_offset: int
+    rate: float
+    """Numbers a second, over the last seconds."""
+    round_trip: float | None
+    """Seconds from the last beat that was answered to its ack; a worker cannot tell."""
+    silence: float | None
+    """Seconds since the last ack (producer) or beat (worker); None before the first."""
+    reconnects: int
+    error: str | None
+    """Why the last connection, or attempt at one, ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All links together, since the role started."""
+
+    links: int
+    states: dict[str, int]
+    """How many links are in each state that any is in."""
+    rate: float
+    numbers: int
+    """Sent (producer) or received (worker)."""
+    number_bytes: int
+    acked_numbers: int
+    reconnects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A sample of the numbers of the last minute. The outer bins also count what lies beyond them."""
+
+    edges: tuple[float, ...]
+    """One more than there are bins."""
+    expected: tuple[float, ...]
+    """The probability of each bin."""
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A role at one moment: the JSON of `/api/links` and of each event of `/events`."""
+
+    role: str
+    name: str
+    version: str
+    time: float
+    """Seconds since 1970."""
+    uptime: float
+    """Seconds that this admin server has run."""
+    problem: str | None
+    """Why the role is not ready; None while it is."""
+    numbers: str | None
+    """The distribution; None while a worker knows of none."""
+    totals: Totals
+    links: list[LinkStatus]
+    """Those in trouble first."""
+    left_out: int
+    """How many links matched but are not in `links`."""
+    histogram: Histogram | None
+    events: list[Entry]
+    """The last ones, newest last."""
+
+
+class ObservedLink(Protocol):
+    """What the observer asks of a link."""
+
+    @property
+    def state(self) -> LinkState:
+        """What it is doing."""
+
+    @property
+    def offset(self) -> int:
+        """Of the next number."""
+
+    @property
+    def acked_offset(self) -> int:
+        """All below is acknowledged."""
+
+    @property
+    def label(self) -> tuple[str, str]:
+        """The worker's name and the peer, as in `LinkStatus`, empty where unknown."""
+
+    def status(self, now: float, rate: float) -> LinkStatus:
+        """All of it. `now` is `time.monotonic`'s."""
+
+    def recent_numbers(self, since: int, count: int) -> Sequence[float] | Any:
+        """Up to `count` of the numbers that passed last, none of them below offset `since`."""
+
+
+class ObservedRole(Protocol):
+    """What the observer asks of a producer or a worker. It changes nothing."""
+
+    tally: Tally
+    journal: Journal
+
+    @property
+    def role(self) -> Literal["producer", "worker"]:
+        """Which of the two."""
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+
+    @property
+    def numbers(self) -> str | None:
+        """The distribution, spelled canonically."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not ready."""
+
+    @property
+    def links(self) -> Sequence[ObservedLink]:
+        """All of them; a worker has one, whether or not it is connected."""

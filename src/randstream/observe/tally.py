@@ -1,0 +1,51 @@
+"""Tally: what a role has counted since it started. Plain attributes, so that counting costs next to nothing.
+
+Nothing here knows of a metrics library: `metrics` reads these when somebody asks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+TIME_BOUNDS: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
+"""Seconds: from a round trip on loopback to a silence that ends a connection."""
+
+
+class Buckets:
+    """How many durations fell below each of TIME_BOUNDS. A fifth of a microsecond each."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(TIME_BOUNDS) + 1)
+        """Those within each bound and above the one before; the last is above all."""
+        self.total = 0.0
+        """The sum of all durations, in seconds."""
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(TIME_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+@dataclass(slots=True)
+class Tally:
+    """Only grows. A producer counts what it sends, a worker what it receives."""
+
+    numbers: int = 0
+    number_bytes: int = 0
+    acked_numbers: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    """Connections that carried numbers and ended, by reason."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Attempts that never came to carry numbers, by reason."""
+    round_trips: Buckets = field(default_factory=Buckets)
+    """A producer's: from a beat to its ack."""
+    commits: Buckets = field(default_factory=Buckets)
+    """A worker's: what its sink took to make numbers as durable as it promises."""
+    sink_failures: int = 0

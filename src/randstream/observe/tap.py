@@ -1,0 +1,98 @@
+"""Tap: copies of the runs that pass into a worker, for whoever listens. It never holds the stream up.
+
+A listener that does not keep pace is ended, not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+from ..store.reader import Run
+
+WAITING_BYTES: Final = 4 * 2**20
+"""The most that may wait for a listener: seconds of most streams, and little memory."""
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A sink that can be read again."""
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the open stream; None: none is open."""
+
+    @property
+    def committed_offset(self) -> int | None:
+        """All below is stored; None: no stream is open."""
+
+
+class Listener:
+    """Gets the runs from `offset` on, without a gap, until it ends."""
+
+    def __init__(self, tap: Tap) -> None:
+        self.is_over = False
+        self._tap = tap
+        self._next_offset: int | None = None
+        self._waiting: deque[Run] = deque()
+        self._waiting_bytes = 0
+        self._change = asyncio.Event()
+
+    def take(self, run: Run) -> None:
+        """The tap's call."""
+        follows_on = self._next_offset in (None, run.offset)
+        if not follows_on or self._waiting_bytes + len(run.lines) > WAITING_BYTES:
+            self.end()
+            return
+        self._next_offset = run.offset + run.count
+        self._waiting.append(run)
+        self._waiting_bytes += len(run.lines)
+        self._change.set()
+
+    async def next_run(self) -> Run | None:
+        """The next run; None: it fell behind, or the stream went on elsewhere."""
+        while not self._waiting and not self.is_over:
+            self._change.clear()
+            await self._change.wait()
+        if self.is_over:
+            return None
+        run = self._waiting.popleft()
+        self._waiting_bytes -= len(run.lines)
+        return run
+
+    def end(self) -> None:
+        """Listen no more. Idempotent."""
+        self.is_over = True
+        self._waiting.clear()
+        self._change.set()
+        self._tap.forget(self)
+
+
+class Tap:
+    """Where runs pass. `store`: where those that have passed can be read again, if anywhere."""
+
+    def __init__(self, store: Stored | None) -> None:
+        self.store = store
+        self._listeners: set[Listener] = set()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
+    def pass_on(self, offset: int, lines: bytes, count: int) -> None:
+        """Hand a run to everybody who listens."""
+        for listener in list(self._listeners):
+            listener.take(Run(offset, lines, count))
+
+    def listen(self) -> Listener:
+        """A listener, for what passes from now on."""
+        listener = Listener(self)
+        self._listeners.add(listener)
+        return listener
+
+    def forget(self, listener: Listener) -> None:
+        """Only for `Listener`."""
+        self._listeners.discard(listener)

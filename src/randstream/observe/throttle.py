@@ -1,0 +1,27 @@
+"""Throttle: so many log lines a minute, and the rest counted. Pure: never reads a clock."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class Throttle:
+    """Admits up to `limit` lines in any 60 seconds."""
+
+    __slots__ = ("_admitted", "_left_out", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._admitted: deque[float] = deque()
+        self._left_out = 0
+
+    def admit(self, now: float) -> int | None:
+        """None: leave this line out. Else write it, with this count of lines that were left out before it."""
+        while self._admitted and now - self._admitted[0] >= 60.0:
+            self._admitted.popleft()
+        if len(self._admitted) >= self._limit:
+            self._left_out += 1
+            return None
+        self._admitted.append(now)
+        left_out, self._left_out = self._left_out, 0
+        return left_out

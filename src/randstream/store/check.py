@@ -1,0 +1,167 @@
+"""Check: one stored stream, segment by segment, beat by beat, up to the first damage. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ..protocol import MAX_OFFSET
+from ..protocol.frames import Open
+from ..stream import NumberStream
+from .chain import find_flaw
+from .files import File, Files
+from .layout import (
+    Damage,
+    DamagedStore,
+    Header,
+    StoredStream,
+    list_folder,
+    read_header,
+    refuse_foreign,
+    segment_path,
+)
+from .walk import MOST_BYTES, walk_from_start
+
+_BLOCK: Final = 2**16
+"""Numbers made again at a time: few enough for a core's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What was found of one stream: the numbers from `first_offset` up to `end_offset` hold."""
+
+    folder: Path
+    opened: Open | None
+    """How the stream was opened; None if its first header does not hold."""
+    segments: int
+    first_offset: int
+    end_offset: int
+    unproven_tail_bytes: int
+    """After the last beat: of a commit under way, or of one that a crash ended and recovery will cut off. No damage."""
+    damage: Damage | None
+    """The first that was found. What follows it was not looked at."""
+
+    @property
+    def count(self) -> int:
+        """Numbers that hold."""
+        return self.end_offset - self.first_offset
+
+
+class Check:
+    """Checks `stored`, with `seed` its numbers too; tells `advance` of the bytes as they are done."""
+
+    def __init__(self, files: Files, stored: StoredStream, seed: str | None, advance: Callable[[int], None]) -> None:
+        self._files = files
+        self._stored = stored
+        self._seed = seed
+        self._advance = advance
+        self._stream: NumberStream | None = None
+        self._opened: Open | None = None
+        self._segments = 0
+        self._first_offset = 0
+        self._end_offset = 0
+        self._tail_bytes = 0
+
+    def run(self) -> StreamReport:
+        """Raises OSError, and SettingsError for a seed or a distribution that cannot be used."""
+        damage = None
+        try:
+            if self._stored.only is None:
+                refuse_foreign(list_folder(self._files, self._stored.folder))
+            firsts = self._stored.firsts(self._files)
+            for first, following in zip_longest(firsts, firsts[1:]):
+                self._check_segment(segment_path(self._stored.folder, first), following)
+        except DamagedStore as error:
+            damage = error.damage
+        return StreamReport(
+            folder=self._stored.folder,
+            opened=self._opened,
+            segments=self._segments,
+            first_offset=self._first_offset,
+            end_offset=self._end_offset,
+            unproven_tail_bytes=self._tail_bytes,
+            damage=damage,
+        )
+
+    def _check_segment(self, path: Path, following: int | None) -> None:
+        try:
+            file = self._files.open(path)
+        except FileNotFoundError:
+            return  # retention was faster
+        with closing(file):
+            header = read_header(file, path)
+            self._check_header(path, header)
+            self._check_intervals(file, path, header, following)
+
+    def _check_header(self, path: Path, header: Header) -> None:
+        opened = header.opened
+        if self._opened is None:
+            self._opened = opened
+            self._first_offset = self._end_offset = header.first
+            self._stream = self._make_stream(path, opened)
+        elif (opened.worker, opened.stream) != (self._opened.worker, self._opened.stream):
+            what = f"stream {opened.stream} of {opened.worker} among segments of {self._opened.stream}"
+            raise DamagedStore(Damage(path, 0, header.first, what))
+        self._segments += 1
+
+    def _make_stream(self, path: Path, opened: Open) -> NumberStream | None:
+        if self._seed is None:
+            return None
+        stream = NumberStream(self._seed, opened.worker, opened.numbers)
+        if stream.id != opened.stream:
+            what = f"this stream is {opened.stream}, and the seed given makes {stream.id}: not the seed it had"
+            raise DamagedStore(Damage(path, 0, None, what))
+        return stream
+
+    def _check_intervals(self, file: File, path: Path, header: Header, following: int | None) -> None:
+        walk = walk_from_start(file, header)
+        self._advance(header.size)
+        position = walk.position
+        while (lines := walk.next_run()) is not None:
+            count = walk.offset - walk.first
+            if self._stream and (found := _find_difference(self._stream, lines, walk.first, count)):
+                index, offset = found
+                raise DamagedStore(Damage(path, position + index, offset, "not the number that the seed makes"))
+            self._end_offset = walk.offset
+            self._advance(walk.position - position)
+            position = walk.position
+        if damage := find_flaw(file, path, walk, following):
+            raise DamagedStore(self._pinpoint(damage, file))
+        self._tail_bytes = file.size() - position
+        self._advance(self._tail_bytes)
+
+    def _pinpoint(self, damage: Damage, file: File) -> Damage:
+        """`damage` of an interval, narrowed with the seed to its first wrong byte."""
+        if self._stream is None or damage.offset is None:
+            return damage
+        text = file.read(damage.position, MOST_BYTES)
+        count = min(text.count(b"\n") + 1, MAX_OFFSET - damage.offset)
+        index, offset = _find_difference(self._stream, text, damage.offset, count) or (0, damage.offset)
+        return replace(damage, position=damage.position + index, offset=offset)
+
+
+def _find_difference(stream: NumberStream, lines: bytes, offset: int, count: int) -> tuple[int, int] | None:
+    """Where `lines` first differ from the `count` lines of `stream` from `offset` on: the byte, and the number."""
+    position = 0
+    end = offset + count
+    while offset < end:
+        made = stream.lines(offset, min(_BLOCK, end - offset))
+        if not lines.startswith(made, position):
+            index = _count_equal(lines[position : position + len(made)], made)
+            return position + index, offset + made.count(b"\n", 0, index)
+        position += len(made)
+        offset += _BLOCK
+    return None
+
+
+def _count_equal(left: bytes, right: bytes) -> int:
+    """How many bytes `left` and `right`, which differ, begin with in common."""
+    size = min(len(left), len(right))
+    differs = np.frombuffer(left, np.uint8, size) != np.frombuffer(right, np.uint8, size)
+    return int(differs.argmax()) if differs.any() else size

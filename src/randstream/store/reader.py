@@ -1,0 +1,190 @@
+"""Reader: the numbers of a store, checked as they are read. Never writes; the store may be written meanwhile."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..distributions import parse_distribution
+from ..errors import SettingsError
+from ..protocol import MAX_OFFSET
+from ..protocol.frames import Open
+from .chain import find_flaw
+from .files import File, OSFiles
+from .layout import DamagedStore, Header, StoredStream, find_streams, read_header, segment_path
+from .recovery import RECOVERY_BYTES
+from .walk import MOST_BYTES, Walk, walk_from_beat, walk_from_start
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`count` whole number lines, the first of them number `offset`. The beat after them held."""
+
+    offset: int
+    lines: bytes
+    count: int
+
+
+def read_store(path: Path | str, *, offset: int | None = None, count: int | None = None) -> NDArray[Any]:
+    """The stored numbers from `offset` on, shape (n,): int64, uint64 (bits64) or float64, as the stream has them.
+
+    Args:
+        path: a stream's folder, a store that holds one stream, or one segment.
+        offset: of the first number; None: the oldest kept.
+        count: the most numbers to read; None: all up to the last beat that holds. Fewer may be stored.
+
+    Raises:
+        SettingsError: there is no stream, or more than one, or `offset` is not kept (any more).
+        DamagedStore: what was to be read does not hold.
+        OSError: it cannot be read.
+    """
+    with StoreReader(path, offset) as reader:
+        dtype = parse_distribution(reader.opened.numbers).dtype
+        parts = [np.fromstring(run.lines, dtype, sep="\n") for run in _limit(reader, count)]
+        return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def read_runs(path: Path | str, *, offset: int | None = None, count: int | None = None) -> Iterator[Run]:
+    """What `read_store` reads, as text, an interval (8 MiB at most) at a time."""
+    with StoreReader(path, offset) as reader:
+        yield from _limit(reader, count)
+
+
+class StoreReader:
+    """Reads one stream interval by interval, and follows it: `next_run` may be called again after None.
+
+    Arguments and errors are those of `read_store`.
+    """
+
+    def __init__(self, path: Path | str, offset: int | None = None) -> None:
+        self._files = OSFiles()
+        self._stream = _find_stream(self._files, Path(path))
+        self._first = self._stream.firsts(self._files)[0]
+        self._file: File | None = None
+        self._walk: Walk | None = None
+        self.offset = self._first if offset is None else offset
+        """Of the next number to be read."""
+        self.opened: Open
+        """How the stream was opened: its worker, its id, its distribution."""
+        self._seek()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Run]:
+        """Every run up to the last beat that holds now."""
+        return iter(self.next_run, None)
+
+    def close(self) -> None:
+        """Close the segment that is being read."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def next_run(self) -> Run | None:
+        """The numbers up to the next beat; None after the last one that holds, for now.
+
+        Raises:
+            SettingsError: retention has removed what comes next.
+            DamagedStore: a closed segment does not hold, or one is missing.
+        """
+        while True:
+            walk = self._walk or self._seek()
+            lines = walk.next_run()
+            if lines is None and (following := self._following()) is not None:
+                lines = walk.next_run()  # it may have grown until it was closed just now
+                if lines is None:
+                    self._turn_to(following, walk)
+                    continue
+            if lines is None:
+                if walk.flaw is not None:
+                    self._walk = None  # a failed commit may be cut off and written anew: look again next time
+                return None
+            if walk.offset > self.offset:
+                start = line_start(lines, self.offset - walk.first)
+                run = Run(self.offset, lines[start:], walk.offset - self.offset)
+                self.offset = walk.offset
+                return run
+
+    def _seek(self) -> Walk:
+        firsts = self._stream.firsts(self._files)
+        index = bisect_right(firsts, self.offset) - 1
+        if index < 0:
+            raise SettingsError(f"{self._stream.folder} keeps no offset {self.offset}, only {firsts[0]} and later")
+        file, header = self._enter(firsts[index])
+        is_last = index == len(firsts) - 1
+        self._walk = _find_beat(file, header, self.offset, file.size() - (RECOVERY_BYTES if is_last else 0))
+        return self._walk
+
+    def _following(self) -> int | None:
+        return next((first for first in self._stream.firsts(self._files) if first > self._first), None)
+
+    def _turn_to(self, following: int, walk: Walk) -> None:
+        assert self._file is not None
+        path = segment_path(self._stream.folder, self._first)
+        if damage := find_flaw(self._file, path, walk, following):
+            raise DamagedStore(damage)
+        self._walk = walk_from_start(*self._enter(following))
+
+    def _enter(self, first: int) -> tuple[File, Header]:
+        self.close()
+        path = segment_path(self._stream.folder, first)
+        try:
+            self._file = self._files.open(path)
+        except FileNotFoundError:
+            raise SettingsError(f"{path} is not there (any more)") from None
+        self._first = first
+        header = read_header(self._file, path)
+        self.opened = header.opened
+        return self._file, header
+
+
+def line_start(lines: bytes, index: int) -> int:
+    """The position of line `index`; of the end, when there are `index` lines."""
+    if index == 0:
+        return 0
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n"))
+    return int(ends[index - 1]) + 1
+
+
+def _find_beat(file: File, header: Header, offset: int, end: int) -> Walk:
+    """A walk from a beat at or below `offset`, found by halving what lies before `end`: all that is durable."""
+    walk = walk_from_start(file, header)
+    low, high = header.size, end
+    while high - low > 2 * MOST_BYTES:
+        middle = (low + high) // 2
+        probe = walk_from_beat(file, middle)
+        if probe is not None and probe.offset <= offset:
+            walk, low = probe, probe.position
+        else:
+            high = middle
+    return walk
+
+
+def _find_stream(files: OSFiles, path: Path) -> StoredStream:
+    streams = find_streams(files, path)
+    if len(streams) > 1:
+        names = ", ".join(stream.folder.name for stream in streams)
+        raise SettingsError(f"{path} holds several streams, name one: {names}")
+    return streams[0]
+
+
+def _limit(runs: Iterable[Run], count: int | None) -> Iterator[Run]:
+    left = MAX_OFFSET if count is None else count
+    if left <= 0:
+        return
+    for run in runs:
+        if run.count >= left:
+            yield Run(run.offset, run.lines[: line_start(run.lines, left)], left)
+            return
+        yield run
+        left -= run.count
