@@ -162,6 +162,18 @@ def worker(**given: Any) -> int:
         return run_service(lambda: Worker(settings), settings)
 
 
+@commands.command()
+@click.option("--seconds", type=click.FloatRange(min=2), help="Stop after so long. Default: at Ctrl-C.")
+def demo(seconds: float | None) -> int:
+    """Watch three streams: a worker is killed, a connection cut, both heal; then every number is proved.
+
+    Exit status 0: every worker's numbers are exact.
+    """
+    from .demo import run_demo
+
+    return run_demo(seconds)
+
+
 @commands.command(epilog="Example: randstream numbers --seed 42 --worker worker-0 --offset 1000000 --count 5")
 @_option(_PRODUCER["seed"])
 @_option(_PRODUCER["seed_file"])

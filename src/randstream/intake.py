@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Final
 
 import numpy as np
@@ -36,7 +35,6 @@ class Intake:
         self.journal = Journal()
         self.tap = Tap(sink if isinstance(sink, Stored) else None)
         self.offered: Open | None = None
-        self.offset = 0
         self.acked_offset = 0
         self.heard_at: float | None = None
         self.reconnects = 0
@@ -52,6 +50,11 @@ class Intake:
         return LinkState.STALLED if is_stalled else self._state
 
     @property
+    def offset(self) -> int:
+        """See `ObservedLink`."""
+        return self.tap.offset
+
+    @property
     def label(self) -> tuple[str, str]:
         """See `ObservedLink`. Without the producer, which may be another at any time."""
         return self.worker, ""
@@ -63,7 +66,7 @@ class Intake:
 
     def note_start(self, offset: int, now: float) -> None:
         """The opening beat has come."""
-        self.offset = self.acked_offset = offset
+        self.tap.offset = self.acked_offset = offset
         self.heard_at = now
         self._state = LinkState.STREAMING
         self.journal.note("link.resumed", self.worker, f"at offset {offset}")
@@ -80,9 +83,7 @@ class Intake:
         if is_raw:
             return
         self._tails.append(last_lines(run, TAIL_BYTES))
-        if self.tap.is_wanted:
-            self.tap.pass_on(self.offset, run, count)
-        self.offset += count
+        self.tap.pass_on(run, count)
 
     def note_beat(self, now: float) -> None:
         """A beat has held."""

@@ -35,24 +35,15 @@ class Producer:
     def __init__(self, settings: ProducerSettings) -> None:
         self.settings = settings
         self.links: list[Link] = []
-        self.tally = Tally()
-        self.journal = Journal()
+        # What an observer asks of a role, beside the links: see `ObservedRole`.
+        self.name, self.numbers = settings.name, settings.numbers
+        self.tally, self.journal, self.tap = Tally(), Journal(), None
         self._names: dict[str, Link] = {}
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
         self._unfinished = 0
         self._resolver: Resolver | None = None
         self._bug: Exception | None = None
-
-    @property
-    def name(self) -> str:
-        """The producer's own."""
-        return self.settings.name
-
-    @property
-    def numbers(self) -> str:
-        """The distribution of all its streams."""
-        return self.settings.numbers
 
     @property
     def problem(self) -> str | None:

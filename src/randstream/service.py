@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Final, Protocol
 
 import structlog
@@ -15,7 +16,8 @@ import structlog
 from . import __version__
 from .errors import SettingsError
 from .observe.logs import flush_logs
-from .settings import CommonSettings
+from .observe.status import ObservedRole
+from .settings import Address, CommonSettings
 
 HEAP_BYTES: Final = 16 * 2**20
 """Allocated and freed once: it raises glibc's marks for giving memory back, so that the kernel need not clear the same
@@ -24,7 +26,7 @@ pages again for every run."""
 log = structlog.get_logger("randstream")
 
 
-class Role(Protocol):
+class Role(ObservedRole, Protocol):
     """A producer or a worker."""
 
     async def run(self) -> None:
@@ -48,7 +50,7 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
             loop=settings.loop, python=platform.python_version(),
         )  # fmt: skip
         try:
-            runner.run(_run(make_role))
+            runner.run(_run(make_role, settings.admin))
         except BaseExceptionGroup as group:
             _tell(_only_cause(group), settings.log_level)
             return 1
@@ -61,13 +63,18 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     return 0
 
 
-async def _run(make_role: Callable[[], Role]) -> None:
+async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
     loop = asyncio.get_running_loop()
     role = make_role()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, role, number)
     try:
-        await role.run()
+        async with AsyncExitStack() as stack:
+            if admin is not None:
+                from .observe.admin import serve_admin  # aiohttp: 0.2 s
+
+                await stack.enter_async_context(serve_admin(role, admin))
+            await role.run()
     except BaseExceptionGroup as group:
         raise _only_cause(group) from None
 

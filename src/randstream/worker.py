@@ -46,6 +46,10 @@ class Worker:
         self.sink_error: SinkError | None = None
         self.address: tuple[str, int] | None = None
         self.intake = Intake(settings.name, self.sink, lambda: self.sink_problem)
+        # What an observer asks of a role: see `ObservedRole`.
+        self.name = settings.name
+        self.links = (self.intake,)
+        self.tally, self.journal, self.tap = self.intake.tally, self.intake.journal, self.intake.tap
         self._random = SystemRandom()
         self._unopened: set[Session] = set()
         self._sessions: set[Session] = set()
@@ -57,34 +61,9 @@ class Worker:
         self._bug: Exception | None = None
 
     @property
-    def name(self) -> str:
-        """The worker's own."""
-        return self.settings.name
-
-    @property
     def numbers(self) -> str | None:
         """The distribution of the stream; None before the first."""
         return None if self.intake.offered is None else self.intake.offered.numbers
-
-    @property
-    def tally(self) -> Tally:
-        """What was counted."""
-        return self.intake.tally
-
-    @property
-    def journal(self) -> Journal:
-        """What happened last."""
-        return self.intake.journal
-
-    @property
-    def tap(self) -> Tap:
-        """Where the numbers can be listened to."""
-        return self.intake.tap
-
-    @property
-    def links(self) -> Sequence[Intake]:
-        """The one link that a worker has, connected or not."""
-        return (self.intake,)
 
     @property
     def problem(self) -> str | None:
@@ -197,7 +176,8 @@ class Worker:
         was_live = self.live is session
         if was_live:
             self.live = None
-            self.intake.note_end(reason_of(error) if error else Reason.CUT, str(error or "the peer went without a word"))
+            reason = reason_of(error) if error else Reason.CUT
+            self.intake.note_end(reason, str(error or "the peer ended the connection without a word"))
         left_out = 0 if was_live else self._throttle.admit(monotonic())
         if left_out is None:
             return

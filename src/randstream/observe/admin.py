@@ -6,14 +6,16 @@
     /api/links   `Snapshot` as JSON; ?limit=1000&filter=worker-1
     /            the live page
     /events      the same JSON once a second, as server-sent events
-    /numbers     a worker's numbers, see `tap`
+    /numbers     a worker's numbers, see `numbers`
+
+`docs/operations.md` documents them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Final
 
@@ -22,9 +24,13 @@ from aiohttp import web
 
 from ..errors import SettingsError
 from ..settings import Address
+from .events import Events
 from .guard import BACKLOG, GuardedServer
+from .http import HEADERS, Refusal, parameters, text
 from .metrics import Metrics
+from .numbers import Numbers
 from .observer import Observer, to_json
+from .page import PAGE
 from .status import ObservedRole
 from .tally import Buckets
 
@@ -35,42 +41,49 @@ MOST_LINKS: Final = 10_000
 SHUTDOWN_SECONDS: Final = 0.5
 """For answers under way when the server ends. Those without an end are cut."""
 
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
 log = structlog.get_logger("randstream")
 
 
+@asynccontextmanager
+async def serve_admin(role: ObservedRole, listen: Address) -> AsyncIterator[tuple[str, int]]:
+    """Serve `role` for as long as the context lasts; gives the address. Raises SettingsError if it cannot be bound."""
+    server = AdminServer(role, listen)
+    address = await server.start()
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.run())
+        yield address
+        serving.cancel()
+
+
 class AdminServer:
-    """Serves `role` on `listen`: `start` it, then `run` it beside the role and, to stay alive while draining, longer."""
+    """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain."""
 
     def __init__(self, role: ObservedRole, listen: Address) -> None:
         self.role = role
         self._listen = listen
         self._observer = Observer(role)
         self._loop_lag = Buckets()
-        self._clients: Counter[str] = Counter()
-        self._metrics = Metrics(role, self._loop_lag, self._clients)
         self._guard = GuardedServer(self._answer)
         self._server: asyncio.Server | None = None
+        self._events = Events(self._observer, self._guard)
+        self._numbers = None if role.tap is None else Numbers(role.tap, self._guard)
+        self._metrics = Metrics(role, self._loop_lag, self._count_clients)
         self._routes: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
+            "/": self._page,
+            "/events": self._events.serve,
+            "/api/links": self._links,
+            "/metrics": self._metrics_text,
             "/livez": self._livez,
             "/readyz": self._readyz,
-            "/metrics": self._metrics_text,
-            "/api/links": self._links,
         }
+        if self._numbers is not None:
+            self._routes["/numbers"] = self._numbers.serve
 
     async def start(self) -> tuple[str, int]:
         """Listen; the address that it is. Raises SettingsError if it cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                self._guard, self._listen.host, self._listen.port, backlog=BACKLOG
-            )
+            self._server = await loop.create_server(self._guard, self._listen.host, self._listen.port, backlog=BACKLOG)
         except OSError as error:
             raise SettingsError(
                 f"cannot listen on {self._listen}: {error.strerror or error}; give another --admin HOST:PORT"
@@ -87,6 +100,7 @@ class AdminServer:
                 now = monotonic()
                 self._loop_lag.observe(max(0.0, now - due))
                 self._observer.tick(now)
+                self._events.tick()
                 due = max(due + TICK_SECONDS, now)
                 await asyncio.sleep(due - now)
         finally:
@@ -108,8 +122,14 @@ class AdminServer:
             return text(405, f"{request.method} is not for {request.path}; use GET", {"Allow": "GET, HEAD"})
         try:
             return await route(request)
-        except BadRequest as error:
-            return text(400, str(error))
+        except Refusal as refusal:
+            return text(refusal.status, str(refusal))
+
+    async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=PAGE.body, headers={**HEADERS, **PAGE.headers})
+
+    def _count_clients(self) -> dict[str, int]:
+        return {"events": self._events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
 
     async def _livez(self, request: web.BaseRequest) -> web.StreamResponse:
         return text(200, "alive")
@@ -126,27 +146,6 @@ class AdminServer:
         query = parameters(request, "limit", "filter")
         limit = query.get("limit", str(USUAL_LINKS))
         if not (limit.isascii() and limit.isdigit() and int(limit) <= MOST_LINKS):
-            raise BadRequest(f"limit={limit} is no whole number from 0 to {MOST_LINKS}")
+            raise Refusal(400, f"limit={limit} is no whole number from 0 to {MOST_LINKS}")
         body = to_json(self._observer.snapshot(limit=int(limit), name_filter=query.get("filter", "")))
         return web.Response(body=body, headers={**HEADERS, "Content-Type": "application/json"})
-
-
-class BadRequest(Exception):  # noqa: N818 (it is what HTTP calls it)
-    """The request cannot be answered, for the reason of the message."""
-
-
-def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
-    """The query's parameters. Raises BadRequest if one is unknown or repeated."""
-    found: dict[str, str] = {}
-    for name, value in request.query.items():
-        if name not in known:
-            raise BadRequest(f"{name!r} is no parameter of {request.path}; it takes {', '.join(known)}")
-        if name in found:
-            raise BadRequest(f"{name!r} is given twice")
-        found[name] = value
-    return found
-
-
-def text(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """One line of plain text."""
-    return web.Response(status=status, text=f"{message}\n", headers={**HEADERS, **(headers or {})})

@@ -47,6 +47,10 @@ class GuardedServer(web.Server):
         super().connection_lost(handler, exc)
         self._stop_limit(handler)
 
+    def end(self, request: web.BaseRequest) -> None:
+        """Cut the client off."""
+        self._end(request.protocol)
+
     def renew(self, request: web.BaseRequest) -> None:
         """A request has come: the time for its answer starts."""
         self._stop_limit(request.protocol)

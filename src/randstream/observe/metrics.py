@@ -35,10 +35,10 @@ LABELLED_LINKS: Final = 256
 class Metrics(Collector):
     """The metrics of `role`; `loop_lag` is counted by whoever has a loop to measure."""
 
-    def __init__(self, role: ObservedRole, loop_lag: Buckets, clients: Counter[str]) -> None:
+    def __init__(self, role: ObservedRole, loop_lag: Buckets, count_clients: Callable[[], dict[str, int]]) -> None:
         self._role = role
         self._loop_lag = loop_lag
-        self._clients = clients
+        self._count_clients = count_clients
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -62,7 +62,9 @@ class Metrics(Collector):
             {"version": __version__, "role": role.role, "python": platform.python_version()},
         )  # fmt: skip
         yield _gauge("randstream_ready", "1 when /readyz says so, else 0", role.problem is None)
-        yield _counts("randstream_connections_ended", "Connections that carried numbers and ended", "reason", tally.ends)
+        yield _counts(
+            "randstream_connections_ended", "Connections that carried numbers, and ended", "reason", tally.ends
+        )
         yield _counts(
             "randstream_connections_failed", "Connections, and attempts, that never carried a number",
             "reason", tally.failures,
@@ -72,7 +74,7 @@ class Metrics(Collector):
             self._loop_lag,
         )  # fmt: skip
         clients = GaugeMetricFamily("randstream_admin_clients", "Clients of answers without an end", labels=["of"])
-        for path, count in self._clients.items():
+        for path, count in self._count_clients().items():
             clients.add_metric([path], count)
         yield clients
 

@@ -1,4 +1,4 @@
-"""Observer: looks at a role once a second and remembers enough to tell rates and shapes. Changes nothing it looks at."""
+"""Observer: looks at a role once a second, and remembers enough to tell rates and shapes. Changes nothing."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from .journal import Entry, Journal
 from .tally import Tally
+from .tap import Tap
 
 
 class LinkState(StrEnum):
@@ -128,9 +129,6 @@ class ObservedLink(Protocol):
 class ObservedRole(Protocol):
     """What the observer asks of a producer or a worker. It changes nothing."""
 
-    tally: Tally
-    journal: Journal
-
     @property
     def role(self) -> Literal["producer", "worker"]:
         """Which of the two."""
@@ -150,3 +148,15 @@ class ObservedRole(Protocol):
     @property
     def links(self) -> Sequence[ObservedLink]:
         """All of them; a worker has one, whether or not it is connected."""
+
+    @property
+    def tally(self) -> Tally:
+        """What it has counted."""
+
+    @property
+    def journal(self) -> Journal:
+        """What happened to its links last."""
+
+    @property
+    def tap(self) -> Tap | None:
+        """Where its numbers can be listened to; None: a producer's are not."""

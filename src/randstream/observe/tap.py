@@ -30,21 +30,21 @@ class Stored(Protocol):
 
 
 class Listener:
-    """Gets the runs from `offset` on, without a gap, until it ends."""
+    """Gets the runs from `first` on, without a gap. Made by `Tap.listen`."""
 
-    def __init__(self, tap: Tap) -> None:
-        self.is_over = False
+    def __init__(self, tap: Tap, first: int) -> None:
+        self.first = first
         self._tap = tap
-        self._next_offset: int | None = None
+        self._is_over = False
+        self._next_offset = first
         self._waiting: deque[Run] = deque()
         self._waiting_bytes = 0
         self._change = asyncio.Event()
 
     def take(self, run: Run) -> None:
         """The tap's call."""
-        follows_on = self._next_offset in (None, run.offset)
-        if not follows_on or self._waiting_bytes + len(run.lines) > WAITING_BYTES:
-            self.end()
+        if run.offset != self._next_offset or self._waiting_bytes + len(run.lines) > WAITING_BYTES:
+            self.close()
             return
         self._next_offset = run.offset + run.count
         self._waiting.append(run)
@@ -53,18 +53,18 @@ class Listener:
 
     async def next_run(self) -> Run | None:
         """The next run; None: it fell behind, or the stream went on elsewhere."""
-        while not self._waiting and not self.is_over:
+        while not self._waiting and not self._is_over:
             self._change.clear()
             await self._change.wait()
-        if self.is_over:
+        if self._is_over:
             return None
         run = self._waiting.popleft()
         self._waiting_bytes -= len(run.lines)
         return run
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Listen no more. Idempotent."""
-        self.is_over = True
+        self._is_over = True
         self._waiting.clear()
         self._change.set()
         self._tap.forget(self)
@@ -75,21 +75,19 @@ class Tap:
 
     def __init__(self, store: Stored | None) -> None:
         self.store = store
+        self.offset = 0
+        """Of the number that passes next. Set it where the stream goes on; who expected anything else hears no more."""
         self._listeners: set[Listener] = set()
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._listeners)
-
-    def pass_on(self, offset: int, lines: bytes, count: int) -> None:
+    def pass_on(self, lines: bytes, count: int) -> None:
         """Hand a run to everybody who listens."""
         for listener in list(self._listeners):
-            listener.take(Run(offset, lines, count))
+            listener.take(Run(self.offset, lines, count))
+        self.offset += count
 
     def listen(self) -> Listener:
         """A listener, for what passes from now on."""
-        listener = Listener(self)
+        listener = Listener(self, self.offset)
         self._listeners.add(listener)
         return listener
 

@@ -1,0 +1,62 @@
+"""Events: a snapshot a second as server-sent events, made once for everybody who watches, and not at all for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from .guard import GuardedServer
+from .http import HEADERS, Refusal
+from .observer import Observer, to_json
+
+WATCHERS: Final = 16
+"""Pages open at a time, on one process: more people than look at it together."""
+SHOWN_LINKS: Final = 1000
+"""Links in an event, those in trouble first: 0.3 MB, what a page can show and a port-forward can carry."""
+SLOW_SECONDS: Final = 5.0
+"""What a watcher may take for one event, before it is cut."""
+
+
+class Events:
+    """Call `tick` once a second."""
+
+    def __init__(self, observer: Observer, guard: GuardedServer) -> None:
+        self.watchers = 0
+        self._observer = observer
+        self._guard = guard
+        self._event = b""
+        self._news = asyncio.Event()
+
+    def tick(self) -> None:
+        """Tell everybody how things stand now."""
+        if self.watchers:
+            self._event = self._make_event()
+            news, self._news = self._news, asyncio.Event()
+            news.set()
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer with events until the watcher goes, or cannot keep up. Who is slow misses events, not the newest."""
+        if self.watchers >= WATCHERS:
+            raise Refusal(503, f"{WATCHERS} pages are open already; close one")
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        self._guard.release(request)
+        self.watchers += 1
+        try:
+            await response.prepare(request)
+            event = b"retry: 1000\n" + self._make_event()
+            while True:
+                news = self._news
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await response.write(event)
+                await news.wait()
+                event = self._event
+        except TimeoutError:
+            self._guard.end(request)  # it comes back by itself
+            return response
+        finally:
+            self.watchers -= 1
+
+    def _make_event(self) -> bytes:
+        return b"data: " + to_json(self._observer.snapshot(limit=SHOWN_LINKS)) + b"\n\n"

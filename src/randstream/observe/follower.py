@@ -1,0 +1,56 @@
+"""Follower: reads a store while it is written, for one who may begin anywhere. Files are read on threads only."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from ..store.reader import Run, StoreReader
+from .tap import Stored
+
+POLL_SECONDS: Final = 0.1
+"""How often one who has read all looks for more; commits come once a heartbeat, and looking costs nothing."""
+
+
+class Follower:
+    """The stored runs from `first` on, and those that are stored later. Made by `open`."""
+
+    def __init__(self, store: Stored, path: Path, reader: StoreReader) -> None:
+        self.first = reader.offset
+        self._store = store
+        self._path = path
+        self._reader = reader
+        self._reading: asyncio.Future[Run | None] | None = None
+
+    @classmethod
+    async def open(cls, store: Stored, path: Path, offset: int) -> Follower:
+        """Begin at `offset`, or as soon as number `offset` is stored.
+
+        Raises:
+            SettingsError: it is not kept any more.
+            DamagedStore, OSError: it cannot be read.
+        """
+        return cls(store, path, await asyncio.to_thread(StoreReader, path, offset))
+
+    async def next_run(self) -> Run | None:
+        """The next run, an interval at most; None: the worker has gone on to another stream. Errors as in `open`."""
+        while self._store.path == self._path:
+            if (self._store.committed_offset or 0) > self._reader.offset:
+                self._reading = asyncio.get_running_loop().run_in_executor(None, self._reader.next_run)
+                run = await asyncio.shield(self._reading)
+                if run is not None:
+                    return run
+            await asyncio.sleep(POLL_SECONDS)
+        return None
+
+    def close(self) -> None:
+        """Close the file, once nobody reads it."""
+        if self._reading is None or self._reading.done():
+            self._reader.close()
+        else:
+            self._reading.add_done_callback(self._close_unread)
+
+    def _close_unread(self, reading: asyncio.Future[Run | None]) -> None:
+        reading.exception()
+        self._reader.close()

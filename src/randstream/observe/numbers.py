@@ -1,0 +1,127 @@
+"""Numbers: a worker's numbers in one endless HTTP answer. From the store where there is one, else from now on.
+
+A client that does not keep pace is cut, and comes back with the offset that it knows. Nothing here holds a stream up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from ..errors import RandstreamError, SettingsError
+from ..protocol import MAX_OFFSET
+from ..store.reader import Run
+from .follower import Follower
+from .guard import GuardedServer
+from .http import HEADERS, Refusal, parameters
+from .tap import Listener, Tap
+
+CLIENTS: Final = 4
+"""At a time: each may hold two intervals of the store in memory, 16 MiB."""
+SLOW_SECONDS: Final = 10.0
+"""What a client may take for one piece."""
+PIECE_BYTES: Final = 2**16
+"""Written at a time: what a socket's buffer holds."""
+
+_OFFSET: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+
+log = structlog.get_logger("randstream")
+
+
+class Numbers:
+    """Answers `/numbers` from what passes `tap`, or has passed it into its store."""
+
+    def __init__(self, tap: Tap, guard: GuardedServer) -> None:
+        self.clients = 0
+        self._tap = tap
+        self._guard = guard
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Number lines, or server-sent events if that is what the client accepts.
+
+        An event's id is the offset of the number after it: there `Last-Event-ID` goes on.
+        """
+        offset = _wanted_offset(request)
+        if self.clients >= CLIENTS:
+            raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
+        self.clients += 1
+        try:
+            source = await self._open(offset)
+            try:
+                return await self._pass_on(request, source)
+            finally:
+                source.close()
+        finally:
+            self.clients -= 1
+
+    async def _open(self, offset: int | None) -> Follower | Listener:
+        store = self._tap.store
+        if store is None:
+            if offset is not None:
+                raise Refusal(
+                    409, "this worker stores nothing, so numbers that have passed are gone; ask without offset"
+                )
+            return self._tap.listen()
+        path, committed = store.path, store.committed_offset
+        if path is None or committed is None:
+            raise Refusal(503, "no stream is open yet; try again once a producer has come")
+        try:
+            return await Follower.open(store, path, committed if offset is None else offset)
+        except SettingsError as error:
+            raise Refusal(410, f"{error}; ask for a later offset") from error
+        except (RandstreamError, OSError) as error:
+            raise Refusal(500, f"the store cannot be read: {error}") from error
+
+    async def _pass_on(self, request: web.BaseRequest, source: Follower | Listener) -> web.StreamResponse:
+        as_events = "text/event-stream" in request.headers.get("Accept", "")
+        kind = "text/event-stream" if as_events else "text/plain; charset=us-ascii"
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": kind, "Randstream-Offset": str(source.first)})
+        await response.prepare(request)
+        self._guard.release(request)
+        why = "its numbers go on elsewhere, or it fell behind"
+        try:
+            while (run := await source.next_run()) is not None:
+                for piece in pieces(run):
+                    async with asyncio.timeout(SLOW_SECONDS):
+                        await response.write(as_event(piece) if as_events else piece.lines)
+        except TimeoutError:
+            why = f"it took nothing for {SLOW_SECONDS:g} s"
+        except RandstreamError as error:
+            why = str(error)
+        log.info("tap.cut", peer=request.remote, why=why)
+        self._guard.end(request)  # not a good end: the client shall notice that there is more
+        return response
+
+
+def _wanted_offset(request: web.BaseRequest) -> int | None:
+    """What `offset=` or, after a cut, `Last-Event-ID` asks for."""
+    given = parameters(request, "offset").get("offset")
+    last = request.headers.get("Last-Event-ID")
+    name, asked = ("offset", given) if last is None else ("Last-Event-ID", last)
+    if asked is None:
+        return None
+    if not _OFFSET.fullmatch(asked) or int(asked) > MAX_OFFSET:
+        raise Refusal(400, f"{name} {asked!r} is no offset; give a whole number from 0 to 2^63 - 1")
+    return int(asked)
+
+
+def pieces(run: Run) -> Iterator[Run]:
+    """`run` in parts of about PIECE_BYTES, each of whole lines."""
+    start, offset = 0, run.offset
+    while start < len(run.lines):
+        end = run.lines.find(b"\n", start + PIECE_BYTES) + 1 or len(run.lines)
+        lines = run.lines[start:end]
+        count = lines.count(b"\n")
+        yield Run(offset, lines, count)
+        start, offset = end, offset + count
+
+
+def as_event(run: Run) -> bytes:
+    """A server-sent event: a `data:` line for each number, and the next one's offset as its id."""
+    data = run.lines[:-1].replace(b"\n", b"\ndata: ")
+    return b"id: %d\ndata: %b\n\n" % (run.offset + run.count, data)
