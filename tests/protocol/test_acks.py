@@ -178,6 +178,18 @@ def test_ack_moves_the_offset_and_settles_the_sender() -> None:
     assert not sender.is_settled
 
 
+def test_beats_that_move_nothing_are_not_piled_up_at_either_end_while_the_sink_is_stalled() -> None:
+    sender, receiver = a_streaming_sender(), a_streaming_receiver()
+    sender.send_numbers(b"5\n", 1, START)
+    for second in range(100):
+        sender.send_final_beat(START + second)
+        receiver.receive_data(sent(sender), START + second)
+    assert len(sender._unacked) == 1
+    assert len(receiver._unacked) == 1
+    receiver.acknowledge(1, START + 100)
+    assert sender.receive_data(sent(receiver), START + 100.5) == [Acknowledged(1, pytest.approx(1.5))]
+
+
 def test_acks_after_the_end_are_silently_dropped() -> None:
     receiver = a_streaming_receiver()
     receiver.receive_data(b"5\n" + beat_line(1, b"5\n"), START)

@@ -157,7 +157,7 @@ def test_number_line_that_starts_with_any_other_byte_is_malformed_before_its_lf_
     assert decode([bytes([byte]) + b"1\n"]) == ([], Reason.MALFORMED)
 
 
-@pytest.mark.parametrize("data", [b"52#\n", b"52\n5#beat offset=1 crc=00000000 t=1\n", b"-#", b"1" * 40 + b"#"])
+@pytest.mark.parametrize("data", [b"52#\n", b"52\n5#beat offset=1 crc=00000000 t=1\n", b"-#", b"1" * 40 + b"#" * 40])
 def test_number_line_with_a_hash_inside_is_malformed(data: bytes) -> None:
     assert decode([data])[1] is Reason.MALFORMED
     assert decode(byte_by_byte(data))[1] is Reason.MALFORMED

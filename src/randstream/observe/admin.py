@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -85,9 +86,8 @@ class AdminServer:
         try:
             self._server = await loop.create_server(self._guard, self._listen.host, self._listen.port, backlog=BACKLOG)
         except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {self._listen}: {error.strerror or error}; give another --admin HOST:PORT"
-            ) from error
+            why = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own text is long
+            raise SettingsError(f"cannot listen on {self._listen}: {why}; give another --admin HOST:PORT") from error
         host, port = self._server.sockets[0].getsockname()[:2]
         log.info("admin.listening", url=f"http://{host}:{port}/")
         return host, port
