@@ -1,0 +1,85 @@
+"""Processes of a benchmark: started together, timed and weighed by the kernel, ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a group of processes used, by the kernel's own accounts."""
+
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    """The sum of each process's peak."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Some processes. `usage` is complete once they have all ended."""
+
+    usage: Usage = field(default_factory=Usage)
+    children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, command: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
+        """Start one, in the group's care."""
+        options.setdefault("stderr", subprocess.DEVNULL)
+        child = subprocess.Popen(command, **options)  # type: ignore[call-overload]
+        self.children.append(child)
+        return child
+
+    def reap(self, child: subprocess.Popen[bytes], number: int | None = None, patience: float = 5.0) -> None:
+        """Send `number`, wait, kill after `patience` seconds, and add what it used."""
+        if child not in self.children:
+            return
+        self.children.remove(child)
+        if number is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, number)
+        deadline = time.monotonic() + patience
+        while True:
+            pid, status, used = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                break
+            if time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+            time.sleep(0.005)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        self.usage.cpu_seconds += used.ru_utime + used.ru_stime
+        self.usage.peak_bytes += used.ru_maxrss * 1024
+
+
+@contextlib.contextmanager
+def process_group() -> Iterator[Group]:
+    """A group whose processes do not outlive the block."""
+    group = Group()
+    try:
+        yield group
+    finally:
+        for child in list(group.children):
+            group.reap(child, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def wait_port(port: int, patience: float = 10.0) -> None:
+    """Wait until somebody listens. Raises TimeoutError."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"nobody listens on port {port}")

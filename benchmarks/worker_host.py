@@ -1,0 +1,99 @@
+"""Many workers in one process, each on an address of its own, that count, time and forget their numbers.
+
+python -m benchmarks.worker_host FIRST COUNT RATE: workers worker-FIRST and on, at the addresses of `address_of`.
+Answers `stats` on standard input with a line of JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from time import monotonic
+
+import numpy as np
+import structlog
+import uvloop
+
+from randstream import Worker, WorkerSettings
+from randstream.sinks.immediate import DiscardSink
+
+PORT = 9000
+
+
+def address_of(number: int) -> str:
+    """A loopback address for each of up to 60,000 workers."""
+    return f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}"
+
+
+class TimingSink(DiscardSink):
+    """Notes how late each run came, against the earliest moment that any of its stream's numbers fits.
+
+    Number n of a paced stream is due at base + n / rate. The base is not known here; the punctual runs show it.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self._rate = rate
+        self.shifts: list[float] = []
+        self.begun_at = 0.0
+        self.begins = 0
+        self.resumed_at_offsets: list[int] = []
+
+    async def open(self, offered: object) -> int | None:
+        offset = await super().open(offered)  # type: ignore[arg-type]
+        self.begun_at = monotonic()
+        self.begins += 1
+        self.shifts = []
+        self.resumed_at_offsets.append(offset or 0)
+        return offset
+
+    def append(self, run: bytes, count: int) -> None:
+        self.shifts.append(monotonic() - (self._offset + 1) / self._rate)
+        super().append(run, count)
+
+    @property
+    def offset(self) -> int:
+        return self._offset
+
+    def lateness(self) -> np.ndarray:
+        shifts = np.array(self.shifts)
+        return shifts - shifts.min() if len(shifts) else shifts
+
+
+async def host(first: int, count: int, rate: float) -> None:
+    sinks = [TimingSink(rate) for _ in range(count)]
+    workers = [
+        Worker(WorkerSettings(name=f"worker-{n}", listen=f"{address_of(n)}:{PORT}"), sink)
+        for n, sink in zip(range(first, first + count), sinks, strict=True)
+    ]
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(worker.run()) for worker in workers]
+        for worker in workers:
+            await worker.wait_listening()
+        print("ready", flush=True)
+        while (await loop.run_in_executor(None, sys.stdin.readline)).strip() == "stats":
+            late = np.concatenate([sink.lateness() for sink in sinks])
+            print(
+                json.dumps(
+                    {
+                        "live": sum(
+                            worker.live is not None and bool(sink.shifts) for worker, sink in zip(workers, sinks)
+                        ),
+                        "resumed": sum(worker.live is not None for worker in workers),
+                        "last_begun_at": max(sink.begun_at for sink in sinks),
+                        "begins": sum(sink.begins for sink in sinks),
+                        "numbers": sum(sink.offset for sink in sinks),
+                        "late": np.percentile(late, [50, 99, 99.9]).tolist() if len(late) else [],
+                    }
+                ),
+                flush=True,
+            )
+        for task in running:
+            task.cancel()
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    uvloop.run(host(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
