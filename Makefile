@@ -14,7 +14,7 @@ PROCESSES ?= 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format lock tidy clean-venv
+.PHONY: help setup demo test lint format docs lock tidy clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,14 +41,17 @@ $(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml | $(BIN)/pip
 	@touch $@
 
 LOCK = $(UV) pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS) pyproject.toml
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 lock: ## make requirements/*.txt anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@command -v $(UV) >/dev/null || { echo "There is no uv. Install it: pip install uv (or name it: make UV=/path/to/uv lock)"; exit 1; }
-	$(LOCK) -o requirements/dev.txt --group dev
-	$(LOCK) -o requirements/runtime.txt -c requirements/dev.txt
-	$(LOCK) -o requirements/bench.txt -c requirements/dev.txt --group bench
-	$(LOCK) -o requirements/browser.txt -c requirements/dev.txt --group browser
+	$(LOCK) pyproject.toml -o requirements/dev.txt --group dev
+	$(LOCK) pyproject.toml -o requirements/runtime.txt -c requirements/dev.txt
+	$(LOCK) pyproject.toml -o requirements/bench.txt -c requirements/dev.txt --group bench
+	$(LOCK) pyproject.toml -o requirements/browser.txt -c requirements/dev.txt --group browser
+	$(LOCK) -o requirements/image.txt -c requirements/dev.txt --group pyproject.toml:image
+	$(LOCK) -o requirements/deploy.txt -c requirements/dev.txt --group pyproject.toml:deploy
+	$(LOCK) -o requirements/checkov.txt --group pyproject.toml:checkov
 
 ## ---- the loop -----------------------------------------------------------------------------------------------------
 
@@ -75,6 +78,9 @@ lint: setup ## ruff, mypy --strict on src, the import layers
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup ## write docs/settings.md anew from the settings
+	$(BIN)/python docs/settings_table.py
 
 ## ---- housekeeping -------------------------------------------------------------------------------------------------
 

@@ -1,3 +1,33 @@
 """An unbroken, reproducible stream of random numbers from one producer to every worker."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .producer import Producer as Producer
+    from .settings import ProducerSettings as ProducerSettings
+    from .settings import WorkerSettings as WorkerSettings
+    from .store import read_store as read_store
+    from .stream import NumberStream as NumberStream
+    from .worker import Worker as Worker
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "NumberStream": "stream",
+    "Producer": "producer",
+    "ProducerSettings": "settings",
+    "Worker": "worker",
+    "WorkerSettings": "settings",
+    "read_store": "store",
+}
+__all__ = ["NumberStream", "Producer", "ProducerSettings", "Worker", "WorkerSettings", "__version__", "read_store"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `randstream --help` needs none of them."""
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

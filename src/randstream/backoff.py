@@ -24,9 +24,8 @@ class Backoff:
         self._succession = FIRST_SUCCESSION
 
     def reset(self) -> None:
-        """The link has proved itself: start over."""
+        """The link has proved itself: start over. But not with takeovers: two producers would duel without an end."""
         self._bound = FIRST_DELAY
-        self._succession = FIRST_SUCCESSION
 
     def delay(self) -> float:
         """The next delay, up to a bound that doubles to LONGEST_DELAY."""
@@ -38,7 +37,11 @@ class Backoff:
         self._bound = LONGEST_DELAY
         return self._random.uniform(0, LONGEST_DELAY)
 
-    def succession_delay(self) -> float:
-        """The delay after a takeover: 5 to 10 s, doubling to 60 s."""
-        bound, self._succession = self._succession, min(2 * self._succession, LONGEST_SUCCESSION / 2)
+    def succession_delay(self, held: float) -> float:
+        """The delay after a takeover: 5 to 10 s, doubling to 60 s.
+
+        `held` is how long, in seconds, the link had been up: so long that no rival can have lurked, and it starts over.
+        """
+        bound = FIRST_SUCCESSION if held > 2 * LONGEST_SUCCESSION else self._succession
+        self._succession = min(2 * bound, LONGEST_SUCCESSION / 2)
         return self._random.uniform(bound, 2 * bound)

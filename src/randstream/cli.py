@@ -1,6 +1,6 @@
 """The commands. The only reader of the command line and the environment, and the one place that chooses exit codes.
 
-0: done. 1: something failed. 2: what was given cannot be used, said in one line. 130: Ctrl-C.
+0: done. 1: something failed, or is damaged. 2: what was given cannot be used, said in one line. 130: Ctrl-C.
 Every import that costs is made inside the command that needs it: `--help` is quick.
 """
 
@@ -9,31 +9,37 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 import click
 
 from . import __version__
-from .errors import RandstreamError, SettingsError
+from .errors import RandstreamError, SettingsError, SinkError
 from .settings import (
+    REQUIRED,
     CommonSettings,
     ProducerSettings,
     Setting,
     WorkerSettings,
-    check_name,
-    check_seed,
     read_seed,
+    refuse_rivals,
     settings_of,
 )
 
-SettingsT = TypeVar("SettingsT", bound=CommonSettings)
-ROLE_VARIABLE = "RANDSTREAM_ROLE"
-RUN_NUMBERS = 65536
-_PRODUCER = settings_of(ProducerSettings)
-_WORKER = settings_of(WorkerSettings)
-_ROLES = {"producer": ProducerSettings, "worker": WorkerSettings}
+ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
+COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
+RUN_NUMBERS: Final = 65536
+HELP_NAMES: Final = ("-h", "--help")
+_NOT_GIVEN: Final = (None, False, ())
+"""What click makes of an option, a switch and arguments that are not there."""
+
+_ROLES: Final = {"producer": ProducerSettings, "worker": WorkerSettings}
+_PRODUCER: Final = settings_of(ProducerSettings)
+_WORKER: Final = settings_of(WorkerSettings)
+_SEED: Final = {name: _PRODUCER[name] for name in ("seed", "seed_file")}
+_NUMBERS: Final = {**_SEED, "numbers": _PRODUCER["numbers"]}
 
 
 def main() -> None:
@@ -44,125 +50,153 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the command that `arguments` name, or that of the role in the environment; the exit status."""
     try:
-        _check_environment()
-        status: int | None = commands.main(
-            args=_with_role(arguments), prog_name="randstream", standalone_mode=False
-        )
-    except click.ClickException as error:
-        return _complain(error.format_message())
+        return _run(arguments)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        return _complain(_advise(error))
+    except SinkError as error:  # a damaged store
+        return _complain(str(error), status=1)
     except RandstreamError as error:
         return _complain(str(error))
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it flushes
+    except BrokenPipeError:  # `| head` has what it wants
+        _forget_output()
         return 0
+    except OSError as error:  # what is read is minded where it is read: this is what is written
+        _forget_output()
+        return _complain(f"cannot write to standard output: {error.strerror}; send it where there is room")
+
+
+def _run(arguments: list[str]) -> int:
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(commands, {}, "randstream", COMPLETION_VARIABLE, instruction)
+    # Not `commands.main`, which ends with 1 when a reader has gone.
+    with commands.make_context("randstream", _with_role(arguments)) as context:
+        status: int | None = commands.invoke(context)
     return status or 0
 
 
-def _complain(message: str) -> int:
-    line = " ".join(message.split())
-    print(f"randstream: {line}", file=sys.stderr)
-    return 2
+def _complain(message: str, status: int = 2) -> int:
+    line = "".join(each if each.isprintable() else " " for each in message)
+    with suppress(OSError):
+        click.echo(f"randstream: {line}", err=True)
+    return status
+
+
+def _advise(error: click.UsageError) -> str:
+    message = error.format_message().rstrip(".")
+    return f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message
+
+
+def _forget_output() -> None:
+    """Or Python, as it ends, tries once more to write what is left, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _with_role(arguments: list[str]) -> list[str]:
     """Put the role that the environment names in front, unless a command is given."""
+    if arguments and (arguments[0] in commands.commands or arguments[0] in (*HELP_NAMES, "--version")):
+        return arguments
     role = os.environ.get(ROLE_VARIABLE)
-    if role is None or (arguments and (arguments[0] in commands.commands or arguments[0] in ("--help", "--version"))):
+    if not role:
+        if not arguments:
+            raise SettingsError(
+                f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)"
+            )
         return arguments
     if role not in _ROLES:
-        raise SettingsError(f"{ROLE_VARIABLE}={role} is no role; set it to producer or worker")
+        raise SettingsError(f"{ROLE_VARIABLE}={role}: give producer or worker")
     return [role, *arguments]
 
 
-def _check_environment() -> None:
-    known = {each.variable for kind in _ROLES.values() for each in settings_of(kind).values()} | {ROLE_VARIABLE}
+def _read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> dict[str, Any]:
+    """The values given for `settings`: by flags, else by variables. An empty variable, but for a secret, gives nothing.
+
+    A flag sets aside the variables of the whole choice that it makes: --discard those of a store and a command.
+    """
+    _refuse_unknown_variables()
+    values = {
+        name: known.read(flags[name], known.label) for name, known in settings.items() if flags[name] not in _NOT_GIVEN
+    }
+    made = {settings[name].choice for name in values}
+    for name, known in settings.items():
+        text = os.environ.get(known.variable)
+        is_given = bool(text) or (known.is_secret and text is not None)
+        if is_given and name not in values and not (known.choice and known.choice in made):
+            values[name] = known.read(text, known.variable)
+    refuse_rivals(settings, values)
+    return values
+
+
+def _refuse_unknown_variables() -> None:
+    known = [ROLE_VARIABLE, *(each.variable for each in (_PRODUCER | _WORKER).values())]
     for variable in os.environ:
-        if variable.startswith("RANDSTREAM_") and variable not in known:
-            near = difflib.get_close_matches(variable, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "see `randstream producer --help` for those there are"
-            raise SettingsError(
-                f"{variable} is no setting; {advice} (from a Kubernetes Service? set enableServiceLinks: false)"
-            )
+        if not variable.startswith("RANDSTREAM_") or variable in known:
+            continue
+        if "_SERVICE_" in variable or "_PORT" in variable:
+            advice = "Kubernetes makes it of a Service: set enableServiceLinks: false in the pod"
+        else:
+            stems = [each.removeprefix("RANDSTREAM_") for each in known]
+            near = difflib.get_close_matches(variable.removeprefix("RANDSTREAM_"), stems, n=1)
+            advice = f"did you mean RANDSTREAM_{near[0]}?" if near else "unset it; --help tells those there are"
+        raise SettingsError(f"{variable} is no setting; {advice}")
 
 
-def _option(known: Setting, *, only_flag: bool = False) -> Callable[[Any], Any]:
-    shown = "" if known.is_switch else f" Default: {known.default_text}."
-    return click.option(
-        f"--{known.flag}",
-        _field_name(known),
-        metavar=known.metavar or None,
-        is_flag=known.is_switch,
-        default=None,
-        envvar=None if only_flag else known.variable,
-        show_envvar=True,
-        help=known.help + shown,
-    )
+class _InOrder(click.Group):
+    """Lists its commands as they are defined: what a newcomer wants comes first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
 
-def _field_name(known: Setting) -> str:
-    return known.flag.replace("-", "_")
-
-
-def _options_of(kind: type[CommonSettings], without: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+def _options(settings: dict[str, Setting], *, with_default: bool = True) -> Callable[[Any], Any]:
     def decorate(command: Any) -> Any:
-        for name, known in reversed(settings_of(kind).items()):
-            if name not in without:
-                command = _option(known)(command)
+        for name, known in reversed(settings.items()):
+            if not known.is_argument:
+                command = _option(name, known, with_default)(command)
         return command
 
     return decorate
 
 
-def _make_settings(kind: type[SettingsT], given: dict[str, Any]) -> SettingsT:
-    names = {_field_name(known): name for name, known in settings_of(kind).items()}
-    return kind(**{names[key]: value for key, value in given.items() if value is not None})
+def _option(name: str, known: Setting, with_default: bool) -> Callable[[Any], Any]:
+    text = known.help if known.help.endswith(".") else f"{known.help}."
+    if known.default_text == REQUIRED:
+        text += " Required."
+    elif with_default and not known.is_switch:
+        text += f" Default: {known.default_text}."
+    return click.option(
+        f"--{known.flag}",
+        name,
+        metavar=known.metavar or None,
+        is_flag=known.is_switch,
+        default=None,
+        help=f"{text} [{known.variable}]",
+    )
 
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    cls=_InOrder,
+    context_settings={"help_option_names": list(HELP_NAMES), "max_content_width": 100},
     epilog="Every option of producer and worker is an environment variable too, such as RANDSTREAM_RATE for --rate;"
-    " RANDSTREAM_ROLE=producer or worker then makes `randstream` alone run that role. Flags win.",
+    f" with {ROLE_VARIABLE}=producer or worker, randstream alone runs that role. Flags win.",
 )
 @click.version_option(__version__, prog_name="randstream", message="%(prog)s %(version)s")
 def commands() -> None:
     """An unbroken, reproducible stream of random numbers from one producer to every worker.
 
     \b
-      randstream worker                                in one terminal
-      randstream producer --workers 127.0.0.1:9000     in another
       randstream demo                                  see streams break and heal
+      randstream worker                                take numbers, in one terminal
+      randstream producer --workers 127.0.0.1:9000     send numbers, in another
     """
 
 
-@commands.command(epilog="Example: randstream producer --workers a:9000,b:9000 --rate max --seed-file seed.txt")
-@_options_of(ProducerSettings)
-def producer(**given: Any) -> int:
-    """Stream numbers to workers, for ever."""
-    settings = _make_settings(ProducerSettings, given)
-    with _prepared(settings):
-        from .producer import Producer
-        from .service import run_service
-
-        return run_service(lambda: Producer(settings), settings)
-
-
-@commands.command(epilog="Example: randstream worker --listen 0.0.0.0:9000 --store /data\n\nExample: randstream worker -- ./simulate --fast")
-@_options_of(WorkerSettings, without=("command",))
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
-def worker(**given: Any) -> int:
-    """Take one stream of numbers: to standard output, a store, a command, or nowhere."""
-    given["command"] = given["command"] or os.environ.get(_WORKER["command"].variable)
-    settings = _make_settings(WorkerSettings, given)
-    with _prepared(settings):
-        from .service import run_service
-        from .worker import Worker
-
-        return run_service(lambda: Worker(settings), settings)
-
-
-@commands.command()
+@commands.command(short_help="Watch three streams break and heal.")
 @click.option("--seconds", type=click.FloatRange(min=2), help="Stop after so long. Default: at Ctrl-C.")
 def demo(seconds: float | None) -> int:
     """Watch three streams: a worker is killed, a connection cut, both heal; then every number is proved.
@@ -174,73 +208,145 @@ def demo(seconds: float | None) -> int:
     return run_demo(seconds)
 
 
-@commands.command(epilog="Example: randstream numbers --seed 42 --worker worker-0 --offset 1000000 --count 5")
-@_option(_PRODUCER["seed"])
-@_option(_PRODUCER["seed_file"])
-@_option(_PRODUCER["numbers"])
+@commands.command(
+    short_help="Stream numbers to workers, for ever.",
+    epilog="Example: randstream producer --workers a:9000,b:9000 --rate max --seed-file seed.txt",
+)
+@_options(_PRODUCER)
+def producer(**flags: Any) -> int:
+    """Stream numbers to workers, for ever. Workers that are away are dialled until they are back.
+
+    SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
+    """
+    settings = ProducerSettings(**_read_given(_PRODUCER, flags))
+    with _prepared(settings):
+        from .producer import Producer
+        from .service import run_service
+
+        return run_service(lambda: Producer(settings), settings)
+
+
+@commands.command(
+    short_help="Take numbers: to stdout, a store or a command.",
+    epilog="Example: randstream worker --listen 0.0.0.0:9000 --store /data"
+    "\n\nExample: randstream worker -- ./simulate --fast",
+)
+@_options(_WORKER)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def worker(**flags: Any) -> int:
+    """Take one stream of numbers: to standard output; to a store, to a COMMAND's standard input, or nowhere.
+
+    COMMAND is started again when it ends. [RANDSTREAM_COMMAND]
+
+    SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
+    """
+    settings = WorkerSettings(**_read_given(_WORKER, flags))
+    if not (settings.store or settings.discard or settings.command):
+        _require_output()
+    with _prepared(settings):
+        from .service import run_service
+        from .worker import Worker
+
+        return run_service(lambda: Worker(settings), settings)
+
+
+@commands.command(
+    short_help="Print what a worker gets, from any offset.",
+    epilog="Example: randstream numbers --seed 42 --worker worker-0 --offset 1000000 --count 5",
+)
+@_options(_SEED, with_default=False)
+@_options({"numbers": _PRODUCER["numbers"]})
 @click.option("--worker", required=True, metavar="NAME", help="Whose numbers.")
-@click.option("--offset", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Of the first number.")
-@click.option("--count", default=10, show_default=True, type=click.IntRange(0), help="How many numbers.")
-def numbers(seed: str | None, seed_file: str | None, numbers: str | None, worker: str, offset: int, count: int) -> None:
-    """Print exactly what a worker gets, anywhere in its stream."""
+@click.option("--offset", default=0, type=click.IntRange(0), metavar="N", help="Of the first number. Default: 0.")
+@click.option("--count", default=10, type=click.IntRange(0), metavar="N", help="How many numbers. Default: 10.")
+def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
+    """Print exactly what a worker gets, anywhere in its stream, one number a line."""
+    given = _read_given(_NUMBERS, flags)
+    seed = read_seed(given.get("seed"), given.get("seed_file"))
+    if seed is None:
+        raise SettingsError("no seed is given; give --seed or --seed-file")
+    if offset + count > 2**63 - 1:
+        raise SettingsError(
+            f"a stream has the numbers 0 to 2^63 - 2; --offset {offset} --count {count} goes past its end"
+        )
     _check_known_answers()
     from .stream import NumberStream
 
-    given = _read_given_seed(seed, seed_file)
-    if given is None:
-        raise SettingsError("no seed is given; give --seed or --seed-file")
-    try:
-        stream = NumberStream(given, check_name(worker), numbers or "integers:1:100")
-    except ValueError as error:
-        raise SettingsError(f"--worker {worker}: {error}") from None
-    if offset + count > 2**63 - 1:
-        raise SettingsError(f"a stream has the numbers 0 to 2^63 - 2; offset {offset} and count {count} go past its end")
-    out = sys.stdout.buffer
-    for first in range(offset, offset + count, RUN_NUMBERS):
-        out.write(stream.lines(first, min(RUN_NUMBERS, offset + count - first)))
-    out.flush()
+    stream = NumberStream(seed, worker, given.get("numbers", _PRODUCER["numbers"].default_text))
+    starts = range(offset, offset + count, RUN_NUMBERS)
+    _write(stream.lines(start, min(RUN_NUMBERS, offset + count - start)) for start in starts)
 
 
-@commands.command(epilog="Example: randstream verify /data --seed-file seed.txt")
+@commands.command(
+    short_help="Check stores, and with the seed every number.",
+    epilog="Example: randstream verify /data --seed-file seed.txt",
+)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@_option(_PRODUCER["seed"])
-@_option(_PRODUCER["seed_file"])
+@_options(_SEED, with_default=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify(paths: tuple[str, ...], seed: str | None, seed_file: str | None, as_json: bool) -> int:
+def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Check stores: every beat's offset and checksum, and with the seed every number.
 
-    PATH is a store, one stream's folder in it, or one segment. Exit status 1: damage was found.
+    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage.
     """
+    given = _read_given(_SEED, flags)
+    seed = read_seed(given.get("seed"), given.get("seed_file"))
     _check_known_answers()
     from .verify_command import run_verify
 
-    return run_verify(paths, _read_given_seed(seed, seed_file), as_json=as_json)
+    return run_verify(paths, seed, as_json=as_json)
 
 
-@commands.command(epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5")
+@commands.command(
+    short_help="Print stored numbers.",
+    epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5",
+)
 @click.argument("path")
-@click.option("--offset", default=None, type=click.IntRange(0), help="Of the first number. Default: the oldest kept.")
-@click.option("--count", default=None, type=click.IntRange(0), help="The most numbers to print. Default: all.")
+@click.option("--offset", type=click.IntRange(0), metavar="N", help="Of the first number. Default: the oldest kept.")
+@click.option("--count", type=click.IntRange(0), metavar="N", help="The most numbers to print. Default: all.")
 def cat(path: str, offset: int | None, count: int | None) -> None:
-    """Print stored numbers, one a line."""
+    """Print stored numbers, one a line, up to the last that is proved.
+
+    PATH is one stream's folder in a store, a store that holds one stream, or one segment.
+    """
+    _write(_read_lines(path, offset, count))
+
+
+@commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
+@click.argument("url")
+@click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
+@click.option("--once", is_flag=True, help="Print one table and end, as when the output is no terminal.")
+def top(url: str, name_filter: str, once: bool) -> None:
+    """Watch the streams of a producer or worker that runs with --admin: the live page for a terminal.
+
+    URL is that of its page, such as http://127.0.0.1:9001 or 127.0.0.1:9001.
+    """
+    from .observe.top import run_top
+
+    _require_output()
+    run_top(url, name_filter=name_filter, is_once=once)
+
+
+def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[bytes]:
     from .store import read_runs
 
-    out = sys.stdout.buffer
     try:
         for run in read_runs(path, offset=offset, count=count):
-            out.write(run.lines)
-    except BrokenPipeError:
-        raise
+            yield run.lines
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None
-    out.flush()
 
 
-def _read_given_seed(seed: str | None, seed_file: str | None) -> str | None:
-    try:
-        return read_seed(check_seed(seed), seed_file)
-    except ValueError as error:
-        raise SettingsError(f"--seed: {error}") from None
+def _write(texts: Iterable[bytes]) -> None:
+    _require_output()
+    # Python's own has no buffer under PYTHONUNBUFFERED, and then may write only a part.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+        out.writelines(texts)
+
+
+def _require_output() -> None:
+    if sys.stdout is None:
+        raise SettingsError("standard output is closed; send it somewhere, such as > numbers.txt")
 
 
 def _check_known_answers() -> None:
@@ -251,10 +357,12 @@ def _check_known_answers() -> None:
 
 @contextmanager
 def _prepared(settings: CommonSettings) -> Iterator[None]:
-    """Logs are set up and the arithmetic is checked; what fails before the service starts is one line."""
+    """The arithmetic is checked and logs are set up; at the end all that was logged is written."""
     _check_known_answers()
     from .observe.logs import flush_logs, set_up_logs
 
+    if sys.stderr is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or the next socket would be 2, and get the logs
     set_up_logs(settings.log_level)
     try:
         yield

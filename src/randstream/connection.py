@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Final, Protocol, cast
 
-from .protocol.end import End
+from .errors import PeerTimeout
+from .protocol.end import NEVER, End
 from .protocol.events import Closed, Event
 from .timers import TimerWheel
 
@@ -24,6 +25,8 @@ READ_BYTES: Final = 2**18
 """What one turn of the loop takes from a socket: uvloop's own limit, and a run that fits a core's cache."""
 LINGER: Final = 1.0
 """Seconds that a closed connection has to get its last bytes out, before it is cut."""
+RETRY_SECONDS: Final = 0.01
+"""How soon to see whether a peer has read on. Only connections whose write buffer is not empty ask."""
 
 
 def set_socket_options(transport: asyncio.BaseTransport) -> None:
@@ -58,12 +61,30 @@ class Owner(Protocol):
         """The socket is gone without a `Closed`: at its end (None) or with an error."""
 
 
-class CallbackConnection(asyncio.Protocol):
-    """The producer's side of a connection."""
+class Spoken(Protocol):
+    """What a connection asks of the protocol's end that it carries. See `End`, whose methods these are."""
 
-    def __init__(self, end: End, owner: Owner, wheel: TimerWheel) -> None:
+    @property
+    def deadline(self) -> float:
+        """When `handle_timer` is next wanted."""
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """What `data` means."""
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """Do what is due."""
+
+    def data_to_send(self) -> list[bytes]:
+        """Take all that is to be written now."""
+
+
+class CallbackConnection(asyncio.Protocol):
+    """The producer's side of a connection. `is_writable` while less than `high_water` bytes wait for the kernel."""
+
+    def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, *, high_water: int = WRITE_HIGH_WATER) -> None:
         self.end = end
         self.is_writable = False
+        self._high_water = high_water
         self._owner: Owner | None = owner
         self._alarm = wheel.alarm(self._on_alarm)
         self._transport: asyncio.Transport | None = None
@@ -76,7 +97,7 @@ class CallbackConnection(asyncio.Protocol):
             return
         self.is_writable = True
         set_socket_options(transport)
-        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        self._transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
         self._owner.on_made()
         self.flush()
 
@@ -98,9 +119,9 @@ class CallbackConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
         self.is_writable = False
+        self._transport = None
         if self._owner is not None:
-            owner = self.detach()
-            owner.on_lost(exc)
+            self.detach().on_lost(exc)
 
     def poke(self, when: float) -> None:
         """Call the owner's `on_writable` at `when`, and keep the end's deadline, whichever is sooner."""
@@ -111,6 +132,8 @@ class CallbackConnection(asyncio.Protocol):
         out = self.end.data_to_send()
         if out and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(out)
+            if self._transport.is_closing():  # the write failed, `connection_lost` follows
+                self.is_writable = False
         if self._alarm.when > self.end.deadline:
             self._alarm.set(self.end.deadline)
 
@@ -118,7 +141,7 @@ class CallbackConnection(asyncio.Protocol):
         """Tell the owner no more, and close the socket."""
         assert self._owner is not None
         owner, self._owner = self._owner, None
-        self._alarm.set(float("inf"))
+        self._alarm.set(NEVER)
         if self._transport is not None:
             close_soon(self._transport)
         return owner
@@ -126,7 +149,7 @@ class CallbackConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the socket now, whatever is unsent."""
         self._owner = None
-        self._alarm.set(float("inf"))
+        self._alarm.set(NEVER)
         if self._transport is not None:
             self._transport.abort()
 
@@ -155,14 +178,13 @@ class StreamConnection:
     """The worker's side of a connection: `read` events until `Closed`, or an empty list at its end."""
 
     def __init__(
-        self, end: End, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wheel: TimerWheel
+        self, end: Spoken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wheel: TimerWheel
     ) -> None:
         self.end = end
         self.peer: Any = writer.get_extra_info("peername")
         self._reader = reader
         self._writer = writer
         self._alarm = wheel.alarm(self._on_alarm)
-        self._timed_out: list[Event] = []
         self._is_held = False
         set_socket_options(writer.transport)
         self.flush()
@@ -179,9 +201,12 @@ class StreamConnection:
             OSError: the connection broke.
         """
         while True:
-            data = await self._reader.read(READ_BYTES)
-            if self._timed_out or not data:
-                return self._timed_out
+            try:
+                data = await self._reader.read(READ_BYTES)
+            except PeerTimeout as error:
+                return [Closed(error)]
+            if not data:
+                return []
             events = self.end.receive_data(data, self.now)
             self.flush()
             if events:
@@ -190,31 +215,52 @@ class StreamConnection:
     def flush(self) -> None:
         """Write what the end has to say, unless the peer has not read the last of it; mind its deadline."""
         transport = self._writer.transport
-        if not transport.is_closing() and not transport.get_write_buffer_size():
+        when = self.end.deadline
+        if transport.get_write_buffer_size():
+            when = min(when, self.now + RETRY_SECONDS)
+        elif not transport.is_closing():
             self._writer.writelines(self.end.data_to_send())
         if not self._is_held:
-            self._alarm.set(self.end.deadline)
+            self._alarm.set(when)
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """While we read nothing, the peer's silence is not its fault: its deadline is served late afterwards."""
+        """While we read nothing, the peer's silence is not its fault: it counts from when we read again."""
         self._is_held = True
-        self._alarm.set(float("inf"))
+        self._alarm.set(NEVER)
         try:
             yield
         finally:
             self._is_held = False
+            self.end.receive_data(b"", self.now)
             self.flush()
 
     def close(self) -> None:
         """Write the last words and close, within LINGER."""
-        self._alarm.set(float("inf"))
-        if not self._writer.transport.is_closing():
-            self._writer.writelines(self.end.data_to_send())
-            close_soon(self._writer.transport)
+        self._alarm.set(NEVER)
+        self._say_last()
+        close_soon(self._writer.transport)
+
+    async def wait_parted(self) -> None:
+        """Write the last words, and read on until the peer has ended too, but not longer than LINGER.
+
+        A socket that is closed with bytes unread resets the connection, and a peer that writes would never read why.
+        """
+        self._alarm.set(NEVER)
+        self._say_last()
+        with contextlib.suppress(OSError, PeerTimeout):
+            async with asyncio.timeout(LINGER):
+                while await self._reader.read(READ_BYTES):
+                    pass
+
+    def _say_last(self) -> None:
+        transport = self._writer.transport
+        if not transport.is_closing() and (words := self.end.data_to_send()):
+            self._writer.writelines(words)
 
     def _on_alarm(self) -> None:
-        self._timed_out = self.end.handle_timer(self.now)
+        events = self.end.handle_timer(self.now)
         self.flush()
-        if self._timed_out:
-            self._reader.feed_eof()  # wakes `read`
+        for event in events:
+            assert isinstance(event, Closed)
+            self._reader.set_exception(event.error)  # wakes `read`

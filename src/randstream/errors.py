@@ -85,7 +85,8 @@ class SinkError(RandstreamError):
 
 def reason_of(error: Exception) -> Reason:
     """The one word that logs and metrics use for whatever ended a connection."""
-    return getattr(error, "reason", Reason.CUT)
+    reason = getattr(error, "reason", None)
+    return reason if isinstance(reason, Reason) else Reason.CUT  # ssl.SSLError has a reason of its own
 
 
 def is_transient(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from .backoff import Backoff
+from .connection import CallbackConnection
 from .discovery import Resolver
 from .distributions import Numbers
 from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
@@ -25,8 +26,8 @@ from .observe.status import LinkState, LinkStatus
 from .observe.tally import Tally
 from .observe.throttle import Throttle
 from .pacing import Pacer
-from .protocol import HANDSHAKE_LIMIT
-from .pump import FullSpeedPump, PacedPump, Pump
+from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
+from .pump import RUN_NUMBERS, FullSpeedPump, PacedPump, Pump
 from .settings import ProducerSettings, Target
 from .stream import NumberStream
 from .timers import TimerWheel
@@ -35,6 +36,8 @@ DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
 LINES_A_MINUTE: Final = 6
 """Log lines that one link may write of its troubles; how many were left out is told with the next."""
+ABSENCES_A_MINUTE: Final = 1
+"""And of attempts that came to nothing: once, and then at intervals."""
 TROUBLES: Final = frozenset({"link.lost", "link.unreachable", "link.stalled"})
 """Events that are warnings."""
 
@@ -82,8 +85,12 @@ class Link(ABC):
         self._backoff = Backoff(context.random)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
+        self._connection: CallbackConnection | None = None
         self._pump: Pump | None = None
+        self._up_since: float | None = None
+        self._is_finishing = False
         self._throttle = Throttle(LINES_A_MINUTE)
+        self._absences = Throttle(ABSENCES_A_MINUTE)
         self._log = structlog.get_logger("randstream").bind(target=str(target))
 
     @property
@@ -128,48 +135,101 @@ class Link(ABC):
 
     def finish(self) -> None:
         """End gracefully: get what was sent acknowledged, say goodbye, call `on_finished`."""
+        self._is_finishing = True
         self._alarm.set(float("inf"))
-        if self._dialling is not None:
-            self._dialling.cancel()
-        if self._pump is not None:
-            self._pump.close()
+        self._end_pumping()
+        if self._connection is None or self._dialling is not None:
+            self.abort()
+        else:
+            self._part(self._connection, monotonic())
 
-    @abstractmethod
     def abort(self) -> None:
         """End now, whatever is unsent."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        self._set_finished()
 
     @abstractmethod
-    async def _connect(self, address: str) -> None:
-        """Connect to `address`. Raises OSError."""
+    def _make_connection(self, now: float) -> CallbackConnection:
+        """A connection, not made yet, that calls this link."""
+
+    @abstractmethod
+    def _part(self, connection: CallbackConnection, now: float) -> None:
+        """Begin the graceful end of `connection`; `_set_finished` ends it."""
+
+    @abstractmethod
+    def _send(self, lines: bytes, count: int, now: float) -> None:
+        """Hand a run to the connection's end."""
+
+    def _room(self) -> int:
+        """How many bytes the peer lets us send now: for a run, whatever is in it."""
+        return RUN_NUMBERS * MAX_NUMBER_LINE_BYTES
+
+    def on_writable(self, now: float) -> None:
+        """Send what is due, as far as the peer and the write buffer give room."""
+        pump, connection = self._pump, self._connection
+        if pump is None or connection is None:
+            return
+        while connection.is_writable and (run := pump.next_run(now, self._room())) is not None:
+            lines, count = run
+            self._send(lines, count, now)
+            self._context.tally.numbers += count
+            self._context.tally.number_bytes += len(lines)
+            connection.flush()
+        due = pump.next_due()
+        # What is due already waits for room, and whoever makes room calls: an ack, or the kernel.
+        connection.poke(due if due > now else float("inf"))
 
     def _dial(self) -> None:
         self.state = LinkState.DIALLING
-        self._dialling = self._context.spawn(self._dial_addresses())
+        self._dialling = self._context.spawn(self._dial_in_turn())
+
+    async def _dial_in_turn(self) -> None:
+        try:
+            async with self._context.dials:
+                await self._dial_addresses()
+        except (OSError, PeerTimeout) as error:
+            self.on_lost(error)
+        finally:
+            self._dialling = None
 
     async def _dial_addresses(self) -> None:
         limit = asyncio.timeout(HANDSHAKE_LIMIT)
         try:
-            async with self._context.dials, limit:
+            async with limit:
                 addresses = await self._context.resolver.resolve(self.target.host)
-                for number, address in enumerate(addresses, start=1):
+                for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+                    # An address that swallows what it is sent must leave the others their time.
+                    share = HANDSHAKE_LIMIT / len(addresses) if left else None
                     try:
-                        await self._connect(address)
-                        break
+                        async with asyncio.timeout(share):
+                            return await self._connect(address)
                     except OSError:
-                        if number == len(addresses):
+                        if not left:
                             raise
-        except OSError as error:
-            # The kernel's own ETIMEDOUT is a TimeoutError too: only the timer knows whether it was ours.
-            self.on_lost(PeerTimeout("no connection within the handshake's limit") if limit.expired() else error)
-        finally:
-            self._dialling = None
+        except TimeoutError as error:  # the kernel's ETIMEDOUT is one too: only the timer knows whether it was ours
+            if limit.expired():
+                raise PeerTimeout("no connection within the handshake's limit") from error
+            raise
+
+    async def _connect(self, address: str) -> None:
+        connection = self._connection = self._make_connection(monotonic())
+        try:
+            await self._loop.create_connection(lambda: connection, address, self.target.port)
+        except BaseException:
+            connection.abort()
+            self._connection = None
+            raise
 
     def on_lost(self, error: Exception | None) -> None:
         """The connection, or the attempt at one, is over: try again later."""
-        if self._pump is not None:
-            self._pump.close()
-            self._pump = None
-        if self.state is LinkState.FINISHED:
+        self._end_pumping()
+        self._connection = None
+        if self._is_finishing:
+            self._set_finished()
             return
         error = error or ConnectionResetError("the peer ended the connection without a word")
         if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
@@ -179,10 +239,11 @@ class Link(ABC):
         if was_up or self.last_error is None:
             self._note("link.lost" if was_up else "link.unreachable", str(error))
         self.last_error = f"{reason_of(error)}: {error}"
-        delay = self._delay_after(error)
+        now = monotonic()
+        delay = self._delay_after(error, 0.0 if self._up_since is None else now - self._up_since)
+        self._up_since = None
         self.state = LinkState.WAITING
         self.reconnects += was_up
-        now = monotonic()
         self._say(
             "link.lost" if was_up else "link.unreachable", now, reason=str(reason_of(error)), error=str(error),
             retry_in=round(delay, 3), offset=self.offset, acked=self.acked_offset,
@@ -191,7 +252,7 @@ class Link(ABC):
 
     def _say(self, event: str, now: float, **fields: object) -> None:
         """Log an event of this link, unless it has had its share of lines."""
-        left_out = self._throttle.admit(now)
+        left_out = (self._absences if event == "link.unreachable" else self._throttle).admit(now)
         if left_out is not None:
             if left_out:
                 fields["left_out"] = left_out
@@ -201,21 +262,28 @@ class Link(ABC):
     def _note(self, event: str, detail: str) -> None:
         self._context.journal.note(event, self.worker or str(self.target), detail)
 
-    def _delay_after(self, error: Exception) -> float:
+    def _delay_after(self, error: Exception, held: float) -> float:
         if reason_of(error) is Reason.TAKEOVER:
-            return self._backoff.succession_delay()
+            return self._backoff.succession_delay(held)
         return self._backoff.delay() if is_transient(error) else self._backoff.longest_delay()
 
     def _begin_pumping(self, stream: NumberStream, offset: int, now: float) -> None:
+        self.state = LinkState.STREAMING
+        self.offset = self.acked_offset = offset
+        self._up_since = now
         rate = self._context.settings.rate
         if rate == float("inf"):
             self._pump = FullSpeedPump(stream, offset, self._context.drawer, self._on_drawn)
         else:
             self._pump = PacedPump(stream, offset, Pacer(rate, now))
 
-    @abstractmethod
+    def _end_pumping(self) -> None:
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+
     def _on_drawn(self) -> None:
-        """A run drawn ahead is ready."""
+        self.on_writable(monotonic())
 
     def _set_finished(self) -> None:
         if self.state is not LinkState.FINISHED:

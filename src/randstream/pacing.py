@@ -7,6 +7,8 @@ from typing import Final
 
 DEPTH_SECONDS: Final = 1.0
 """How much of a stall is caught up: a short one wholly, a long one never by a flood."""
+HIGHEST_RATE: Final = 1e12
+"""Numbers a second. Past what any link carries; below it no product with a process's age overflows."""
 
 
 class Pacer:
@@ -17,19 +19,21 @@ class Pacer:
     """
 
     def __init__(self, rate: float, now: float) -> None:
-        self._rate = rate
-        self._depth = max(1, math.floor(rate * DEPTH_SECONDS))
+        self._rate = min(rate, HIGHEST_RATE)
+        self._depth = max(1, math.floor(self._rate * DEPTH_SECONDS))
         self._start = now
         self._taken = 0
 
     def due(self, now: float) -> int:
-        """How many numbers may be sent at `now`."""
-        due = self._count(now)
+        """How many numbers may be sent at `now`: at least one from `next_due()` on, none before, however floats round."""
+        if now < self.next_due():
+            return 0
+        due = max(1, math.floor((now - self._start) * self._rate) - self._taken)
         if due > self._depth:  # the bucket overflows: what the stall cost beyond its depth is forfeit
-            self._start = now - self._depth / self._rate
-            self._taken = 0
-            due = self._depth
-        return due
+            self._taken += due - self._depth
+            if now < self.next_due():
+                self._taken -= 1
+        return min(due, self._depth)
 
     def take(self, count: int) -> None:
         """`count` numbers have been sent."""
@@ -38,9 +42,3 @@ class Pacer:
     def next_due(self) -> float:
         """When the next number is due."""
         return self._start + (self._taken + 1) / self._rate
-
-    def _count(self, now: float) -> int:
-        due = math.floor((now - self._start) * self._rate) - self._taken
-        if now >= self.next_due():  # rounding must not put the moment that `next_due` named before the number
-            due = max(due, 1)
-        return max(due, 0)

@@ -88,6 +88,8 @@ class FullSpeedPump:
         """See `Pump`."""
         self._is_closed = True
         self._ready.clear()
+        if self._drawing is not None:
+            self._drawing.cancel()  # and the thread is free for other links
 
     def _draw_ahead(self) -> None:
         count = min(RUN_NUMBERS, MAX_OFFSET - self._offset)

@@ -2,100 +2,95 @@
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
-from typing import Final, cast
 
-from .connection import close_soon, set_socket_options
+from .backoff import LONGEST_DELAY
+from .connection import CallbackConnection
+from .errors import LocalProtocolError
 from .link import Link, LinkContext
-from .observe.status import LinkState
+from .protocol.end import NEVER
+from .protocol.events import Event
 from .settings import Target
 from .stream import NumberStream
 
-WRITE_BYTES: Final = 2**16
-"""The most that is written before the kernel has taken all of the last: so little can be cut in two."""
+
+class RawSender:
+    """The end of a connection to a raw peer: nothing that comes means anything, and silence is no failure."""
+
+    deadline = NEVER
+
+    def __init__(self) -> None:
+        self._out: list[bytes] = []
+
+    def send_numbers(self, run: bytes) -> None:
+        """Send the lines of `run`."""
+        self._out.append(run)
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """See `End`."""
+        return []
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """See `End`."""
+        return []
+
+    def data_to_send(self) -> list[bytes]:
+        """See `End`."""
+        out, self._out = self._out, []
+        return out
 
 
-class RawLink(Link, asyncio.Protocol):
+class RawLink(Link):
     """The numbers of the worker that the target's address names. Nobody acknowledges: what the kernel took is sent."""
 
     def __init__(self, target: Target, context: LinkContext) -> None:
         super().__init__(target, context)
         settings = context.settings
         self.worker = target.raw_worker
-        self.stream = NumberStream(settings.seed, self.worker, settings.numbers)
-        self._transport: asyncio.Transport | None = None
-        self._is_writable = False
-        self._writing = context.wheel.alarm(self._write)
+        self.stream: NumberStream = NumberStream(settings.seed, self.worker, settings.numbers)
+        self._sender = RawSender()
 
-    def finish(self) -> None:
-        """See `Link`."""
-        super().finish()
-        if self._transport is not None:
-            close_soon(self._transport)
-        self._set_finished()
-
-    def abort(self) -> None:
-        """See `Link`."""
-        if self._transport is not None:
-            self._transport.abort()
-        self._set_finished()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: the socket is connected."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._is_writable = True
-        set_socket_options(transport)
-        self._transport.set_write_buffer_limits(0)  # resume_writing then means that the kernel has taken all
-        assert self.stream is not None
-        self.state = LinkState.STREAMING
+    def on_made(self) -> None:
+        """The socket is connected."""
         now = monotonic()
         self._begin_pumping(self.stream, self.acked_offset, now)
         self._say("link.resumed", now, stream=self.stream.id, offset=self.acked_offset, raw=True)
         self._note("link.resumed", f"at offset {self.acked_offset}, raw")
-        self._write()
+        self.on_writable(now)
 
-    def pause_writing(self) -> None:
-        """asyncio: the kernel has not taken all yet."""
-        self._is_writable = False
+    def on_event(self, event: Event, now: float) -> None:
+        """See `Owner`."""
+        raise LocalProtocolError(f"a raw peer means {event}")
 
-    def resume_writing(self) -> None:
-        """asyncio: now it has."""
-        self._is_writable = True
+    def on_writable(self, now: float) -> None:
+        """See `Link`."""
+        super().on_writable(now)
+        if self._connection is not None and self._connection.is_writable:
+            self._note_taken()
+            if self._is_finishing:
+                self._connection.detach()
+                self._set_finished()
+
+    def on_lost(self, error: Exception | None) -> None:
+        """See `Link`."""
+        if self._up_since is not None and monotonic() - self._up_since >= LONGEST_DELAY:
+            self._backoff.reset()  # nobody acks, but a peer that stays means it
+        super().on_lost(error)
+
+    def _make_connection(self, now: float) -> CallbackConnection:
+        self._sender = RawSender()
+        # Without a buffer of ours, writable means that the kernel has taken all.
+        return CallbackConnection(self._sender, self, self._context.wheel, high_water=0)
+
+    def _part(self, connection: CallbackConnection, now: float) -> None:
+        self.on_writable(now)
+
+    def _send(self, lines: bytes, count: int, now: float) -> None:
         self._note_taken()
-        self._write()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the socket is gone."""
-        self._transport = None
-        self._is_writable = False
-        self._writing.set(float("inf"))
-        self.on_lost(exc)
-
-    async def _connect(self, address: str) -> None:
-        await self._loop.create_connection(lambda: self, address, self.target.port)
-
-    def _write(self) -> None:
-        pump, transport = self._pump, self._transport
-        if pump is None or transport is None:
-            return
-        now = monotonic()
-        self.offset = self.acked_offset
-        while self._is_writable and (run := pump.next_run(now, WRITE_BYTES)) is not None:
-            lines, count = run
-            self.offset += count
-            transport.write(lines)
-            self._context.tally.numbers += count
-            self._context.tally.number_bytes += len(lines)
-            if self._is_writable:
-                self._note_taken()
-                self._backoff.reset()
-        self._writing.set(pump.next_due())
+        self._sender.send_numbers(lines)
+        self.offset += count
 
     def _note_taken(self) -> None:
         """The kernel has all that was written: as near to an ack as a raw peer comes."""
         self._context.tally.acked_numbers += self.offset - self.acked_offset
         self.acked_offset = self.offset
-
-    def _on_drawn(self) -> None:
-        self._write()

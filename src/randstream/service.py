@@ -6,7 +6,6 @@ import asyncio
 import os
 import platform
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final, Protocol
@@ -22,6 +21,9 @@ from .settings import Address, CommonSettings
 HEAP_BYTES: Final = 16 * 2**20
 """Allocated and freed once: it raises glibc's marks for giving memory back, so that the kernel need not clear the same
 pages again for every run."""
+
+LAST_WORD_SECONDS: Final = 0.2
+"""What the last log line has to get out in when the second signal ends the process at once."""
 
 log = structlog.get_logger("randstream")
 
@@ -44,22 +46,24 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     """
     bytearray(HEAP_BYTES)
     kind = type(settings).__name__.removesuffix("Settings").lower()
-    with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
-        log.info(
-            "service.started", role=kind, name=settings.name, version=__version__, pid=os.getpid(),
-            loop=settings.loop, python=platform.python_version(),
-        )  # fmt: skip
-        try:
+    loop, new_loop = _find_loop(settings.loop)
+    log.info(
+        "service.started", role=kind, name=settings.name, version=__version__, pid=os.getpid(),
+        loop=loop, python=platform.python_version(),
+    )  # fmt: skip
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_run(make_role, settings.admin))
-        except BaseExceptionGroup as group:
-            _tell(_only_cause(group), settings.log_level)
-            return 1
-        except SettingsError:
-            raise
-        except Exception as error:
-            _tell(error, settings.log_level)
-            return 1
-        log.info("service.stopped", role=kind)
+    except (Exception, BaseExceptionGroup) as error:
+        causes = _causes(error)
+        if all(isinstance(cause, SettingsError) for cause in causes):
+            raise SettingsError("; ".join(map(str, causes))) from None
+        flush_logs()  # a burst may have filled the queue, and this line must get in
+        log.error(
+            "service.failed", error="; ".join(f"{type(cause).__name__}: {cause}" for cause in causes), exc_info=error
+        )
+        return 1
+    log.info("service.stopped", role=kind)
     return 0
 
 
@@ -68,15 +72,12 @@ async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
     role = make_role()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, role, number)
-    try:
-        async with AsyncExitStack() as stack:
-            if admin is not None:
-                from .observe.admin import serve_admin  # aiohttp: 0.2 s
+    async with AsyncExitStack() as stack:
+        if admin is not None:
+            from .observe.admin import serve_admin  # aiohttp: 0.2 s
 
-                await stack.enter_async_context(serve_admin(role, admin))
-            await role.run()
-    except BaseExceptionGroup as group:
-        raise _only_cause(group) from None
+            await stack.enter_async_context(serve_admin(role, admin))
+        await role.run()
 
 
 def _on_signal(role: Role, number: signal.Signals) -> None:
@@ -88,27 +89,24 @@ def _on_signal(role: Role, number: signal.Signals) -> None:
 
 def _end_at_once() -> None:
     log.warning("service.killed", advice="ended at once on the second signal")
-    flush_logs()
+    flush_logs(LAST_WORD_SECONDS)
     os._exit(1)
 
 
-def _only_cause(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup) and len(group.exceptions) == 1:
-        group = group.exceptions[0]
-    return group
+def _causes(error: BaseException) -> list[BaseException]:
+    """What stands at the leaves of exception groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for each in error.exceptions for cause in _causes(each)]
+    return [error]
 
 
-def _tell(error: BaseException, level: str) -> None:
-    details = {"exc_info": error} if level == "debug" else {"advice": "--log-level debug shows where"}
-    log.error("service.failed", error=f"{type(error).__name__}: {error}", **details)
-
-
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name == "uvloop" and sys.platform != "win32":
+def _find_loop(name: str) -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that `name` means, or else asyncio's own, and what makes it."""
+    if name == "uvloop":
         try:
             import uvloop
         except ImportError:
-            log.warning("service.no_uvloop", advice="pip install uvloop, or say --loop asyncio")
+            log.warning("service.no_uvloop", advice="pip install uvloop, or give --loop asyncio")
         else:
-            return uvloop.new_event_loop
-    return asyncio.new_event_loop
+            return name, uvloop.new_event_loop
+    return "asyncio", asyncio.new_event_loop

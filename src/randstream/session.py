@@ -78,6 +78,8 @@ class Session:
                 await self._over.wait()
         finally:
             self._finish(None)
+            if self.offered is not None:
+                await self._connection.wait_parted()
             self._connection.close()
 
     def end(self, reason: Reason) -> None:
@@ -168,7 +170,7 @@ class Session:
         self.log.info("link.resumed", offset=offset, numbers=self.offered and self.offered.numbers)
 
     def _take(self, numbers: Numbers) -> None:
-        if self.receiver.state is not State.RAW:
+        if self.offered is not None:
             if self._drained_offset is None:
                 self._host.sink.append(numbers.run, numbers.count)
                 self._host.intake.note_numbers(numbers.run, numbers.count)
@@ -215,12 +217,15 @@ class Session:
             self._connection.flush()
             if self._drained_offset is not None and offset >= self._drained_offset:
                 self.end(Reason.SHUTDOWN)
+                return  # `end` cancels the other tasks, not the one that calls it
 
     def _rewind(self) -> None:
         unproven = self._host.sink.rewind()
         if unproven is not None:
             first, end = unproven
-            self.log.warning("worker.unproven", first=first, end=end, advice="these numbers went out unproven and come again")
+            self.log.warning(
+                "worker.unproven", first=first, end=end, advice="these numbers went out unproven and come again"
+            )
 
     def _say_checkpoint(self, offset: int) -> None:
         now = self._connection.now

@@ -3,6 +3,8 @@
 A field takes a value or its text, so that a program and a command line are checked alike. Reads no environment.
 """
 
+# ruff: noqa: RUF009 - `setting` makes fields, as `field` does
+
 from __future__ import annotations
 
 import math
@@ -11,8 +13,9 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,22 +25,38 @@ from .protocol import MAX_HEARTBEAT, MIN_HEARTBEAT, NAME
 DEFAULT_PORT: Final = 9000
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOOPS: Final = ("uvloop", "asyncio")
+REQUIRED: Final = "required"
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _TARGET: Final = re.compile(
-    r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*))(?::(?P<port>[0-9]+))?"
+    r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::(?P<port>[0-9]+))?"
 )
+_HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]+\]?|[A-Za-z0-9_][A-Za-z0-9._-]*")
+_SHOWN: Final = 60
+"""Characters of what was given that an error repeats: ten thousand targets are no help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of one setting besides its value. `check` turns a value or its text into the value."""
+    """What is known of one setting besides its value."""
 
     flag: str
     metavar: str
-    help: str
+    """What stands for the value in help; empty: a switch, whose flag stands alone."""
     check: Callable[[Any], Any]
+    """Turns a value or its text into the value. Raises ValueError, which says what to give."""
+    help: str
     default_text: str
     is_secret: bool = False
+    """Its value is never shown."""
+    choice: str = ""
+    """Of the settings that have this word in common, one at most can be given."""
+    is_argument: bool = False
+    """On the command line it is no option: it follows after `--`."""
+
+    @property
+    def label(self) -> str:
+        """How it is given on the command line."""
+        return f"-- {self.metavar}" if self.is_argument else f"--{self.flag}"
 
     @property
     def variable(self) -> str:
@@ -49,28 +68,51 @@ class Setting:
         """Whether the flag stands alone."""
         return not self.metavar
 
+    def read(self, given: Any, source: str | None = None) -> Any:
+        """The value that `given` means. Raises SettingsError, which blames `source`: its label, or its variable."""
+        try:
+            return self.check(given)
+        except (ValueError, TypeError, SettingsError) as error:
+            where = source or self.label
+            if not self.is_secret and isinstance(given, str | int | float):
+                where += ("=" if where == self.variable else " ") + _shorten(str(given))
+            raise SettingsError(f"{where}: {error}") from None
+
 
 def setting(
     flag: str,
     metavar: str,
     check: Callable[[Any], Any],
-    help: str,
+    help_text: str,
     *,
     default: Any = MISSING,
-    factory: Callable[[], Any] | None = None,
+    factory: Callable[[], Any] = MISSING,  # type: ignore[assignment]
     default_text: str | None = None,
     is_secret: bool = False,
+    choice: str = "",
+    is_argument: bool = False,
 ) -> Any:
-    """A dataclass field that is a setting."""
+    """A dataclass field that is a setting. `default` is given as text where a person would."""
     shown = str(default) if default_text is None else default_text
-    known = Setting(flag, metavar, help, check, shown, is_secret)
-    extra: dict[str, Any] = {"default_factory": factory} if factory else {"default": default}
-    return field(repr=not is_secret, metadata={"setting": known}, **extra)
+    known = Setting(flag, metavar, check, help_text, shown, is_secret, choice, is_argument)
+    return field(default=default, default_factory=factory, repr=not is_secret, metadata={"setting": known})
 
 
 def settings_of(kind: type[CommonSettings]) -> dict[str, Setting]:
-    """The settings of a role by the name of their field, in the order of their definition."""
-    return {each.name: each.metadata["setting"] for each in fields(kind) if "setting" in each.metadata}
+    """The settings of a role by the name of their field: its own first, then those that both roles have."""
+    common = {each.name for each in fields(CommonSettings)}
+    ordered = sorted(fields(kind), key=lambda each: each.name in common)
+    return {each.name: each.metadata["setting"] for each in ordered if "setting" in each.metadata}
+
+
+def refuse_rivals(settings: dict[str, Setting], values: dict[str, Any]) -> None:
+    """Raises SettingsError if two of `values` are the same choice."""
+    labels: dict[str, str] = {}
+    for name, known in settings.items():
+        if known.choice and values.get(name):
+            first = labels.setdefault(known.choice, known.label)
+            if first != known.label:
+                raise SettingsError(f"{first} and {known.label} are both given; give one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,54 +144,48 @@ class Target:
         return f"raw-{re.sub(r'[^A-Za-z0-9._-]', '_', self.host)}-{self.port}"
 
 
-def check_target(text: Any) -> Target:
+def check_target(value: Any) -> Target:
     """`host:port`, `[v6]:port`, `raw://host:port`."""
-    if isinstance(text, Target):
-        return text
-    found = _TARGET.fullmatch(text)
+    if isinstance(value, Target):
+        return value
+    found = _TARGET.fullmatch(value)
     if found is None:
-        raise ValueError(f"{text!r} is no target; give host:port, [v6]:port or raw://host:port")
+        raise ValueError(f"{_shorten(value)} is no target; give host:port, [v6]:port or raw://host:port")
     scheme = found["scheme"] or "stream"
     if scheme not in ("stream", "raw"):
-        raise ValueError(f"{text!r} has an unknown scheme; give host:port or raw://host:port")
-    port = int(found["port"] or DEFAULT_PORT)
-    if not 1 <= port <= 65535:
-        raise ValueError(f"{text!r} has no port from 1 to 65535")
-    return Target(scheme, found["host"].strip("[]"), port)
+        raise ValueError(f"{_shorten(value)} has an unknown scheme; give host:port or raw://host:port")
+    return Target(scheme, found["host"].strip("[]"), _check_port(found["port"] or str(DEFAULT_PORT), least=1))
 
 
 def check_targets(value: Any) -> tuple[Target, ...]:
     """Targets separated by commas, or `@FILE` with one a line and `#` comments."""
-    texts: Iterable[Any] = value
+    given: Iterable[Any] = value
     if isinstance(value, str):
-        if value.startswith("@"):
-            lines = _read_text(value[1:]).splitlines()
-            texts = [line.split("#")[0].strip() for line in lines]
-        else:
-            texts = [text.strip() for text in value.split(",")]
-    targets = tuple(check_target(text) for text in texts if text)
+        texts = _read_text(value[1:]).splitlines() if value.startswith("@") else value.split(",")
+        given = [text.partition("#")[0].strip() for text in texts]
+    targets = tuple(check_target(each) for each in given if each)
     if not targets:
         raise ValueError("no worker is named; give host:port, several separated by commas, or @FILE")
-    repeated = [str(target) for target in targets if targets.count(target) > 1] if len(targets) < 100 else []
-    if repeated or len(set(targets)) < len(targets):
-        raise ValueError(f"a target is named twice{': ' + repeated[0] if repeated else ''}; name each once")
+    [(target, times)] = Counter(targets).most_common(1)
+    if times > 1:
+        raise ValueError(f"{target} is named {times} times; name each worker once")
     return targets
 
 
-def check_address(value: Any) -> Address | None:
+def check_address(value: Any) -> Address:
     """`host:port`; an empty host means every address of the machine."""
-    if value is None or isinstance(value, Address):
+    if isinstance(value, Address):
         return value
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not _HOST.fullmatch(host):
         raise ValueError("give HOST:PORT, such as 127.0.0.1:9000 or 0.0.0.0:9000 (port 0: any free one)")
-    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - what an empty host means everywhere
+    return Address(host.strip("[]") or "0.0.0.0", _check_port(port, least=0))  # noqa: S104 - an empty host means it
 
 
 def check_name(value: Any) -> str:
     """A name as the wire has them."""
     if not NAME.fullmatch(value):
-        raise ValueError("use up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit")
+        raise ValueError("give a name of up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit")
     return str(value)
 
 
@@ -167,7 +203,7 @@ def check_numbers(value: Any) -> str:
     """The canonical spelling of a distribution."""
     from .distributions import parse_distribution  # NumPy: not for --help
 
-    return parse_distribution(value).spelling
+    return parse_distribution(str(value)).spelling
 
 
 def check_heartbeat(value: Any) -> float:
@@ -186,11 +222,9 @@ def check_seconds(value: Any) -> float:
     return seconds
 
 
-def check_size(value: Any) -> int | None:
+def check_size(value: Any) -> int:
     """Bytes: `1GiB`, `64MiB`, `4096`."""
-    if value is None or (isinstance(value, int) and value > 0):
-        return value
-    found = re.fullmatch(r"([0-9]+) ?([KMGT]iB|B|)", str(value))
+    found = re.fullmatch(r"([0-9]{1,18}) ?([KMGT]iB|B|)", str(value))
     if found is None or not int(found[1]):
         raise ValueError("give bytes above 0, such as 1GiB, 64MiB or 1000000")
     return int(found[1]) * _UNITS[found[2]]
@@ -209,14 +243,33 @@ def check_switch(value: Any) -> bool:
 
 def check_command(value: Any) -> tuple[str, ...]:
     """A program and its arguments; as text, quoted as in a shell."""
-    return tuple(shlex.split(value) if isinstance(value, str) else value)
+    try:
+        return tuple(shlex.split(value) if isinstance(value, str) else value)
+    except ValueError as error:
+        raise ValueError(f"{error}; quote it as in a shell") from None
 
 
-def check_folder(value: Any) -> Path | None:
-    """A folder that is made if it is missing."""
+def check_file(value: Any) -> str:
+    """A file; whether it is there shows when it is read."""
+    if value == "":
+        raise ValueError("give a file")
+    return str(value)
+
+
+def check_folder(value: Any) -> Path:
+    """A folder, which is made if it is missing."""
     if value == "":
         raise ValueError("give a folder")
-    return None if value is None else Path(value)
+    return Path(value)
+
+
+def or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A check that lets None pass, and else is `check`."""
+    return lambda value: None if value is None else check(value)
+
+
+def _list(choices: Sequence[str]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def one_of(*choices: str) -> Callable[[Any], str]:
@@ -224,41 +277,31 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         if value not in choices:
-            raise ValueError(f"give one of {', '.join(choices)}")
+            raise ValueError(f"give {_list(choices)}")
         return str(value)
 
     return check
 
 
-def check_seed(value: Any) -> str | None:
+def check_seed(value: Any) -> str:
     """Any text that is not empty; white space at its ends is dropped."""
-    if value is None:
-        return None
-    seed = str(value).strip(" \t\n\r\f\v")
-    if not seed:
-        raise ValueError("the seed is empty; give any text, such as 42")
-    return seed
+    from .stream import parse_seed  # NumPy: not for --help
+
+    return parse_seed(str(value))
 
 
 def read_seed(seed: str | None, seed_file: str | None) -> str | None:
-    """The seed given as text or in a file (`-`: standard input), None if neither.
+    """The seed given as text or else in a file (`-`: standard input); None if neither is given.
 
     Raises:
-        SettingsError: both are given, or the file cannot be read.
+        SettingsError: the file cannot be read, or holds no seed.
     """
     if seed_file is None:
         return seed
-    if seed is not None:
-        raise SettingsError("--seed and --seed-file are both given; give one")
     try:
         return check_seed(_read_text(seed_file))
-    except ValueError as error:
-        raise SettingsError(f"--seed-file {seed_file}: {error}") from None
-
-
-def default_name() -> str:
-    """The host's name."""
-    return socket.gethostname()
+    except (ValueError, SettingsError) as error:
+        raise SettingsError(f"--seed-file {_shorten(seed_file)}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,26 +310,27 @@ class CommonSettings:
 
     name: str = setting(
         "name", "NAME", check_name, "Name of this process, as its peers see it.",
-        factory=default_name, default_text="the host's name",
+        factory=socket.gethostname, default_text="the host's name",
     )  # fmt: skip
     grace_period: float = setting(
-        "grace", "SECONDS", check_seconds, "How long an end on SIGTERM or Ctrl-C may take, to lose nothing.", default=5.0
-    )
+        "grace", "SECONDS", check_seconds,
+        "How long an end on SIGTERM or Ctrl-C may take, so that nothing is lost.", default=5.0,
+    )  # fmt: skip
     admin: Address | None = setting(
-        "admin", "HOST:PORT", check_address, "Serve the live page, health, metrics and JSON there.",
+        "admin", "HOST:PORT", or_none(check_address), "Serve the live page, health, metrics and JSON there.",
         default=None, default_text="off",
     )  # fmt: skip
-    log_level: str = setting("log-level", "LEVEL", one_of(*LOG_LEVELS), "Least level that is logged.", default="info")
-    loop: str = setting("loop", "LOOP", one_of(*LOOPS), "The event loop to run on.", default="uvloop")
+    log_level: str = setting(
+        "log-level", "LEVEL", one_of(*LOG_LEVELS), f"The least that is logged: {_list(LOG_LEVELS)}.", default="info"
+    )
+    loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {_list(LOOPS)}.", default="uvloop")
 
     def __post_init__(self) -> None:
-        for name, known in settings_of(type(self)).items():
-            value = getattr(self, name)
-            try:
-                object.__setattr__(self, name, known.check(value))
-            except (ValueError, TypeError, AttributeError, SettingsError) as error:
-                given = "" if known.is_secret or not isinstance(value, str | int | float) else f" {value}"
-                raise SettingsError(f"--{known.flag}{given}: {error}") from None
+        settings = settings_of(type(self))
+        values = {name: known.read(getattr(self, name)) for name, known in settings.items()}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        refuse_rivals(settings, values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,27 +339,32 @@ class ProducerSettings(CommonSettings):
 
     workers: tuple[Target, ...] = setting(
         "workers", "TARGETS", check_targets,
-        "Workers to stream to: host:port, several separated by commas; raw://host:port for a peer such as nc -lk;"
-        " or @FILE with one a line.",
-        default=(), default_text="required",
+        "Workers to stream to: host:port, several separated by commas, or @FILE with one a line and # comments;"
+        f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk.",
+        default=(), default_text=REQUIRED,
     )  # fmt: skip
     seed: str = setting(
-        "seed", "TEXT", check_seed, "Seed that all numbers follow from. Seen by `ps`: see --seed-file.",
-        default=None, default_text="drawn, and logged", is_secret=True,
+        "seed", "TEXT", or_none(check_seed), "Text that all numbers follow from. Others see it in ps: see --seed-file.",
+        default=None, default_text="drawn, and logged once", is_secret=True, choice="seed",
     )  # fmt: skip
     seed_file: str | None = setting(
-        "seed-file", "FILE", lambda value: value, "File that holds the seed (-: standard input).",
-        default=None, default_text="none",
+        "seed-file", "FILE", or_none(check_file), "File that holds the seed (-: standard input).",
+        default=None, default_text="none", choice="seed",
     )  # fmt: skip
-    rate: float = setting("rate", "RATE", check_rate, "Numbers a second for each worker, or max.", default=10.0, default_text="10")
+    rate: float = setting(
+        "rate", "RATE", check_rate, "Numbers a second for each worker: above 0, 0.5 is fine; or max.",
+        default=10.0, default_text="10",
+    )  # fmt: skip
     numbers: str = setting(
         "numbers", "DISTRIBUTION", check_numbers,
-        "integers:LOW:HIGH, bits64, uniform:LOW:HIGH, exponential:SCALE or normal:MEAN:SD.",
+        "What they look like: integers:LOW:HIGH (both included), bits64, uniform:LOW:HIGH, exponential:SCALE"
+        " or normal:MEAN:SD.",
         default="integers:1:100",
     )  # fmt: skip
     heartbeat_interval: float = setting(
         "heartbeat", "SECONDS", check_heartbeat,
-        "Time between beats; three without a sign of life end a connection.", default=1.0,
+        f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
+        default=1.0,
     )  # fmt: skip
     seed_was_drawn: bool = field(init=False, default=False)
 
@@ -331,39 +380,40 @@ class WorkerSettings(CommonSettings):
     """What a worker is to do."""
 
     listen: Address = setting(
-        "listen", "HOST:PORT", check_address, "Where to listen for the producer (port 0: any free one).",
-        default="127.0.0.1:9000",
-    )  # fmt: skip
-    discard: bool = setting("discard", "", check_switch, "Count the numbers and throw them away.", default=False)
-    command: tuple[str, ...] = setting(
-        "command", "COMMAND", check_command,
-        "Program that gets the numbers on its standard input (on the command line: after --).",
-        default=(), default_text="none",
+        "listen", "HOST:PORT", check_address,
+        "Where to listen for the producer; 0.0.0.0 for other machines, port 0 for any free one.",
+        default=f"127.0.0.1:{DEFAULT_PORT}",
     )  # fmt: skip
     store: Path | None = setting(
-        "store", "FOLDER", check_folder, "Keep the numbers there, safe from whatever dies.",
-        default=None, default_text="none",
+        "store", "FOLDER", or_none(check_folder), "Keep the numbers in FOLDER, safe from whatever dies.",
+        default=None, default_text="none", choice="sink",
     )  # fmt: skip
-    segment_bytes: int = setting("segment-bytes", "SIZE", check_size, "Size of the store's files.", default="1GiB")
+    discard: bool = setting(
+        "discard", "", check_switch, "Count the numbers and throw them away.", default=False, choice="sink",
+        default_text="false",
+    )  # fmt: skip
+    command: tuple[str, ...] = setting(
+        "command", "COMMAND", check_command,
+        "Program that gets the numbers on its standard input, started again when it ends. The variable is split as by"
+        " a shell.",
+        default=(), default_text="none", choice="sink", is_argument=True,
+    )  # fmt: skip
+    segment_bytes: int = setting(
+        "segment-bytes", "SIZE", check_size, "When a file of the store is full: 64MiB, 1GiB.", default="1GiB"
+    )
     retain_bytes: int | None = setting(
-        "retain-bytes", "SIZE", check_size, "How much of a stream the store keeps at least; the oldest files go.",
-        default=None, default_text="all",
+        "retain-bytes", "SIZE", or_none(check_size),
+        "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all",
     )  # fmt: skip
     accept_raw: bool = setting(
-        "accept-raw", "", check_switch, "Take bare number lines too, as from `seq 10 | nc -N host 9000`.", default=False
-    )
+        "accept-raw", "", check_switch, "Take bare number lines too, as from: seq 10 | nc -N HOST 9000.",
+        default=False, default_text="false",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super(WorkerSettings, self).__post_init__()
-        sinks = [
-            flag
-            for flag, given in (("--store", self.store), ("--discard", self.discard), ("a command", self.command))
-            if given
-        ]
-        if len(sinks) > 1:
-            raise SettingsError(f"{' and '.join(sinks)} are both given; numbers go to one place")
         if self.store and self.accept_raw:
-            raise SettingsError("--accept-raw goes not with --store: raw numbers belong to no stream")
+            raise SettingsError("--accept-raw and --store are both given; give one: raw numbers belong to no stream")
 
 
 def _number(value: Any) -> float:
@@ -373,9 +423,26 @@ def _number(value: Any) -> float:
         raise ValueError("give a number") from None
 
 
+def _check_port(text: str, least: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= 65535:
+        raise ValueError(f"give a port from {least} to 65535")
+    return int(text)
+
+
 def _read_text(path: str) -> str:
+    what = "standard input" if path == "-" else _shorten(path)
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ValueError(f"cannot read {path}: {reason}") from None
+        if path != "-":
+            return Path(path).read_bytes().decode()
+        if sys.stdin is None:
+            raise ValueError("standard input is closed; give a file")
+        return sys.stdin.buffer.read().decode()
+    except OSError as error:
+        raise ValueError(f"cannot read {what}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{what} is not UTF-8 text; give a text file") from None
+
+
+def _shorten(text: str) -> str:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return shown if shown and shown.isprintable() else repr(shown)

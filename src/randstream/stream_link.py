@@ -23,42 +23,8 @@ class StreamLink(Link):
 
     def __init__(self, target: Target, context: LinkContext) -> None:
         super().__init__(target, context)
-        self._connection: CallbackConnection | None = None
         self._sender: Sender | None = None
-        self._first_offset = 0
-        self._is_finishing = False
-
-    def finish(self) -> None:
-        """See `Link`."""
-        super().finish()
-        self._is_finishing = True
-        if self._sender is None or self._connection is None:
-            self._set_finished()
-        elif self._sender.state is State.STREAMING:
-            self._sender.send_final_beat(monotonic())
-            self._connection.flush()
-        else:
-            self._say_goodbye(self._sender, self._connection)
-
-    def abort(self) -> None:
-        """See `Link`."""
-        if self._connection is not None:
-            self._connection.abort()
-        self._set_finished()
-
-    async def _connect(self, address: str) -> None:
-        settings = self._context.settings
-        sender = Sender(
-            producer=settings.name, heartbeat=settings.heartbeat_interval, now=monotonic()
-        )
-        connection = CallbackConnection(sender, self, self._context.wheel)
-        self._sender, self._connection = sender, connection
-        try:
-            await self._loop.create_connection(lambda: connection, address, self.target.port)
-        except BaseException:
-            connection.abort()
-            self._sender = self._connection = None
-            raise
+        self._moved_at = 0.0
 
     def on_made(self) -> None:
         """The socket is connected; the worker speaks first."""
@@ -83,29 +49,35 @@ class StreamLink(Link):
             case _:
                 assert_never(event)
 
-    def on_lost(self, error: Exception | None) -> None:
-        """See `Link`."""
-        self._sender = self._connection = None
-        if self._is_finishing:
-            self._set_finished()
-        super().on_lost(error)
-
     def on_writable(self, now: float) -> None:
-        """Send what is due, as far as the window and the write buffer go."""
-        sender, connection, pump = self._sender, self._connection, self._pump
-        if sender is None or connection is None or pump is None or self._is_finishing:
-            return
-        while connection.is_writable and (run := pump.next_run(now, sender.room)) is not None:
-            lines, count = run
-            sender.send_numbers(lines, count, now)
-            self._context.tally.numbers += count
-            self._context.tally.number_bytes += len(lines)
+        """See `Link`."""
+        super().on_writable(now)
+        sender = self._sender
+        if sender is not None and self._pump is not None and sender.unacked_since is not None:
+            if now - max(sender.unacked_since, self._moved_at) > SILENCE_HEARTBEATS * sender.heartbeat:
+                self._set_stalled("no ack moves, the worker's sink is behind")
+
+    def _make_connection(self, now: float) -> CallbackConnection:
+        settings = self._context.settings
+        self._sender = Sender(producer=settings.name, heartbeat=settings.heartbeat_interval, now=now)
+        return CallbackConnection(self._sender, self, self._context.wheel)
+
+    def _part(self, connection: CallbackConnection, now: float) -> None:
+        assert self._sender is not None
+        if self._sender.state is State.STREAMING:
+            self._sender.send_final_beat(now)
             connection.flush()
-        self.offset = sender.offset
-        connection.poke(pump.next_due())
-        since = sender.unacked_since
-        if since is not None and now - since > SILENCE_HEARTBEATS * sender.heartbeat:
-            self._set_stalled("no ack moves, the worker's sink is behind")
+        else:
+            self._say_goodbye(self._sender, connection)
+
+    def _room(self) -> int:
+        assert self._sender is not None
+        return self._sender.room
+
+    def _send(self, lines: bytes, count: int, now: float) -> None:
+        assert self._sender is not None
+        self._sender.send_numbers(lines, count, now)
+        self.offset = self._sender.offset
 
     def _offer(self, sender: Sender, worker: str, now: float) -> None:
         settings = self._context.settings
@@ -124,8 +96,7 @@ class StreamLink(Link):
 
     def _resume(self, offset: int, now: float) -> None:
         assert self.stream is not None
-        self.state = LinkState.STREAMING
-        self.offset = self.acked_offset = self._first_offset = offset
+        self._moved_at = now
         self._begin_pumping(self.stream, offset, now)
         self._say("link.resumed", now, stream=self.stream.id, offset=offset)
         self._note("link.resumed", f"at offset {offset}")
@@ -139,10 +110,10 @@ class StreamLink(Link):
         if ack.offset > self.acked_offset:
             self._context.tally.acked_numbers += ack.offset - self.acked_offset
             self.acked_offset = ack.offset
+            self._moved_at = now
             known = self._context.acked_offsets.get(self.stream.id, 0)
             self._context.acked_offsets[self.stream.id] = max(known, ack.offset)
-            if ack.offset > self._first_offset:
-                self._backoff.reset()
+            self._backoff.reset()
             if self.state is LinkState.STALLED:
                 self.state = LinkState.STREAMING
                 self._say("link.recovered", now, acked=ack.offset)
@@ -161,7 +132,3 @@ class StreamLink(Link):
         connection.flush()
         connection.detach()
         self._set_finished()
-
-    def _on_drawn(self) -> None:
-        if self._connection is not None:
-            self.on_writable(monotonic())

@@ -92,11 +92,13 @@ class TimerWheel:
     def _turn(self) -> None:
         self._timer = None
         now = monotonic()
+        due: list[tuple[float, Alarm]] = []  # all before the first rings: one that is set to the past waits a turn
         while self._order and self._order[0] * TICK <= now:
             slot = heapq.heappop(self._order)
-            for alarm in self._slots.pop(slot, ()):
-                try:
-                    alarm.ring(slot, now)
-                except Exception as bug:
-                    self._on_bug(bug)  # one alarm's bug must not silence the others
+            due.extend((slot, alarm) for alarm in self._slots.pop(slot))
+        for slot, alarm in due:
+            try:
+                alarm.ring(slot, now)
+            except Exception as bug:
+                self._on_bug(bug)  # one alarm's bug must not silence the others
         self._arm()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -30,24 +28,36 @@ def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
             report = verify(paths, seed, lambda done, total: progress.update(task, completed=done, total=total))
     except OSError as error:
         raise SettingsError(f"cannot read {error.filename or ', '.join(paths)}: {error.strerror or error}") from None
-    if as_json:
-        print(json.dumps({"ok": report.ok, "count": report.count, **dataclasses.asdict(report)}, default=str))
-    else:
-        for stream in report.streams:
-            print(describe(stream, report))
-    sys.stdout.flush()
+    click.echo(to_json(report) if as_json else "\n".join(to_lines(report)))  # colours, on a terminal only
     return 0 if report.ok else 1
 
 
-def describe(stream: StreamReport, report: Report) -> str:
-    """One line, or two, on one stream."""
-    proof = "every number recomputed" if report.with_seed else "every checksum; --seed recomputes the numbers too"
-    numbers = f"{stream.count:,} numbers from {stream.first_offset} to {stream.end_offset} hold ({proof})"
-    tail = f"; {stream.unproven_tail_bytes} unproven bytes follow" if stream.unproven_tail_bytes else ""
+def to_json(report: Report) -> str:
+    """One JSON object with the fields of the dataclasses, and `ok` and `count`."""
+    return json.dumps({"ok": report.ok, "count": report.count, **dataclasses.asdict(report)}, default=str)
+
+
+def to_lines(report: Report) -> Iterator[str]:
+    """A line on each stream, two on a damaged one; then how many hold, and what was not checked."""
+    for stream in report.streams:
+        yield from _describe(stream, report)
+    damaged = sum(stream.damage is not None for stream in report.streams)
+    if len(report.streams) > 1:
+        yield f"{len(report.streams)} streams, {damaged or 'none'} damaged"
+    if not report.with_seed:
+        yield "Checked: offsets and checksums. Give --seed-file to have every number made again and compared, too."
+
+
+def _describe(stream: StreamReport, report: Report) -> Iterator[str]:
+    name = stream.folder.name or stream.folder
+    proof = "every one as the seed makes it" if report.with_seed else "every checksum holds"
+    numbers = f"{stream.count:,} numbers"
+    if stream.count:
+        numbers += f", offsets {stream.first_offset} to {stream.end_offset - 1}"
     if stream.damage is None:
-        return f"ok       {_name(stream.folder)}: {numbers}{tail}"
-    return f"DAMAGED  {_name(stream.folder)}: {numbers}\n         {stream.damage}"
-
-
-def _name(folder: Path) -> Any:
-    return folder.name or folder
+        tail = f"; {stream.unproven_tail_bytes} bytes after them await their beat" if stream.unproven_tail_bytes else ""
+        yield f"{click.style('ok', fg='green')}       {name}: {numbers}, {proof}{tail}"
+    else:
+        label = click.style("DAMAGED", fg="red", bold=True)
+        yield f"{label}  {name}: only {numbers} hold; what follows was not looked at"
+        yield f"         {stream.damage}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from random import SystemRandom
 from time import monotonic
 from typing import Final
@@ -96,34 +97,37 @@ class Worker:
         await self.sink.start()
         self._wheel = TimerWheel(asyncio.get_running_loop(), self._on_bug)
         try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                server = await self._listen()
-                minding = group.create_task(self._mind_sink())
-                await self._stopping.wait()
-                server.close()
-                await self._drain()
-                minding.cancel()
+            with closing(await self._bind()) as server:
+                async with asyncio.TaskGroup() as group:
+                    self._group = group
+                    await self._listen(server)
+                    minding = group.create_task(self._mind_sink())
+                    await self._stopping.wait()
+                    server.close()
+                    await self._drain()
+                    minding.cancel()
         finally:
             self._wheel.close()
             await self.sink.close()
         if self._bug is not None:
             raise self._bug
 
-    async def _listen(self) -> asyncio.Server:
+    async def _bind(self) -> asyncio.Server:
         listen = self.settings.listen
         try:
-            server = await asyncio.start_server(
-                self._accept, listen.host, listen.port, limit=READ_BYTES, backlog=BACKLOG
+            return await asyncio.start_server(
+                self._accept, listen.host, listen.port, limit=READ_BYTES, backlog=BACKLOG, start_serving=False
             )
         except OSError as error:
             raise SettingsError(
                 f"cannot listen on {listen}: {error.strerror or error}; give another --listen HOST:PORT"
             ) from error
+
+    async def _listen(self, server: asyncio.Server) -> None:
+        await server.start_serving()
         self.address = server.sockets[0].getsockname()[:2]
         self._listening.set()
         log.info("worker.listening", worker=self.settings.name, address=f"{self.address[0]}:{self.address[1]}")
-        return server
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._group is not None and self._wheel is not None
@@ -132,9 +136,7 @@ class Worker:
             return
         if len(self._unopened) >= UNOPENED_LIMIT:
             self._random.choice(list(self._unopened)).end(Reason.BUSY)
-        receiver = Receiver(
-            self.settings.name, now=monotonic(), accepts_raw=self.settings.accept_raw
-        )
+        receiver = Receiver(self.settings.name, now=monotonic(), accepts_raw=self.settings.accept_raw)
         session = Session(self, StreamConnection(receiver, reader, writer, self._wheel), receiver)
         self._unopened.add(session)
         self._sessions.add(session)
@@ -189,12 +191,18 @@ class Worker:
         if not was_live:
             session.log.info("peer.left", **fields)
         elif isinstance(error, PeerClosed):
-            session.log.info("link.closed", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields)
+            session.log.info(
+                "link.closed", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields
+            )
         else:
-            session.log.warning("link.lost", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields)
+            session.log.warning(
+                "link.lost", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields
+            )
 
     async def _mind_sink(self) -> None:
         await self.sink.run()
+        if self.live is not None:
+            self.live.end(Reason.SHUTDOWN)  # to wait for its next beat would be in vain
         self.stop()
 
     async def _drain(self) -> None:

@@ -129,7 +129,7 @@ def drive(end: End, data: bytes, now: float) -> list[object]:
 
 
 @given(which=st.integers(0, STATES - 1), slices=st.lists(GARBAGE, max_size=6), wait=st.sampled_from([0.0, 0.4, 1.1]))
-@repeatable(300)
+@repeatable(200)
 def test_no_bytes_make_an_end_raise_and_all_it_ever_says_is_whole_lines(
     which: int, slices: list[bytes], wait: float
 ) -> None:

@@ -224,6 +224,14 @@ def test_window_of_the_worker_moves_with_its_acks() -> None:
         receiver.acknowledge((interval - 2) * 16 * COUNT, START)
 
 
+def test_beats_in_window_past_65536_without_an_ack_are_too_long() -> None:
+    receiver = a_streaming_receiver()
+    for offset in range(1, 65_537):
+        events = receiver.receive_data(b"5\n" + beat_line_of(offset, b"5\n"), START)
+    assert isinstance(events[-1], Proved)
+    assert reason_of_close(receiver.receive_data(b"5\n" + beat_line_of(65_537, b"5\n"), START)) is Reason.TOO_LONG
+
+
 def test_window_is_shut_while_no_stream_is_agreed() -> None:
     assert Sender(producer="p", heartbeat=1.0, now=START).room == 0
     sender = a_streaming_sender()

@@ -155,12 +155,12 @@ class LifeWithDamage(Life):
 
 
 def test_promise_a_store_stays_an_exact_prefix_through_cuts_takeovers_restarts_and_slow_commits() -> None:
-    run_state_machine_as_test(LifeOfAStore, settings=repeatable(100, stateful_step_count=50))
+    run_state_machine_as_test(LifeOfAStore, settings=repeatable(70, stateful_step_count=50))
 
 
 def test_immediate_sink_gets_no_gap_and_no_repeat_through_cuts_takeovers_and_restarts() -> None:
-    run_state_machine_as_test(LifeOfAPipe, settings=repeatable(60, stateful_step_count=50))
+    run_state_machine_as_test(LifeOfAPipe, settings=repeatable(40, stateful_step_count=50))
 
 
 def test_revocable_sink_never_gets_a_damaged_number_whatever_bytes_change_under_way() -> None:
-    run_state_machine_as_test(LifeWithDamage, settings=repeatable(100, stateful_step_count=50))
+    run_state_machine_as_test(LifeWithDamage, settings=repeatable(70, stateful_step_count=50))

@@ -74,24 +74,27 @@ class Folder:
     """Names: as processes see them, as they are on the disk, and the changes on their way there."""
 
     def __init__(self) -> None:
-        self.cache: dict[str, Inode | Folder] = {}
-        self.disk: dict[str, Inode | Folder] = {}
-        self.pending: list[Callable[[dict[str, Inode | Folder]], None]] = []
+        self.cache: Names = {}
+        self.disk: Names = {}
+        self.pending: list[Names] = []
 
-    def change(self, change: Callable[[dict[str, Inode | Folder]], None]) -> None:
-        change(self.cache)
+    def change(self, change: Names) -> None:
+        """What each name shall stand for; None: nothing. A rename changes two at once."""
+        put(self.cache, change)
         self.pending.append(change)
 
     def settle(self) -> None:
         for change in self.pending:
-            change(self.disk)
+            put(self.disk, change)
         self.pending = []
 
     def settle_some(self, random: Random) -> None:
-        late = []
+        """Changes overtake each other, but none an older one of the same name."""
+        late: list[Names] = []
         for change in self.pending:
             if random.random() < 0.5:
-                change(self.disk)
+                late = [{name: node for name, node in old.items() if name not in change} for old in late]
+                put(self.disk, change)
             else:
                 late.append(change)
         self.pending = late
@@ -102,8 +105,18 @@ class Folder:
         self.cache = dict(self.disk)
 
 
+Names = dict[str, Inode | Folder | None]
+
+
+def put(names: Names, change: Names) -> None:
+    names.update(change)
+    for name in [name for name, node in change.items() if node is None]:
+        del names[name]
+
+
 class Disk:
-    """Implements `Files`. `dies_at` and `fault` are asked at each call, by its number and its name."""
+    """Implements `Files`. The process dies at call `dies_at`, if that is above 0; `fault` is asked at each call
+    for the errno to fail with, by the number and the name of the call."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -139,7 +152,7 @@ class Disk:
             inode.truncate(0)
         else:
             inode = Inode()
-            folder.change(lambda names: names.update({path.name: inode}))
+            folder.change({path.name: inode})
         return DiskFile(self, inode, self._random)
 
     def open(self, path: Path, *, writable: bool = False) -> DiskFile:
@@ -169,21 +182,15 @@ class Disk:
         parent = self._folder(folder.parent)
         if folder.name in parent.cache:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
-        made = Folder()
-        self._change("make_folder", parent, lambda names: names.update({folder.name: made}))
+        self._change("make_folder", parent, {folder.name: Folder()})
 
     def rename(self, old: Path, new: Path) -> None:
-        inode = self._inode(old)
-
-        def change(names: dict[str, Inode | Folder]) -> None:
-            names.pop(old.name, None)
-            names[new.name] = inode
-
+        change = {old.name: None, new.name: self._inode(old)}
         self._change("rename", self._folder(old.parent), change)
 
     def unlink(self, path: Path) -> None:
         self._inode(path)
-        self._change("unlink", self._folder(path.parent), lambda names: names.pop(path.name, None))
+        self._change("unlink", self._folder(path.parent), {path.name: None})
 
     def sync_folder(self, folder: Path) -> None:
         node = self._folder(folder)
@@ -195,7 +202,7 @@ class Disk:
     def trouble(self, name: str) -> BaseException | None:
         """What befalls this call, if anything."""
         self.calls += 1
-        if self.calls == self.dies_at:
+        if 0 < self.dies_at <= self.calls:
             return Dead()
         number = self.fault(self.calls, name)
         return None if number is None else OSError(number, os.strerror(number))
@@ -204,7 +211,7 @@ class Disk:
         if (trouble := self.trouble(name)) is not None:
             raise trouble
 
-    def _change(self, name: str, folder: Folder, change: Callable[[dict[str, Inode | Folder]], object]) -> None:
+    def _change(self, name: str, folder: Folder, change: Names) -> None:
         trouble = self.trouble(name)
         if trouble is None or self._random.random() < 0.5:
             folder.change(change)

@@ -1,4 +1,4 @@
-"""Logs: events to standard error, as JSON lines, or in colours for a person at a terminal. Set up by the commands only.
+"""Logs: events to standard error, as JSON lines, or readable for a person at a terminal. Set up by the commands only.
 
 A standard error that nobody reads must not stop the streams: a thread writes, and lines that find its queue full are
 counted and left out.
@@ -6,12 +6,12 @@ counted and left out.
 
 from __future__ import annotations
 
-import atexit
+import json
 import logging
 import os
-import sys
+import select
 import threading
-from queue import Empty, Full, Queue
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -24,48 +24,57 @@ FLUSH_SECONDS: Final = 2.0
 
 
 class LineWriter:
-    """Writes lines to a descriptor on a daemon thread; `write` never blocks."""
+    """Writes lines to a descriptor on a daemon thread; `write` never waits for it.
 
-    def __init__(self, fd: int = 2) -> None:
+    `tell_left_out` is called on that thread with the count of lines that were left out, once there is room to `write`
+    of it.
+    """
+
+    def __init__(self, fd: int, tell_left_out: Callable[[int], None]) -> None:
         self._fd = fd
-        self._lines: Queue[bytes] = Queue(QUEUE_LINES)
+        self._tell_left_out = tell_left_out
+        self._waiting: list[str] = []
         self._left_out = 0
+        self._is_writing = False
+        # Its lock is re-entrant: what is logged while garbage is collected may come in the middle of a `write`.
+        self._changed = threading.Condition()
         threading.Thread(target=self._run, name="log", daemon=True).start()
-        atexit.register(self.flush)
 
     def write(self, line: str) -> None:
         """Have `line` written, or counted as left out."""
-        try:
-            self._lines.put_nowait(line.encode() + b"\n")
-        except Full:
-            self._left_out += 1
+        with self._changed:
+            if len(self._waiting) < QUEUE_LINES:
+                self._waiting.append(line)
+                self._changed.notify_all()
+            else:
+                self._left_out += 1
 
-    def flush(self) -> None:
-        """Wait until all is written, but not longer than FLUSH_SECONDS."""
-        waiting = threading.Thread(target=self._lines.join, daemon=True)
-        waiting.start()
-        waiting.join(FLUSH_SECONDS)
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Wait until all is written, but not longer than `seconds`; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._is_writing, seconds)
 
     def _run(self) -> None:
         while True:
-            lines = [self._lines.get()]
-            try:
-                while len(lines) < 1000:
-                    lines.append(self._lines.get_nowait())
-            except Empty:
-                pass
-            if self._left_out:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                lines, self._waiting = self._waiting, []
                 left_out, self._left_out = self._left_out, 0
-                lines.append(b'{"level":"warning","event":"log.lines_left_out","count":%d}\n' % left_out)
-            self._write_all(b"".join(lines))
-            for _ in range(min(len(lines), self._lines.unfinished_tasks)):
-                self._lines.task_done()
+                self._is_writing = True
+                if left_out:
+                    self._tell_left_out(left_out)  # now there is room, and it follows those that were not left out
+            self._write_all("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
+            with self._changed:
+                self._is_writing = False
+                self._changed.notify_all()
 
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             try:
                 view = view[os.write(self._fd, view) :]
+            except BlockingIOError:  # it is shared with a process that made it so
+                select.select([], [self._fd], [])
             except OSError:
                 return  # nobody can read it: there is nowhere to say so
 
@@ -76,50 +85,60 @@ class LineWriter:
 _writer: LineWriter | None = None
 
 
-def set_up_logs(level: str, *, colours: bool | None = None) -> None:
-    """Send structlog's events, and the standard library's, to standard error.
-
-    `colours`: None means if standard error is a terminal.
-    """
+def set_up_logs(level: str, *, fd: int = 2) -> None:
+    """Send structlog's events, and the standard library's, to `fd`: in colours if it is a terminal, else as JSON."""
     global _writer  # noqa: PLW0603 - standard error is one for the whole process
-    _writer = _writer or LineWriter()
-    writer = _writer
+    writer = _writer = LineWriter(fd, _tell_left_out)
     number = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if sys.stderr.isatty() if colours is None else colours:
-        render: list[Any] = [structlog.dev.ConsoleRenderer()]
-    else:
-        render = [structlog.processors.format_exc_info, _render_json]
     structlog.configure(
-        processors=[*shared, *render],
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(_for_people() if os.isatty(fd) else _for_machines()),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: writer,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
+    # Of the libraries' own events only those that mean trouble are ours to pass on, even at debug.
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[_ToStructlog()], force=True)
+    logging.captureWarnings(True)
 
 
-def flush_logs() -> None:
+def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
     """Get what was logged written, if anybody still reads it."""
     if _writer is not None:
-        _writer.flush()
+        _writer.flush(seconds)
+
+
+def _for_people() -> list[Any]:
+    # Rich would print the values of local variables: the seed is one.
+    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _for_machines() -> list[Any]:
+    return [structlog.processors.format_exc_info, _render_json]
 
 
 def _render_json(logger: object, method: str, event: structlog.typing.EventDict) -> str:
     ordered = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event"), **event}
-    return orjson.dumps(ordered, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(ordered, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a whole number above 64 bits, or a path that is not UTF-8
+        return json.dumps(ordered, default=str, skipkeys=True)
+
+
+def _tell_left_out(count: int) -> None:
+    structlog.get_logger("randstream").warning("log.lines_left_out", count=count)
 
 
 class _ToStructlog(logging.Handler):
     """What libraries log, asyncio's own warnings among it, as one more event."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger("randstream")
-        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
-        if record.exc_info and record.exc_info[1] is not None:
-            fields["error"] = repr(record.exc_info[1])
-        log.log(record.levelno, "library.message", **fields)
+        try:
+            log = structlog.get_logger("randstream")
+            say = log.error if record.levelno >= logging.ERROR else log.warning
+            say("library.message", logger=record.name, message=record.getMessage(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)

@@ -20,10 +20,11 @@ from .status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, 
 
 RATE_TICKS: Final = 5
 """Rates are means over so many looks: steady at one number a second, and yet a fall shows at once."""
-SAMPLED_LINKS: Final = 8
-SAMPLED_NUMBERS: Final = 200
-"""Numbers looked at each second, of so many links: 0.2 ms, whatever flows."""
+SAMPLED_NUMBERS: Final = 1600
+SAMPLED_LINKS: Final = 64
+"""Numbers looked at each second, and the most links that they are of: 1 ms, whatever flows."""
 HISTOGRAM_TICKS: Final = 60
+HISTORY_TICKS: Final = 120
 
 TROUBLE_FIRST: Final = {
     LinkState.STALLED: 0,
@@ -49,6 +50,7 @@ class Observer:
         self.role = role
         self._started_at = monotonic()
         self._looks: deque[_Look] = deque(maxlen=RATE_TICKS + 1)
+        self._history: deque[float] = deque(maxlen=HISTORY_TICKS)
         self._sampled: deque[NDArray[np.int64]] = deque(maxlen=HISTOGRAM_TICKS)
         self._numbers: str | None = None
         self._shape: Shape | None = None
@@ -57,7 +59,11 @@ class Observer:
     def tick(self, now: float) -> None:
         """Look once. `now` is `time.monotonic`'s."""
         self._sample()
-        self._looks.append(_Look(now, self.role.tally.numbers, {link: link.offset for link in self.role.links}))
+        numbers = self.role.tally.numbers
+        if self._looks:
+            last = self._looks[-1]
+            self._history.append(round((numbers - last.numbers) / (now - last.at), 1))
+        self._looks.append(_Look(now, numbers, {link: link.offset for link in self.role.links}))
 
     def snapshot(self, *, limit: int, name_filter: str = "") -> Snapshot:
         """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`."""
@@ -86,6 +92,7 @@ class Observer:
                 acked_numbers=tally.acked_numbers,
                 reconnects=tally.ends.total(),
             ),
+            history=list(self._history),
             links=[link.status(now, _advance(link, before) / elapsed) for link in shown],
             left_out=len(matching) - len(shown),
             histogram=self._histogram(),
@@ -101,8 +108,9 @@ class Observer:
         if self._shape is None or not self._looks:
             return
         counts = np.zeros(len(self._shape.expected), np.int64)
-        for link, since in self._some_links():
-            counts += _count(self._shape, link.recent_numbers(since, SAMPLED_NUMBERS))
+        links = self._some_links()
+        for link, since in links:
+            counts += _count(self._shape, link.recent_numbers(since, SAMPLED_NUMBERS // len(links)))
         self._sampled.append(counts)
 
     def _some_links(self) -> list[tuple[ObservedLink, int]]:

@@ -91,6 +91,8 @@ class Snapshot:
     numbers: str | None
     """The distribution; None while a worker knows of none."""
     totals: Totals
+    history: list[float]
+    """Numbers a second, of all links, in each of the last two minutes' seconds; the newest last."""
     links: list[LinkStatus]
     """Those in trouble first."""
     left_out: int

@@ -18,6 +18,9 @@ MAX_INTERVAL_BYTES: Final = 8 * 2**20
 """Number bytes between two beats: the most that one bad checksum can undo."""
 WINDOW_BYTES: Final = 32 * 2**20
 """Number bytes past the last ack: the most that a worker ever has to hold for a connection."""
+MAX_UNACKED_BEATS: Final = 65_536
+"""Beats that moved the offset and wait for an ack: 18 hours of a stalled sink at a beat a second, and tens of MiB at
+most, where a peer that beats after every number could otherwise make the worker keep millions."""
 MAX_OFFSET: Final = 2**63 - 1
 """The offset after the last number: a stream has the numbers 0 to 2**63 - 2."""
 

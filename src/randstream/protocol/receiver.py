@@ -137,7 +137,7 @@ class Receiver(End):
                 emit(Opened(frame))
             case Numbers() if self.state is State.RAW:
                 if not self._accepts_raw:
-                    raise RemoteProtocolError(Reason.MALFORMED, "numbers without #open (this worker takes no raw peers)")
+                    raise RemoteProtocolError(Reason.MALFORMED, "numbers without #open; this worker takes no raw peers")
                 self._silence = Silence(now, RAW_SILENCE_LIMIT)
                 emit(frame)
             case Numbers():
@@ -150,6 +150,8 @@ class Receiver(End):
                 if self._unacked and self._unacked[-1].offset == frame.offset:
                     self._unacked.pop()
                 self._unacked.append(_Heard(frame.offset, frame.t, self._heard_bytes))
+                if len(self._unacked) > MAX_UNACKED_BEATS:
+                    raise RemoteProtocolError(Reason.TOO_LONG, f"over {MAX_UNACKED_BEATS} beats past the last ack")
                 if frame.offset == self.acked_offset:
                     self.acknowledge(frame.offset, now)
             case Hello() | Wait() | Resume() | Ack() | Close():

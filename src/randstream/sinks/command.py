@@ -71,7 +71,8 @@ class CommandSink(PipeSink):
     async def _spawn(self) -> None:
         reading, writing = os.pipe()
         try:
-            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=reading)
+            # In a session of its own, since Ctrl-C at a terminal is for the worker: it ends the command's input itself.
+            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=reading, start_new_session=True)
         except BaseException:
             os.close(writing)
             raise
@@ -116,5 +117,7 @@ class CommandSink(PipeSink):
             if error is None:
                 break
             batch = batch[batch.rfind(b"\n", 0, taken) + 1 :]
+            if self._writer is writer:
+                self.problem = "the command has closed its standard input"
             await self._wait_until(lambda broken=writer: self._writer is not broken)  # type: ignore[misc]
         return True

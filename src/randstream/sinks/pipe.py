@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import threading
 from abc import abstractmethod
 from collections import deque
@@ -14,10 +15,13 @@ from typing import Final
 
 import structlog
 
+from ..errors import SettingsError
 from .immediate import ImmediateSink
 
 BATCH_BYTES: Final = 2**20
 """The most that is written at once, and so the most that cannot be dropped any more."""
+SMALL_BYTES: Final = 4096
+"""Runs that wait are joined up to this: a million single numbers must not be a million objects."""
 RETRY_SECONDS: Final = 1.0
 """How long a failed write, to a file on a full disk say, waits for its next attempt."""
 
@@ -61,6 +65,8 @@ def _write_all(fd: int, batch: bytes) -> tuple[int, OSError | None]:
     while taken < len(view):
         try:
             taken += os.write(fd, view[taken:])
+        except BlockingIOError:  # it is shared with a process that made it so
+            select.select([], [fd], [])
         except OSError as error:
             return taken, error
     return taken, None
@@ -78,14 +84,14 @@ class PipeSink(ImmediateSink):
         super().__init__()
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._waiting_bytes = 0
-        self._appended_runs = 0
-        self._passed_runs = 0
+        self._appended_bytes = 0
+        self._passed_bytes = 0
         self._change = asyncio.Event()
 
     async def commit(self) -> int:
         """Wait until the descriptor has taken all that was appended before."""
-        offset, target = self._proven_offset, self._appended_runs
-        await self._wait_until(lambda: self._passed_runs >= target)
+        offset, target = self._proven_offset, self._appended_bytes
+        await self._wait_until(lambda: self._passed_bytes >= target)
         return offset
 
     async def wait_room(self) -> None:
@@ -96,10 +102,10 @@ class PipeSink(ImmediateSink):
         """Write, until `_write` says that there is no point any more."""
         while True:
             await self._wait_until(lambda: bool(self._waiting))
-            batch, runs = self._next_batch()
+            batch = self._next_batch()
             if not await self._write(batch):
                 return
-            self._passed_runs += runs
+            self._passed_bytes += len(batch)
             self._notify()
 
     @abstractmethod
@@ -107,18 +113,21 @@ class PipeSink(ImmediateSink):
         """Write all of `batch`, however long it takes. False: nobody will ever read it."""
 
     def _pass_on(self, run: bytes, counted: int) -> None:
-        self._waiting.append((run, counted))
         self._waiting_bytes += len(run)
-        self._appended_runs += 1
+        self._appended_bytes += len(run)
+        if self._waiting and len(self._waiting[-1][0]) + len(run) <= SMALL_BYTES:
+            last, before = self._waiting.pop()
+            run, counted = last + run, before + counted
+        self._waiting.append((run, counted))
         self._notify()
 
     def _drop_waiting(self) -> None:
         self._offset -= sum(counted for _, counted in self._waiting)
-        self._appended_runs -= len(self._waiting)
+        self._appended_bytes -= self._waiting_bytes
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def _next_batch(self) -> tuple[bytes, int]:
+    def _next_batch(self) -> bytes:
         runs: list[bytes] = []
         size = 0
         while self._waiting and (not runs or size + len(self._waiting[0][0]) <= BATCH_BYTES):
@@ -126,7 +135,7 @@ class PipeSink(ImmediateSink):
             runs.append(run)
             size += len(run)
         self._waiting_bytes -= size
-        return b"".join(runs), len(runs)
+        return b"".join(runs)
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -142,9 +151,23 @@ class StdoutSink(PipeSink):
 
     def __init__(self, fd: int = 1) -> None:
         super().__init__()
-        self._writer = FdWriter(os.dup(fd))
+        self._fd = fd
+        self._writer: FdWriter | None = None
+
+    async def start(self) -> None:
+        """See `Sink`."""
+        try:
+            self._writer = FdWriter(os.dup(self._fd))
+        except OSError as error:
+            raise SettingsError(f"cannot write to standard output: {error.strerror}; open it, or --discard") from error
+
+    async def close(self) -> None:
+        """See `Sink`."""
+        assert self._writer is not None
+        self._writer.end()
 
     async def _write(self, batch: bytes) -> bool:
+        assert self._writer is not None
         while True:
             taken, error = await self._writer.write(batch)
             if error is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..protocol.frames import Beat, Open, encode
 from .files import File, Files
-from .layout import encode_header, segment_path, unborn_path
+from .layout import encode_header, segment_first, segment_path, unborn_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Segment:
                 files.unlink(unborn)
             raise
         return cls(path, file, len(header), first)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no number yet. Another segment after it would have its name."""
+        return self.committed_offset == segment_first(self.path)
 
     def append(self, intervals: Sequence[PendingInterval]) -> int:
         """Write `intervals`, each with its beat, and make them durable; how many bytes that were.

@@ -121,7 +121,7 @@ class DurableSink:
 
     def append(self, run: bytes, count: int) -> None:
         """Keep `count` number lines in memory until a beat proves them."""
-        if self._runs and len(run) < _SMALL_RUN_BYTES > len(self._runs[-1]):
+        if self._runs and max(len(run), len(self._runs[-1])) < _SMALL_RUN_BYTES:
             self._runs[-1] += run
         else:
             self._runs.append(run)
@@ -147,7 +147,7 @@ class DurableSink:
         """
         wanted_offset = self._proven_offset
         while True:
-            if self._running is not None:
+            while self._running is not None and not self._running.done():
                 await asyncio.wait([self._running])
             offset = self._store.committed_offset
             if offset is None:

@@ -120,7 +120,7 @@ class Store:
     def _segment_with_room(self, segment: Segment) -> Segment:
         """`segment`, or when that is full the next one. Raises OSError: there is none yet, ask again."""
         assert self._opened is not None
-        if segment.committed_bytes < self._segment_bytes:
+        if segment.is_empty or segment.committed_bytes < self._segment_bytes:
             return segment
         segment.seal()
         self._segment = Segment.born(self._files, segment.path.parent, self._opened, segment.committed_offset)

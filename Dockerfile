@@ -1,0 +1,46 @@
+# One image for both roles: RANDSTREAM_ROLE=producer or worker decides. Plain enough for the classic builder.
+ARG PYTHON_IMAGE=python:3.13-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS build
+# Where packages come from, if not from the usual index.
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
+ENV VIRTUAL_ENV=/opt/randstream UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
+WORKDIR /build
+COPY requirements/image.txt requirements/
+RUN python -m venv --without-pip "$VIRTUAL_ENV" \
+ && python -m venv /opt/tools \
+ && /opt/tools/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/image.txt
+ENV PATH=/opt/tools/bin:$PATH
+COPY requirements/runtime.txt requirements/
+RUN uv pip install --require-hashes -r requirements/runtime.txt
+COPY LICENSE README.md pyproject.toml ./
+COPY src src
+RUN hatchling build --target wheel \
+ && uv pip install --no-deps dist/*.whl
+
+FROM ${PYTHON_IMAGE} AS runtime
+LABEL org.opencontainers.image.title="randstream" \
+      org.opencontainers.image.description="Endless, exactly reproducible streams of random numbers over one long-lived TCP connection a worker." \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=build /opt/randstream /opt/randstream
+# Nothing is installed and nobody changes users here: pip goes (from both places where images keep it), so do the setuid
+# bits. The one run leaves compiled what it imports of the standard library, as nothing can be written later on.
+RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/lib/python3/dist-packages/pip* /usr/local/bin/pip* /usr/bin/pip* \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+ && /opt/randstream/bin/python -m randstream numbers --seed 42 --worker worker-0
+ENV PATH=/opt/randstream/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 65532:65532
+WORKDIR /tmp
+EXPOSE 9000 9001
+ENTRYPOINT ["python", "-m", "randstream"]
+
+# docker build --target test: the suite on the Python that the image has.
+FROM build AS test
+COPY requirements/dev.txt requirements/
+RUN uv pip install --require-hashes -r requirements/dev.txt
+COPY . .
+RUN /opt/randstream/bin/python -m pytest -p no:cacheprovider
+
+# What a build without --target gives. (The classic builder then runs the tests first: `make build` names its target.)
+FROM runtime

@@ -1,0 +1,102 @@
+"""Plan: which faults come, drawn from a seed before anything runs. Pure: the same seed gives the same plan.
+
+Each hand (one for every worker, one for every crew of producers) has a plan of its own. A plan has no end; a run takes
+as much of it as its time allows. What is left to the moment (which byte of the chunk that passes) is drawn from the
+fault's own seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+
+class Kind(StrEnum):
+    """A fault, as the journal and the table in docs/chaos.md call it."""
+
+    CUT_RST = "cut mid-line (RST)"
+    CUT_FIN = "cut mid-line (FIN)"
+    RESET = "reset"
+    BLACKHOLE = "blackhole"
+    DELAY = "delay"
+    SLICES = "one-byte slices"
+    THROTTLE = "throttled reader"
+    FLIP = "byte flipped"
+    INSERT = "byte inserted"
+    DELETE = "byte deleted"
+    DUPLICATE = "chunk duplicated"
+    KILL_WORKER = "SIGKILL worker"
+    STOP_WORKER = "SIGSTOP worker"
+    ROLL_WORKER = "SIGTERM worker"
+    KILL_PRODUCER = "SIGKILL producer"
+    STOP_PRODUCER = "SIGSTOP producer"
+    ROLL_PRODUCER = "SIGTERM producer"
+    SUCCEED = "second producer"
+
+
+CUTS: Final = frozenset({Kind.CUT_RST, Kind.CUT_FIN, Kind.RESET})
+CORRUPTIONS: Final = frozenset({Kind.FLIP, Kind.INSERT, Kind.DELETE})
+KILLS: Final = frozenset({Kind.KILL_WORKER, Kind.KILL_PRODUCER})
+
+WORKER_WEIGHTS: Final = {
+    Kind.CUT_RST: 8,
+    Kind.CUT_FIN: 8,
+    Kind.RESET: 8,
+    Kind.BLACKHOLE: 2,
+    Kind.DELAY: 1,
+    Kind.SLICES: 1,
+    Kind.THROTTLE: 1,
+    Kind.FLIP: 1,
+    Kind.INSERT: 1,
+    Kind.DELETE: 1,
+    Kind.DUPLICATE: 1,
+    Kind.KILL_WORKER: 4,
+    Kind.STOP_WORKER: 1,
+    Kind.ROLL_WORKER: 1,
+}
+PRODUCER_WEIGHTS: Final = {Kind.KILL_PRODUCER: 4, Kind.STOP_PRODUCER: 2, Kind.ROLL_PRODUCER: 2, Kind.SUCCEED: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. Times in heartbeats."""
+
+    kind: Kind
+    gap: float
+    """How long after the stream has recovered from the one before."""
+    lasts: float
+    """How long it lasts, for those that last: a killed process is down for so long."""
+    rushes: bool
+    """It does not wait for the recovery, and so hits a handshake, a recovery or a process that starts."""
+    hits_worker: bool
+    """The bytes on their way to the worker are hit, else those on their way to the producer."""
+    hits_handshake: bool
+    """The connection is cut first, so that the next one's first bytes are hit."""
+    seed: int
+
+
+def worker_plan(seed: str, worker: str, weights: dict[Kind, int] = WORKER_WEIGHTS) -> Iterator[Fault]:
+    """What comes over `worker` and its network."""
+    return _plan(Random(f"{seed}/{worker}"), weights, longest_gap=3.0)
+
+
+def producer_plan(seed: str, crew: str, weights: dict[Kind, int] = PRODUCER_WEIGHTS) -> Iterator[Fault]:
+    """What comes over the producers of `crew`: rarer, for each hits several streams."""
+    return _plan(Random(f"{seed}/{crew}"), weights, longest_gap=40.0)
+
+
+def _plan(random: Random, weights: dict[Kind, int], longest_gap: float) -> Iterator[Fault]:
+    kinds, shares = list(weights), list(weights.values())
+    while True:
+        yield Fault(
+            kind=random.choices(kinds, shares)[0],
+            gap=round(random.uniform(0, longest_gap), 2),
+            lasts=round(random.choice([random.uniform(0, 1), random.uniform(1, 8)]), 2),
+            rushes=random.random() < 0.25,
+            hits_worker=random.random() < 0.7,
+            hits_handshake=random.random() < 0.25,
+            seed=random.getrandbits(32),
+        )

@@ -1,0 +1,319 @@
+"""FaultProxy: the way from a producer to one worker, which fails on demand. Loopback only; every choice is seeded.
+
+It sees what both ends write before any fault touches it, and tells a `Witness`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Protocol
+
+from tests.chaos.plan import CORRUPTIONS, Fault, Kind
+
+LOOPBACK: Final = "127.0.0.1"
+READ_BYTES: Final = 2**15
+BUFFER_BYTES: Final = 2**17
+"""What the kernel may hold for us: little, so that a fault hits bytes that are new."""
+BYTES_A_SECOND: Final = 2 * 2**20
+"""A producer at full speed must not take the machine."""
+SLICES_A_BURST: Final = 64
+TINY_WINDOW_BYTES: Final = 2048
+_PROMISE: Final = re.compile(rb"^#(resume|ack) offset=([0-9]{1,19})(?: |$)")
+
+
+class Witness(Protocol):
+    """Hears of promises: see `Ledger`."""
+
+    def said(self, worker: str, verb: str, offset: int) -> None: ...
+
+    def heard(self, worker: str, offset: int, *, was_said: bool) -> None: ...
+
+
+class Promises:
+    """Picks the `#resume` and `#ack` lines out of what a worker writes."""
+
+    def __init__(self, tell: Callable[[str, int], None]) -> None:
+        self._tell = tell
+        self._tail = b""
+
+    def read(self, data: bytes) -> None:
+        *lines, self._tail = (self._tail + data).split(b"\n")
+        for line in lines:
+            if promise := _PROMISE.match(line):
+                self._tell(promise[1].decode(), int(promise[2]))
+
+
+@dataclass(slots=True)
+class Harm:
+    """A fault that strikes once, at a byte yet to come."""
+
+    fault: Fault
+    random: Random
+    skip: int
+    """Bytes that still pass unharmed."""
+    struck: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class Mood:
+    """How the network is for a while."""
+
+    delay: float = 0.0
+    """Seconds for each chunk."""
+    is_sliced: bool = False
+    is_throttled: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Way:
+    """One direction of one connection."""
+
+    source: socket.socket
+    sink: socket.socket
+    to_worker: bool
+    is_open: asyncio.Event
+    before: Promises | None = None
+    after: Promises | None = None
+    last_forwarded_at: float = 0.0
+    """Seconds of the wall clock, to be held against the ends' logs."""
+
+
+class Connection:
+    """A producer's socket and a worker's, and both ways between them."""
+
+    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+        self.near, self.far = near, far
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.ways = (Way(near, far, True, self.is_open), Way(far, near, False, self.is_open))
+
+    def prefer_reset(self) -> None:
+        """Let `close` send RST, which also drops what the peers have not read, and not FIN."""
+        for sock in (self.near, self.far):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+class FaultProxy:
+    """Listens on `port` for the producers of `worker`, who listens on `worker_port`."""
+
+    def __init__(self, worker: str, worker_port: int, witness: Witness, *, heartbeat: float) -> None:
+        self.worker = worker
+        self.port = 0
+        self.mood = Mood()
+        self.connections: list[Connection] = []
+        """Those that carry, oldest first."""
+        self._worker_port = worker_port
+        self._witness = witness
+        self._heartbeat = heartbeat
+        self._harms: dict[bool, Harm] = {}
+        self._carriers: dict[Connection, asyncio.Task[None]] = {}
+        self._shut: list[Connection] = []
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[FaultProxy]:
+        """Listen until the block ends; then nothing is left."""
+        listener = socket.create_server((LOOPBACK, 0), backlog=64)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        self.port = listener.getsockname()[1]
+        try:
+            async with asyncio.TaskGroup() as group:
+                accepting = group.create_task(self._accept(listener, group))
+                try:
+                    yield self
+                finally:
+                    accepting.cancel()
+                    for carrier in self._carriers.values():
+                        carrier.cancel()
+        finally:
+            listener.close()
+
+    # ---- faults ----------------------------------------------------------------------------------------------------
+
+    def reset(self) -> int:
+        """RST on every connection, now; how many there were."""
+        carried = list(self.connections)
+        for connection in carried:
+            self._end(connection, reset=True)
+        return len(carried)
+
+    def shut(self) -> int:
+        """Blackhole: carry nothing either way for the connections of now, and tell nobody. How many they are."""
+        self._shut = list(self.connections)
+        for connection in self._shut:
+            connection.is_open.clear()
+        return len(self._shut)
+
+    def unshut(self, *, reset: bool) -> None:
+        """End the blackhole: what was held back arrives late, or is lost with its connection."""
+        for connection in self._shut:
+            if reset and connection in self._carriers:
+                self._end(connection, reset=True)
+            else:
+                connection.is_open.set()
+        self._shut = []
+
+    def arm(self, fault: Fault) -> Harm:
+        """Strike at one of the next bytes in the fault's direction."""
+        random = Random(fault.seed)
+        if fault.hits_handshake:
+            self.reset()
+            skip = random.randrange(160)
+        else:
+            skip = int(2 ** random.uniform(0, 12)) - 1
+        harm = Harm(fault, random, skip)
+        self._harms[fault.hits_worker] = harm
+        return harm
+
+    def disarm(self, harm: Harm) -> None:
+        if self._harms.get(harm.fault.hits_worker) is harm:
+            del self._harms[harm.fault.hits_worker]
+
+    def tighten(self) -> None:
+        """Give the connections of now a tiny receive window."""
+        for connection in self.connections:
+            connection.near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TINY_WINDOW_BYTES)
+
+    # ---- carrying --------------------------------------------------------------------------------------------------
+
+    async def _accept(self, listener: socket.socket, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            near, _ = await loop.sock_accept(listener)
+            far = socket.socket()
+            for sock in (near, far):
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(near, far)
+            carrier = group.create_task(self._serve(connection))
+            self._carriers[connection] = carrier
+            carrier.add_done_callback(lambda _, connection=connection: self._bury(connection))
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            await asyncio.get_running_loop().sock_connect(connection.far, (LOOPBACK, self._worker_port))
+        except OSError:
+            connection.prefer_reset()
+            return
+        self._listen_in(connection.ways[1])
+        self.connections.append(connection)
+        async with asyncio.TaskGroup() as group:
+            for way in connection.ways:
+                group.create_task(self._carry(connection, way))
+
+    def _listen_in(self, way: Way) -> None:
+        said: set[tuple[str, int]] = set()
+
+        def note_said(verb: str, offset: int) -> None:
+            said.add((verb, offset))
+            self._witness.said(self.worker, verb, offset)
+
+        def note_heard(verb: str, offset: int) -> None:
+            self._witness.heard(self.worker, offset, was_said=(verb, offset) in said)
+
+        way.before, way.after = Promises(note_said), Promises(note_heard)
+
+    async def _carry(self, connection: Connection, way: Way) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            while True:
+                await way.is_open.wait()
+                throttled = self.mood.is_throttled and way.to_worker
+                data = await loop.sock_recv(way.source, TINY_WINDOW_BYTES // 4 if throttled else READ_BYTES)
+                await way.is_open.wait()  # what came meanwhile is held back too
+                if not data:
+                    break
+                if way.before is not None:
+                    way.before.read(data)
+                data, ending = self._harm(way, data)
+                await self._forward(way, data)
+                if ending is not None:
+                    self._end(connection, reset=ending is Kind.CUT_RST)
+                    return
+                if throttled:
+                    await asyncio.sleep(self._heartbeat / 4)
+                elif len(data) > 4096:
+                    await asyncio.sleep(len(data) / BYTES_A_SECOND)
+        self._end(connection, reset=False)
+
+    async def _forward(self, way: Way, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        if self.mood.delay:
+            await asyncio.sleep(self.mood.delay)
+        if self.mood.is_sliced:
+            for number in range(len(data)):
+                await loop.sock_sendall(way.sink, data[number : number + 1])
+                if number % SLICES_A_BURST == 0:
+                    if not self.mood.is_sliced:
+                        data = data[number + 1 :]
+                        break
+                    await asyncio.sleep(0.002)
+            else:
+                data = b""
+        if data:
+            await loop.sock_sendall(way.sink, data)
+        way.last_forwarded_at = time.time()
+        if way.after is not None:
+            way.after.read(data)
+
+    def _harm(self, way: Way, data: bytes) -> tuple[bytes, Kind | None]:
+        """`data` as the armed harm leaves it, and the kind of a cut that is to follow."""
+        harm = self._harms.get(way.to_worker)
+        if harm is None:
+            return data, None
+        if harm.skip >= len(data):
+            harm.skip -= len(data)
+            return data, None
+        del self._harms[way.to_worker]
+        harm.struck.set()
+        at, random = harm.skip, harm.random
+        match harm.fault.kind:
+            case Kind.FLIP:
+                # Half of them turn a digit into another digit: only a checksum can tell.
+                mask = random.choice([1, random.randint(1, 255)])
+                return data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :], None
+            case Kind.INSERT:
+                byte = random.choice([random.choice(b"0123456789\n"), random.randrange(256)])
+                return data[:at] + bytes([byte]) + data[at:], None
+            case Kind.DELETE:
+                return data[:at] + data[at + 1 :], None
+            case Kind.DUPLICATE:
+                size = random.randint(1, len(data) - at)
+                return data[: at + size] + data[at:], None
+            case Kind.CUT_RST | Kind.CUT_FIN:
+                while data[at : at + 1] == b"\n" and at:
+                    at -= 1
+                return data[:at], harm.fault.kind
+            case _:
+                raise AssertionError(f"{harm.fault.kind} does not strike bytes")
+
+    def _end(self, connection: Connection, *, reset: bool) -> None:
+        """End it. Its sockets are closed once nobody waits for them: the loop must not watch a reused descriptor."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+        if reset:
+            connection.prefer_reset()
+        if connection in self._carriers:
+            self._carriers[connection].cancel()
+
+    def _bury(self, connection: Connection) -> None:
+        del self._carriers[connection]
+        if connection in self.connections:
+            self.connections.remove(connection)
+        connection.close()
+
+
+STRIKES: Final = CORRUPTIONS | {Kind.DUPLICATE, Kind.CUT_RST, Kind.CUT_FIN}
+"""Kinds that `FaultProxy.arm` takes."""

@@ -1,0 +1,75 @@
+"""The file layer on the operating system: what the rest of the store relies on."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from pathlib import Path
+
+import pytest
+
+from randstream.store.files import OSFiles
+
+FILES = OSFiles()
+
+
+def test_more_chunks_than_one_call_takes_are_written_in_order(tmp_path: Path) -> None:
+    chunks = [b"%d\n" % number for number in range(3_000)]
+    file = FILES.create(tmp_path / "file")
+    file.write(0, chunks)
+    file.write(3, [b"x"])
+    file.close()
+    assert (tmp_path / "file").read_bytes() == b"".join(chunks).replace(b"\n", b"\n", 1)[:3] + b"x" + b"".join(chunks)[4:]
+
+
+def test_a_write_that_takes_only_a_part_is_an_error(tmp_path: Path) -> None:
+    file = FILES.create(tmp_path / "file")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="short write, 100 of 150 bytes") as failed:
+            file.write(0, [b"x" * 150])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        file.close()
+    assert failed.value.errno == errno.ENOSPC
+
+
+def test_a_full_disk_is_an_error() -> None:
+    file = FILES.open(Path("/dev/full"), writable=True)
+    with pytest.raises(OSError, match="No space left on device"):
+        file.write(0, [b"x"])
+    file.close()
+
+
+def test_a_read_is_short_only_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    file = FILES.open(tmp_path / "file")
+    assert (file.size(), file.read(1, 2), file.read(3, 9), file.read(5, 9)) == (5, b"23", b"45", b"")
+    file.close()
+
+
+def test_an_evicted_file_reads_as_it_was_synced(tmp_path: Path) -> None:
+    file = FILES.create(tmp_path / "file")
+    file.write(0, [b"12345"])
+    file.fdatasync()
+    file.evict(0)
+    assert file.read(0, 9) == b"12345"
+    file.truncate(2)
+    file.fsync()
+    assert file.read(0, 9) == b"12"
+    file.close()
+
+
+def test_a_created_file_is_empty_whatever_had_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    FILES.create(tmp_path / "file").close()
+    assert FILES.size(tmp_path / "file") == 0
+
+
+def test_a_lock_is_held_until_it_is_closed(tmp_path: Path) -> None:
+    lock = FILES.lock(tmp_path / "lock")
+    with pytest.raises(BlockingIOError):
+        FILES.lock(tmp_path / "lock")
+    lock.close()
+    FILES.lock(tmp_path / "lock").close()

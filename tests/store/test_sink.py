@@ -1,0 +1,269 @@
+"""The store as a sink, on both loops: what waits for what, and what a cancelled or a failed commit leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from randstream.errors import LocalProtocolError, SettingsError, SinkError
+from randstream.protocol.frames import Beat, crc32c
+from randstream.store import DurableSink, sink as sink_module
+from randstream.store.files import OSFile, OSFiles
+from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
+
+
+class Gate(OSFiles):
+    """The operating system's files, whose `fdatasync` waits while `gate` is closed and fails while `fails`."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.reached = threading.Event()
+        self.fails = False
+
+    def create(self, path: Path) -> OSFile:
+        return GateFile(self, super().create(path)._descriptor)
+
+
+class GateFile(OSFile):
+    __slots__ = ("_files",)
+
+    def __init__(self, files: Gate, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._files = files
+
+    def fdatasync(self) -> None:
+        self._files.reached.set()
+        self._files.gate.wait()
+        if self._files.fails:
+            raise OSError(5, "Input/output error")
+        super().fdatasync()
+
+
+@pytest.fixture
+def files() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def sink(tmp_path: Path, files: Gate) -> AsyncIterator[DurableSink]:
+    sink = DurableSink(tmp_path, WORKER, files=files)
+    await sink.start()
+    yield sink
+    files.gate.set()
+    await sink.close()
+
+
+def take(sink: DurableSink, first: int, end: int) -> None:
+    """Numbers and the beat that proves them."""
+    lines = text(first, end)
+    sink.append(lines, end - first)
+    sink.prove(Beat(end, crc32c(lines), "17"))
+
+
+async def wait_reached(files: Gate) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, files.reached.wait)
+    files.reached.clear()
+
+
+def content(folder: Path) -> bytes:
+    return (folder / FOLDER / "00000000000000000000.numbers").read_bytes()
+
+
+async def test_proven_numbers_are_committed_and_unproven_are_not(sink: DurableSink, tmp_path: Path) -> None:
+    assert await sink.open(OFFERED) == 0
+    take(sink, 0, 3)
+    take(sink, 3, 5)
+    sink.append(text(5, 6), 1)
+    assert await sink.commit() == 5
+    assert content(tmp_path) == stored(0, 3, 5)
+    assert (sink.committed_offset, sink.path) == (5, tmp_path / FOLDER)
+    assert sink.committed_bytes == len(stored(0, 3, 5)) - len(stored(0))
+    assert sink.last_commit_seconds is not None
+    assert (sink.problem, sink.retention_problem, sink.recovery) == (None, None, None)
+
+
+async def test_a_beat_that_proves_nothing_is_neither_stored_nor_synced(
+    sink: DurableSink, files: Gate, tmp_path: Path
+) -> None:
+    await sink.open(OFFERED)
+    sink.prove(Beat(0, 0, "17"))
+    files.gate.clear()
+    assert await sink.commit() == 0
+    assert content(tmp_path) == stored(0)
+
+
+async def test_runs_of_any_size_end_up_as_the_same_bytes(sink: DurableSink, tmp_path: Path) -> None:
+    await sink.open(OFFERED)
+    first = 0
+    for count in (1, 1, 3_000, 1, 3_000, 3_000, 1, 1):
+        sink.append(text(first, first + count), count)
+        first += count
+    sink.prove(Beat(first, crc32c(text(0, first)), "17"))
+    assert await sink.commit() == first
+    assert content(tmp_path) == stored(0, first)
+
+
+async def test_single_numbers_are_not_kept_as_single_objects(sink: DurableSink) -> None:
+    await sink.open(OFFERED)
+    for first in range(9_000):
+        sink.append(text(first, first + 1), 1)
+    assert len(sink._runs) < 2 * 9_000 * 3 / 4096 + 1
+
+
+async def test_a_beat_that_does_not_count_what_came_is_a_bug(sink: DurableSink) -> None:
+    await sink.open(OFFERED)
+    sink.append(text(0, 3), 3)
+    with pytest.raises(LocalProtocolError):
+        sink.prove(Beat(4, 0, "17"))
+
+
+async def test_a_producer_never_chooses_the_offset(sink: DurableSink) -> None:
+    with pytest.raises(LocalProtocolError):
+        sink.begin(5)
+
+
+async def test_there_is_nothing_to_commit_before_a_stream_is_open(sink: DurableSink) -> None:
+    with pytest.raises(SinkError, match="no stream is open"):
+        await sink.commit()
+
+
+async def test_a_rewind_drops_what_no_beat_has_proven(sink: DurableSink) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    sink.append(text(3, 5), 2)
+    sink.rewind()
+    take(sink, 3, 4)
+    assert await sink.commit() == 4
+
+
+async def test_an_open_drops_what_no_commit_has_begun(sink: DurableSink, tmp_path: Path) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    sink.append(text(3, 5), 2)
+    assert await sink.open(OFFERED) == 0
+    take(sink, 0, 2)
+    assert await sink.commit() == 2
+    assert content(tmp_path) == stored(0, 2)
+
+
+async def test_an_open_waits_for_a_commit_whose_caller_was_cancelled(sink: DurableSink, files: Gate) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    files.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        commit = group.create_task(sink.commit())
+        await wait_reached(files)
+        take(sink, 3, 5)
+        commit.cancel()
+        opened = group.create_task(sink.open(OFFERED))
+        await asyncio.wait([commit])
+        assert not opened.done()
+        files.gate.set()
+    assert opened.result() == 3
+    assert await sink.commit() == 3
+
+
+async def test_a_commit_waits_for_the_one_whose_caller_was_cancelled(
+    sink: DurableSink, files: Gate, tmp_path: Path
+) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    files.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        cancelled = group.create_task(sink.commit())
+        await wait_reached(files)
+        take(sink, 3, 5)
+        cancelled.cancel()
+        commit = group.create_task(sink.commit())
+        await asyncio.wait([cancelled])
+        files.gate.set()
+    assert commit.result() == 5
+    assert content(tmp_path) == stored(0, 3, 5)
+
+
+async def test_a_commit_that_fails_after_its_caller_was_cancelled_is_cut_off(
+    sink: DurableSink, files: Gate, tmp_path: Path
+) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    files.gate.clear()
+    files.fails = True
+    async with asyncio.TaskGroup() as group:
+        commit = group.create_task(sink.commit())
+        await wait_reached(files)
+        commit.cancel()
+        opened = group.create_task(sink.open(OFFERED))
+        await asyncio.wait([commit])
+        files.gate.set()
+    assert opened.result() == 0
+    assert content(tmp_path) == stored(0)
+
+
+async def test_a_failed_commit_is_a_problem_until_one_succeeds_with_the_same_numbers_and_more(
+    sink: DurableSink, files: Gate, tmp_path: Path
+) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    files.fails = True
+    for _ in range(2):
+        with pytest.raises(SinkError, match="Input/output error") as failed:
+            await sink.commit()
+        assert sink.problem == str(failed.value)
+        assert content(tmp_path) == stored(0)
+    files.fails = False
+    take(sink, 3, 5)
+    assert await sink.commit() == 5
+    assert sink.problem is None
+    assert content(tmp_path) == stored(0, 3, 5)
+
+
+async def test_the_loop_goes_on_while_a_commit_runs(sink: DurableSink, files: Gate) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    files.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        commit = group.create_task(sink.commit())
+        await wait_reached(files)
+        assert not commit.done()
+        assert sink.committed_offset == 0
+        files.gate.set()
+    assert commit.result() == 3
+
+
+async def test_a_commit_writes_no_more_at_a_time_than_a_recovery_looks_at(
+    sink: DurableSink, files: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sink_module, "COMMIT_BYTES", 2_000)
+    await sink.open(OFFERED)
+    ends = [300, 600, 2_000, 2_001]
+    for first, end in zip([0, *ends], ends, strict=False):
+        take(sink, first, end)
+    files.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        commit = group.create_task(sink.commit())
+        await wait_reached(files)
+        assert content(tmp_path) == stored(0, 300)
+        files.gate.set()
+    assert commit.result() == 2_001
+    assert content(tmp_path) == stored(0, *ends)
+
+
+async def test_a_closed_sink_has_given_the_lock_back(tmp_path: Path) -> None:
+    first, second = DurableSink(tmp_path, WORKER), DurableSink(tmp_path, WORKER)
+    await first.start()
+    with pytest.raises(SettingsError):
+        await second.start()
+    await first.close()
+    await second.start()
+    await second.close()
+
+
+async def test_a_store_never_ends_the_worker(sink: DurableSink) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await sink.run()

@@ -1,0 +1,63 @@
+"""Errors: why a connection ended, in one word, and whether to try again soon."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from randstream.errors import (
+    PERSISTENT,
+    LocalProtocolError,
+    PeerClosed,
+    PeerTimeout,
+    ProtocolError,
+    RandstreamError,
+    Reason,
+    RemoteProtocolError,
+    SettingsError,
+    SinkError,
+    is_transient,
+    reason_of,
+)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_peer_that_closed_is_known_by_its_reason(reason: Reason) -> None:
+    assert reason_of(PeerClosed(reason)) is reason
+    assert str(reason) in str(PeerClosed(reason))
+
+
+def test_a_broken_rule_is_known_by_its_reason_and_told_by_its_detail() -> None:
+    error = RemoteProtocolError(Reason.TOO_LONG, "a line of 600 bytes")
+    assert (reason_of(error), str(error)) == (Reason.TOO_LONG, "a line of 600 bytes")
+
+
+def test_silence_is_a_timeout() -> None:
+    assert reason_of(PeerTimeout()) is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize("error", [OSError(104, "reset"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), ValueError()])
+def test_whatever_else_ends_a_connection_is_a_cut(error: Exception) -> None:
+    assert reason_of(error) is Reason.CUT
+
+
+def test_an_error_with_a_reason_of_another_kind_is_a_cut() -> None:
+    assert reason_of(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")) is Reason.CUT
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_only_a_peer_that_disagrees_is_not_tried_again_soon(reason: Reason) -> None:
+    assert is_transient(PeerClosed(reason)) is (reason not in PERSISTENT)
+
+
+def test_cuts_timeouts_and_polite_ends_are_tried_again_soon() -> None:
+    soon = {Reason.SHUTDOWN, Reason.TAKEOVER, Reason.TIMEOUT, Reason.CUT, Reason.OTHER}
+    assert set(Reason) - PERSISTENT == soon
+
+
+@pytest.mark.parametrize(
+    "kind", [SettingsError, ProtocolError, LocalProtocolError, RemoteProtocolError, PeerClosed, PeerTimeout, SinkError]
+)
+def test_everything_raised_here_is_a_randstream_error(kind: type[Exception]) -> None:
+    assert issubclass(kind, RandstreamError)

@@ -1,0 +1,275 @@
+"""Logs: every event a line, and no line that holds anything up."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import pty
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+import uvloop
+
+from randstream.observe import logs
+from randstream.observe.logs import LineWriter, flush_logs, set_up_logs
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+class Pipe:
+    """A pipe as small as there is, so that it is soon full."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, 4096)
+
+    def read(self) -> str:
+        return os.read(self.reading, 2**20).decode()
+
+    def read_until(self, is_enough: Callable[[str], bool]) -> str:
+        text = self.read()
+        while not is_enough(text):
+            text += self.read()
+        return text
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    for fd in (pipe.reading, pipe.writing):
+        os.close(fd)
+
+
+@pytest.fixture
+def logs_are_mine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    monkeypatch.setattr(logs, "_writer", None)
+    configured = structlog.get_config()
+    yield
+    flush_logs()
+    logging.captureWarnings(False)
+    structlog.configure(**configured)
+
+
+@pytest.fixture
+def said(pipe: Pipe, logs_are_mine: None) -> Callable[[], list[dict[str, Any]]]:
+    """What was logged so far."""
+    set_up_logs("info", fd=pipe.writing)
+
+    def said() -> list[dict[str, Any]]:
+        flush_logs()
+        return [json.loads(line) for line in pipe.read().splitlines()]
+
+    return said
+
+
+def never(count: int) -> None:
+    raise AssertionError(f"{count} lines were left out")
+
+
+# ---- the writer ----
+
+
+def test_lines_are_written_whole_and_in_order(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing, never)
+    for n in range(100):
+        writer.write(f"line {n}")
+    assert writer.flush()
+    assert pipe.read().splitlines() == [f"line {n}" for n in range(100)]
+
+
+def test_a_flush_with_nothing_to_write_is_over_at_once(pipe: Pipe) -> None:
+    assert LineWriter(pipe.writing, never).flush(seconds=0)
+
+
+def test_a_stuck_reader_holds_up_no_write_and_every_line_is_written_or_counted(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "QUEUE_LINES", 10)
+    writer = LineWriter(pipe.writing, lambda count: writer.write(f"left out {count}"))
+    for _ in range(100):
+        writer.write("x" * 10_000)  # more than the pipe takes: nobody reads it yet
+    assert not writer.flush(seconds=0)
+    text = pipe.read_until(lambda text: "left out" in text and text.endswith("\n"))
+    while not writer.flush(seconds=0.05):
+        text += pipe.read()
+    lines = text.splitlines()
+    told = [int(line.removeprefix("left out ")) for line in lines if line.startswith("left out")]
+    assert lines.count("x" * 10_000) + sum(told) == 100
+    assert sum(told) >= 80
+
+
+def test_the_count_of_what_was_left_out_finds_room(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "QUEUE_LINES", 1)
+    writer = LineWriter(pipe.writing, lambda count: writer.write(f"left out {count}"))
+    for _ in range(9):
+        writer.write("x" * 10_000)
+    assert "left out" in pipe.read_until(lambda text: text.endswith("\n") and "left out" in text)
+
+
+def test_a_reader_that_has_gone_holds_up_nothing(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing, never)
+    os.close(pipe.reading)
+    try:
+        writer.write("unheard")
+        assert writer.flush()
+        writer.write("unheard")
+        assert writer.flush()
+    finally:
+        pipe.reading = os.dup(pipe.writing)
+
+
+def test_nothing_is_lost_to_a_descriptor_that_does_not_block(pipe: Pipe) -> None:
+    os.set_blocking(pipe.writing, False)
+    writer = LineWriter(pipe.writing, never)
+    writer.write("x" * 20_000 + "end")
+    assert len(pipe.read_until(lambda text: text.endswith("end\n"))) == 20_004
+    assert writer.flush()
+
+
+def test_a_line_that_is_not_utf_8_is_escaped(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing, never)
+    writer.write("caf\udce9")
+    assert writer.flush()
+    assert pipe.read() == "caf\\udce9\n"
+
+
+# ---- JSON ----
+
+
+def test_an_event_is_a_json_line_with_time_level_and_event_first(said: Callable[[], Any], pipe: Pipe) -> None:
+    structlog.get_logger("randstream").bind(worker="worker-0").warning("link.lost", offset=42)
+    flush_logs()
+    line = pipe.read()
+    assert list(json.loads(line).items())[1:] == [
+        ("level", "warning"), ("event", "link.lost"), ("worker", "worker-0"), ("offset", 42),
+    ]  # fmt: skip
+    assert line.startswith('{"timestamp":"20')
+    assert line.endswith("}\n")
+
+
+def test_what_is_below_the_level_is_not_said(said: Callable[[], Any]) -> None:
+    log = structlog.get_logger("randstream")
+    for level in ("debug", "info", "warning", "error"):
+        getattr(log, level)(f"at.{level}")
+    assert [line["event"] for line in said()] == ["at.info", "at.warning", "at.error"]
+
+
+@pytest.mark.parametrize("value", [2**70, "caf\udce9", {("a", 1): object()}, {1: 2}, b"\xff", float("nan")])
+def test_a_value_that_json_has_not_is_said_all_the_same(value: Any, said: Callable[[], Any]) -> None:
+    structlog.get_logger("randstream").info("odd", value=value)
+    [line] = said()
+    assert line["event"] == "odd"
+    assert "value" in line
+
+
+def test_a_traceback_is_part_of_the_line(said: Callable[[], Any]) -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.get_logger("randstream").exception("service.failed")
+    [line] = said()
+    assert line["exception"].endswith("ValueError: broken")
+
+
+def test_what_was_left_out_is_an_event(pipe: Pipe, logs_are_mine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "QUEUE_LINES", 2)
+    set_up_logs("info", fd=pipe.writing)
+    log = structlog.get_logger("randstream")
+    for _ in range(20):
+        log.info("long", text="x" * 10_000)
+    text = pipe.read_until(lambda text: "left_out" in text and text.endswith("}\n"))
+    lines = [json.loads(line) for line in text.splitlines()]
+    [notice] = [line for line in lines if line["event"] == "log.lines_left_out"]
+    assert (notice["level"], len(lines) - 1 + notice["count"]) == ("warning", 20)
+
+
+# ---- the standard library's ----
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_what_a_loop_complains_of_is_a_json_line(new_loop: Any, said: Callable[[], Any]) -> None:
+    async def complain() -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": "odd", "exception": ValueError("broken")})
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(complain())
+    [line] = said()
+    assert (line["level"], line["event"], line["logger"]) == ("error", "library.message", "asyncio")
+    assert line["message"].startswith("odd")
+    assert "ValueError: broken" in line["exception"]
+
+
+def test_libraries_pass_on_only_what_means_trouble(pipe: Pipe, logs_are_mine: None) -> None:
+    set_up_logs("debug", fd=pipe.writing)
+    logger = logging.getLogger("library")
+    logger.info("all is well")
+    logger.log(35, "odd")
+    flush_logs()
+    line = json.loads(pipe.read())
+    assert (line["level"], line["message"]) == ("warning", "odd")
+
+
+def test_libraries_keep_to_the_level_too(pipe: Pipe, logs_are_mine: None) -> None:
+    set_up_logs("error", fd=pipe.writing)
+    logging.getLogger("library").warning("odd")
+    logging.getLogger("library").error("broken")
+    flush_logs()
+    assert json.loads(pipe.read())["message"] == "broken"
+
+
+def test_a_warning_is_a_json_line(said: Callable[[], Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)
+        warnings.warn("old", stacklevel=1)
+    [line] = said()
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert "old" in line["message"]
+
+
+def test_a_library_that_logs_wrongly_breaks_nothing(
+    said: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    [ours] = [handler for handler in logging.root.handlers if type(handler).__module__ == logs.__name__]
+    ours.handle(logging.LogRecord("library", logging.WARNING, "here.py", 1, "%d", ("no number",), None))
+    ours.handle(logging.LogRecord("library", logging.WARNING, "here.py", 2, "next", None, None))
+    [line] = said()
+    assert line["message"] == "next"
+    assert "here.py" in capsys.readouterr().err
+
+
+# ---- a terminal ----
+
+
+def test_a_terminal_gets_colours_and_no_values_of_local_variables(logs_are_mine: None) -> None:
+    reading, writing = pty.openpty()
+    try:
+        set_up_logs("info", fd=writing)
+        seed = "hunter2"
+        try:
+            raise ValueError(len(seed))
+        except ValueError:
+            structlog.get_logger("randstream").exception("service.failed", offset=42)
+        flush_logs()
+        text = os.read(reading, 2**16).decode()
+    finally:
+        os.close(writing)
+        os.close(reading)
+    assert "\x1b[" in text
+    assert "service.failed" in text
+    assert "ValueError: 7" in text
+    assert seed not in text
+
+
+def test_flushing_before_logs_are_set_up_is_nothing(logs_are_mine: None) -> None:
+    flush_logs()

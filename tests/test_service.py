@@ -1,0 +1,167 @@
+"""Service: one role as a process, from its first signal handler to its last word."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from randstream import service
+from randstream.errors import SettingsError, SinkError
+from randstream.service import run_service
+from randstream.settings import CommonSettings, WorkerSettings
+
+
+class Role:
+    """Works until `stop`. What is to go wrong is given."""
+
+    def __init__(self, on_run: Callable[[], Any] = lambda: None, on_stop: Callable[[], Any] = lambda: None) -> None:
+        self._on_run = on_run
+        self._on_stop = on_stop
+        self._stopping = asyncio.Event()
+        self.loop = type(asyncio.get_running_loop()).__module__
+
+    async def run(self) -> None:
+        self._on_run()
+        await self._stopping.wait()
+
+    def stop(self) -> None:
+        self._on_stop()
+        self._stopping.set()
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def settings(request: pytest.FixtureRequest) -> CommonSettings:
+    return WorkerSettings(loop=request.param, discard=True)
+
+
+def kill(number: int) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+def run(settings: CommonSettings, make_role: Callable[[], Any]) -> tuple[int, list[Any]]:
+    with capture_logs() as events:
+        status = run_service(make_role, settings)
+    return status, events
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_begins_the_graceful_end_and_the_exit_status_is_0(
+    number: signal.Signals, settings: CommonSettings
+) -> None:
+    status, events = run(settings, lambda: Role(kill(number)))
+    assert status == 0
+    assert [event["event"] for event in events] == ["service.started", "service.stopping", "service.stopped"]
+    assert events[1]["signal"] == number.name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once_with_status_1(
+    number: signal.Signals, settings: CommonSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: list[int] = []
+    roles: list[Role] = []
+
+    class Deaf(Role):
+        def stop(self) -> None:
+            kill(number)()
+
+    def exit_at_once(status: int) -> None:
+        statuses.append(status)
+        Role.stop(roles[0])  # or the test would never end
+
+    monkeypatch.setattr(service.os, "_exit", exit_at_once)
+
+    def make() -> Role:
+        roles.append(Deaf(kill(signal.SIGTERM)))
+        return roles[0]
+
+    _, events = run(settings, make)
+    assert statuses == [1]
+    assert "service.killed" in [event["event"] for event in events]
+
+
+def test_the_role_runs_on_the_loop_that_is_set_and_the_log_says_which(settings: CommonSettings) -> None:
+    roles: list[Role] = []
+    _, events = run(settings, lambda: roles.append(Role(kill(signal.SIGTERM))) or roles[0])
+    assert (settings.loop == "uvloop") == roles[0].loop.startswith("uvloop")
+    assert events[0]["loop"] == settings.loop
+    assert (events[0]["role"], events[0]["name"], events[0]["pid"]) == ("worker", settings.name, os.getpid())
+
+
+def test_without_uvloop_asyncio_does_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    status, events = run(WorkerSettings(discard=True), lambda: Role(kill(signal.SIGTERM)))
+    assert status == 0
+    assert [event["event"] for event in events[:2]] == ["service.no_uvloop", "service.started"]
+    assert events[1]["loop"] == "asyncio"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SinkError("the disk is gone"), "SinkError: the disk is gone"),
+        (ValueError("a bug"), "ValueError: a bug"),
+        (ExceptionGroup("", [ExceptionGroup("", [ValueError("a bug")])]), "ValueError: a bug"),
+        (ExceptionGroup("", [ValueError("a bug"), OSError(5, "EIO")]), "ValueError: a bug; OSError: [Errno 5] EIO"),
+        (
+            ExceptionGroup("", [ValueError("a bug"), SettingsError("no port")]),
+            "ValueError: a bug; SettingsError: no port",
+        ),
+        (BaseExceptionGroup("", [GeneratorExit("odd")]), "GeneratorExit: odd"),
+    ],
+)
+def test_what_ends_a_role_is_told_with_its_traceback_and_the_status_is_1(
+    error: BaseException, told: str, settings: CommonSettings
+) -> None:
+    status, events = run(settings, lambda: Role(raising(error)))
+    assert status == 1
+    assert (events[-1]["event"], events[-1]["log_level"], events[-1]["error"]) == ("service.failed", "error", told)
+    assert events[-1]["exc_info"] is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SettingsError("port taken"),
+        ExceptionGroup("", [SettingsError("port taken")]),
+        ExceptionGroup("", [SettingsError("port"), ExceptionGroup("", [SettingsError("taken")])]),
+    ],
+)
+def test_settings_that_cannot_work_are_left_to_the_command_line(error: Exception, settings: CommonSettings) -> None:
+    with pytest.raises(SettingsError, match="port(;)? taken"):
+        run(settings, lambda: Role(raising(error)))
+
+
+def test_a_role_that_cannot_be_made_is_told_too(settings: CommonSettings) -> None:
+    status, events = run(settings, raising(ValueError("a bug")))
+    assert (status, events[-1]["error"]) == (1, "ValueError: a bug")
+
+
+def test_the_admin_server_is_up_before_the_role_runs_and_down_after(settings: CommonSettings) -> None:
+    with_admin = WorkerSettings(loop=settings.loop, discard=True, admin="127.0.0.1:0")
+
+    def make() -> Any:
+        from randstream.worker import Worker
+
+        role = Worker(with_admin)
+        asyncio.get_running_loop().call_soon(role.stop)
+        return role
+
+    status, events = run(with_admin, make)
+    names = [event["event"] for event in events]
+    assert status == 0
+    assert names.index("admin.listening") < names.index("service.stopped")

@@ -1,0 +1,32 @@
+"""Throttle: a bound on log lines that loses no count."""
+
+from __future__ import annotations
+
+from randstream.observe.throttle import Throttle
+
+
+def test_lines_up_to_the_limit_are_admitted_with_nothing_left_out() -> None:
+    throttle = Throttle(3)
+    assert [throttle.admit(now) for now in (0.0, 1.0, 2.0)] == [0, 0, 0]
+
+
+def test_a_line_above_the_limit_within_a_minute_is_left_out() -> None:
+    throttle = Throttle(2)
+    assert [throttle.admit(now) for now in (0.0, 1.0, 59.9)] == [0, 0, None]
+
+
+def test_the_next_admitted_line_tells_how_many_were_left_out() -> None:
+    throttle = Throttle(1)
+    assert [throttle.admit(now) for now in (0.0, 1.0, 2.0, 60.0)] == [0, None, None, 2]
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    throttle = Throttle(1)
+    assert [throttle.admit(now) for now in (0.0, 1.0, 60.0, 120.0)] == [0, None, 1, 0]
+
+
+def test_no_60_seconds_hold_more_than_the_limit() -> None:
+    throttle = Throttle(4)
+    admitted = [now for now in range(600) if throttle.admit(float(now)) is not None]
+    assert all(sum(first <= now < first + 60 for now in admitted) <= 4 for first in range(600))
+    assert len(admitted) == 40
