@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Final, Protocol, cast
 
 from .errors import PeerTimeout
-from .protocol.end import NEVER, End
+from .protocol.end import NEVER
 from .protocol.events import Closed, Event
 from .timers import TimerWheel
 

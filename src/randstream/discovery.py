@@ -1,15 +1,31 @@
-"""Discovery: from a target's name to addresses that can be dialled."""
+"""Discovery: from a target's name to addresses that can be dialled, and from a service's name to its workers."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Callable
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final, Never
+
+import structlog
+
+from .settings import Target
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver as DnsResolver
 
 ANSWER_SECONDS: Final = 1.0
 """How long an answer is shared: ten thousand links to one name ask once, and a pod that moved is found at once."""
+
+REFRESH_SECONDS: Final = (1.0, 5.0)
+"""A service is asked for again when its answer's time to live is over, within these bounds: DNS is not pestered, and a
+pod that came or went is noticed in time."""
+QUESTION_SECONDS: Final = 5.0
+"""How long a question may take, with all its repetitions."""
+
+log = structlog.get_logger("randstream")
 
 
 class Resolver:
@@ -52,5 +68,75 @@ def _is_literal(host: str) -> bool:
 
 
 def _look_up(host: str) -> list[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class Watch:
+    """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_answer` with them.
+
+    A service without workers is an empty answer. A question that fails is none: it changes nothing but `problem`.
+    """
+
+    def __init__(self, target: Target, on_answer: Callable[[Watch, tuple[Target, ...]], None]) -> None:
+        self.target = target
+        self.problem: str | None = f"{target} is not looked up yet"
+        """Why the workers are not known now; None while they are."""
+        self._on_answer = on_answer
+        self._resolver: DnsResolver | None = None
+
+    async def run(self) -> Never:
+        """Ask until cancelled."""
+        shortest, longest = REFRESH_SECONDS
+        while True:
+            time_to_live = await self._ask()
+            await asyncio.sleep(min(max(time_to_live, shortest), longest))
+
+    async def _ask(self) -> float:
+        """Ask once; for how many seconds that will do."""
+        from dns.exception import DNSException
+        from dns.resolver import NXDOMAIN, NoAnswer
+
+        try:
+            if self._resolver is None:
+                self._resolver = await asyncio.to_thread(make_resolver)
+            workers, time_to_live = await _look_up_workers(self.target, self._resolver)
+        except (NXDOMAIN, NoAnswer):
+            workers, time_to_live = [], 0.0
+        except (DNSException, OSError) as error:
+            self._resolver = None  # the machine's DNS settings may have changed
+            self._note(f"cannot look up {self.target}: {error}")
+            return 0.0
+        self._note(None if workers else f"{self.target} names no worker")
+        self._on_answer(self, tuple(workers))
+        return time_to_live
+
+    def _note(self, problem: str | None) -> None:
+        was, self.problem = self.problem, problem
+        if problem is None:
+            if was is not None:
+                log.info("discovery.works", target=str(self.target))
+        elif (was is None) or not was.startswith(problem[:20]):
+            log.warning("discovery.failing", target=str(self.target), error=problem)
+
+
+def make_resolver() -> DnsResolver:
+    """A resolver set up as the machine is (`/etc/resolv.conf`). Reads files."""
+    from dns.asyncresolver import Resolver  # 0.15 s, and only for who watches a service
+
+    return Resolver()
+
+
+async def _look_up_workers(service: Target, resolver: DnsResolver) -> tuple[list[Target], float]:
+    """The workers behind a `srv://` or `dns://` target, sorted, and for how many seconds that holds.
+
+    Raises:
+        dns.exception.DNSException, OSError: DNS gave no answer (`NXDOMAIN`, `NoAnswer`: it said that there are none).
+    """
+    found: set[Target] = set()
+    lives: list[float] = []
+    if service.scheme == "srv":
+        answer = await resolver.resolve(service.host, "SRV", search=True, lifetime=QUESTION_SECONDS)

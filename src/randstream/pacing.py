@@ -25,7 +25,7 @@ class Pacer:
         self._taken = 0
 
     def due(self, now: float) -> int:
-        """How many numbers may be sent at `now`: at least one from `next_due()` on, none before, however floats round."""
+        """How many numbers may be sent at `now`: none before `next_due()`, at least one from then on."""
         if now < self.next_due():
             return 0
         due = max(1, math.floor((now - self._start) * self._rate) - self._taken)

@@ -1,4 +1,4 @@
-"""Producer: one link a worker, from the first dial to the last goodbye. Embeddable: it sets no signal handlers and no logs."""
+"""Producer: one link a worker, from the first dial to the last goodbye. Embeddable: sets no signal handlers, no logs."""
 
 from __future__ import annotations
 
@@ -117,6 +117,8 @@ class Producer:
     def _on_named(self, link: Link) -> None:
         assert link.worker is not None
         other = self._names.setdefault(link.worker, link)
+        if other.worker != link.worker:  # it has found another worker since
+            other = self._names[link.worker] = link
         if other is not link:
             log.warning(
                 "producer.name_shared", worker=link.worker, targets=[str(other.target), str(link.target)],

@@ -52,10 +52,10 @@ class StreamLink(Link):
     def on_writable(self, now: float) -> None:
         """See `Link`."""
         super().on_writable(now)
-        sender = self._sender
-        if sender is not None and self._pump is not None and sender.unacked_since is not None:
-            if now - max(sender.unacked_since, self._moved_at) > SILENCE_HEARTBEATS * sender.heartbeat:
-                self._set_stalled("no ack moves, the worker's sink is behind")
+        since = None if self._sender is None else self._sender.unacked_since
+        limit = SILENCE_HEARTBEATS * self._context.settings.heartbeat_interval
+        if self._pump is not None and since is not None and now - max(since, self._moved_at) > limit:
+            self._set_stalled("no ack moves, the worker's sink is behind")
 
     def _make_connection(self, now: float) -> CallbackConnection:
         settings = self._context.settings

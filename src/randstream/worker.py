@@ -130,7 +130,8 @@ class Worker:
         log.info("worker.listening", worker=self.settings.name, address=f"{self.address[0]}:{self.address[1]}")
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._group is not None and self._wheel is not None
+        assert self._group is not None
+        assert self._wheel is not None
         if self._stopping.is_set():
             writer.transport.abort()
             return

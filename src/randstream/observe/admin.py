@@ -62,16 +62,16 @@ class AdminServer:
     def __init__(self, role: ObservedRole, listen: Address) -> None:
         self.role = role
         self._listen = listen
-        self._observer = Observer(role)
+        self.observer = Observer(role)
         self._loop_lag = Buckets()
         self._guard = GuardedServer(self._answer)
         self._server: asyncio.Server | None = None
-        self._events = Events(self._observer, self._guard)
+        self.events = Events(self.observer, self._guard)
         self._numbers = None if role.tap is None else Numbers(role.tap, self._guard)
         self._metrics = Metrics(role, self._loop_lag, self._count_clients)
         self._routes: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             "/": self._page,
-            "/events": self._events.serve,
+            "/events": self.events.serve,
             "/api/links": self._links,
             "/metrics": self._metrics_text,
             "/livez": self._livez,
@@ -99,8 +99,8 @@ class AdminServer:
             while True:
                 now = monotonic()
                 self._loop_lag.observe(max(0.0, now - due))
-                self._observer.tick(now)
-                self._events.tick()
+                self.observer.tick(now)
+                self.events.tick()
                 due = max(due + TICK_SECONDS, now)
                 await asyncio.sleep(due - now)
         finally:
@@ -129,7 +129,7 @@ class AdminServer:
         return web.Response(body=PAGE.body, headers={**HEADERS, **PAGE.headers})
 
     def _count_clients(self) -> dict[str, int]:
-        return {"events": self._events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
+        return {"events": self.events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
 
     async def _livez(self, request: web.BaseRequest) -> web.StreamResponse:
         return text(200, "alive")
@@ -147,5 +147,5 @@ class AdminServer:
         limit = query.get("limit", str(USUAL_LINKS))
         if not (limit.isascii() and limit.isdigit() and int(limit) <= MOST_LINKS):
             raise Refusal(400, f"limit={limit} is no whole number from 0 to {MOST_LINKS}")
-        body = to_json(self._observer.snapshot(limit=int(limit), name_filter=query.get("filter", "")))
+        body = to_json(self.observer.snapshot(limit=int(limit), name_filter=query.get("filter", "")))
         return web.Response(body=body, headers={**HEADERS, "Content-Type": "application/json"})

@@ -110,7 +110,7 @@ class Observer:
         counts = np.zeros(len(self._shape.expected), np.int64)
         links = self._some_links()
         for link, since in links:
-            counts += _count(self._shape, link.recent_numbers(since, SAMPLED_NUMBERS // len(links)))
+            counts += count_in(self._shape, link.recent_numbers(since, SAMPLED_NUMBERS // len(links)))
         self._sampled.append(counts)
 
     def _some_links(self) -> list[tuple[ObservedLink, int]]:
@@ -134,7 +134,8 @@ def _advance(link: ObservedLink, before: _Look) -> int:
     return max(0, link.offset - before.offsets.get(link, link.offset))
 
 
-def _count(shape: Shape, numbers: Any) -> NDArray[np.int64]:
+def count_in(shape: Shape, numbers: Any) -> NDArray[np.int64]:
+    """How many of `numbers` fall into each bin of `shape`, shape (bins,)."""
     bins = len(shape.expected)
     places = np.searchsorted(np.array(shape.edges[1:-1]), np.asarray(numbers, np.float64), side="right")
     return np.bincount(places, minlength=bins)

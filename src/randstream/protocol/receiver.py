@@ -15,6 +15,7 @@ from ..errors import LocalProtocolError, Reason, RemoteProtocolError
 from . import (
     MAX_INTERVAL_BYTES,
     MAX_OFFSET,
+    MAX_UNACKED_BEATS,
     RAW_SILENCE_LIMIT,
     SILENCE_HEARTBEATS,
     WINDOW_BYTES,

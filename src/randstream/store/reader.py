@@ -131,9 +131,13 @@ class StoreReader:
     def _turn_to(self, following: int, walk: Walk) -> None:
         assert self._file is not None
         path = segment_path(self._stream.folder, self._first)
-        if damage := find_flaw(self._file, path, walk, following):
+        damage = find_flaw(self._file, path, walk, following)
+        if damage is None:
+            self._walk = walk_from_start(*self._enter(following))
+        elif self._first in self._stream.firsts(self._files):
             raise DamagedStore(damage)
-        self._walk = walk_from_start(*self._enter(following))
+        else:  # retention was faster than this reader, and took what follows too
+            self._seek()
 
     def _enter(self, first: int) -> tuple[File, Header]:
         self.close()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+
+import aiohttp
+import pytest
+
+from randstream.errors import SettingsError
+from randstream.observe.admin import MOST_LINKS, AdminServer, serve_admin
+from randstream.settings import Address
+from tests.observe.roles import FakeLink, FakeRole, site_of
+
+
+async def test_livez_answers_as_long_as_the_loop_turns_ready_or_not() -> None:
+    async with site_of(FakeRole(problem="draining")) as site:
+        assert await site.get("/livez") == (200, "alive\n")
+
+
+async def test_readyz_follows_the_role_and_says_why_not() -> None:
+    role = FakeRole()
+    async with site_of(role) as site:
+        assert await site.get("/readyz") == (200, "ready\n")
+        role.problem = "cannot write: the disk is full"
+        assert await site.get("/readyz") == (503, "not ready: cannot write: the disk is full\n")
+
+
+async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
+    role = FakeRole(links=[FakeLink(f"worker-{number}", f"10.0.0.{number}:9000") for number in range(30)])
+    async with site_of(role) as site:
+        status, body = await site.get("/api/links?limit=2&filter=worker-1")
+        found = json.loads(body)
+        assert status == 200
+        assert [link["worker"] for link in found["links"]] == ["worker-1", "worker-10"]
+        assert found["left_out"] == 9
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("/nothing", 404, "there is no /nothing here; try /,"),
+        ("/numbers", 404, "there is no /numbers here"),
+        ("/api/links?limit=all", 400, "limit=all is no whole number"),
+        ("/api/links?limit=-1", 400, "limit=-1 is no whole number"),
+        (f"/api/links?limit={MOST_LINKS + 1}", 400, f"from 0 to {MOST_LINKS}"),
+        ("/api/links?limt=1", 400, "'limt' is no parameter of /api/links; it takes limit, filter"),
+        ("/api/links?limit=1&limit=2", 400, "'limit' is given twice"),
+    ],
+)
+async def test_what_cannot_be_answered_is_refused_in_one_line(path: str, status: int, message: str) -> None:
+    async with site_of(FakeRole()) as site:
+        refused, text = await site.get(path)
+        assert refused == status
+        assert message in text
+        assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/api/links", "/events"])
+async def test_only_reading_is_allowed(path: str) -> None:
+    async with site_of(FakeRole()) as site, site.client.post(path, data=b"x") as answer:
+        assert answer.status == 405
+        assert "GET" in answer.headers["Allow"]
+
+
+async def test_head_is_answered_without_a_body() -> None:
+    async with site_of(FakeRole()) as site:
+        for path in ("/", "/livez", "/api/links"):
+            async with site.client.head(path) as answer:
+                assert (answer.status, await answer.read()) == (200, b"")
+
+
+async def test_no_answer_is_to_be_kept_or_guessed_at() -> None:
+    async with site_of(FakeRole()) as site:
+        for path in ("/", "/livez", "/metrics", "/api/links", "/nothing"):
+            async with site.client.get(path) as answer:
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_metrics_are_what_the_scraper_accepts() -> None:
+    async with site_of(FakeRole()) as site:
+        async with site.client.get("/metrics") as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        async with site.client.get("/metrics", headers=accept) as answer:
+            assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+            assert (await answer.text()).endswith("# EOF\n")
+
+
+async def test_the_port_taken_is_a_settings_error_that_names_the_flag() -> None:
+    async with site_of(FakeRole()) as site:
+        with pytest.raises(SettingsError, match=r"^cannot listen on 127.0.0.1:\d+: Address already in use; give another"):
+            await AdminServer(FakeRole(), Address("127.0.0.1", site.port)).start()  # type: ignore[arg-type]
+
+
+def test_a_process_whose_admin_port_is_taken_ends_with_2_and_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-m", "randstream", "worker", "--listen", "127.0.0.1:0", "--discard", "--admin", address,
+             "--log-level", "error"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr == f"randstream: cannot listen on {address}: Address already in use; give another --admin HOST:PORT\n"
+
+
+async def test_the_server_looks_at_once_and_lets_go_of_everything_at_the_end() -> None:
+    role = FakeRole()
+    async with serve_admin(role, Address("127.0.0.1", 0)) as (host, port):  # type: ignore[arg-type]
+        url = f"http://{host}:{port}"
+        async with aiohttp.ClientSession(url) as client, client.get("/events") as events:
+            assert (await events.content.readline()) == b"retry: 1000\n"
+    with pytest.raises(OSError, match=r"Connect call failed|refused"):
+        await asyncio.open_connection(host, port)
+
+
+async def test_what_is_no_http_is_refused_and_says_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with site_of(FakeRole()) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(b"#hello randstream/1 worker=worker-0\n\n\x00\xff\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.0 400")
+        writer.close()
+        assert (await site.get("/livez"))[0] == 200
+    assert caplog.records == []

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+
+import prometheus_client
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from randstream.observe.metrics import LABELLED_LINKS, Metrics
+from randstream.observe.status import LinkState
+from randstream.observe.tally import Buckets
+from tests.observe.roles import FakeLink, FakeRole
+
+ROLES = ["producer", "worker"]
+
+
+def exposition(role: FakeRole) -> str:
+    lag = Buckets()
+    lag.observe(0.003)
+    metrics = Metrics(role, lag, lambda: {"events": 2, "numbers": 1})  # type: ignore[arg-type]
+    return metrics.exposition("text/plain")[0].decode()
+
+
+def samples(role: FakeRole) -> dict[tuple[str, ...], float]:
+    return {
+        (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(exposition(role))
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_promtool_finds_nothing_to_say(role: str) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    fake = FakeRole(role)
+    fake.tally.ends["cut"] += 1
+    check = subprocess.run(
+        [promtool, "check", "metrics"], input=exposition(fake), text=True, capture_output=True, check=False
+    )
+    assert (check.returncode, check.stdout + check.stderr) == (0, "")
+
+
+def test_a_producer_tells_what_it_sent_and_a_worker_what_it_received() -> None:
+    fake = FakeRole(links=[FakeLink(offset=120, acked_offset=100)])
+    fake.tally.numbers, fake.tally.number_bytes, fake.tally.acked_numbers = 120, 350, 100
+    fake.tally.ends = Counter({"timeout": 2})
+    fake.tally.round_trips.observe(0.003)
+    found = samples(fake)
+    assert found[("randstream_numbers_sent_total",)] == 120
+    assert found[("randstream_sent_bytes_total",)] == 350
+    assert found[("randstream_numbers_acked_total",)] == 100
+    assert found[("randstream_connections_ended_total", "reason=timeout")] == 2
+    assert found[("randstream_round_trip_seconds_count",)] == 1
+    assert found[("randstream_round_trip_seconds_bucket", "le=0.0025")] == 0
+    assert found[("randstream_round_trip_seconds_bucket", "le=0.005")] == 1
+    assert found[("randstream_stream_lag_numbers", "peer=10.0.0.1:9000", "worker=worker-0")] == 20
+    assert found[("randstream_links", "state=streaming")] == 1
+    assert found[("randstream_links", "state=stalled")] == 0
+    assert found[("randstream_admin_clients", "of=events")] == 2
+    fake.role = "worker"
+    found = samples(fake)
+    assert found[("randstream_numbers_received_total",)] == 120
+    assert found[("randstream_numbers_committed_total",)] == 100
+    assert ("randstream_numbers_sent_total",) not in found
+
+
+def test_ready_says_what_readyz_says() -> None:
+    assert samples(FakeRole())[("randstream_ready",)] == 1
+    assert samples(FakeRole(problem="the disk is full"))[("randstream_ready",)] == 0
+
+
+def test_however_many_links_there_are_their_labels_are_bounded_and_the_states_count_all() -> None:
+    fake = FakeRole(links=[FakeLink(f"worker-{number}", state=LinkState.WAITING) for number in range(LABELLED_LINKS + 44)])
+    found = samples(fake)
+    assert sum(name == "randstream_stream_offset_numbers" for name, *_ in found) == LABELLED_LINKS
+    assert found[("randstream_links_unlabelled",)] == 44
+    assert found[("randstream_links", "state=waiting")] == LABELLED_LINKS + 44
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_follow_the_conventions(role: str) -> None:
+    for family in text_string_to_metric_families(exposition(FakeRole(role))):
+        if family.name.startswith("randstream_"):
+            assert re.fullmatch(r"randstream_[a-z_]+[a-z]", family.name)
+            assert family.documentation
+        else:
+            assert family.name.startswith(("process_", "python_"))
+
+
+def test_nothing_is_registered_globally() -> None:
+    Metrics(FakeRole(), Buckets(), dict)  # type: ignore[arg-type]
+    assert not [family for family in prometheus_client.REGISTRY.collect() if family.name.startswith("randstream")]
+
+
+def test_a_name_with_quotes_stays_one_label() -> None:
+    fake = FakeRole(links=[FakeLink('a"b\\c\nd')])
+    assert ("randstream_stream_offset_numbers", "peer=10.0.0.1:9000", 'worker=a"b\\c\nd') in samples(fake)
