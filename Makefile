@@ -14,7 +14,7 @@ PROCESSES ?= 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format docs lock tidy clean-venv
+.PHONY: bench bench-quick bench-many help setup demo test lint format docs lock tidy clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,19 @@ format: setup ## let ruff mend what it can
 
 docs: setup ## write docs/settings.md anew from the settings
 	$(BIN)/python docs/settings_table.py
+
+## ---- measuring ----------------------------------------------------------------------------------------------------
+
+BENCH = $(BIN)/python -m benchmarks.bench
+
+bench: setup $(VENV)/.stamp-bench ## measure against nc, socat, NATS, ZeroMQ, Redis and iperf3 (ten minutes at most)
+	$(BENCH) --json benchmarks/results.json --plot docs/images/bench.png $(ARGS)
+
+bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, nothing written
+	$(BENCH) --seconds 1 --rounds 1 $(ARGS)
+
+bench-many: setup $(VENV)/.stamp-bench ## ten thousand streams from one producer: cost, lateness, what a kill does
+	$(BIN)/python -m benchmarks.many_workers --json benchmarks/many_workers.json --plot docs/images/many_workers.png $(ARGS)
 
 ## ---- housekeeping -------------------------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ def test_what_ends_a_role_is_told_with_its_traceback_and_the_status_is_1(
     ],
 )
 def test_settings_that_cannot_work_are_left_to_the_command_line(error: Exception, settings: CommonSettings) -> None:
-    with pytest.raises(SettingsError, match="port(;)? taken"):
+    with pytest.raises(SettingsError, match=r"port;? taken"):
         run(settings, lambda: Role(raising(error)))
 
 

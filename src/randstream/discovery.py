@@ -98,45 +98,73 @@ class Watch:
     async def _ask(self) -> float:
         """Ask once; for how many seconds that will do."""
         from dns.exception import DNSException
-        from dns.resolver import NXDOMAIN, NoAnswer
 
         try:
             if self._resolver is None:
                 self._resolver = await asyncio.to_thread(make_resolver)
             workers, time_to_live = await _look_up_workers(self.target, self._resolver)
-        except (NXDOMAIN, NoAnswer):
-            workers, time_to_live = [], 0.0
         except (DNSException, OSError) as error:
-            self._resolver = None  # the machine's DNS settings may have changed
-            self._note(f"cannot look up {self.target}: {error}")
+            self._resolver = None  # what the machine's DNS settings are may have changed
+            self._note(f"cannot look up {self.target}: {_reason(error)}")
             return 0.0
         self._note(None if workers else f"{self.target} names no worker")
-        self._on_answer(self, tuple(workers))
+        self._on_answer(self, workers)
         return time_to_live
 
     def _note(self, problem: str | None) -> None:
         was, self.problem = self.problem, problem
+        if problem == was:
+            return
         if problem is None:
-            if was is not None:
-                log.info("discovery.works", target=str(self.target))
-        elif (was is None) or not was.startswith(problem[:20]):
+            log.info("discovery.working", target=str(self.target))
+        else:
             log.warning("discovery.failing", target=str(self.target), error=problem)
 
 
 def make_resolver() -> DnsResolver:
-    """A resolver set up as the machine is (`/etc/resolv.conf`). Reads files."""
+    """A resolver set up as the machine is: it reads `/etc/resolv.conf`."""
     from dns.asyncresolver import Resolver  # 0.15 s, and only for who watches a service
 
     return Resolver()
 
 
-async def _look_up_workers(service: Target, resolver: DnsResolver) -> tuple[list[Target], float]:
-    """The workers behind a `srv://` or `dns://` target, sorted, and for how many seconds that holds.
+async def _look_up_workers(service: Target, resolver: DnsResolver) -> tuple[tuple[Target, ...], float]:
+    """The workers that a `srv://` or `dns://` target names now, and for how many seconds that holds.
 
     Raises:
-        dns.exception.DNSException, OSError: DNS gave no answer (`NXDOMAIN`, `NoAnswer`: it said that there are none).
+        dns.exception.DNSException, OSError: DNS did not say.
     """
-    found: set[Target] = set()
-    lives: list[float] = []
-    if service.scheme == "srv":
-        answer = await resolver.resolve(service.host, "SRV", search=True, lifetime=QUESTION_SECONDS)
+    from dns.resolver import NXDOMAIN
+
+    found: set[tuple[str, int]] = set()
+    lives: list[int] = []
+    for kind in ("SRV",) if service.scheme == "srv" else ("A", "AAAA"):
+        try:
+            answer = await resolver.resolve(
+                service.host, kind, search=True, raise_on_no_answer=False, lifetime=QUESTION_SECONDS
+            )
+        except NXDOMAIN:
+            continue  # what a service without pods looks like
+        for record in answer.rrset or ():
+            if kind == "SRV":
+                found.add((record.target.to_text(omit_final_dot=True), record.port))
+            else:
+                found.add((record.address, service.port))
+        lives += [] if answer.rrset is None else [answer.rrset.ttl]
+    return tuple(Target("stream", host, port) for host, port in sorted(found)), min(lives, default=0)
+
+
+def _reason(error: Exception) -> str:
+    """Without the details that change with every question, such as how long it took."""
+    from dns.exception import Timeout
+    from dns.resolver import NoNameservers
+
+    match error:
+        case Timeout():
+            return "no name server answers"
+        case NoNameservers():
+            return "every name server fails"
+        case OSError():
+            return error.strerror or str(error)
+        case _:
+            return str(error)

@@ -1,15 +1,16 @@
-"""Producer: one link a worker, from the first dial to the last goodbye. Embeddable: sets no signal handlers, no logs."""
+"""Producer: one link a worker, from the first dial to the last goodbye. Embeddable: no signal handlers, no log set-up."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
+from time import monotonic
 from typing import Final
 
 import structlog
 
-from .discovery import Resolver
+from .discovery import Resolver, Watch
 from .link import Link, LinkContext
 from .observe.journal import Journal
 from .observe.tally import Tally
@@ -39,6 +40,9 @@ class Producer:
         self.name, self.numbers = settings.name, settings.numbers
         self.tally, self.journal, self.tap = Tally(), Journal(), None
         self._names: dict[str, Link] = {}
+        self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
+        self._linked: dict[Target, Link] = {}
+        self._context: LinkContext | None = None
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
         self._unfinished = 0
@@ -50,6 +54,9 @@ class Producer:
         """Why the producer is not ready, for an operator; None while it is. An absent worker is no reason."""
         if self._resolver is None or self._stopping.is_set():
             return "not streaming"
+        for watch in self._wanted:
+            if watch is not None and watch.problem is not None:
+                return watch.problem
         problem = self._resolver.problem
         is_up = problem is not None and any(link.is_up for link in self.links)
         return None if is_up else problem
@@ -68,7 +75,7 @@ class Producer:
         drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
         try:
             async with asyncio.TaskGroup() as group:
-                context = LinkContext(
+                self._context = LinkContext(
                     settings=self.settings,
                     wheel=wheel,
                     resolver=self._resolver,
@@ -81,8 +88,10 @@ class Producer:
                     tally=self.tally,
                     journal=self.journal,
                 )
-                self._start_links(context)
+                watching = [group.create_task(watch.run()) for watch in self._start_links()]
                 await self._stopping.wait()
+                for task in watching:
+                    task.cancel()
                 await self._finish_links()
         finally:
             wheel.close()
@@ -90,19 +99,52 @@ class Producer:
         if self._bug is not None:
             raise self._bug
 
-    def _start_links(self, context: LinkContext) -> None:
+    def _start_links(self) -> list[Watch]:
         targets = self.settings.workers
-        self.links = [make_link(target, context) for target in targets]
-        self._unfinished = len(self.links)
+        watches = [Watch(target, self._on_answer) for target in targets if target.is_service]
+        self._wanted = {None: tuple(target for target in targets if not target.is_service)}
+        self._wanted |= {watch: () for watch in watches}
+        self._adjust_links()
+        log.info(
+            "producer.started", links=len(self.links), services=len(watches), rate=self.settings.rate,
+            numbers=self.settings.numbers,
+        )  # fmt: skip
+        return watches
+
+    def _on_answer(self, watch: Watch, targets: tuple[Target, ...]) -> None:
+        # That a service has no worker at all may be DNS's own trouble: links that live are then kept.
+        known = self._wanted[watch]
+        self._wanted[watch] = targets or tuple(target for target in known if self._linked[target].is_up)
+        if self._wanted[watch] != known:
+            self._adjust_links()
+            log.info("discovery.changed", target=str(watch.target), workers=len(targets), links=len(self._linked))
+
+    def _adjust_links(self) -> None:
+        """Have one link for each target that is wanted, and none for others."""
+        wanted = dict.fromkeys(target for targets in self._wanted.values() for target in targets)
+        self._link_all([target for target in wanted if target not in self._linked])
+        for target in [target for target in self._linked if target not in wanted]:
+            self._unlink(self._linked.pop(target))
+
+    def _link_all(self, targets: list[Target]) -> None:
+        assert self._context is not None
         spread = min(1.0, (len(targets) - 1) / DIALS_A_SECOND)
-        for number, link in enumerate(self.links):
+        for number, target in enumerate(targets):
+            link = self._linked[target] = make_link(target, self._context)
+            self.links.append(link)
+            self._unfinished += 1
             link.start(spread * number / len(targets))
-        log.info("producer.started", links=len(self.links), rate=self.settings.rate, numbers=self.settings.numbers)
+
+    def _unlink(self, link: Link) -> None:
+        assert self._context is not None
+        link.finish()
+        # A worker that stalls would never acknowledge the last beat: nobody waits for it longer than at our own end.
+        self._context.wheel.alarm(link.abort).set(monotonic() + self.settings.grace_period)
 
     async def _finish_links(self) -> None:
-        for link in self.links:
+        for link in self._linked.values():
             link.finish()
-        if self.links:
+        if self._unfinished:
             try:
                 async with asyncio.timeout(self.settings.grace_period):
                     await self._all_finished.wait()
@@ -127,7 +169,11 @@ class Producer:
 
     def _on_finished(self, link: Link) -> None:
         self._unfinished -= 1
-        if not self._unfinished:
+        if not self._stopping.is_set():  # it left, so it is forgotten; at our own end observers still look
+            self.links.remove(link)
+            if link.worker is not None and self._names.get(link.worker) is link:
+                del self._names[link.worker]
+        elif not self._unfinished:
             self._all_finished.set()
 
     def _on_bug(self, bug: Exception) -> None:

@@ -128,7 +128,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to dial. `scheme`: `stream` for a randstream worker, `raw` for a peer without a protocol."""
+    """What to dial. `scheme`: `stream` for a randstream worker, `raw` for a peer without a protocol.
+
+    `srv` and `dns` name a service that DNS turns into workers. SRV records tell the ports themselves: `port` is then 0.
+    """
 
     scheme: str
     host: str
@@ -136,7 +139,12 @@ class Target:
 
     def __str__(self) -> str:
         prefix = "" if self.scheme == "stream" else f"{self.scheme}://"
-        return prefix + str(Address(self.host, self.port))
+        return prefix + (self.host if self.scheme == "srv" else str(Address(self.host, self.port)))
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it stands for however many workers DNS names."""
+        return self.scheme in ("srv", "dns")
 
     @property
     def raw_worker(self) -> str:
@@ -145,15 +153,19 @@ class Target:
 
 
 def check_target(value: Any) -> Target:
-    """`host:port`, `[v6]:port`, `raw://host:port`."""
+    """`host:port`, `[v6]:port`, `raw://host:port`, `dns://name:port`, `srv://_port._tcp.name`."""
     if isinstance(value, Target):
         return value
     found = _TARGET.fullmatch(value)
     if found is None:
         raise ValueError(f"{_shorten(value)} is no target; give host:port, [v6]:port or raw://host:port")
     scheme = found["scheme"] or "stream"
-    if scheme not in ("stream", "raw"):
-        raise ValueError(f"{_shorten(value)} has an unknown scheme; give host:port or raw://host:port")
+    if scheme not in ("stream", "raw", "dns", "srv"):
+        raise ValueError(f"{_shorten(value)} has an unknown scheme; give host:port, raw://host:port, dns://name:port or srv://name")
+    if scheme == "srv":
+        if found["port"]:
+            raise ValueError(f"{_shorten(value)} has a port, which SRV records tell; give srv://name")
+        return Target(scheme, found["host"], 0)
     return Target(scheme, found["host"].strip("[]"), _check_port(found["port"] or str(DEFAULT_PORT), least=1))
 
 
@@ -340,7 +352,8 @@ class ProducerSettings(CommonSettings):
     workers: tuple[Target, ...] = setting(
         "workers", "TARGETS", check_targets,
         "Workers to stream to: host:port, several separated by commas, or @FILE with one a line and # comments;"
-        f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk.",
+        f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
+        " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
         default=(), default_text=REQUIRED,
     )  # fmt: skip
     seed: str = setting(

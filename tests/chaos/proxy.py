@@ -172,7 +172,8 @@ class FaultProxy:
             self.reset()
             skip = random.randrange(160)
         else:
-            skip = int(2 ** random.uniform(0, 12)) - 1
+            # Few bytes flow back to a producer: an ack a heartbeat.
+            skip = int(2 ** random.uniform(0, 10 if fault.hits_worker else 6)) - 1
         harm = Harm(fault, random, skip)
         self._harms[fault.hits_worker] = harm
         return harm

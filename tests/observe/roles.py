@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +33,17 @@ class FakeLink:
 
     def status(self, now: float, rate: float) -> LinkStatus:
         return LinkStatus(
-            self.worker, self.peer, "6ae2a63a0ac05109", self.state, self.offset, self.acked_offset, rate, 0.001, 0.5, 0, None
+            self.worker,
+            self.peer,
+            "6ae2a63a0ac05109",
+            self.state,
+            self.offset,
+            self.acked_offset,
+            rate,
+            0.001,
+            0.5,
+            0,
+            None,
         )
 
     def recent_numbers(self, since: int, count: int) -> list[float]:
@@ -55,6 +66,21 @@ class FakeRole:
         for link in self.links:
             link.offset += count
             self.tally.numbers += count
+
+
+async def wait_cut(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the server ends the connection, politely or not."""
+    heard = b""
+    with suppress(ConnectionError):
+        while data := await reader.read(2**16):
+            heard += data
+    return heard
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until it is so. The test's own time limit ends it."""
+    while not condition():
+        await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import sys
 
 import aiohttp
 import pytest
+from tests.observe.roles import FakeLink, FakeRole, site_of
 
 from randstream.errors import SettingsError
 from randstream.observe.admin import MOST_LINKS, AdminServer, serve_admin
 from randstream.settings import Address
-from tests.observe.roles import FakeLink, FakeRole, site_of
 
 
 async def test_livez_answers_as_long_as_the_loop_turns_ready_or_not() -> None:
@@ -92,7 +92,9 @@ async def test_metrics_are_what_the_scraper_accepts() -> None:
 
 async def test_the_port_taken_is_a_settings_error_that_names_the_flag() -> None:
     async with site_of(FakeRole()) as site:
-        with pytest.raises(SettingsError, match=r"^cannot listen on 127.0.0.1:\d+: Address already in use; give another"):
+        with pytest.raises(
+            SettingsError, match=r"^cannot listen on 127.0.0.1:\d+: Address already in use; give another"
+        ):
             await AdminServer(FakeRole(), Address("127.0.0.1", site.port)).start()  # type: ignore[arg-type]
 
 
@@ -105,7 +107,10 @@ def test_a_process_whose_admin_port_is_taken_ends_with_2_and_one_line() -> None:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert ended.returncode == 2
-    assert ended.stderr == f"randstream: cannot listen on {address}: Address already in use; give another --admin HOST:PORT\n"
+    assert (
+        ended.stderr
+        == f"randstream: cannot listen on {address}: Address already in use; give another --admin HOST:PORT\n"
+    )
 
 
 async def test_the_server_looks_at_once_and_lets_go_of_everything_at_the_end() -> None:

@@ -8,11 +8,11 @@ from collections import Counter
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.observe.roles import FakeLink, FakeRole
 
 from randstream.observe.metrics import LABELLED_LINKS, Metrics
 from randstream.observe.status import LinkState
 from randstream.observe.tally import Buckets
-from tests.observe.roles import FakeLink, FakeRole
 
 ROLES = ["producer", "worker"]
 
@@ -75,7 +75,9 @@ def test_ready_says_what_readyz_says() -> None:
 
 
 def test_however_many_links_there_are_their_labels_are_bounded_and_the_states_count_all() -> None:
-    fake = FakeRole(links=[FakeLink(f"worker-{number}", state=LinkState.WAITING) for number in range(LABELLED_LINKS + 44)])
+    fake = FakeRole(
+        links=[FakeLink(f"worker-{number}", state=LinkState.WAITING) for number in range(LABELLED_LINKS + 44)]
+    )
     found = samples(fake)
     assert sum(name == "randstream_stream_offset_numbers" for name, *_ in found) == LABELLED_LINKS
     assert found[("randstream_links_unlabelled",)] == 44

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.observe.roles import FakeLink, FakeRole
 
 from randstream.observe.observer import HISTORY_TICKS, RATE_TICKS, Observer, to_json
 from randstream.observe.status import LinkState
-from tests.observe.roles import FakeLink, FakeRole
 
 
 def observed(role: FakeRole, seconds: int, numbers_a_second: int) -> Observer:

@@ -11,7 +11,15 @@ from randstream.observe.observer import count_in
 from randstream.observe.shape import MOST_BINS, shape_of
 from randstream.stream import NumberStream
 
-SPREAD = ["integers:1:100", "integers:1:6", "integers:-7:1000003", "bits64", "uniform:-1:1", "exponential:3", "normal:10:2"]
+SPREAD = [
+    "integers:1:100",
+    "integers:1:6",
+    "integers:-7:1000003",
+    "bits64",
+    "uniform:-1:1",
+    "exponential:3",
+    "normal:10:2",
+]
 SINGLE = ["integers:5:5", "uniform:2:2", "exponential:0", "normal:1:0"]
 
 

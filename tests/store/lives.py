@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 from random import Random
 
+from tests.store.disk import Dead, Disk
+from tests.store.streams import COUNT, FOLDER, OFFERED, WORKER, interval, stored
+
 from randstream.errors import SettingsError, SinkError
 from randstream.store import DamagedStore
 from randstream.store.segment import PendingInterval
 from randstream.store.store import Store
-
-from tests.store.disk import Dead, Disk
-from tests.store.streams import COUNT, FOLDER, OFFERED, WORKER, interval, stored
 
 STORE = Path("/data/store")
 SYNCS = ("fdatasync", "fsync", "sync_folder")

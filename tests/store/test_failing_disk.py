@@ -6,12 +6,12 @@ import errno
 from random import Random
 
 import pytest
-
-from randstream.errors import SettingsError, SinkError
-from randstream.store.store import Store
 from tests.store.disk import Disk
 from tests.store.lives import STORE, assert_prefix
 from tests.store.streams import FOLDER, OFFERED, WORKER, interval
+
+from randstream.errors import SettingsError, SinkError
+from randstream.store.store import Store
 
 ENDS = [[700, 4_000], [9_000], [9_001], [12_000, 16_000, 20_000]]
 """Three segments of 12 KB and more, and with that one to remove."""

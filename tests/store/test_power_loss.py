@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from random import Random
 from typing import Any
 
 import pytest
+from tests.store.disk import Disk, DiskFile
+from tests.store.lives import RECOVERY_BYTES, Lives
 
 from randstream.protocol.frames import encode
 from randstream.store import recovery
@@ -17,9 +17,6 @@ from randstream.store.files import File
 from randstream.store.layout import Header
 from randstream.store.segment import PendingInterval, Segment
 from randstream.store.walk import Walk
-from tests.store.disk import Disk, DiskFile
-from tests.store.lives import RECOVERY_BYTES, STORE, Lives
-from tests.store.streams import FOLDER, make_store, stored
 
 SEEDS = 2_000
 BLOCK = 200

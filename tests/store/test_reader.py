@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.store.streams import FOLDER, OFFERED, SEED, STREAM, WORKER, interval, make_store, stored, text
 
 from randstream.errors import SettingsError
 from randstream.protocol.frames import Beat, Open, crc32c, encode
@@ -16,7 +17,6 @@ from randstream.store.files import OSFile, OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
 from randstream.stream import NumberStream
-from tests.store.streams import FOLDER, OFFERED, SEED, STREAM, WORKER, interval, make_store, stored, text
 
 ENDS = (10, 25, 1_000, 1_001, 4_000, 4_500)
 
@@ -103,9 +103,7 @@ def spell(distribution: str) -> tuple[NumberStream, Open]:
         ("normal:0.0:1.0", np.float64),
     ],
 )
-def test_numbers_come_back_exactly_by_read_store_and_by_loadtxt(
-    tmp_path: Path, distribution: str, dtype: type
-) -> None:
+def test_numbers_come_back_exactly_by_read_store_and_by_loadtxt(tmp_path: Path, distribution: str, dtype: type) -> None:
     stream, offered = spell(distribution)
     lines = stream.lines(0, 1_000)
     path = tmp_path / "00000000000000000000.numbers"
@@ -132,9 +130,7 @@ def test_a_reader_follows_a_store_that_grows_into_new_segments(tmp_path: Path) -
         assert following.next_run() is None
         for first, end in [(0, 5), (5, 300), (300, 600), (600, 610)]:
             store.commit([interval(first, end)])
-            assert [(run.offset, run.lines, run.count) for run in following] == [
-                (first, text(first, end), end - first)
-            ]
+            assert [(run.offset, run.lines, run.count) for run in following] == [(first, text(first, end), end - first)]
             assert following.offset == end
             assert following.next_run() is None
     store.close()
@@ -166,6 +162,22 @@ def test_a_segment_removed_before_it_was_opened_is_named(tmp_path: Path, monkeyp
     monkeypatch.setattr(following, "_following", lambda: 10)
     with pytest.raises(SettingsError, match="is not there"):
         list(following)
+
+
+def test_a_header_that_does_not_hold_is_an_error(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(b"1\n2\n3\n")
+    with pytest.raises(DamagedStore, match="does not hold"):
+        read_store(path)
+
+
+def test_a_closed_reader_may_be_closed_again_and_goes_on_when_asked(folder: Path) -> None:
+    with StoreReader(folder) as following:
+        following.next_run()
+        following.close()
+        run = following.next_run()
+    assert run is not None
+    assert run.offset == 10
 
 
 def test_damage_in_a_closed_segment_is_an_error_where_it_is(tmp_path: Path) -> None:

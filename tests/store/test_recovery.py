@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from tests.store.disk import Disk, DiskFile
+from tests.store.streams import FOLDER, OFFERED, STREAM, WORKER, make_store, stored
 
 from randstream.errors import SinkError
 from randstream.protocol.frames import Beat, Open, crc32c, encode
@@ -16,8 +18,6 @@ from randstream.store.files import OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.recovery import Recovery
 from randstream.store.store import Store
-from tests.store.disk import Disk, DiskFile
-from tests.store.streams import FOLDER, OFFERED, STREAM, WORKER, interval, make_store, stored
 
 STORE = Path("/store")
 FIRST = "00000000000000000000.numbers"
@@ -187,9 +187,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("segments", "name", "what"), DAMAGED.values(), ids=DAMAGED.keys())
-def test_damage_is_named_and_not_touched(
-    tmp_path: Path, segments: dict[str, bytes], name: str, what: str
-) -> None:
+def test_damage_is_named_and_not_touched(tmp_path: Path, segments: dict[str, bytes], name: str, what: str) -> None:
     folder = lay(tmp_path, **segments)
     with pytest.raises(DamagedStore, match=what) as caught:
         reopened(tmp_path)

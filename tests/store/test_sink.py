@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
 
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.protocol.frames import Beat, crc32c
-from randstream.store import DurableSink, sink as sink_module
+from randstream.store import DurableSink
+from randstream.store import sink as sink_module
 from randstream.store.files import OSFile, OSFiles
-from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
 
 
 class Gate(OSFiles):
@@ -258,9 +259,11 @@ async def test_a_closed_sink_has_given_the_lock_back(tmp_path: Path) -> None:
     await first.start()
     with pytest.raises(SettingsError):
         await second.start()
-    await first.close()
-    await second.start()
     await second.close()
+    await first.close()
+    third = DurableSink(tmp_path, WORKER)
+    await third.start()
+    await third.close()
 
 
 async def test_a_store_never_ends_the_worker(sink: DurableSink) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from tests.store.disk import Disk
+from tests.store.streams import FOLDER, OFFERED, WORKER, interval, make_store, stored
 
 from randstream.errors import LocalProtocolError, SettingsError
 from randstream.store.files import OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
-from tests.store.disk import Disk
-from tests.store.streams import FOLDER, OFFERED, WORKER, interval, make_store, stored
 
 
 def new_store(folder: Path, segment_bytes: int = 2**30, retain_bytes: int | None = None) -> Store:

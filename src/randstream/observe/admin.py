@@ -64,11 +64,11 @@ class AdminServer:
         self._listen = listen
         self.observer = Observer(role)
         self._loop_lag = Buckets()
-        self._guard = GuardedServer(self._answer)
+        self.guard = GuardedServer(self._answer)
         self._server: asyncio.Server | None = None
-        self.events = Events(self.observer, self._guard)
-        self._numbers = None if role.tap is None else Numbers(role.tap, self._guard)
-        self._metrics = Metrics(role, self._loop_lag, self._count_clients)
+        self.events = Events(self.observer, self.guard)
+        self._numbers = None if role.tap is None else Numbers(role.tap, self.guard)
+        self._metrics = Metrics(role, self._loop_lag, self.count_clients)
         self._routes: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             "/": self._page,
             "/events": self.events.serve,
@@ -84,7 +84,7 @@ class AdminServer:
         """Listen; the address that it is. Raises SettingsError if it cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._guard, self._listen.host, self._listen.port, backlog=BACKLOG)
+            self._server = await loop.create_server(self.guard, self._listen.host, self._listen.port, backlog=BACKLOG)
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own text is long
             raise SettingsError(f"cannot listen on {self._listen}: {why}; give another --admin HOST:PORT") from error
@@ -111,10 +111,10 @@ class AdminServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-            await self._guard.shutdown(SHUTDOWN_SECONDS)
+            await self.guard.shutdown(SHUTDOWN_SECONDS)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._guard.renew(request)
+        self.guard.renew(request)
         route = self._routes.get(request.path)
         if route is None:
             return text(404, f"there is no {request.path} here; try {', '.join(self._routes)}")
@@ -128,7 +128,8 @@ class AdminServer:
     async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=PAGE.body, headers={**HEADERS, **PAGE.headers})
 
-    def _count_clients(self) -> dict[str, int]:
+    def count_clients(self) -> dict[str, int]:
+        """How many take answers without an end, by what they take."""
         return {"events": self.events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
 
     async def _livez(self, request: web.BaseRequest) -> web.StreamResponse:

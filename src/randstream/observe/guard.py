@@ -35,6 +35,11 @@ class GuardedServer(web.Server):
         )  # fmt: skip
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
+    @property
+    def waiting(self) -> int:
+        """Connections whose time runs."""
+        return len(self._limits)
+
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """aiohttp: somebody has connected."""
         super().connection_made(handler, transport)

@@ -9,7 +9,7 @@ in it.
         ├── recovery     what is stored, after whatever happened
         ├── segment      one file: birth, append, cut-back
         └── files        the calls to the operating system
-    reader, verify           look at what is there, and never write
+    reader, verification     look at what is there, and never write
     layout, walk, chain      what a segment, and a row of them, looks like: shared by all
 
 Nothing here logs, and only `DurableSink` knows of a loop. `docs/protocol.md`, "The store", is the authority.
@@ -22,7 +22,7 @@ from .layout import Damage, DamagedStore
 from .reader import Run, StoreReader, read_runs, read_store
 from .recovery import Recovery
 from .sink import DurableSink
-from .verify import Report, verify
+from .verification import Report, verify
 
 __all__ = [
     "Damage",

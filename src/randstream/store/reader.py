@@ -86,6 +86,7 @@ class StoreReader:
 
     def close(self) -> None:
         """Close the segment that is being read."""
+        self._walk = None
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -147,7 +148,11 @@ class StoreReader:
         except FileNotFoundError:
             raise SettingsError(f"{path} is not there (any more)") from None
         self._first = first
-        header = read_header(self._file, path)
+        try:
+            header = read_header(self._file, path)
+        except Exception:
+            self.close()
+            raise
         self.opened = header.opened
         return self._file, header
 

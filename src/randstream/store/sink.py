@@ -201,5 +201,4 @@ class DurableSink:
 
 def _retrieve(running: asyncio.Future[Result]) -> None:
     """Nobody may be left to hear of a failure, and asyncio would complain; `problem` has it."""
-    if not running.cancelled():
-        running.exception()
+    running.exception()

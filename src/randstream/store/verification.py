@@ -1,4 +1,4 @@
-"""Verify: every beat of a store checked, and with the seed every number made again and compared. Never writes."""
+"""Verification: every beat of a store checked, and with the seed every number made again and compared. Never writes."""
 
 from __future__ import annotations
 

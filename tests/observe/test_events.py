@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.observe.roles import FakeLink, FakeRole, site_of, wait_until
+
+from randstream.observe import events
+from randstream.observe.observer import Observer
+
+
+async def read_event(stream: asyncio.StreamReader) -> dict[str, Any]:
+    text = await stream.readuntil(b"\n\n")
+    found: dict[str, Any] = json.loads(text.partition(b"data: ")[2])
+    return found
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The limits of the snapshots that were made."""
+    limits: list[int] = []
+    snapshot = Observer.snapshot
+
+    def counting(self: Observer, *, limit: int, name_filter: str = "") -> Any:
+        limits.append(limit)
+        return snapshot(self, limit=limit, name_filter=name_filter)
+
+    monkeypatch.setattr(Observer, "snapshot", counting)
+    return limits
+
+
+async def test_a_watcher_hears_at_once_and_then_at_every_tick() -> None:
+    role = FakeRole()
+    async with site_of(role) as site, site.client.get("/events") as stream:
+        assert stream.headers["Content-Type"] == "text/event-stream"
+        assert (await read_event(stream.content))["totals"]["numbers"] == 0
+        for seconds in range(3):
+            role.advance(5)
+            site.tick(float(seconds))
+            assert (await read_event(stream.content))["totals"]["numbers"] == 5 * (seconds + 1)
+
+
+async def test_a_tick_makes_one_snapshot_for_everybody_and_none_for_nobody(made: list[int]) -> None:
+    async with site_of(FakeRole()) as site:
+        site.tick(0.0)
+        assert made == []
+        async with site.client.get("/events") as one, site.client.get("/events") as other:
+            await read_event(one.content)
+            await read_event(other.content)
+            made.clear()
+            site.tick(1.0)
+            assert await read_event(one.content) == await read_event(other.content)
+            assert made == [events.SHOWN_LINKS]
+        await wait_until(lambda: site.admin.events.watchers == 0)
+        site.tick(2.0)
+        assert made == [events.SHOWN_LINKS]
+
+
+async def test_one_watcher_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "WATCHERS", 1)
+    async with site_of(FakeRole()) as site:
+        async with site.client.get("/events") as stream:
+            await read_event(stream.content)
+            assert await site.get("/events") == (503, "1 pages are open already; close one\n")
+        await wait_until(lambda: site.admin.events.watchers == 0)
+        async with site.client.get("/events") as stream:
+            assert stream.status == 200
+
+
+async def test_a_watcher_that_reads_nothing_is_cut_and_the_others_see_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "SLOW_SECONDS", 0.1)
+    role = FakeRole(links=[FakeLink(f"worker-{number}") for number in range(1000)])
+    async with site_of(role) as site, site.client.get("/events") as stream:
+        await read_event(stream.content)
+        _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+        await wait_until(lambda: site.admin.events.watchers == 2)
+        seconds = 0
+        while site.admin.events.watchers == 2:
+            seconds += 1
+            site.tick(float(seconds))
+            assert len((await read_event(stream.content))["links"]) == 1000
+        writer.close()
+        site.tick(float(seconds + 1))
+        await read_event(stream.content)

@@ -1,0 +1,197 @@
+"""The tap: a worker's numbers over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.observe.roles import FakeRole, site_of, wait_cut, wait_until
+from tests.store.streams import COUNT, STREAM, make_store, text
+
+from randstream.observe import numbers, tap
+from randstream.observe.numbers import PIECE_BYTES, as_event, pieces
+from randstream.observe.tap import Tap
+from randstream.store.reader import Run
+
+
+@dataclass
+class FakeStore:
+    path: Path | None
+    committed_offset: int | None
+
+
+def worker(store: FakeStore | None) -> FakeRole:
+    return FakeRole("worker", "worker-0", tap=Tap(store))
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> FakeStore:
+    return FakeStore(make_store(tmp_path, 1000, 5000, COUNT, segment_bytes=4000), COUNT)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 999, 1000, 4321, COUNT - 1])
+async def test_stored_numbers_come_from_any_offset_on(stored: FakeStore, offset: int) -> None:
+    async with site_of(worker(stored)) as site, site.client.get(f"/numbers?offset={offset}") as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "text/plain; charset=us-ascii"
+        assert answer.headers["Randstream-Offset"] == str(offset)
+        expected = text(offset, COUNT)
+        assert await answer.content.readexactly(len(expected)) == expected
+
+
+async def test_what_is_stored_later_follows_without_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("randstream.observe.follower.POLL_SECONDS", 0.001)
+    store = FakeStore(make_store(tmp_path, 1000), 1000)
+    async with site_of(worker(store)) as site, site.client.get("/numbers?offset=10") as answer:
+        assert await answer.content.readexactly(len(text(10, 1000))) == text(10, 1000)
+        make_store(tmp_path, 3000)
+        store.committed_offset = 3000
+        assert await answer.content.readexactly(len(text(1000, 3000))) == text(1000, 3000)
+
+
+async def test_without_an_offset_only_what_is_stored_from_now_on_comes(tmp_path: Path) -> None:
+    store = FakeStore(make_store(tmp_path, 1000), 1000)
+    async with site_of(worker(store)) as site, site.client.get("/numbers") as answer:
+        assert answer.headers["Randstream-Offset"] == "1000"
+        make_store(tmp_path, 1500)
+        store.committed_offset = 1500
+        assert await answer.content.readexactly(len(text(1000, 1500))) == text(1000, 1500)
+
+
+async def test_an_event_has_the_offset_where_to_go_on_as_its_id(stored: FakeStore) -> None:
+    accept = {"Accept": "text/event-stream"}
+    async with site_of(worker(stored)) as site:
+        async with site.client.get("/numbers?offset=995", headers=accept) as answer:
+            assert answer.headers["Content-Type"] == "text/event-stream"
+            event = await answer.content.readuntil(b"\n\n")
+        assert event.startswith(b"id: 1000\ndata: ")
+        assert event.replace(b"id: 1000\n", b"").replace(b"data: ", b"")[:-1] == text(995, 1000)
+        # `Last-Event-ID` wins over the address, which a browser asks for again as it was.
+        again = {**accept, "Last-Event-ID": "1000"}
+        async with site.client.get("/numbers?offset=995", headers=again) as answer:
+            event = await answer.content.readuntil(b"\n\n")
+            assert event.split(b"\n")[1] == b"data: " + text(1000, 1001)[:-1]
+
+
+async def test_without_a_store_numbers_come_from_now_on() -> None:
+    role = worker(None)
+    assert role.tap
+    role.tap.offset = 100
+    role.tap.pass_on(text(100, 200), 100)
+    async with site_of(role) as site, site.client.get("/numbers") as answer:
+        assert answer.headers["Randstream-Offset"] == "200"
+        role.tap.pass_on(text(200, 205), 5)
+        role.tap.pass_on(text(205, 300), 95)
+        assert await answer.content.readexactly(len(text(200, 300))) == text(200, 300)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status", "message"),
+    [
+        ("offset=x", {}, 400, "offset 'x' is no offset; give a whole number from 0 to 2^63 - 1"),
+        ("offset=-1", {}, 400, "offset '-1' is no offset"),
+        ("offset=007", {}, 400, "offset '007' is no offset"),
+        (f"offset={2**63}", {}, 400, "is no offset"),
+        ("offset=", {}, 400, "offset '' is no offset"),
+        ("ofset=1", {}, 400, "'ofset' is no parameter of /numbers; it takes offset"),
+        ("offset=1&offset=2", {}, 400, "'offset' is given twice"),
+        ("", {"Last-Event-ID": "one"}, 400, "Last-Event-ID 'one' is no offset"),
+        ("offset=5", {}, 409, "this worker stores nothing"),
+    ],
+)
+async def test_what_cannot_be_given_is_refused(query: str, headers: dict[str, str], status: int, message: str) -> None:
+    async with site_of(worker(None)) as site:
+        refused, said = await site.get(f"/numbers?{query}", headers=headers)
+        assert refused == status
+        assert message in said
+        assert site.admin.count_clients()["numbers"] == 0
+
+
+async def test_a_store_without_a_stream_asks_for_patience() -> None:
+    async with site_of(worker(FakeStore(None, None))) as site:
+        assert (await site.get("/numbers?offset=0"))[0] == 503
+
+
+async def test_what_retention_has_removed_is_gone(tmp_path: Path) -> None:
+    store = FakeStore(make_store(tmp_path, 1000, 5000, 9000, segment_bytes=4000, retain_bytes=4000), 9000)
+    async with site_of(worker(store)) as site:
+        status, said = await site.get("/numbers?offset=0")
+        assert status == 410
+        assert "keeps no offset 0" in said
+
+
+async def test_a_store_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    store = FakeStore(make_store(tmp_path, 1000), 1000)
+    assert store.path
+    next(store.path.glob("*.numbers")).write_bytes(b"no header")
+    async with site_of(worker(store)) as site:
+        assert (await site.get("/numbers?offset=0"))[0] == 500
+
+
+async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(stored: FakeStore) -> None:
+    async with site_of(worker(stored)) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        stored.path = Path("elsewhere")
+        assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # no good end
+        writer.close()
+
+
+async def test_so_many_clients_and_no_more(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "CLIENTS", 1)
+    async with site_of(worker(stored)) as site:
+        async with site.client.get("/numbers?offset=0") as answer:
+            await answer.content.readany()
+            assert (await site.get("/numbers"))[0] == 503
+        await wait_until(lambda: site.admin.count_clients()["numbers"] == 0)
+
+
+async def test_a_client_that_reads_nothing_is_cut(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(numbers, "pieces", lambda run: iter([run] * 200))  # 100 MB: more than sockets hold
+    async with site_of(worker(stored)) as site:
+        _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
+        writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        await wait_until(lambda: site.admin.count_clients()["numbers"] == 1)
+        await wait_until(lambda: site.admin.count_clients()["numbers"] == 0)
+        writer.close()
+
+
+async def test_a_listener_that_falls_behind_is_ended_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tap, "WAITING_BYTES", 1000)
+    source = Tap(None)
+    slow, quick = source.listen(), source.listen()
+    for first in range(0, 2000, 100):
+        source.pass_on(text(first, first + 100), 100)
+        run = await quick.next_run()
+        assert run == Run(first, text(first, first + 100), 100)
+    assert await slow.next_run() is None
+    source.pass_on(b"", 0)
+    quick.close()
+    assert await quick.next_run() is None
+
+
+async def test_a_listener_never_hears_past_a_gap() -> None:
+    source = Tap(None)
+    listener = source.listen()
+    source.pass_on(b"1\n2\n", 2)
+    source.offset = 7
+    source.pass_on(b"8\n", 1)
+    assert await listener.next_run() is None
+
+
+def test_a_large_run_is_written_in_parts_of_whole_lines() -> None:
+    parts = list(pieces(Run(5, text(5, COUNT), COUNT - 5)))
+    assert len(parts) > 5
+    assert all(part.lines.endswith(b"\n") and len(part.lines) <= PIECE_BYTES + 64 for part in parts)
+    assert b"".join(part.lines for part in parts) == text(5, COUNT)
+    assert [part.offset for part in parts[1:]] == [part.offset + part.count for part in parts[:-1]]
+
+
+def test_an_event_names_each_number() -> None:
+    assert as_event(Run(10, STREAM.lines(10, 2), 2)) == b"id: 12\ndata: %b\ndata: %b\n\n" % tuple(
+        STREAM.lines(10, 2).split()
+    )
