@@ -2,6 +2,8 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
+# `make clean` finds what is left of this stage by it.
+LABEL io.randstream.stage=build
 # Where packages come from, if not from the usual index.
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX

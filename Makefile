@@ -12,9 +12,24 @@ MIN_COVERAGE := 95
 # Test processes; 0 is none beside pytest itself. More pay only once the suite waits longer than it computes.
 PROCESSES ?= 0
 
+# Where pods get the image from (minikube, kind; none: they pull it), and what of deploy/overlays is deployed.
+CLUSTER      ?= minikube
+OVERLAY      ?= minikube
+IMAGE        ?= randstream
+PYTHON_IMAGE ?= python:3.13-slim-trixie
+# More for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
+BUILD_ARGS   ?=
+# Follows what goes into the image, committed or not: a changed image has another tag, so a cluster cannot keep the old one.
+TAG          ?= $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md pyproject.toml requirements/image.txt \
+	requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12)
+TAGGED        = $(IMAGE):$(TAG)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: bench bench-quick bench-many help setup demo test lint format docs lock tidy clean-venv
+.PHONY: all build build-client build-server load-images deploy logs status scale clean e2e
+# `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
+.NOTPARALLEL:
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +109,76 @@ bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, nothing written
 
 bench-many: setup $(VENV)/.stamp-bench ## ten thousand streams from one producer: cost, lateness, what a kill does
 	$(BIN)/python -m benchmarks.many_workers --json benchmarks/many_workers.json --plot docs/images/many_workers.png $(ARGS)
+
+## ---- on Kubernetes -------------------------------------------------------------------------------------------------
+
+# need TOOL,ADVICE: one line instead of a shell's complaint.
+need = @command -v $(1) >/dev/null || { echo "There is no $(1). $(2)" >&2; exit 1; }
+need-docker = $(call need,docker,Install Docker. On Debian: apt-get install docker.io) ; \
+	docker version >/dev/null 2>&1 || { echo "Docker does not answer. Start it (systemctl start docker), or join the group docker." >&2; exit 1; }
+rollout = $(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools) ; $(PYTHON) deploy/rollout.py
+
+all: build load-images deploy ## build the image, load it into Minikube, deploy, wait until it runs
+
+build: ## build the image that both roles run
+	$(need-docker)
+	docker build --target runtime --tag $(TAGGED) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+		--label org.opencontainers.image.version=$(TAG) $(BUILD_ARGS) .
+
+build-client: build ## the same image: a client is a worker
+build-server: build ## the same image: the server is the producer
+
+load-images: ## let the cluster have the image (CLUSTER=kind, CLUSTER=none)
+	$(need-docker)
+	@docker image inspect $(TAGGED) >/dev/null 2>&1 || { echo "There is no image $(TAGGED) yet: make build" >&2; exit 1; }
+ifeq ($(CLUSTER),minikube)
+	$(call need,minikube,Install it: https://minikube.sigs.k8s.io/docs/start - or say CLUSTER=kind or CLUSTER=none)
+	minikube image load $(TAGGED)
+else ifeq ($(CLUSTER),kind)
+	$(call need,kind,Install it: https://kind.sigs.k8s.io - or say CLUSTER=minikube or CLUSTER=none)
+	kind load docker-image $(TAGGED)
+else ifeq ($(CLUSTER),none)
+	@echo "CLUSTER=none: nothing is loaded. If the cluster pulls its images: docker push $(TAGGED)"
+else
+	@echo "CLUSTER=$(CLUSTER) is none of minikube, kind and none." >&2; exit 1
+endif
+
+deploy: ## apply the overlay, with a random seed if there is none; wait until it runs (OVERLAY=production)
+ifeq ($(CLUSTER),minikube)
+	@! command -v minikube >/dev/null || minikube image ls 2>/dev/null | grep -q -F '$(TAGGED)' || \
+	{ echo "Minikube has no image $(TAGGED): make build load-images (or say CLUSTER=none)" >&2; exit 1; }
+endif
+	$(rollout) deploy $(OVERLAY) $(TAGGED)
+	@echo; echo "Look:  make logs"; echo "       make status"; echo "       make scale N=5"
+	@echo "       kubectl -n randstream port-forward deploy/producer 9001    and open http://127.0.0.1:9001"
+	@echo "Prove: kubectl -n randstream exec worker-0 -- python -m randstream verify /data/store"
+	@echo "End:   make clean"
+
+logs: ## follow what all pods say (Ctrl-C ends)
+	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+	kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
+
+status: ## show pods and volumes, and name what is wrong
+	$(rollout) status
+
+scale: ## have N workers (make scale N=5)
+	@case "$(N)" in ''|*[!0-9]*) echo "Say how many workers: make scale N=5" >&2; exit 1;; esac
+	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+	kubectl --namespace randstream scale statefulset/worker --replicas $(N)
+	$(rollout) wait
+
+clean: ## remove all that was deployed (numbers and seed too) and every image that was built
+	@status=0; $(PYTHON) deploy/rollout.py clean || status=1; rm -rf build/deploy; \
+	if docker version >/dev/null 2>&1; then \
+		for image in $$(docker images --format '{{.Repository}}:{{.Tag}}' $(IMAGE)); do \
+			docker image rm $$image; \
+			[ "$(CLUSTER)" != minikube ] || minikube image rm $$image >/dev/null 2>&1 || true; \
+		done; \
+		docker image prune --force --filter label=io.randstream.stage=build; \
+	fi; exit $$status
+
+e2e: setup ## try everything on the cluster of the current kubectl context (ARGS="-k scale" for a part)
+	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
 
 ## ---- housekeeping -------------------------------------------------------------------------------------------------
 

@@ -467,9 +467,23 @@ def test_cat_of_what_cannot_be_read_is_refused(refusal: Callable[..., str], monk
 # ---- processes ----
 
 
-def start(*arguments: str, **given: Any) -> subprocess.Popen[bytes]:
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test() -> Iterator[None]:
+    yield
+    for process in _started:
+        with process:  # which closes its pipes
+            process.kill()
+    _started.clear()
+
+
+def start(*arguments: str, program: Sequence[str] = ("-m", "randstream"), **given: Any) -> subprocess.Popen[bytes]:
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-m", "randstream", *arguments], **{**pipes, **given})
+    process = subprocess.Popen([sys.executable, *program, *arguments], **{**pipes, **given})
+    _started.append(process)
+    return process
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
@@ -528,7 +542,6 @@ def test_a_reader_that_goes_is_a_polite_end() -> None:
     assert process.stderr is not None
     assert process.stderr.read() == b""
     assert process.wait(20) == 0
-    process.stderr.close()
 
 
 def worker(*arguments: str, **given: Any) -> tuple[subprocess.Popen[bytes], int]:
@@ -571,11 +584,15 @@ def test_sigterm_ends_a_worker_with_0_and_nothing_said_is_lost() -> None:
 
 
 def test_a_second_signal_ends_a_producer_at_once_with_1() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes the connection, and never says a word
-        port = deaf.getsockname()[1]
-        process = start("producer", "--workers", f"raw://127.0.0.1:{port}", "--rate", "max", "--grace", "600")
-        peer, _ = deaf.accept()
-        with peer:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = f"127.0.0.1:{server.getsockname()[1]}"
+        process = start("producer", "--workers", target, "--heartbeat", "60", "--grace", "600")
+        peer, _ = server.accept()
+        with peer:  # a worker that never acknowledges anything
+            peer.sendall(b"#hello randstream/1 worker=deaf\n")
+            assert peer.recv(512).startswith(b"#open ")
+            peer.sendall(b"#resume\n")
+            wait_said(process, "link.resumed")
             process.send_signal(signal.SIGINT)
             wait_said(process, "service.stopping")
             process.send_signal(signal.SIGTERM)
@@ -629,7 +646,7 @@ def test_a_closed_standard_error_gets_no_logs_into_sockets() -> None:
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = f"raw://127.0.0.1:{server.getsockname()[1]}"
-        process = subprocess.Popen([sys.executable, "-c", closing, "producer", "--workers", target])
+        process = start("producer", "--workers", target, program=("-c", closing))
         peer, _ = server.accept()
         with peer:
             process.send_signal(signal.SIGTERM)

@@ -90,10 +90,9 @@ class Watch:
 
     async def run(self) -> Never:
         """Ask until cancelled."""
-        shortest, longest = REFRESH_SECONDS
         while True:
             time_to_live = await self._ask()
-            await asyncio.sleep(min(max(time_to_live, shortest), longest))
+            await asyncio.sleep(refresh_delay(time_to_live))
 
     async def _ask(self) -> float:
         """Ask once; for how many seconds that will do."""
@@ -119,6 +118,12 @@ class Watch:
             log.info("discovery.working", target=str(self.target))
         else:
             log.warning("discovery.failing", target=str(self.target), error=problem)
+
+
+def refresh_delay(time_to_live: float) -> float:
+    """How long to wait before the next question, in seconds."""
+    shortest, longest = REFRESH_SECONDS
+    return min(max(time_to_live, shortest), longest)
 
 
 def make_resolver() -> DnsResolver:
@@ -160,10 +165,8 @@ def _reason(error: Exception) -> str:
     from dns.resolver import NoNameservers
 
     match error:
-        case Timeout():
-            return "no name server answers"
-        case NoNameservers():
-            return "every name server fails"
+        case Timeout() | NoNameservers():
+            return "no name server gives an answer"
         case OSError():
             return error.strerror or str(error)
         case _:

@@ -103,7 +103,7 @@ class Producer:
         targets = self.settings.workers
         watches = [Watch(target, self._on_answer) for target in targets if target.is_service]
         self._wanted = {None: tuple(target for target in targets if not target.is_service)}
-        self._wanted |= {watch: () for watch in watches}
+        self._wanted |= dict.fromkeys(watches, ())
         self._adjust_links()
         log.info(
             "producer.started", links=len(self.links), services=len(watches), rate=self.settings.rate,
@@ -159,7 +159,7 @@ class Producer:
     def _on_named(self, link: Link) -> None:
         assert link.worker is not None
         other = self._names.setdefault(link.worker, link)
-        if other.worker != link.worker:  # it has found another worker since
+        if other.worker != link.worker or not other.is_connected:  # it has found another worker since, or has none
             other = self._names[link.worker] = link
         if other is not link:
             log.warning(

@@ -11,6 +11,7 @@ import structlog
 from .connection import StreamConnection
 from .errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
 from .intake import Intake
+from .observe.throttle import Throttle
 from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from .protocol.frames import Beat, Numbers, Open
 from .protocol.receiver import Receiver
@@ -34,6 +35,10 @@ class Host(Protocol):
     @property
     def intake(self) -> Intake:
         """Who counts what passes."""
+
+    @property
+    def link_lines(self) -> Throttle:
+        """How many more log lines there may be about the link."""
 
     def admit(self, session: Session, offered: Open) -> bool:
         """Whether the session may have the sink; an older one of the same stream has then been ended."""
@@ -167,7 +172,10 @@ class Session:
             self._host.sink.begin(offset)
         self._checkpoint = (self._connection.now, offset)
         self._host.intake.note_start(offset, self._connection.now)
-        self.log.info("link.resumed", offset=offset, numbers=self.offered and self.offered.numbers)
+        left_out = self._host.link_lines.admit(self._connection.now)
+        if left_out is not None:
+            more = {"left_out": left_out} if left_out else {}
+            self.log.info("link.resumed", offset=offset, numbers=self.offered and self.offered.numbers, **more)
 
     def _take(self, numbers: Numbers) -> None:
         if self.offered is not None:

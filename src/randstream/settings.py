@@ -161,7 +161,9 @@ def check_target(value: Any) -> Target:
         raise ValueError(f"{_shorten(value)} is no target; give host:port, [v6]:port or raw://host:port")
     scheme = found["scheme"] or "stream"
     if scheme not in ("stream", "raw", "dns", "srv"):
-        raise ValueError(f"{_shorten(value)} has an unknown scheme; give host:port, raw://host:port, dns://name:port or srv://name")
+        raise ValueError(
+            f"{_shorten(value)} has an unknown scheme; give host:port, raw://host:port, dns://name:port or srv://name"
+        )
     if scheme == "srv":
         if found["port"]:
             raise ValueError(f"{_shorten(value)} has a port, which SRV records tell; give srv://name")

@@ -27,7 +27,7 @@ UNOPENED_LIMIT: Final = 16
 BACKLOG: Final = 64
 """Connections that the kernel may hold for us."""
 LINES_A_MINUTE: Final = 12
-"""Log lines about connections that came to nothing."""
+"""Log lines about connections that came to nothing, and as many about those that did not."""
 
 log = structlog.get_logger("randstream")
 
@@ -58,6 +58,7 @@ class Worker:
         self._wheel: TimerWheel | None = None
         self._listening = asyncio.Event()
         self._stopping = asyncio.Event()
+        self.link_lines = Throttle(LINES_A_MINUTE)
         self._throttle = Throttle(LINES_A_MINUTE)
         self._bug: Exception | None = None
 
@@ -181,7 +182,7 @@ class Worker:
             self.live = None
             reason = reason_of(error) if error else Reason.CUT
             self.intake.note_end(reason, str(error or "the peer ended the connection without a word"))
-        left_out = 0 if was_live else self._throttle.admit(monotonic())
+        left_out = (self.link_lines if was_live else self._throttle).admit(monotonic())
         if left_out is None:
             return
         fields: dict[str, object] = {"reason": str(reason_of(error)) if error else str(Reason.CUT)}

@@ -88,6 +88,13 @@ class Process:
                 return each
         return None
 
+    async def wait_said(self, event: str, since: int = 0, **fields: object) -> Event:
+        """Wait until it has logged such an event."""
+        await self._stage.metronome.wait_until(lambda: self.has_said(event, since, **fields))
+        said = self.said(event, since, **fields)
+        assert said is not None, f"{self.name} never said {event} {fields}; the journal: {self._stage.ledger.path}"
+        return said
+
     def send_signal(self, number: signal.Signals) -> None:
         assert self._child is not None
         if self._child.returncode is None:

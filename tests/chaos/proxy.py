@@ -294,7 +294,7 @@ class FaultProxy:
                 size = random.randint(1, len(data) - at)
                 return data[: at + size] + data[at:], None
             case Kind.CUT_RST | Kind.CUT_FIN:
-                while data[at : at + 1] == b"\n" and at:
+                while data[:at].endswith(b"\n"):
                     at -= 1
                 return data[:at], harm.fault.kind
             case _:

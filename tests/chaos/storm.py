@@ -26,8 +26,6 @@ from tests.chaos.process import HEARTBEAT, SEED, Event, Process, Stage, free_por
 from tests.chaos.proxy import STRIKES, FaultProxy
 
 GRACE: Final = "2"
-INSPECTIONS: Final = 8
-"""One in so many kills of a worker: its store is read as the kill left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,8 @@ class Storm:
     crews: tuple[Crew, ...] = CREWS
     worker_weights: dict[Kind, int] = field(default_factory=lambda: WORKER_WEIGHTS)
     producer_weights: dict[Kind, int] = field(default_factory=lambda: PRODUCER_WEIGHTS)
+    kills_an_inspection: int = 8
+    """After one in so many kills of a worker its store is read as the kill left it."""
     mutant: str | None = None
     mutant_of: str = ""
 
@@ -241,7 +241,7 @@ class WorkerHand(Hand):
                 await process.end(signal.SIGKILL)
                 self.ledger.count(fault.kind, worker=self._seat.worker)
                 self._kills += 1
-                if self._kills % INSPECTIONS == 0 and self._seat.crew.retain_bytes is None:
+                if self._kills % self.storm.kills_an_inspection == 0 and self._seat.crew.retain_bytes is None:
                     await self.storm.inspect(self._seat)
                 await asyncio.sleep(fault.lasts * HEARTBEAT / 4)
                 await process.start("worker.listening")

@@ -79,7 +79,7 @@ async def wait_cut(reader: asyncio.StreamReader) -> bytes:
 
 async def wait_until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until it is so. The test's own time limit ends it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
         await asyncio.sleep(0)
 
 

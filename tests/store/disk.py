@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -76,9 +76,9 @@ class Folder:
     def __init__(self) -> None:
         self.cache: Names = {}
         self.disk: Names = {}
-        self.pending: list[Names] = []
+        self.pending: list[Change] = []
 
-    def change(self, change: Names) -> None:
+    def change(self, change: Change) -> None:
         """What each name shall stand for; None: nothing. A rename changes two at once."""
         put(self.cache, change)
         self.pending.append(change)
@@ -90,7 +90,7 @@ class Folder:
 
     def settle_some(self, random: Random) -> None:
         """Changes overtake each other, but none an older one of the same name."""
-        late: list[Names] = []
+        late: list[Change] = []
         for change in self.pending:
             if random.random() < 0.5:
                 late = [{name: node for name, node in old.items() if name not in change} for old in late]
@@ -105,13 +105,16 @@ class Folder:
         self.cache = dict(self.disk)
 
 
-Names = dict[str, Inode | Folder | None]
+Names = dict[str, Inode | Folder]
+Change = Mapping[str, Inode | Folder | None]
 
 
-def put(names: Names, change: Names) -> None:
-    names.update(change)
-    for name in [name for name, node in change.items() if node is None]:
-        del names[name]
+def put(names: Names, change: Change) -> None:
+    for name, node in change.items():
+        if node is None:
+            names.pop(name, None)
+        else:
+            names[name] = node
 
 
 class Disk:
@@ -211,7 +214,7 @@ class Disk:
         if (trouble := self.trouble(name)) is not None:
             raise trouble
 
-    def _change(self, name: str, folder: Folder, change: Names) -> None:
+    def _change(self, name: str, folder: Folder, change: Change) -> None:
         trouble = self.trouble(name)
         if trouble is None or self._random.random() < 0.5:
             folder.change(change)
@@ -269,11 +272,6 @@ class DiskFile:
 
     def fsync(self) -> None:
         self._sync("fsync", keeps_cuts=True)
-
-    def lose_power(self, random: Random) -> None:
-        self.settle_some(random)
-        self.cache = bytearray(self.disk)
-        self.dirty = set()
 
     def evict(self, position: int) -> None:
         self._step("evict")

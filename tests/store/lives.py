@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -41,10 +42,8 @@ class Lives:
         """A few lives, each ended by a kill or a power loss, and a last look."""
         for _ in range(self.random.randrange(2, 9)):
             self._draw_fate()
-            try:
+            with suppress(Dead):
                 self._work()
-            except Dead:
-                pass
             if self.random.random() < 0.5:
                 self.disk.lose_power()
         self.disk.dies_at = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -21,29 +22,23 @@ def started(disk: Disk) -> Store:
     """A process that was restarted until it ran."""
     while True:
         store = Store(STORE, WORKER, 12_000, 12_000, disk)
-        try:
+        with suppress(SettingsError):
             store.start()
-        except SettingsError:
-            continue
-        return store
+            return store
 
 
 def opened(store: Store) -> int:
     while True:
-        try:
+        with suppress(SinkError):
             return store.open(OFFERED)
-        except SinkError as error:
-            assert store.problem == str(error)
 
 
 def committed(store: Store, offset: int, ends: list[int]) -> int:
     firsts = [offset, *ends]
     pending = [interval(first, end) for first, end in zip(firsts, ends, strict=False)]
     while True:
-        try:
+        with suppress(SinkError):
             return store.commit(pending)
-        except SinkError as error:
-            assert store.problem == str(error)
 
 
 def work(disk: Disk) -> None:
@@ -82,8 +77,9 @@ def test_a_full_disk_names_the_file_and_the_reason() -> None:
     store = started(disk)
     store.open(OFFERED)
     disk.fault = lambda call, name: errno.ENOSPC if name == "write" else None
-    with pytest.raises(SinkError, match=r"cannot write /data/store/.*\.numbers: No space left on device"):
+    with pytest.raises(SinkError, match=r"cannot write /data/store/.*\.numbers: No space left on device") as failed:
         store.commit([interval(0, 10)])
+    assert store.problem == str(failed.value)
     disk.fault = lambda call, name: None
     assert store.commit([interval(0, 10)]) == 10
     assert store.problem is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from pathlib import Path
 
@@ -65,6 +66,20 @@ def test_a_created_file_is_empty_whatever_had_its_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     FILES.create(tmp_path / "file").close()
     assert FILES.size(tmp_path / "file") == 0
+
+
+def test_every_sync_asks_the_operating_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, Path]] = []
+    for call in ("fsync", "fdatasync"):
+        monkeypatch.setattr(
+            os, call, lambda descriptor, call=call: synced.append((call, Path(f"/proc/self/fd/{descriptor}").resolve()))
+        )
+    file = FILES.create(tmp_path / "file")
+    file.fdatasync()
+    file.fsync()
+    file.close()
+    FILES.sync_folder(tmp_path)
+    assert synced == [("fdatasync", tmp_path / "file"), ("fsync", tmp_path / "file"), ("fsync", tmp_path)]
 
 
 def test_a_lock_is_held_until_it_is_closed(tmp_path: Path) -> None:

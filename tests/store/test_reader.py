@@ -51,7 +51,8 @@ def test_any_range_can_be_read(folder: Path, short_steps: None) -> None:
 def test_past_the_end_there_is_nothing_yet(folder: Path) -> None:
     for offset in (4_500, 9_999):
         numbers = read_store(folder, offset=offset)
-        assert (numbers.shape, numbers.dtype) == ((0,), np.int64)
+        assert numbers.shape == (0,)
+        assert numbers.dtype == np.int64
 
 
 def test_no_numbers_are_read_when_none_are_asked_for(folder: Path) -> None:
@@ -79,6 +80,11 @@ def test_what_is_no_store_is_named(tmp_path: Path) -> None:
             read_store(path)
     with pytest.raises(SettingsError, match="is not there"):
         read_store(segment_path(tmp_path, 0))
+
+
+def test_a_file_with_a_streams_name_is_passed_over(folder: Path) -> None:
+    (folder.parent / "worker-0-0123456789abcdef").write_bytes(b"")
+    assert len(read_store(folder.parent)) == 4_500
 
 
 def test_an_offset_that_retention_removed_is_named(tmp_path: Path) -> None:
@@ -119,6 +125,15 @@ def test_nothing_past_the_last_beat_that_holds_is_shown(tmp_path: Path) -> None:
     for tail in (b"1", b"1\n2\n", b"1\n#beat offs", b"1\n" + encode(Beat(11, 0, "1")), b"\0" * 5_000, b"#nonsense\n"):
         path.write_bytes(stored(0, 10) + tail)
         assert len(read_store(path)) == 10
+
+
+def test_nothing_past_a_bad_interval_is_shown_though_it_holds(tmp_path: Path, short_steps: None) -> None:
+    path = tmp_path / "00000000000000000000.numbers"
+    content = bytearray(stored(0, *range(100, 2_000, 100)))
+    content[len(stored(0, *range(100, 1_600, 100)))] ^= 1
+    path.write_bytes(content)
+    assert len(read_store(path)) == 1_500
+    assert len(read_store(path, offset=1_800)) == 0
 
 
 def test_a_reader_follows_a_store_that_grows_into_new_segments(tmp_path: Path) -> None:
@@ -164,6 +179,23 @@ def test_a_segment_removed_before_it_was_opened_is_named(tmp_path: Path, monkeyp
         list(following)
 
 
+def test_a_stream_that_is_taken_away_is_named(tmp_path: Path) -> None:
+    folder = make_store(tmp_path, 10)
+    with StoreReader(folder) as following:
+        assert following.next_run() is not None
+        segment_path(folder, 0).unlink()
+        with pytest.raises(SettingsError, match="holds no segment any more"):
+            following.next_run()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # all that NumPy before 2.4 says of it
+def test_numbers_of_another_kind_than_the_header_says_are_damage(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(stored(0) + b"1\n2.5\n" + encode(Beat(2, crc32c(b"1\n2.5\n"), "1")))
+    with pytest.raises(DamagedStore, match="a number that is no int64"):
+        read_store(path)
+
+
 def test_a_header_that_does_not_hold_is_an_error(tmp_path: Path) -> None:
     path = segment_path(tmp_path, 0)
     path.write_bytes(b"1\n2\n3\n")
@@ -176,6 +208,7 @@ def test_a_closed_reader_may_be_closed_again_and_goes_on_when_asked(folder: Path
         following.next_run()
         following.close()
         run = following.next_run()
+        following.close()
     assert run is not None
     assert run.offset == 10
 

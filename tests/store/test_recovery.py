@@ -195,6 +195,19 @@ def test_damage_is_named_and_not_touched(tmp_path: Path, segments: dict[str, byt
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == segments
 
 
+@pytest.mark.parametrize("name", ["an empty file", "a missing segment", "another stream"])
+def test_a_refused_store_is_not_kept_open(tmp_path: Path, name: str) -> None:
+    lay(tmp_path, **DAMAGED[name][0])
+    process = Store(tmp_path, WORKER, 2**30, None, OSFiles())
+    process.start()
+    before = list(Path("/proc/self/fd").iterdir())
+    with pytest.raises(DamagedStore):
+        process.open(OFFERED)
+    assert list(Path("/proc/self/fd").iterdir()) == before
+    process.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before) - 1
+
+
 def test_the_same_stream_with_other_numbers_is_refused(tmp_path: Path) -> None:
     make_store(tmp_path, 9)
     with pytest.raises(DamagedStore, match="give the folder its own name back"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -190,6 +191,8 @@ async def test_a_commit_waits_for_the_one_whose_caller_was_cancelled(
 async def test_a_commit_that_fails_after_its_caller_was_cancelled_is_cut_off(
     sink: DurableSink, files: Gate, tmp_path: Path
 ) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
     await sink.open(OFFERED)
     take(sink, 0, 3)
     files.gate.clear()
@@ -203,6 +206,8 @@ async def test_a_commit_that_fails_after_its_caller_was_cancelled_is_cut_off(
         files.gate.set()
     assert opened.result() == 0
     assert content(tmp_path) == stored(0)
+    gc.collect()
+    assert not complaints
 
 
 async def test_a_failed_commit_is_a_problem_until_one_succeeds_with_the_same_numbers_and_more(
@@ -264,6 +269,10 @@ async def test_a_closed_sink_has_given_the_lock_back(tmp_path: Path) -> None:
     third = DurableSink(tmp_path, WORKER)
     await third.start()
     await third.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("store"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 async def test_a_store_never_ends_the_worker(sink: DurableSink) -> None:

@@ -40,7 +40,7 @@ def test_a_missing_folder_is_made_with_all_above_it(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder_is_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(SettingsError, match="cannot use .*file.* as a store: "):
+        with pytest.raises(SettingsError, match=r"cannot use .*file.* as a store: "):
             new_store(folder).start()
 
 

@@ -39,8 +39,6 @@ TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000
 """Links in an answer unless it is asked for more: 3 ms of the loop's time."""
 MOST_LINKS: Final = 10_000
-SHUTDOWN_SECONDS: Final = 0.5
-"""For answers under way when the server ends. Those without an end are cut."""
 
 log = structlog.get_logger("randstream")
 
@@ -111,7 +109,7 @@ class AdminServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-            await self.guard.shutdown(SHUTDOWN_SECONDS)
+            await self.guard.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.guard.renew(request)

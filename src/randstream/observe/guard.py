@@ -18,6 +18,8 @@ REQUEST_SECONDS: Final = 10.0
 PLACES: Final = 100
 """Connections, 20 KB each, beside those released. A probe needs one, a browser six."""
 BACKLOG: Final = 64
+SHUTDOWN_SECONDS: Final = 0.5
+"""At the end, for answers that are still being made."""
 
 _SILENT: Final = logging.Logger("randstream.observe.guard", logging.CRITICAL + 1)
 """aiohttp writes a traceback for each request that is no HTTP. Whoever sends them shall not fill our log."""
@@ -64,6 +66,13 @@ class GuardedServer(web.Server):
     def release(self, request: web.BaseRequest) -> None:
         """The answer to `request` has no end; whoever writes it minds the client."""
         self._stop_limit(request.protocol)
+
+    async def close(self) -> None:
+        """End every connection; what has been answered still goes out."""
+        for handler in self.connections:
+            if handler.transport is not None:
+                handler.transport.close()
+        await self.shutdown(SHUTDOWN_SECONDS)
 
     def _start_limit(self, handler: web.RequestHandler) -> None:
         self._limits[handler] = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._end, handler)

@@ -77,9 +77,7 @@ class Source:
                 snapshot: dict[str, Any] = json.load(answer)
         except (URLError, HTTPException, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            raise SettingsError(
-                f"no answer from {self._base}: {reason}; is a role running with --admin there?"
-            ) from None
+            raise SettingsError(f"no answer from {self._base}: {reason}; start a role with --admin there") from None
         return snapshot
 
 
@@ -117,9 +115,9 @@ def _table(snapshot: dict[str, Any]) -> Table:
         state = link["state"]
         style = STYLES.get(state, "red")
         name = Text(f"{MARKS.get(state, '○')} ", style=style)
-        name.append(link["worker"] or link["peer"] or "nobody", style="default")
+        name.append(_plain(link["worker"] or link["peer"] or "nobody"), style="default")
         if link["error"] and state not in STYLES:
-            name.append(f"  {link['error']}", style="dim")
+            name.append(f"  {_plain(link['error'])}", style="dim")
         table.add_row(
             name, Text(state, style=style), _rate(link["rate"]), f"{link['offset']:,}", _seconds(link["round_trip"]),
             _seconds(link["silence"]), f"{link['reconnects']:,}",
@@ -135,14 +133,18 @@ def _footer(snapshot: dict[str, Any]) -> list[Text]:
     for event in snapshot["events"][: -EVENTS - 1 : -1]:
         at = time.strftime("%H:%M:%S", time.localtime(event["time"]))
         what = event["event"].rpartition(".")[2]
-        lines.append(
-            Text(f"{at}  {event['link']} {what}: {event['detail']}", style="dim", no_wrap=True, overflow="ellipsis")
-        )
+        line = _plain(f"{at}  {event['link']} {what}: {event['detail']}")
+        lines.append(Text(line, style="dim", no_wrap=True, overflow="ellipsis"))
     return lines
 
 
 def _rows(console: Console) -> int:
     return max(1, console.height - ROWS_BESIDE) if console.is_terminal else 1000
+
+
+def _plain(text: str) -> str:
+    """What peers say moves no cursor."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _rate(rate: float) -> str:

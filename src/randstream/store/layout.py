@@ -74,8 +74,14 @@ class StoredStream:
     """The first offset of the one segment that is meant; None: all."""
 
     def firsts(self, files: Files) -> tuple[int, ...]:
-        """The first offset of each segment there now, ascending. Raises OSError."""
-        return list_folder(files, self.folder).firsts if self.only is None else (self.only,)
+        """The first offset of each segment there now, ascending, and at least one.
+
+        Raises OSError, and SettingsError if they are gone.
+        """
+        firsts = list_folder(files, self.folder).firsts if self.only is None else (self.only,)
+        if not firsts:
+            raise SettingsError(f"{self.folder} holds no segment any more")
+        return firsts
 
 
 def stream_folder(store: Path, worker: str, stream: str) -> Path:
@@ -118,7 +124,9 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
     if list_folder(files, path).firsts:
         return [StoredStream(path)]
     folders = [path / name for name in sorted(files.names(path)) if _STREAM_FOLDER.fullmatch(name)]
-    streams = [StoredStream(folder) for folder in folders if list_folder(files, folder).firsts]
+    streams = [
+        StoredStream(folder) for folder in folders if files.is_folder(folder) and list_folder(files, folder).firsts
+    ]
     if not streams:
         raise SettingsError(f"{path} holds no stream; {_WHAT_TO_GIVE}")
     return streams

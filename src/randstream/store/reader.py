@@ -17,7 +17,7 @@ from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from .chain import find_flaw
 from .files import File, OSFiles
-from .layout import DamagedStore, Header, StoredStream, find_streams, read_header, segment_path
+from .layout import Damage, DamagedStore, Header, StoredStream, find_streams, read_header, segment_path
 from .recovery import RECOVERY_BYTES
 from .walk import MOST_BYTES, Walk, walk_from_beat, walk_from_start
 
@@ -46,7 +46,7 @@ def read_store(path: Path | str, *, offset: int | None = None, count: int | None
     """
     with StoreReader(path, offset) as reader:
         dtype = parse_distribution(reader.opened.numbers).dtype
-        parts = [np.fromstring(run.lines, dtype, sep="\n") for run in _limit(reader, count)]
+        parts = [_parse(run, dtype, reader.folder) for run in _limit(reader, count)]
         return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
@@ -65,6 +65,8 @@ class StoreReader:
     def __init__(self, path: Path | str, offset: int | None = None) -> None:
         self._files = OSFiles()
         self._stream = _find_stream(self._files, Path(path))
+        self.folder = self._stream.folder
+        """The stream's."""
         self._first = self._stream.firsts(self._files)[0]
         self._file: File | None = None
         self._walk: Walk | None = None
@@ -120,7 +122,7 @@ class StoreReader:
         firsts = self._stream.firsts(self._files)
         index = bisect_right(firsts, self.offset) - 1
         if index < 0:
-            raise SettingsError(f"{self._stream.folder} keeps no offset {self.offset}, only {firsts[0]} and later")
+            raise SettingsError(f"{self.folder} keeps no offset {self.offset}, only {firsts[0]} and later")
         file, header = self._enter(firsts[index])
         is_last = index == len(firsts) - 1
         self._walk = _find_beat(file, header, self.offset, file.size() - (RECOVERY_BYTES if is_last else 0))
@@ -131,7 +133,7 @@ class StoreReader:
 
     def _turn_to(self, following: int, walk: Walk) -> None:
         assert self._file is not None
-        path = segment_path(self._stream.folder, self._first)
+        path = segment_path(self.folder, self._first)
         damage = find_flaw(self._file, path, walk, following)
         if damage is None:
             self._walk = walk_from_start(*self._enter(following))
@@ -142,7 +144,7 @@ class StoreReader:
 
     def _enter(self, first: int) -> tuple[File, Header]:
         self.close()
-        path = segment_path(self._stream.folder, first)
+        path = segment_path(self.folder, first)
         try:
             self._file = self._files.open(path)
         except FileNotFoundError:
@@ -177,6 +179,18 @@ def _find_beat(file: File, header: Header, offset: int, end: int) -> Walk:
         else:
             high = middle
     return walk
+
+
+def _parse(run: Run, dtype: str, folder: Path) -> NDArray[Any]:
+    try:
+        numbers = np.fromstring(run.lines, dtype, sep="\n")
+    except ValueError:
+        numbers = np.empty(0, dtype)
+    if len(numbers) != run.count:
+        raise DamagedStore(
+            Damage(folder, 0, run.offset, f"here or in the next {run.count} is a number that is no {dtype}")
+        )
+    return numbers
 
 
 def _find_stream(files: OSFiles, path: Path) -> StoredStream:

@@ -39,8 +39,6 @@ def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recover
     """
     listing = list_folder(files, folder)
     _check_listing(files, folder, listing)
-    for path in listing.unborn:
-        files.unlink(path)
     if not listing.firsts:
         return None
     path = segment_path(folder, listing.firsts[-1])
@@ -49,6 +47,8 @@ def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recover
         header = read_header(file, path)
         _check_stream(header, path, offered)
         recovery = _recover_segment(file, path, header)
+        for unborn in listing.unborn:
+            files.unlink(unborn)
         files.sync_folder(folder)
     except Exception:
         file.close()

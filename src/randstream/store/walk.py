@@ -1,4 +1,4 @@
-"""Walk: goes through a segment interval by interval, for as long as they hold. Reads, and changes nothing."""
+"""Walk: goes through a segment interval by interval, for as long as they hold. Changes nothing."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def _count_lines(run: bytes) -> int:
 
 def _name_flaw(text: bytes, hash_at: int) -> str | None:
     """Why `text` cannot begin with a whole interval even if more were to come; None if it might."""
-    if hash_at < 0:
-        return f"no beat in {len(text)} bytes" if len(text) == MOST_BYTES else None
     line, lf, _ = text[hash_at : hash_at + MAX_CONTROL_LINE_BYTES].partition(b"\n")
-    return f"not a beat: {line[:80]!r}" if lf or len(line) == MAX_CONTROL_LINE_BYTES else None
+    if hash_at >= 0 and (lf or len(line) == MAX_CONTROL_LINE_BYTES):
+        return f"not a beat: {line[:80]!r}"
+    return f"no beat in {len(text)} bytes" if len(text) == MOST_BYTES else None
 
 
 def read_last_beat(file: File) -> int | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import signal
-import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -21,8 +20,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .settings import Address
-from .store import StreamReport, verify
+from ..store import StreamReport, verify
+from .process import Process
+from .relay import Relay
 
 WORKERS: Final = 3
 RATE: Final = 50
@@ -32,103 +32,12 @@ USUAL_SECONDS: Final = 12.0
 STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow"}
 
 
-@dataclass(slots=True)
-class Process:
-    """A randstream process, and what it says of itself."""
+class PoliteConsole(Console):
+    """A console whose reader may leave, as with `| head`: the demo goes on in silence, and tidies up."""
 
-    arguments: list[str]
-    child: asyncio.subprocess.Process | None = None
-    said: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The last log event of each name."""
-    acked: dict[str, int] = field(default_factory=dict)
-    """What a producer knows to be stored, by worker, as it said when it ended."""
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def start(self, group: asyncio.TaskGroup, *, seed: str = "") -> None:
-        """Start it. It has a session of its own, so that Ctrl-C reaches only the demo, which ends all in order."""
-        self.said.clear()
-        self.child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "randstream", *self.arguments,
-            stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        group.create_task(self._listen(self.child))
-        assert self.child.stdin is not None
-        self.child.stdin.write(seed.encode())
-        self.child.stdin.close()
-
-    async def wait_said(self, event: str) -> dict[str, Any]:
-        """Wait until it has logged `event`. Raises RuntimeError if it ends before."""
-        while event not in self.said:
-            self.news.clear()
-            await self.news.wait()
-            if "" in self.said and event not in self.said:
-                raise RuntimeError(f"randstream {' '.join(self.arguments)} ended: {self.said['']}")
-        return self.said[event]
-
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send it a signal and wait until it has gone."""
-        if self.child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.child.send_signal(number)
-            await self.child.wait()
-
-    async def _listen(self, child: asyncio.subprocess.Process) -> None:
-        assert child.stderr is not None
-        last = ""
-        async for line in child.stderr:
-            last = line.decode().strip()
-            with contextlib.suppress(ValueError):
-                event = json.loads(last)
-                self.said[event["event"]] = event
-                if event["event"] == "link.closed":
-                    self.acked[event.get("worker")] = event["acked"]
-            self.news.set()
-        if child is self.child:
-            self.said[""] = {"last": last}
-        self.news.set()
-
-
-class Relay:
-    """A way to a worker that can be cut, as a network cuts: without a word."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def start(self) -> int:
-        """Listen; the port."""
-        server = await asyncio.start_server(self._pass_both_ways, "127.0.0.1", 0)
-        port: int = server.sockets[0].getsockname()[1]
-        return port
-
-    def cut(self) -> None:
-        """Cut every connection."""
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def _pass_both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, far_writer}
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_pass(reader, far_writer))
-                group.create_task(_pass(far_reader, writer))
-        finally:
-            self._writers -= {writer, far_writer}
-            writer.transport.abort()
-            far_writer.transport.abort()
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(2**16):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Demo:
@@ -139,20 +48,23 @@ class Demo:
         self._pace = min(1.0, (seconds or USUAL_SECONDS) / USUAL_SECONDS)
         self._seed = secrets.token_hex(4)
         self._stopping = asyncio.Event()
+        self._healed = asyncio.Event()
         self._stories: deque[str] = deque(maxlen=8)
-        self._console = Console()
+        self._console = PoliteConsole()
         self._url = ""
         self._started_at = 0.0
 
     async def run(self) -> int:
         """Run; the exit status: 0 if every worker's numbers are exact, else 1."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stopping.set)
         with tempfile.TemporaryDirectory(prefix="randstream-demo-") as folder:
             store = Path(folder)
             async with self._processes(store) as producer:
                 await self._show()
+                self._stopping.set()
+                await self._healed.wait()
                 await producer.end()
                 await producer.wait_said("service.stopped")
             return self._prove(store, producer.acked)
@@ -168,7 +80,7 @@ class Demo:
             async with asyncio.TaskGroup() as group:
                 ports = [await self._start_worker(worker, group) for worker in workers]
                 relay = Relay(ports[1])
-                ports[1] = await relay.start()
+                ports[1] = await relay.start(group)
                 targets = ",".join(f"127.0.0.1:{port}" for port in ports)
                 producer.arguments = [
                     "producer", "--workers", targets, "--seed-file", "-", "--rate", str(RATE), "--admin", "127.0.0.1:0",
@@ -177,10 +89,9 @@ class Demo:
                 self._url = (await producer.wait_said("admin.listening"))["url"]
                 await producer.wait_said("link.resumed")
                 self._started_at = asyncio.get_running_loop().time()
-                self._tell(f"3 workers listen, 1 producer streams {RATE} numbers a second to each. Live page: {self._url}")
-                harm = group.create_task(self._harm(workers[2], relay, group))
+                self._tell(f"3 workers, 1 producer, {RATE} numbers a second to each. Live page: {self._url}")
+                group.create_task(self._harm(workers[2], relay, group))
                 yield producer
-                harm.cancel()
                 for worker in workers:
                     await worker.end()
         finally:
@@ -194,16 +105,23 @@ class Demo:
         return int(address.rpartition(":")[2])
 
     async def _harm(self, victim: Process, relay: Relay, group: asyncio.TaskGroup) -> None:
-        await asyncio.sleep(KILL_AFTER * self._pace)
-        self._tell("worker-2 is killed (SIGKILL): its stream stops")
-        await victim.end(signal.SIGKILL)
-        await asyncio.sleep((RESTART_AFTER - KILL_AFTER) * self._pace)
-        await self._start_worker(victim, group)
-        offset = (await victim.wait_said("link.resumed"))["offset"]
-        self._tell(f"worker-2 is back and said: resume at offset {offset}. Nothing was kept for it anywhere else")
-        await asyncio.sleep((CUT_AFTER - RESTART_AFTER) * self._pace)
-        self._tell("the connection of worker-1 is cut: the producer dials again")
-        relay.cut()
+        if await self._live_on(KILL_AFTER):
+            self._tell("worker-2 is killed (SIGKILL): its stream stops")
+            await victim.end(signal.SIGKILL)
+            await self._live_on(RESTART_AFTER - KILL_AFTER)
+            await self._start_worker(victim, group)
+            offset = (await victim.wait_said("link.resumed"))["offset"]
+            self._tell(f"worker-2 is back and said: resume at offset {offset}. Nothing was kept for it anywhere else")
+        if await self._live_on(CUT_AFTER - RESTART_AFTER):
+            self._tell("the connection of worker-1 is cut: the producer dials again")
+            relay.cut()
+        self._healed.set()
+
+    async def _live_on(self, seconds: float) -> bool:
+        """Let the streams flow for so long; whether nobody asked to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds * self._pace)
+        return not self._stopping.is_set()
 
     async def _show(self) -> None:
         deadline = None if self._seconds is None else self._started_at + self._seconds
@@ -225,9 +143,10 @@ class Demo:
             table.add_column(heading, justify="left" if heading in ("worker", "state") else "right", min_width=9)
         for link in sorted(snapshot["links"], key=lambda link: link["worker"] or ""):
             trip = link["round_trip"]
+            state = Text(link["state"], STATE_COLOURS.get(link["state"], "red"))
             table.add_row(
-                link["worker"] or "?", Text(link["state"], STATE_COLOURS.get(link["state"], "red")), f"{link['offset']:,}",
-                f"{link['rate']:.0f}", "" if trip is None else f"{trip * 1000:.1f} ms", str(link["reconnects"]),
+                link["worker"] or "?", state, f"{link['offset']:,}", f"{link['rate']:.0f}",
+                "" if trip is None else f"{trip * 1000:.1f} ms", str(link["reconnects"]),
             )  # fmt: skip
         return Group(table, *self._stories)
 
@@ -257,8 +176,8 @@ def _describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
         return f"{name}: NOT EXACT: {stream.damage}", False
     missing = max(0, acked.get(name, 0) - stream.end_offset) + stream.first_offset
     return (
-        f"{name}: {stream.count:,} numbers arrived, offsets {stream.first_offset} to {stream.end_offset - 1}; each equals "
-        f"the one that `randstream numbers` makes: 0 wrong, {missing} missing, 0 repeated"
+        f"{name}: {stream.count:,} numbers arrived, offsets {stream.first_offset} to {stream.end_offset - 1}; "
+        f"each equals the one that `randstream numbers` makes: 0 wrong, {missing} missing, 0 repeated"
     ), not missing
 
 

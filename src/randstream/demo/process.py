@@ -1,0 +1,68 @@
+"""Process: a randstream process of the demo, driven by what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Process:
+    """A randstream process, and what it says of itself."""
+
+    arguments: list[str]
+    child: asyncio.subprocess.Process | None = None
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The last log event of each name."""
+    acked: dict[str, int] = field(default_factory=dict)
+    """What a producer knows to be stored, by worker, as it said when it ended."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    has_ended: bool = False
+    last_words: str = ""
+
+    async def start(self, group: asyncio.TaskGroup, *, seed: str = "") -> None:
+        """Start it. It has a session of its own, so that Ctrl-C reaches only the demo, which ends all in order."""
+        self.said.clear()
+        self.has_ended = False
+        self.child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "randstream", *self.arguments,
+            stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        group.create_task(self._listen(self.child))
+        assert self.child.stdin is not None
+        self.child.stdin.write(seed.encode())
+        self.child.stdin.close()
+
+    async def wait_said(self, event: str) -> dict[str, Any]:
+        """Wait until it has logged `event`. Raises RuntimeError if it ends before."""
+        while event not in self.said:
+            if self.has_ended:
+                raise RuntimeError(f"randstream {' '.join(self.arguments)} ended: {self.last_words}")
+            self.news.clear()
+            await self.news.wait()
+        return self.said[event]
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send it a signal and wait until it has gone."""
+        if self.child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.child.send_signal(number)
+            await self.child.wait()
+
+    async def _listen(self, child: asyncio.subprocess.Process) -> None:
+        assert child.stderr is not None
+        async for line in child.stderr:
+            self.last_words = line.decode().strip()
+            with contextlib.suppress(ValueError):
+                event = json.loads(self.last_words)
+                self.said[event["event"]] = event
+                if event["event"] == "link.closed":
+                    self.acked[event.get("worker")] = event["acked"]
+            self.news.set()
+        self.has_ended = True
+        self.news.set()

@@ -1,0 +1,36 @@
+"""The suite finds what it is there to find: each broken rule is caught by a short storm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.chaos.ledger import Ledger
+from tests.chaos.mutants import MUTANTS
+from tests.chaos.plan import CORRUPTIONS, CUTS, KILLS, Kind
+from tests.chaos.storm import Crew, Storm
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.asyncio(loop_factories=["asyncio"])]
+
+SECONDS = 30
+"""At most: a storm ends with what it finds first, as a rule after a few faults."""
+CREWS = (Crew("integers", "integers:1:100", "5000", ("worker-0", "worker-1"), segment_bytes=16384),)
+TEETH = {
+    "ack_before_the_write": ("worker", ("lost",), KILLS | CUTS),
+    "no_crc_check": ("worker", ("damaged", "lost"), KILLS | CORRUPTIONS),  # lost: recovery checks, and cuts it off
+    "offset_of_another_stream": ("producer", ("damaged",), KILLS | CUTS),
+}
+"""Whose process it is, what may be found, and what brings it to light."""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+async def test_storm_catches(mutant: str, chaos_seed: str, tmp_path: Path, ledger: Ledger) -> None:
+    mutant_of, findings, kinds = TEETH[mutant]
+    storm = Storm(
+        chaos_seed, SECONDS, tmp_path, ledger, CREWS,
+        worker_weights=dict.fromkeys(sorted(kinds - {Kind.KILL_PRODUCER}), 1),
+        producer_weights={Kind.KILL_PRODUCER: 1},
+        kills_an_inspection=1, mutant=mutant, mutant_of=mutant_of,
+    )  # fmt: skip
+    await storm.run()
+    assert any(found.startswith(findings) for found in ledger.findings), ledger.findings

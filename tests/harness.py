@@ -1,0 +1,397 @@
+"""Roles in this process, peers that speak by hand, real processes, and ways to wait for what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from time import monotonic
+from typing import Any, Final
+
+import pytest
+from tests.protocol.network import beat_line, open_line
+
+from randstream import timers
+from randstream.producer import Producer
+from randstream.settings import ProducerSettings, WorkerSettings
+from randstream.sinks import Sink
+from randstream.sinks.immediate import ImmediateSink
+from randstream.stream import NumberStream
+from randstream.worker import Worker
+
+SEED: Final = "42"
+WORKER: Final = "worker-0"
+NUMBERS: Final = "integers:1:100"
+HEARTBEAT: Final = 0.2
+"""Seconds. Short, so that beats come soon; long, so that a busy machine is not taken for a dead peer."""
+PATIENCE: Final = 10.0
+"""Seconds after which what a test waits for counts as never coming."""
+
+
+def stream(worker: str = WORKER) -> NumberStream:
+    return NumberStream(SEED, worker, NUMBERS)
+
+
+async def until(condition: Callable[[], Any], what: str = "") -> Any:
+    """Wait until `condition()` holds, and return what it returned."""
+    deadline = monotonic() + PATIENCE
+    while not (held := condition()):
+        if monotonic() > deadline:
+            raise AssertionError(f"never came true: {what or condition}")
+        await asyncio.sleep(0.002)
+    return held
+
+
+# ---- what a test sees of the logs and of time ------------------------------------------------------------------------
+
+
+class Log:
+    """Log events, in order."""
+
+    def __init__(self, events: list[Any]) -> None:
+        self.events = events
+
+    def of(self, event: str) -> list[Any]:
+        return [each for each in self.events if each["event"] == event]
+
+    async def wait(self, event: str, count: int = 1) -> Any:
+        """The `count`th event of this name."""
+        await until(lambda: len(self.of(event)) >= count, f"{event} in {self.events}")
+        return self.of(event)[count - 1]
+
+
+class Clock:
+    """`time.monotonic`, and ahead of it by as much as was jumped."""
+
+    MODULES = ("connection", "timers", "link", "stream_link", "raw_link", "worker", "discovery", "sinks.command")
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.wheels: list[timers.TimerWheel] = []
+
+    def __call__(self) -> float:
+        return monotonic() + self.ahead
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = self
+
+        class ShiftedLoop:
+            def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+                self._loop = loop
+
+            def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+                return self._loop.call_at(when - clock.ahead, callback)
+
+        class FollowingWheel(timers.TimerWheel):
+            def __init__(self, loop: Any, on_bug: Callable[[Exception], None]) -> None:
+                super().__init__(ShiftedLoop(loop), on_bug)  # type: ignore[arg-type]
+                clock.wheels.append(self)
+
+        for module in self.MODULES:
+            monkeypatch.setattr(f"randstream.{module}.monotonic", self, raising=False)
+        monkeypatch.setattr("randstream.producer.TimerWheel", FollowingWheel)
+        monkeypatch.setattr("randstream.worker.TimerWheel", FollowingWheel)
+
+    def jump(self, seconds: float) -> None:
+        """Let `seconds` pass at once; whatever became due rings in the loop's next turn."""
+        self.ahead += seconds
+        for wheel in self.wheels:
+            asyncio.get_running_loop().call_soon(wheel._turn)
+
+
+# ---- sinks -----------------------------------------------------------------------------------------------------------
+
+
+class Memory(ImmediateSink):
+    """An immediate sink that keeps all it took, and where in the stream each run was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = b""
+        self.runs: list[tuple[int, bytes]] = []
+
+    def remember(self, stream_id: str, offset: int) -> Memory:
+        """As after a life in which it took the numbers of `stream_id` up to `offset`."""
+        self._stream, self._offset = stream_id, offset
+        return self
+
+    @property
+    def count(self) -> int:
+        return self.taken.count(b"\n")
+
+    def _pass_on(self, run: bytes, counted: int) -> None:
+        self.runs.append((self._offset - counted, run))
+        self.taken += run
+
+    async def wait_count(self, count: int) -> None:
+        await until(lambda: self.count >= count, f"{count} numbers, not {self.count}")
+
+
+# ---- roles in this process -------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def running(role: Producer | Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `role` for the block, then let it end gracefully."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(role.run())
+        try:
+            yield task
+        finally:
+            role.stop()
+
+
+@asynccontextmanager
+async def a_worker(sink: Sink | None = None, *, port: int = 0, **settings: Any) -> AsyncIterator[Worker]:
+    """A worker on a free port, that discards if no sink is given nor set."""
+    given: dict[str, Any] = {"name": WORKER, "listen": f"127.0.0.1:{port}", "grace_period": 0.5, **settings}
+    worker = Worker(WorkerSettings(**given), Memory() if sink is None and not settings else sink)
+    async with running(worker):
+        await worker.wait_listening()
+        yield worker
+
+
+def address_of(worker: Worker) -> str:
+    assert worker.address is not None
+    return f"127.0.0.1:{worker.address[1]}"
+
+
+def a_producer(*targets: str | Worker, **settings: Any) -> Producer:
+    """A producer of the test's seed, not running yet."""
+    workers = tuple(target if isinstance(target, str) else address_of(target) for target in targets)
+    given: dict[str, Any] = {
+        "workers": ",".join(workers), "name": "producer-0", "seed": SEED, "numbers": NUMBERS, "rate": 1000,
+        "heartbeat_interval": HEARTBEAT, "grace_period": 2.0, **settings,
+    }  # fmt: skip
+    return Producer(ProducerSettings(**given))
+
+
+@asynccontextmanager
+async def producing(*targets: str | Worker, **settings: Any) -> AsyncIterator[Producer]:
+    """A running producer."""
+    producer = a_producer(*targets, **settings)
+    async with running(producer):
+        await until(lambda: producer.links)
+        yield producer
+
+
+# ---- peers that speak by hand ----------------------------------------------------------------------------------------
+
+
+class Peer:
+    """One socket's life, by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def line(self) -> bytes:
+        """The next line, or b"" at the end."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readline()
+
+    async def line_starting(self, start: bytes) -> bytes:
+        """The next line that starts so; others are passed over."""
+        while not (line := await self.line()).startswith(start):
+            assert line, f"ended without {start!r}"
+        return line
+
+    async def rest(self) -> bytes:
+        """All until the end, also if the end is a reset."""
+        got = b""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(PATIENCE):
+                while data := await self.reader.read(2**16):
+                    got += data
+        return got
+
+    def say(self, *lines: bytes) -> None:
+        self.writer.write(b"".join(lines))
+
+    def cut(self) -> None:
+        self.writer.transport.abort()
+
+    # -- as a producer
+
+    async def open(self, **offer: str) -> bytes:
+        """Take the greeting, offer a stream; the worker's answer, past any `#wait`."""
+        assert (await self.line()).startswith(b"#hello randstream/1 worker=")
+        self.say(open_line(**{"stream": stream().id, **offer}))
+        while (line := await self.line()) == b"#wait\n":
+            pass
+        return line
+
+    async def start(self, offset: int = 0, **offer: str) -> None:
+        """Up to the ack of the opening beat at `offset`, which the worker has named, or let us choose."""
+        answer = await self.open(**offer)
+        assert answer in (b"#resume\n", b"#resume offset=%d\n" % offset)
+        self.say(beat_line(offset))
+        assert await self.line_starting(b"#ack ") == b"#ack offset=%d t=1\n" % offset
+
+    # -- as a worker
+
+    async def accept(self, resume: bytes = b"#resume offset=0\n", name: str = WORKER) -> bytes:
+        """Greet, take the offer, let it resume; the opening beat."""
+        self.say(b"#hello randstream/1 worker=%s\n" % name.encode())
+        assert (await self.line()).startswith(b"#open ")
+        self.say(resume)
+        beat = await self.line()
+        assert beat.startswith(b"#beat ")
+        return beat
+
+
+def key(line: bytes, name: str) -> str:
+    """The value of `name=` in a control line."""
+    return dict(word.split("=") for word in line.decode().split()[1:] if "=" in word)[name]
+
+
+def ack_of(beat: bytes) -> bytes:
+    return f"#ack offset={key(beat, 'offset')} t={key(beat, 't')}\n".encode()
+
+
+@asynccontextmanager
+async def dialled(worker: Worker) -> AsyncIterator[Peer]:
+    """A connection to `worker`, by hand."""
+    assert worker.address is not None
+    peer = Peer(*await asyncio.open_connection(*worker.address))
+    try:
+        yield peer
+    finally:
+        peer.cut()
+
+
+class Listener:
+    """Where links dial, and the connections they made, in order."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.peers: asyncio.Queue[Peer] = asyncio.Queue()
+        self.accepted: list[Peer] = []
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def peer(self) -> Peer:
+        """The next connection that was made."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.peers.get()
+
+    def on_connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        self.accepted.append(peer)
+        self.peers.put_nowait(peer)
+
+
+@asynccontextmanager
+async def a_listener(port: int = 0) -> AsyncIterator[Listener]:
+    """A listening socket whose other side is spoken by hand."""
+    listener = Listener()
+    server = await asyncio.start_server(listener.on_connected, "127.0.0.1", port)
+    listener.port = server.sockets[0].getsockname()[1]
+    try:
+        yield listener
+    finally:
+        server.close()
+        for peer in listener.accepted:
+            peer.cut()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+# ---- real processes --------------------------------------------------------------------------------------------------
+
+
+class Process:
+    """`python -m randstream ...`, its log as it comes, and its standard output once it has ended."""
+
+    def __init__(self, *arguments: str, stdout: int | None = subprocess.PIPE) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RANDSTREAM_")}
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "randstream", *arguments], stdout=stdout, stderr=subprocess.PIPE, env=environment
+        )
+        self.log: list[dict[str, Any]] = []
+        self.out = b""
+        self._news = threading.Condition()
+        self._readers = [threading.Thread(target=self._read_log, daemon=True)]
+        if stdout == subprocess.PIPE:
+            self._readers.append(threading.Thread(target=self._read_out, daemon=True))
+        for reader in self._readers:
+            reader.start()
+
+    def wait_event(self, event: str, **fields: Any) -> dict[str, Any]:
+        """The first log event of this name with these fields."""
+
+        def found() -> dict[str, Any] | None:
+            wanted = {"event": event, **fields}
+            return next((each for each in self.log if wanted.items() <= each.items()), None)
+
+        with self._news:
+            self._news.wait_for(found, PATIENCE)
+            event_found = found()
+        assert event_found is not None, f"no {event} in {self.log}"
+        return event_found
+
+    def wait_out(self, is_enough: Callable[[bytes], Any]) -> bytes:
+        """What was written to standard output, once it is enough."""
+        with self._news:
+            assert self._news.wait_for(lambda: is_enough(self.out), PATIENCE), f"only {self.out[-100:]!r}"
+            return self.out
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, and wait for the end: the exit status."""
+        self.popen.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        status = self.popen.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return status
+
+    def _read_log(self) -> None:
+        assert self.popen.stderr is not None
+        with self.popen.stderr as lines:
+            for line in lines:
+                with self._news:
+                    self.log.append(json.loads(line))
+                    self._news.notify_all()
+
+    def _read_out(self) -> None:
+        assert self.popen.stdout is not None
+        with self.popen.stdout as out:
+            while data := out.read1(2**16):  # type: ignore[attr-defined]
+                with self._news:
+                    self.out += data
+                    self._news.notify_all()
+
+
+@contextmanager
+def processes() -> Iterator[Callable[..., Process]]:
+    """Starts processes that do not outlive the block."""
+    started: list[Process] = []
+
+    def start(*arguments: str, **more: Any) -> Process:
+        started.append(Process(*arguments, **more))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.popen.poll() is None:
+                process.popen.kill()
+            process.wait()

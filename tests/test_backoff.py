@@ -1,0 +1,68 @@
+"""Backoff: the delays of "Reconnecting" and "Takeover"."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from randstream.backoff import Backoff
+
+
+class Extreme(Random):
+    """Always the least, or always the most, of what it may be."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def random(self) -> float:
+        return self._share
+
+
+def bounds(delay: str, count: int, *arguments: float) -> list[tuple[float, float]]:
+    least, most = Backoff(Extreme(0.0)), Backoff(Extreme(1.0))
+    return [(getattr(least, delay)(*arguments), getattr(most, delay)(*arguments)) for _ in range(count)]
+
+
+def test_delays_have_full_jitter_up_to_a_bound_that_doubles_from_a_tenth_of_a_second_to_five() -> None:
+    found = bounds("delay", 9)
+    assert [least for least, _ in found] == [0.0] * 9
+    assert [most for _, most in found] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0])
+
+
+def test_the_jitter_is_spread_evenly() -> None:
+    delays = [Backoff(Random(seed)).delay() for seed in range(1000)]
+    assert sum(delays) / len(delays) == pytest.approx(0.05, rel=0.1)
+    assert sum(delay < 0.025 for delay in delays) == pytest.approx(250, rel=0.2)
+
+
+def test_the_longest_delay_comes_at_once_and_stays() -> None:
+    backoff = Backoff(Extreme(1.0))
+    assert [backoff.longest_delay(), backoff.delay()] == [5.0, 5.0]
+    assert bounds("longest_delay", 1) == [(0.0, 5.0)]
+
+
+def test_a_reset_starts_the_delays_over() -> None:
+    backoff = Backoff(Extreme(1.0))
+    backoff.longest_delay()
+    backoff.reset()
+    assert backoff.delay() == 0.1
+
+
+def test_succession_takes_5_to_10_seconds_doubling_to_60() -> None:
+    assert bounds("succession_delay", 5, 1.0) == [(5, 10), (10, 20), (20, 40), (30, 60), (30, 60)]
+
+
+def test_progress_does_not_start_succession_over_or_two_producers_would_duel_for_ever() -> None:
+    backoff = Backoff(Extreme(0.0))
+    delays = []
+    for _ in range(4):
+        delays.append(backoff.succession_delay(held=backoff.delay() + 59.0))
+        backoff.reset()
+    assert delays == [5, 10, 20, 30]
+
+
+def test_succession_starts_over_after_a_time_in_which_any_rival_would_have_come_back() -> None:
+    backoff = Backoff(Extreme(0.0))
+    assert [backoff.succession_delay(held) for held in (0, 0, 0, 86400.0, 0)] == [5, 10, 20, 5, 10]

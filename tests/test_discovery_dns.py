@@ -1,0 +1,372 @@
+"""Discovery through DNS: a tiny name server on loopback, and workers that come and go behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import dns.asyncresolver
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+from tests.harness import Log, a_listener, a_producer, a_worker, running, until
+
+from randstream import discovery
+from randstream.discovery import Watch, refresh_delay
+from randstream.errors import Reason, SettingsError
+from randstream.producer import Producer
+from randstream.settings import ProducerSettings, Target, check_target
+from randstream.worker import Worker
+
+SRV = "_stream._tcp.worker.ns.svc.test."
+NAME = "worker.ns.svc.test."
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Answers from `records`; for the rest there is no such name. It says nothing while `is_silent`."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], list[str]] = {}
+        self.time_to_live = 0
+        self.rcode = dns.rcode.NOERROR
+        self.is_silent = False
+        self.questions: list[tuple[str, str]] = []
+        self.port = 0
+        self._asked = asyncio.Event()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self.port = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        question = dns.message.from_wire(data)
+        name, kind = question.question[0].name, dns.rdatatype.to_text(question.question[0].rdtype)
+        self.questions.append((str(name), kind))
+        self._asked.set()
+        if self.is_silent:
+            return
+        answer = dns.message.make_response(question)
+        answer.set_rcode(self.rcode)
+        records = self.records.get((str(name), kind))
+        if records:
+            answer.answer.append(dns.rrset.from_text(name, self.time_to_live, "IN", kind, *records))
+        elif not any(known == str(name) for known, _ in self.records):
+            answer.set_rcode(dns.rcode.NXDOMAIN if not self.rcode else self.rcode)
+        self._transport.sendto(answer.to_wire(), addr)
+
+    async def wait_asked(self, times: int = 1) -> None:
+        """Wait for so many questions more."""
+        wanted = len(self.questions) + times
+        while len(self.questions) < wanted:
+            self._asked.clear()
+            await self._asked.wait()
+
+
+@pytest.fixture
+async def name_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
+    server = NameServer()
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: server, local_addr=("127.0.0.1", 0)
+    )
+
+    def make_resolver() -> dns.asyncresolver.Resolver:
+        resolver = dns.asyncresolver.Resolver(configure=False)
+        resolver.nameservers = ["127.0.0.1"]
+        resolver.port = server.port
+        resolver.timeout = 0.1
+        resolver.domain = dns.name.from_text("other.test.")
+        resolver.search = [dns.name.from_text("ns.svc.test.")]
+        return resolver
+
+    monkeypatch.setattr(discovery, "make_resolver", make_resolver)
+    monkeypatch.setattr(discovery, "REFRESH_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(discovery, "QUESTION_SECONDS", 0.2)
+    yield server
+    transport.close()
+
+
+class Answers:
+    """What a watch tells, to be waited for."""
+
+    def __init__(self) -> None:
+        self.last: tuple[Target, ...] | None = None
+        self._told = asyncio.Event()
+
+    def __call__(self, watch: Watch, targets: tuple[Target, ...]) -> None:
+        self.last = targets
+        self._told.set()
+
+    async def wait(self, *expected: str) -> None:
+        while self.last is None or sorted(map(str, self.last)) != sorted(expected):
+            self._told.clear()
+            await self._told.wait()
+
+
+@asynccontextmanager
+async def watching(target: str) -> AsyncIterator[tuple[Watch, Answers]]:
+    answers = Answers()
+    watch = Watch(check_target(target), answers)
+    task = asyncio.create_task(watch.run())
+    try:
+        yield watch, answers
+    finally:
+        task.cancel()
+
+
+async def test_srv_names_every_worker_by_its_stable_name_and_port(name_server: NameServer) -> None:
+    name_server.records[SRV, "SRV"] = [
+        "0 50 9000 worker-1.worker.ns.svc.test.",
+        "9 1 9100 worker-0.worker.ns.svc.test.",
+    ]
+    async with watching(f"srv://{SRV}") as (watch, answers):
+        await answers.wait("worker-0.worker.ns.svc.test:9100", "worker-1.worker.ns.svc.test:9000")
+        assert watch.problem is None
+
+
+async def test_a_short_name_is_looked_up_in_the_search_list(name_server: NameServer) -> None:
+    name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
+    async with watching("srv://_stream._tcp.worker") as (_, answers):
+        await answers.wait("worker-0.worker.ns.svc.test:9000")
+
+
+async def test_dns_names_every_address_of_both_families(name_server: NameServer) -> None:
+    name_server.records[NAME, "A"] = ["192.0.2.1", "192.0.2.2"]
+    name_server.records[NAME, "AAAA"] = ["2001:db8::1"]
+    async with watching(f"dns://{NAME}:9100") as (_, answers):
+        await answers.wait("192.0.2.1:9100", "192.0.2.2:9100", "[2001:db8::1]:9100")
+
+
+async def test_dns_is_content_with_one_family(name_server: NameServer) -> None:
+    name_server.records[NAME, "A"] = ["192.0.2.1"]
+    async with watching(f"dns://{NAME}:9100") as (watch, answers):
+        await answers.wait("192.0.2.1:9100")
+        assert watch.problem is None
+
+
+async def test_a_service_without_workers_is_an_empty_answer_and_a_problem(name_server: NameServer) -> None:
+    async with watching(f"srv://{SRV}") as (watch, answers):
+        await answers.wait()
+        assert watch.problem == f"srv://{SRV} names no worker"
+        name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
+        await answers.wait("worker-0.worker.ns.svc.test:9000")
+        assert watch.problem is None
+
+
+@pytest.mark.parametrize(
+    "trouble", [{"is_silent": True}, {"rcode": dns.rcode.SERVFAIL}, {"rcode": dns.rcode.REFUSED}], ids=str
+)
+async def test_a_failing_name_server_is_a_problem_and_no_answer(
+    name_server: NameServer, trouble: dict[str, Any]
+) -> None:
+    name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
+    async with watching(f"srv://{SRV}") as (watch, answers):
+        await answers.wait("worker-0.worker.ns.svc.test:9000")
+        for name, value in trouble.items():
+            setattr(name_server, name, value)
+        while watch.problem is None:
+            await name_server.wait_asked()
+        assert watch.problem == f"cannot look up srv://{SRV}: no name server gives an answer"
+        assert answers.last == (check_target("worker-0.worker.ns.svc.test:9000"),)
+        name_server.is_silent, name_server.rcode = False, dns.rcode.NOERROR
+        name_server.records[SRV, "SRV"].append("0 50 9000 worker-1.worker.ns.svc.test.")
+        await answers.wait("worker-0.worker.ns.svc.test:9000", "worker-1.worker.ns.svc.test:9000")
+        assert watch.problem is None
+
+
+async def test_a_machine_without_name_servers_is_a_problem(
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = asyncio.Event()
+
+    def make_resolver() -> Any:
+        attempts_loop.call_soon_threadsafe(attempts.set)
+        raise dns.resolver.NoResolverConfiguration("Resolver configuration could not be read")
+
+    attempts_loop = asyncio.get_running_loop()
+    monkeypatch.setattr(discovery, "make_resolver", make_resolver)
+    async with watching(f"srv://{SRV}") as (watch, answers):
+        for _ in range(2):
+            await attempts.wait()
+            attempts.clear()
+        assert watch.problem is not None
+        assert "could not be read" in watch.problem
+        assert answers.last is None
+
+
+@pytest.mark.parametrize(("time_to_live", "delay"), [(0, 1.0), (3, 3.0), (5, 5.0), (300, 5.0)])
+def test_an_answer_is_asked_for_again_when_its_time_is_over_within_bounds(time_to_live: int, delay: float) -> None:
+    assert refresh_delay(time_to_live) == delay
+
+
+@asynccontextmanager
+async def workers(count: int) -> AsyncIterator[list[Worker]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(a_worker(name=f"worker-{n}", discard=True)) for n in range(count)]
+
+
+def records_of(workers: list[Worker]) -> list[str]:
+    """SRV records that name each worker by a name that any machine resolves, and its port."""
+    return [f"0 1 {worker.address[1]} localhost." for worker in workers if worker.address]
+
+
+def streaming(producer: Producer) -> list[str]:
+    return sorted(link.worker or "" for link in producer.links if link.is_up)
+
+
+async def test_links_start_and_end_as_workers_come_and_go(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}")
+    async with workers(3) as three, running(producer):
+        name_server.records[SRV, "SRV"] = records_of(three[:2])
+        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+        assert producer.problem is None
+        name_server.records[SRV, "SRV"] = records_of(three[1:])
+        await until(lambda: streaming(producer) == ["worker-1", "worker-2"])
+        assert len(producer.links) == 2
+
+
+async def test_a_worker_that_left_has_acknowledged_all_and_heard_goodbye(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}")
+    async with workers(2) as two, running(producer):
+        name_server.records[SRV, "SRV"] = records_of(two)
+        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+        leaver = next(link for link in producer.links if link.worker == "worker-0")
+        await until(lambda: leaver.acked_offset > 0)
+        name_server.records[SRV, "SRV"] = records_of(two[1:])
+        await until(lambda: leaver.is_finished)
+        assert leaver.acked_offset == leaver.offset == two[0].intake.offset
+        await until(lambda: two[0].live is None)
+        assert two[0].tally.ends == {Reason.SHUTDOWN: 1}
+
+
+async def test_a_worker_that_left_and_came_back_goes_on_where_it_stood(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}")
+    async with workers(1) as [worker], running(producer):
+        for _ in range(2):
+            before = worker.intake.offset
+            name_server.records[SRV, "SRV"] = records_of([worker])
+            await until(lambda before=before: worker.intake.offset > before)
+            name_server.records[SRV, "SRV"] = ["0 1 1 localhost."]
+            await until(lambda: worker.live is None)
+
+
+async def test_dns_failing_keeps_the_links_that_live(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}")
+    async with workers(2) as two, running(producer):
+        name_server.records[SRV, "SRV"] = records_of(two)
+        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+        links = list(producer.links)
+        name_server.is_silent = True
+        await until(lambda: producer.problem is not None)
+        before = [link.acked_offset for link in links]
+        await until(lambda: all(link.acked_offset > offset for link, offset in zip(links, before, strict=True)))
+        assert producer.links == links
+        name_server.is_silent = False
+        await until(lambda: producer.problem is None)
+        assert producer.links == links
+
+
+async def test_an_empty_answer_ends_only_the_links_that_do_not_live(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}")
+    async with workers(1) as one, running(producer):
+        name_server.records[SRV, "SRV"] = [*records_of(one), "0 1 1 localhost."]
+        await until(lambda: streaming(producer) == ["worker-0"] and len(producer.links) == 2)
+        name_server.records.clear()
+        await until(lambda: len(producer.links) == 1)
+        assert streaming(producer) == ["worker-0"]
+        assert producer.problem == f"srv://{SRV} names no worker"
+
+
+async def test_a_pod_that_moves_is_dialled_at_its_new_address(
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = {"worker-0.worker.ns.svc.test": "127.0.0.1"}
+    monkeypatch.setattr(discovery, "_look_up", lambda host: [addresses[host]])
+    monkeypatch.setattr(discovery, "ANSWER_SECONDS", 0.0)
+    producer = a_producer(f"srv://{SRV}")
+    async with running(producer):
+        async with a_worker(name="worker-0", discard=True) as worker:
+            assert worker.address is not None
+            port = worker.address[1]
+            name_server.records[SRV, "SRV"] = [f"0 1 {port} worker-0.worker.ns.svc.test."]
+            await until(lambda: streaming(producer) == ["worker-0"])
+        addresses["worker-0.worker.ns.svc.test"] = "127.0.0.2"
+        async with a_worker(name="worker-0", listen=f"127.0.0.2:{port}", discard=True) as moved:
+            await until(lambda: moved.intake.offset > 0)
+            assert len(producer.links) == 1
+
+
+async def test_the_name_of_a_worker_that_moved_is_not_taken_for_shared(name_server: NameServer, log: Log) -> None:
+    name_server.records[NAME, "A"] = ["127.0.0.1"]
+    async with AsyncExitStack() as stack:
+        async with a_worker(name="worker-0", discard=True) as worker:
+            assert worker.address is not None
+            port = worker.address[1]
+            producer = a_producer(f"dns://{NAME}:{port}")
+            await stack.enter_async_context(running(producer))
+            await until(lambda: streaming(producer) == ["worker-0"])
+        name_server.records[NAME, "A"] = ["127.0.0.1", "127.0.0.2"]
+        async with a_worker(name="worker-0", listen=f"127.0.0.2:{port}", discard=True):
+            await until(lambda: streaming(producer) == ["worker-0"])
+        assert not log.of("producer.name_shared")
+
+
+async def test_a_worker_that_left_and_never_acknowledges_is_given_up_after_the_grace(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}", grace_period=0.05, heartbeat_interval=10.0)
+    async with a_listener() as listener, running(producer):
+        name_server.records[SRV, "SRV"] = [f"0 1 {listener.port} localhost."]
+        peer = await listener.peer()
+        await peer.accept()
+        await until(lambda: streaming(producer) == ["worker-0"])
+        name_server.records[SRV, "SRV"] = ["0 1 1 localhost."]
+        assert b"#beat" in await peer.rest()
+        await until(lambda: len(producer.links) == 1)
+
+
+async def test_targets_of_every_kind_go_together_and_none_is_linked_twice(name_server: NameServer) -> None:
+    name_server.records[NAME, "A"] = ["127.0.0.1"]
+    async with workers(2) as two:
+        ports = [worker.address[1] for worker in two if worker.address]
+        producer = a_producer(f"127.0.0.1:{ports[0]}", f"dns://{NAME}:{ports[0]}", f"dns://{NAME}:{ports[1]}")
+        async with running(producer):
+            await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+            assert len(producer.links) == 2
+
+
+async def test_a_producer_that_found_nobody_ends_at_once(name_server: NameServer) -> None:
+    producer = a_producer(f"srv://{SRV}", grace_period=60)
+    async with running(producer):
+        await until(lambda: producer.problem == f"srv://{SRV} names no worker")
+
+
+async def test_trouble_is_told_once_and_its_end_too(name_server: NameServer, log: Log) -> None:
+    async with watching(f"srv://{SRV}") as (_, answers):
+        await name_server.wait_asked(5)
+        name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
+        await answers.wait("worker-0.worker.ns.svc.test:9000")
+        await name_server.wait_asked(5)
+    assert [event["event"] for event in log.events] == ["discovery.failing", "discovery.working"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "srv://_stream._tcp.worker.randstream.svc.cluster.local",
+            "srv://_stream._tcp.worker.randstream.svc.cluster.local",
+        ),
+        ("dns://worker.randstream.svc.cluster.local:9100", "dns://worker.randstream.svc.cluster.local:9100"),
+        ("dns://worker", "dns://worker:9000"),
+    ],
+)
+def test_a_service_is_a_target(text: str, shown: str) -> None:
+    assert str(check_target(text)) == shown
+    assert check_target(text).is_service
+
+
+def test_srv_records_tell_the_port_so_the_target_has_none() -> None:
+    with pytest.raises(SettingsError, match="has a port, which SRV records tell"):
+        ProducerSettings(workers="srv://_stream._tcp.worker:9000")

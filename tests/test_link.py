@@ -1,0 +1,478 @@
+"""Links to a worker that is spoken by hand: the handshake, stalls, silence, reconnects, the graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from typing import Any
+
+import pytest
+from tests.harness import (
+    HEARTBEAT,
+    PATIENCE,
+    Clock,
+    Log,
+    Peer,
+    a_listener,
+    ack_of,
+    free_port,
+    key,
+    producing,
+    running,
+    a_producer,
+    stream,
+    until,
+)
+
+from randstream.link import Link
+from randstream.observe.status import LinkState
+from randstream.producer import Producer
+from randstream.protocol import WINDOW_BYTES
+
+
+def only(producer: Producer) -> Link:
+    (link,) = producer.links
+    return link
+
+
+async def numbers_until_beat(peer: Peer) -> tuple[bytes, bytes]:
+    """The number lines up to the next beat, and the beat."""
+    numbers = b""
+    while not (line := await peer.line()).startswith(b"#"):
+        assert line
+        numbers += line
+    return numbers, line
+
+
+async def test_a_link_sends_the_numbers_from_the_offset_that_the_worker_names() -> None:
+    async with a_listener() as listener, producing(listener.target):
+        peer = await listener.peer()
+        beat = await peer.accept(b"#resume offset=1200\n")
+        assert beat.startswith(b"#beat offset=1200 crc=00000000 t=")
+        numbers, beat = await numbers_until_beat(peer)
+        count = numbers.count(b"\n")
+        assert numbers == stream().lines(1200, count)
+        assert key(beat, "offset") == str(1200 + count)
+        peer.say(ack_of(beat))
+        peer.cut()
+
+
+async def test_start_offset_is_the_highest_acked_in_the_producers_own_life() -> None:
+    async with a_listener() as listener, producing(listener.target) as producer:
+        peer = await listener.peer()
+        assert (await peer.accept(b"#resume\n")).startswith(b"#beat offset=0 ")
+        numbers, beat = await numbers_until_beat(peer)
+        peer.say(ack_of(beat))
+        acked = int(key(beat, "offset"))
+        await until(lambda: only(producer).acked_offset == acked > 0)
+        peer.cut()
+        peer = await listener.peer()
+        assert (await peer.accept(b"#resume\n")).startswith(b"#beat offset=%d " % acked)
+        peer.cut()
+        peer = await listener.peer()
+        assert (await peer.accept(b"#resume offset=3\n")).startswith(b"#beat offset=3 ")
+        numbers, beat = await numbers_until_beat(peer)
+        peer.say(ack_of(beat))
+        await until(lambda: only(producer).acked_offset == int(key(beat, "offset")))
+        peer.cut()
+        peer = await listener.peer()
+        beat = await peer.accept(b"#resume\n")
+        assert int(key(beat, "offset")) >= acked
+
+
+async def test_link_attributes_tell_what_an_observer_asks(log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target) as producer:
+        peer = await listener.peer()
+        link = only(producer)
+        assert link.label == ("", listener.target)
+        beat = await peer.accept()
+        peer.say(ack_of(beat))
+        numbers, beat = await numbers_until_beat(peer)
+        peer.say(ack_of(beat))
+        await until(lambda: link.acked_offset == int(key(beat, "offset")))
+        status = link.status(link.heard_at + 2.0 if link.heard_at else 0.0, 10.0)
+        assert (status.worker, status.peer, status.stream) == ("worker-0", listener.target, stream().id)
+        assert status.silence == 2.0
+        assert status.round_trip is not None
+        assert 0 <= status.round_trip < PATIENCE
+        assert link.state is LinkState.STREAMING
+        assert list(link.recent_numbers(0, 10**9)) == list(stream().read(0, link.offset))
+        assert len(link.recent_numbers(link.offset, 5)) == 0
+        assert producer.tally.acked_numbers == int(key(beat, "offset"))
+        peer.cut()
+        await log.wait("link.lost")
+        assert link.reconnects == 1
+
+
+async def test_a_repeated_ack_has_no_round_trip() -> None:
+    async with a_listener() as listener, producing(listener.target, rate=1) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        peer.say(b"#ack offset=0\n")
+        await until(lambda: only(producer).heard_at is not None)
+        assert only(producer).round_trip is None
+
+
+async def test_reconnect_for_ever_with_delays_that_start_over_at_the_first_ack_above_the_opening_beat(
+    clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("randstream.backoff.Backoff.delay", counting_delays := CountingDelays())
+    monkeypatch.setattr("randstream.backoff.Backoff.reset", counting_delays.reset)
+    async with a_listener() as listener, producing(listener.target):
+        for _ in range(3):  # neither a connection, nor #resume, nor the ack of the opening beat is progress
+            peer = await listener.peer()
+            peer.say(ack_of(await peer.accept()))
+            await peer.line()
+            peer.cut()
+        assert counting_delays.since_reset >= 2
+        peer = await listener.peer()
+        await peer.accept()
+        _, beat = await numbers_until_beat(peer)
+        peer.say(ack_of(beat))
+        await until(lambda: counting_delays.since_reset == 0)
+
+
+class CountingDelays:
+    """Stands in for `Backoff.delay` and `reset`: no wait, and a count of the delays since the last reset."""
+
+    def __init__(self) -> None:
+        self.since_reset = 0
+
+    def __call__(self) -> float:
+        self.since_reset += 1
+        return 0.0
+
+    def reset(self, backoff: Any = None) -> None:
+        self.since_reset = 0
+
+
+@pytest.mark.parametrize("reason", ["version", "refused", "malformed", "too-long", "mismatch", "busy"])
+async def test_longest_delay_follows_an_end_that_haste_cannot_mend(
+    reason: str, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("randstream.backoff.Backoff.longest_delay", lambda self: 4.75)
+    async with a_listener() as listener, producing(listener.target) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        peer.say(f"#close reason={reason}\n".encode())
+        lost = await log.wait("link.lost")
+        assert (lost["reason"], lost["retry_in"]) == (reason, 4.75)
+        assert only(producer).last_error.startswith(f"{reason}: ")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("line", [b"#hello randstream/2 worker=worker-0\n", b"HTTP/1.1 400 Bad Request\r\n", b"#" * 600])
+async def test_longest_delay_follows_what_is_no_worker(line: bytes, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("randstream.backoff.Backoff.longest_delay", lambda self: 4.75)
+    async with a_listener() as listener, producing(listener.target):
+        peer = await listener.peer()
+        peer.say(line)
+        assert (await log.wait("link.unreachable"))["retry_in"] == 4.75
+        assert (await peer.rest()).startswith(b"#close reason=")
+
+
+@pytest.mark.parametrize("reason", ["shutdown", "timeout", "a-word-of-tomorrow"])
+async def test_a_polite_or_unknown_end_is_followed_by_a_short_delay(reason: str, log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target):
+        peer = await listener.peer()
+        await peer.accept()
+        peer.say(f"#close reason={reason}\n".encode())
+        assert (await log.wait("link.lost"))["retry_in"] <= 0.1
+
+
+async def test_successor_makes_the_producer_wait_5_to_10_seconds_doubling_though_it_makes_progress_between(
+    clock: Clock, log: Log
+) -> None:
+    async with a_listener() as listener, producing(listener.target):
+        for number, (least, most) in enumerate([(5, 10), (10, 20), (20, 40), (30, 60), (30, 60)], start=1):
+            peer = await listener.peer()
+            await peer.accept()
+            _, beat = await numbers_until_beat(peer)
+            peer.say(ack_of(beat), b"#close reason=takeover\n")
+            lost = await log.wait("link.lost", number)
+            assert least <= lost["retry_in"] <= most
+            assert lost["reason"] == "takeover"
+            clock.jump(lost["retry_in"])
+
+
+async def test_silence_past_the_deadline_is_a_timeout_and_the_link_dials_again(log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target, heartbeat_interval=0.05):
+        peer = await listener.peer()
+        await peer.accept()
+        lost = await log.wait("link.lost")
+        assert lost["reason"] == "timeout"
+        assert (await peer.rest()).endswith(b"#close reason=timeout\n")
+        await listener.peer()
+
+
+async def test_late_timer_ends_nothing_on_a_link(clock: Clock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target, heartbeat_interval=1.0, rate=10):
+        peer = await listener.peer()
+        peer.say(ack_of(await peer.accept()))
+        clock.jump(100.0)
+        beat = await peer.line_starting(b"#beat ")
+        peer.say(ack_of(beat))
+        clock.jump(100.0)
+        beat = await peer.line_starting(b"#beat ")
+        assert log.of("link.lost") == []
+
+
+async def test_handshake_limit_ends_a_connection_whose_worker_does_not_greet(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("randstream.protocol.end.HANDSHAKE_LIMIT", 0.05)
+    async with a_listener() as listener, producing(listener.target):
+        peer = await listener.peer()
+        assert (await peer.rest()) == b"#close reason=timeout\n"
+        assert (await log.wait("link.unreachable"))["reason"] == "timeout"
+
+
+class SlowDial:
+    """Stands in for the loop's way to connect: the address `swallows` never answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *swallows: str) -> None:
+        self.dialled: list[str] = []
+        self._swallows = swallows
+        self._create = asyncio.get_running_loop().create_connection
+        monkeypatch.setattr("randstream.link.Link._connect", self.wrap(Link._connect))
+
+    def wrap(self, connect: Any) -> Any:
+        async def dial(link: Link, address: str) -> None:
+            self.dialled.append(address)
+            if address in self._swallows:
+                await asyncio.Event().wait()
+            await connect(link, address)
+
+        return dial
+
+
+async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("randstream.link.HANDSHAKE_LIMIT", 0.05)
+    SlowDial(monkeypatch, "127.0.0.1")
+    async with producing("127.0.0.1:9"):
+        lost = await log.wait("link.unreachable")
+        assert (lost["reason"], lost["error"]) == ("timeout", "no connection within the handshake's limit")
+
+
+async def test_handshake_limit_does_not_count_the_wait_for_a_turn_to_dial(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("randstream.link.HANDSHAKE_LIMIT", 0.1)
+    monkeypatch.setattr("randstream.link.DIALS_AT_ONCE", 1)
+    SlowDial(monkeypatch, "127.0.0.2")
+    async with a_listener() as listener, producing("127.0.0.2:9", listener.target):
+        await (await listener.peer()).accept()
+        (unreachable,) = log.of("link.unreachable")
+        assert unreachable["target"] == "127.0.0.2:9"
+
+
+async def test_a_kernels_timeout_is_not_taken_for_ours(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def time_out(link: Link, address: str) -> None:
+        raise TimeoutError(110, "Connection timed out")
+
+    monkeypatch.setattr("randstream.link.Link._connect", time_out)
+    async with producing("127.0.0.1:9"):
+        unreachable = await log.wait("link.unreachable")
+        assert (unreachable["reason"], unreachable["error"]) == ("cut", "[Errno 110] Connection timed out")
+
+
+async def test_all_addresses_of_a_name_are_tried_though_one_refuses_and_one_swallows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolve(resolver: Any, host: str) -> list[str]:
+        return ["127.0.0.3", "127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr("randstream.link.HANDSHAKE_LIMIT", 0.5)
+    monkeypatch.setattr("randstream.discovery.Resolver.resolve", resolve)
+    dial = SlowDial(monkeypatch, "127.0.0.2")
+    async with a_listener() as listener, producing(f"somewhere:{listener.port}"):
+        await (await listener.peer()).accept()
+        assert dial.dialled == ["127.0.0.3", "127.0.0.2", "127.0.0.1"]
+
+
+async def test_an_unreachable_worker_is_said_once_and_then_at_intervals(clock: Clock, log: Log) -> None:
+    async with producing(f"127.0.0.1:{free_port()}") as producer:
+        for failures in (5, 10):
+            while sum(producer.tally.failures.values()) < failures:
+                clock.jump(5.1)
+                seen = sum(producer.tally.failures.values())
+                await until(lambda seen=seen: sum(producer.tally.failures.values()) > seen)
+        assert len(log.of("link.unreachable")) == 1
+        clock.jump(30.0)
+        again = await log.wait("link.unreachable", 2)
+        assert again["left_out"] >= 9
+        assert [entry.event for entry in producer.journal.entries] == ["link.unreachable"]
+
+
+async def test_wait_means_stalled_and_resume_ends_it(log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target) as producer:
+        peer = await listener.peer()
+        peer.say(b"#hello randstream/1 worker=worker-0\n")
+        await peer.line()
+        peer.say(b"#wait\n")
+        await log.wait("link.stalled")
+        assert only(producer).state is LinkState.STALLED
+        peer.say(b"#wait\n", b"#resume offset=0\n")
+        await peer.line_starting(b"#beat ")
+        assert only(producer).state is LinkState.STREAMING
+        assert len(log.of("link.stalled")) == 1
+
+
+async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target, heartbeat_interval=0.05) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        while only(producer).state is not LinkState.STALLED:
+            await peer.line_starting(b"#beat ")
+            peer.say(b"#ack offset=0\n")
+        assert log.of("link.lost") == []
+        beat = await peer.line_starting(b"#beat ")
+        peer.say(ack_of(beat))
+        assert (await log.wait("link.recovered"))["acked"] == int(key(beat, "offset"))
+        assert only(producer).state is LinkState.STREAMING
+
+
+async def test_a_link_whose_acks_move_though_late_is_not_stalled(clock: Clock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target, heartbeat_interval=0.05) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        beats = [await peer.line_starting(b"#beat ") for _ in range(2)]
+        for _ in range(20):  # each ack is two beats behind and then more
+            peer.say(ack_of(beats.pop(0)))
+            beats.append(await peer.line_starting(b"#beat "))
+            if len(beats) < 8:
+                peer.say(b"#ack offset=%d\n" % only(producer).acked_offset)
+                beats.append(await peer.line_starting(b"#beat "))
+        assert log.of("link.stalled") == []
+
+
+@pytest.mark.parametrize("rate", [1e9, "max"])
+async def test_window_bounds_what_a_link_sends_to_a_worker_that_acks_nothing_new(rate: Any) -> None:
+    async with a_listener() as listener, producing(listener.target, rate=rate, heartbeat_interval=0.5) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        got = 0
+        while got < WINDOW_BYTES - 2**21 or b"#beat" not in tail:
+            data = await peer.reader.read(2**20)
+            tail = data[-200:]
+            got += len(data)
+            peer.say(b"#ack offset=0\n")
+        sent = only(producer).offset
+        for _ in range(2):  # beats go on, numbers do not, and the loop is not kept busy
+            line = await peer.line_starting(b"#beat ")
+            peer.say(b"#ack offset=0\n")
+        assert producer.tally.number_bytes <= WINDOW_BYTES
+        assert only(producer).offset == sent or producer.tally.number_bytes > WINDOW_BYTES - 2**21
+        stalled_at = only(producer).offset
+        peer.say(b"#ack offset=%d\n" % int(key(line, "offset")))
+        await until(lambda: only(producer).offset > stalled_at)
+        peer.cut()
+
+
+async def test_a_worker_that_reads_nothing_is_sent_a_bounded_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_listener() as listener, producing(listener.target, rate="max", heartbeat_interval=0.5) as producer:
+        peer = await listener.peer()
+        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        await peer.accept()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        sent = -1
+        while sent != only(producer).offset:
+            sent = only(producer).offset
+            peer.say(b"#ack offset=0\n")
+            heard = only(producer).heard_at
+            await until(lambda heard=heard: only(producer).heard_at != heard)
+        assert producer.tally.number_bytes <= WINDOW_BYTES
+
+
+async def test_a_bug_in_a_callback_ends_the_producer_loudly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    async with a_listener() as listener:
+        producer = a_producer(listener.target)
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with running(producer):
+                monkeypatch.setattr("randstream.stream_link.StreamLink._resume", fail)
+                peer = await listener.peer()
+                peer.say(b"#hello randstream/1 worker=worker-0\n", b"#resume offset=0\n")
+                await asyncio.wait_for(producer._stopping.wait(), PATIENCE)
+        assert caught.group_contains(ZeroDivisionError)
+
+
+# ---- the graceful end ------------------------------------------------------------------------------------------------
+
+
+async def test_drain_sends_a_final_beat_waits_for_its_ack_and_closes_with_shutdown(log: Log) -> None:
+    async with a_listener() as listener:
+        async with producing(listener.target, heartbeat_interval=60) as producer:
+            peer = await listener.peer()
+            peer.say(ack_of(await peer.accept()))
+            await until(lambda: only(producer).offset > 10)
+            producer.stop()
+            numbers, beat = await numbers_until_beat(peer)
+            count = numbers.count(b"\n")
+            assert numbers == stream().lines(0, count)
+            assert key(beat, "offset") == str(count)
+            assert log.of("link.closed") == []
+            peer.say(ack_of(beat))
+            assert await peer.rest() == b"#close reason=shutdown\n"
+        assert log.of("link.closed")[0]["acked"] == count
+        assert log.of("producer.grace_over") == []
+
+
+async def test_drain_aborts_when_the_grace_is_over(log: Log) -> None:
+    async with a_listener() as listener:
+        async with producing(listener.target, grace_period=0.05) as producer:
+            peer = await listener.peer()
+            await peer.accept()
+            await until(lambda: only(producer).offset > 0)
+        assert log.of("producer.grace_over")[0]["unacknowledged_links"] == 1
+        assert b"#close" not in await peer.rest()
+        assert only(producer).is_finished
+
+
+@pytest.mark.parametrize("lines", [b"", b"#hello randstream/1 worker=worker-0\n", b"#hello randstream/1 worker=w\n#wait\n"])
+async def test_drain_says_goodbye_at_once_in_the_handshake(lines: bytes, log: Log) -> None:
+    async with a_listener() as listener:
+        async with producing(listener.target, grace_period=60) as producer:
+            peer = await listener.peer()
+            peer.say(lines)
+            if lines:
+                await peer.line_starting(b"#open ")
+            else:
+                await until(lambda: only(producer).state is LinkState.OPENING)
+        assert await peer.rest() == b"#close reason=shutdown\n"
+
+
+async def test_drain_of_a_link_that_waits_or_dials_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    SlowDial(monkeypatch, "127.0.0.2")
+    async with producing(f"127.0.0.1:{free_port()}", "127.0.0.2:9", grace_period=60) as producer:
+        states = [LinkState.WAITING, LinkState.DIALLING]
+        await until(lambda: [link.state for link in producer.links] == states)
+    assert all(link.is_finished for link in producer.links)
+
+
+async def test_drain_that_loses_its_connection_is_done(log: Log) -> None:
+    async with a_listener() as listener, producing(listener.target, grace_period=60) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        await until(lambda: only(producer).offset > 0)
+        producer.stop()
+        peer.cut()
+        await log.wait("link.closed")
+        assert log.of("link.lost") == []
+
+
+async def test_drain_while_connecting_closes_the_socket_that_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_listener() as listener:
+        for turns in range(6):  # whichever moment of the dial the end meets
+            async with producing(listener.target, grace_period=60):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+        for peer in itertools.islice(listener.accepted, 10):
+            assert b"#open" not in await peer.rest()
+
+
+def test_heartbeat_of_these_tests_is_one_that_the_wire_allows() -> None:
+    assert HEARTBEAT >= 0.05
