@@ -1,0 +1,91 @@
+"""The demo as a newcomer runs it, and what it would say if a number were wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from randstream.demo import Demo, _describe
+from randstream.demo.process import Process
+from randstream.protocol.frames import Beat, Open, encode
+from randstream.store import Damage, StreamReport
+
+DEMO = (sys.executable, "-m", "randstream", "demo")
+OPENED = Open("worker-0", "6ae2a63a0ac05109", "integers:1:100", "p", 1.0)
+
+
+def a_report(damage: Damage | None = None) -> StreamReport:
+    return StreamReport(Path("worker-0-6ae2a63a0ac05109"), OPENED, 1, 0, 100, 0, damage)
+
+
+def test_demo_heals_a_kill_and_a_cut_and_ends_exact() -> None:
+    demo = subprocess.run([*DEMO, "--seconds", "3"], capture_output=True, text=True, timeout=25, check=False)
+    assert demo.returncode == 0, demo.stderr
+    lines = demo.stdout.splitlines()
+    assert [line.split()[2] for line in lines[:4]] == ["3", "worker-2", "worker-2", "the"]
+    proofs = [line for line in lines if "0 wrong, 0 missing, 0 repeated" in line]
+    assert [proof.split(":")[0] for proof in proofs] == ["worker-0", "worker-1", "worker-2"]
+    assert "Every number is where it belongs." in lines
+    assert demo.stderr == ""
+
+
+def test_ctrl_c_ends_the_demo_with_the_proof() -> None:
+    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        demo.stdout.readline()
+        demo.send_signal(signal.SIGINT)
+        rest = demo.stdout.read()
+    assert demo.returncode == 0
+    assert "Every number is where it belongs." in rest
+
+
+def test_demo_whose_reader_leaves_ends_in_silence() -> None:
+    with subprocess.Popen([*DEMO, "--seconds", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        demo.stdout.readline()
+        demo.stdout.close()
+        assert demo.stderr.read() == ""
+    assert demo.returncode == 0
+
+
+def test_damage_is_no_proof() -> None:
+    damage = Damage(Path("x.numbers"), 17, 5, "a number that is not the stream's")
+    line, is_exact = _describe(a_report(damage), {"worker-0": 100})
+    assert not is_exact
+    assert "NOT EXACT" in line
+    assert "byte 17" in line
+
+
+@pytest.mark.parametrize(("acked", "missing"), [(100, 0), (90, 0), (103, 3)])
+def test_what_was_acked_and_is_not_stored_counts_as_missing(acked: int, missing: int) -> None:
+    line, is_exact = _describe(a_report(), {"worker-0": acked})
+    assert is_exact is (missing == 0)
+    assert f"{missing} missing" in line
+
+
+def test_stores_that_are_not_all_there_are_not_exact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "worker-0-6ae2a63a0ac05109"
+    folder.mkdir()
+    beat = Beat(0, 0, "1")
+    (folder / f"{0:020d}.numbers").write_bytes(encode(OPENED) + encode(beat))
+    demo = Demo(None)
+    demo._seed = "42"
+    assert demo._prove(tmp_path, {}) == 1
+    assert "NOT EXACT" in capsys.readouterr().out
+
+
+def test_process_that_ends_early_is_told_with_its_last_words() -> None:
+    async def wait() -> None:
+        process = Process(["worker", "--listen", "nowhere"])
+        async with asyncio.TaskGroup() as group:
+            await process.start(group)
+            with pytest.raises(RuntimeError, match="--listen"):
+                await process.wait_said("worker.listening")
+
+    asyncio.run(wait())
