@@ -19,14 +19,15 @@ IMAGE        ?= randstream
 PYTHON_IMAGE ?= python:3.13-slim-trixie
 # More for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
 BUILD_ARGS   ?=
-# Follows what goes into the image, committed or not: a changed image has another tag, so a cluster cannot keep the old one.
-TAG          ?= $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md pyproject.toml requirements/image.txt \
-	requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12)
+# Follows what goes into the image, committed or not: a changed image has another tag, so no cluster runs the old one. Worked
+# out once, when first needed: an edit while `make all` runs does not change what is loaded and deployed.
+TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md pyproject.toml requirements/image.txt \
+	requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
 TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench bench-quick bench-many help setup demo test lint format docs lock tidy clean-venv
+.PHONY: bench bench-quick bench-many help setup demo test chaos lint format docs lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e
 # `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
 .NOTPARALLEL:
@@ -83,6 +84,13 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+# How long the storm lasts; and the seed of its plan (none: a new one, which is printed).
+SECONDS ?= 60
+SEED    ?=
+
+chaos: setup ## kill, cut and freeze real processes, then hold every store against the seed (SECONDS=60 SEED=...)
+	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" $(ARGS)
 
 lint: setup ## ruff, mypy --strict on src, the import layers
 	$(BIN)/ruff check .
@@ -178,7 +186,7 @@ clean: ## remove all that was deployed (numbers and seed too) and every image th
 	fi; exit $$status
 
 e2e: setup ## try everything on the cluster of the current kubectl context (ARGS="-k scale" for a part)
-	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
+	$(BIN)/python -m pytest -m e2e tests/e2e -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' $(ARGS)
 
 ## ---- housekeeping -------------------------------------------------------------------------------------------------
 

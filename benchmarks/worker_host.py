@@ -15,8 +15,9 @@ import numpy as np
 import structlog
 import uvloop
 
-from randstream import Worker, WorkerSettings
+from randstream import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
+from randstream.worker import Worker
 
 PORT = 9000
 

@@ -68,8 +68,9 @@ def deploy(overlay: str, image: str) -> None:
     check_namespace(manifests, folder)
     print("try it without applying it")
     kubectl("apply", "--dry-run=client", "--filename=-", given=manifests)
-    for namespace in re.findall(r"(?:^|---\n)(apiVersion: v1\nkind: Namespace\n(?:.+\n)+)", manifests):
-        kubectl("apply", "--filename=-", given=namespace)
+    for document in manifests.split("\n---\n"):
+        if "\nkind: Namespace\n" in document:  # the Secret needs it, and the pods need the Secret
+            kubectl("apply", "--filename=-", given=document)
     if not exists("secret", SECRET):
         print(f"make the Secret {SECRET}: a random seed")
         seed = secrets.token_hex(16)
@@ -239,7 +240,7 @@ def get(kinds: str) -> list[Object]:
 
 def kubectl(*arguments: str, given: str | None = None) -> str:
     """What kubectl prints. Raises Failed with the last line of its complaint."""
-    done = run(["kubectl", f"--namespace={NAMESPACE}", *arguments], given=input)
+    done = run(["kubectl", f"--namespace={NAMESPACE}", *arguments], given=given)
     if done.returncode:
         complaint = [line for line in done.stderr.splitlines() if line.strip()] or ["no word"]
         raise Failed(f"kubectl {arguments[0]} failed: {complaint[-1].strip()}")
@@ -249,7 +250,7 @@ def kubectl(*arguments: str, given: str | None = None) -> str:
 def run(command: list[str], given: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command that says little, within a time that is ample."""
     try:
-        return subprocess.run(command, given=input, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, input=given, capture_output=True, check=False, text=True, timeout=300)
     except FileNotFoundError:
         raise Failed(f"There is no {command[0]}. Install it, and see that PATH has it.") from None
     except subprocess.TimeoutExpired:

@@ -133,7 +133,8 @@ def test_every_option_is_a_variable_too(
     set_variables(monkeypatch, {**given, "role": role})
     assert settings(role) == expected
     assert settings() == expected
-    others = {"seed-file", "discard", "command", "accept-raw"}
+    others = {"seed-file", "discard", "command", "accept-raw"}  # below
+    others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer"}  # with what they secure
     assert set(names) - set(given) <= others, "a setting that no test gives"
 
 
@@ -232,6 +233,7 @@ def test_a_role_takes_the_arguments_that_name_no_command(
         (["verify"], "Missing argument 'PATH...'; see: randstream verify --help"),
         (["verify", "/nope"], "/nope is no store; give"),
         (["cat", "/nope"], "/nope is no store; give"),
+        (["cat", "/no\npe"], "/no pe is no store; give"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(

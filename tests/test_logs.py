@@ -90,6 +90,15 @@ def test_a_flush_with_nothing_to_write_is_over_at_once(pipe: Pipe) -> None:
     assert LineWriter(pipe.writing, never).flush(seconds=0)
 
 
+def test_a_flush_is_not_over_while_a_line_is_being_written(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing, never)
+    writer.write("x" * 20_000)
+    pipe.read()
+    assert not writer.flush(seconds=0)
+    pipe.read_until(lambda text: text.endswith("\n"))
+    assert writer.flush()
+
+
 def test_a_stuck_reader_holds_up_no_write_and_every_line_is_written_or_counted(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,8 +139,8 @@ def test_a_reader_that_has_gone_holds_up_nothing(pipe: Pipe) -> None:
 def test_nothing_is_lost_to_a_descriptor_that_does_not_block(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
     writer = LineWriter(pipe.writing, never)
-    writer.write("x" * 20_000 + "end")
-    assert len(pipe.read_until(lambda text: text.endswith("end\n"))) == 20_004
+    writer.write("x" * 2**20 + "end")
+    assert len(pipe.read_until(lambda text: text.endswith("end\n"))) == 2**20 + 4
     assert writer.flush()
 
 

@@ -133,6 +133,14 @@ def test_what_ends_a_role_is_told_with_its_traceback_and_the_status_is_1(
     assert events[-1]["exc_info"] is error
 
 
+def test_a_full_queue_of_log_lines_is_written_before_the_last_word(
+    settings: CommonSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "flush_logs", lambda: service.log.info("flushed"))
+    _, events = run(settings, lambda: Role(raising(ValueError("a bug"))))
+    assert [event["event"] for event in events[-2:]] == ["flushed", "service.failed"]
+
+
 @pytest.mark.parametrize(
     "error",
     [

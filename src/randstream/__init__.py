@@ -6,24 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .producer import Producer as Producer
+    from .embed import Producer as Producer
+    from .embed import Worker as Worker
     from .settings import ProducerSettings as ProducerSettings
     from .settings import WorkerSettings as WorkerSettings
+    from .sinks.batches import Batch as Batch
     from .store import read_store as read_store
     from .stream import NumberStream as NumberStream
-    from .worker import Worker as Worker
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "NumberStream": "stream",
-    "Producer": "producer",
+    "Batch": "sinks.batches",
+    "Producer": "embed",
     "ProducerSettings": "settings",
-    "Worker": "worker",
+    "Worker": "embed",
     "WorkerSettings": "settings",
     "read_store": "store",
 }
-__all__ = ["NumberStream", "Producer", "ProducerSettings", "Worker", "WorkerSettings", "__version__", "read_store"]
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -174,6 +174,7 @@ def _option(name: str, known: Setting, with_default: bool) -> Callable[[Any], An
         name,
         metavar=known.metavar or None,
         is_flag=known.is_switch,
+        multiple=known.is_list,
         default=None,
         help=f"{text} [{known.variable}]",
     )

@@ -248,10 +248,17 @@ class StreamConnection:
         """
         self._alarm.set(NEVER)
         self._say_last()
-        with contextlib.suppress(OSError, PeerTimeout):
+        transport = self._writer.transport
+        try:
+            if not transport.is_closing():
+                transport.write_eof()
             async with asyncio.timeout(LINGER):
                 while await self._reader.read(READ_BYTES):
                     pass
+        except TimeoutError:
+            transport.abort()
+        except (OSError, PeerTimeout):
+            pass
 
     def _say_last(self) -> None:
         transport = self._writer.transport

@@ -7,6 +7,7 @@
     │   └── RemoteProtocolError  the peer broke the grammar: close this connection, say why, back off
     ├── PeerClosed               the peer said `#close`, or ended the connection without a word
     ├── PeerTimeout              silence past the deadline
+    ├── TlsError                 the peer is not who it must be, or speaks no TLS
     └── SinkError                could not store: do not acknowledge, not ready, keep trying, lose nothing
 
 `OSError` is not wrapped.
@@ -18,7 +19,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a connection ended: the word of `#close reason=`, plus two that only a log sees."""
+    """Why a connection ended: the word of `#close reason=`, plus three that only a log sees."""
 
     SHUTDOWN = "shutdown"
     TAKEOVER = "takeover"
@@ -33,10 +34,14 @@ class Reason(StrEnum):
     """The connection ended without a `#close`. Never on the wire."""
     OTHER = "other"
     """A word this version does not know, read as transient. Never written."""
+    TLS = "tls"
+    """A certificate does not hold, or one end speaks plain text. Never on the wire: TLS has words of its own."""
 
 
+UNWRITTEN = frozenset({Reason.CUT, Reason.OTHER, Reason.TLS})
+"""Reasons that no `#close` tells."""
 PERSISTENT = frozenset(
-    {Reason.VERSION, Reason.REFUSED, Reason.MALFORMED, Reason.TOO_LONG, Reason.MISMATCH, Reason.BUSY}
+    {Reason.VERSION, Reason.REFUSED, Reason.MALFORMED, Reason.TOO_LONG, Reason.MISMATCH, Reason.BUSY, Reason.TLS}
 )
 """Reasons that an immediate new attempt is unlikely to cure: the link waits out its longest delay."""
 
@@ -77,6 +82,12 @@ class PeerTimeout(RandstreamError):
     """The peer was silent past the deadline."""
 
     reason = Reason.TIMEOUT
+
+
+class TlsError(RandstreamError):
+    """TLS failed: a certificate does not hold, or the peer speaks none."""
+
+    reason = Reason.TLS
 
 
 class SinkError(RandstreamError):

@@ -31,6 +31,7 @@ from .pump import RUN_NUMBERS, FullSpeedPump, PacedPump, Pump
 from .settings import ProducerSettings, Target
 from .stream import NumberStream
 from .timers import TimerWheel
+from .tls import Credentials
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
@@ -49,6 +50,7 @@ class LinkContext:
     settings: ProducerSettings
     wheel: TimerWheel
     resolver: Resolver
+    credentials: Credentials | None
     random: Random
     drawer: Executor
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]

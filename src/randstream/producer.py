@@ -18,6 +18,7 @@ from .raw_link import RawLink
 from .settings import ProducerSettings, Target
 from .stream_link import StreamLink
 from .timers import TimerWheel
+from .tls import Credentials
 
 DIALS_A_SECOND: Final = 5000
 """The first dials are spread so, and at most over a second: ten thousand workers do not hear all at once."""
@@ -35,6 +36,7 @@ class Producer:
 
     def __init__(self, settings: ProducerSettings) -> None:
         self.settings = settings
+        self._credentials = Credentials(settings) if settings.uses_tls else None
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
@@ -79,6 +81,7 @@ class Producer:
                     settings=self.settings,
                     wheel=wheel,
                     resolver=self._resolver,
+                    credentials=self._credentials,
                     random=SystemRandom(),
                     drawer=drawer,
                     spawn=group.create_task,

@@ -52,6 +52,8 @@ class Setting:
     """Of the settings that have this word in common, one at most can be given."""
     is_argument: bool = False
     """On the command line it is no option: it follows after `--`."""
+    is_list: bool = False
+    """It may be given several times, and each time have several values, separated by commas."""
 
     @property
     def label(self) -> str:
@@ -91,10 +93,11 @@ def setting(
     is_secret: bool = False,
     choice: str = "",
     is_argument: bool = False,
+    is_list: bool = False,
 ) -> Any:
     """A dataclass field that is a setting. `default` is given as text where a person would."""
     shown = str(default) if default_text is None else default_text
-    known = Setting(flag, metavar, check, help_text, shown, is_secret, choice, is_argument)
+    known = Setting(flag, metavar, check, help_text, shown, is_secret, choice, is_argument, is_list)
     return field(default=default, default_factory=factory, repr=not is_secret, metadata={"setting": known})
 
 
@@ -270,6 +273,15 @@ def check_file(value: Any) -> str:
     return str(value)
 
 
+def check_identities(value: Any) -> tuple[str, ...]:
+    """Names in certificates, separated by commas. DNS names, unlike URIs, in lower case."""
+    given = [value] if isinstance(value, str) else value
+    names = tuple(name.strip() for each in given for name in each.split(","))
+    if not all(re.fullmatch(r"[^\s*]+", name) for name in names):
+        raise ValueError("give DNS names or URIs as they stand in certificates, several separated by commas")
+    return tuple(name if "/" in name else name.lower() for name in names)
+
+
 def check_folder(value: Any) -> Path:
     """A folder, which is made if it is missing."""
     if value == "":
@@ -334,6 +346,20 @@ class CommonSettings:
         "admin", "HOST:PORT", or_none(check_address), "Serve the live page, health, metrics and JSON there.",
         default=None, default_text="off",
     )  # fmt: skip
+    tls_cert: str | None = setting(
+        "tls-cert", "FILE", or_none(check_file),
+        "Certificate (PEM) to show. With it and the next two, all is TLS 1.3 and both ends show certificates; new"
+        " connections use the files as they are then.",
+        default=None, default_text="none: plain text",
+    )  # fmt: skip
+    tls_key: str | None = setting(
+        "tls-key", "FILE", or_none(check_file), "The certificate's private key (PEM, no passphrase).",
+        default=None, default_text="none",
+    )  # fmt: skip
+    tls_ca: str | None = setting(
+        "tls-ca", "FILE", or_none(check_file), "Certificates (PEM) of the CAs that must have signed a peer's.",
+        default=None, default_text="none",
+    )  # fmt: skip
     log_level: str = setting(
         "log-level", "LEVEL", one_of(*LOG_LEVELS), f"The least that is logged: {_list(LOG_LEVELS)}.", default="info"
     )
@@ -345,6 +371,14 @@ class CommonSettings:
         for name, value in values.items():
             object.__setattr__(self, name, value)
         refuse_rivals(settings, values)
+        missing = [settings[name].label for name in ("tls_cert", "tls_key", "tls_ca") if not values[name]]
+        if 0 < len(missing) < 3:
+            raise SettingsError(f"{' and '.join(missing)} missing; TLS needs --tls-cert, --tls-key and --tls-ca")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether peers must show certificates, as this process does."""
+        return self.tls_cert is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,6 +419,9 @@ class ProducerSettings(CommonSettings):
 
     def __post_init__(self) -> None:
         super(ProducerSettings, self).__post_init__()
+        raw = next((target for target in self.workers if target.scheme == "raw"), None)
+        if self.uses_tls and raw is not None:
+            raise SettingsError(f"{raw} cannot have TLS, which --tls-cert asks for; stream to it from another producer")
         seed = read_seed(self.seed, self.seed_file)
         object.__setattr__(self, "seed_was_drawn", seed is None)
         object.__setattr__(self, "seed", seed or secrets.token_hex(16))
@@ -425,8 +462,19 @@ class WorkerSettings(CommonSettings):
         default=False, default_text="false",
     )  # fmt: skip
 
+    allow_producer: tuple[str, ...] = setting(
+        "allow-producer", "NAMES", check_identities,
+        "Of the producers whose certificate the CA has signed, take only those it names so: DNS names or URIs,"
+        " separated by commas or each with a flag of its own.",
+        default=(), default_text="all", is_list=True,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         super(WorkerSettings, self).__post_init__()
+        if self.allow_producer and not self.uses_tls:
+            raise SettingsError(
+                "--allow-producer is of no use without TLS; give --tls-cert, --tls-key and --tls-ca too"
+            )
         if self.store and self.accept_raw:
             raise SettingsError("--accept-raw and --store are both given; give one: raw numbers belong to no stream")
 

@@ -60,7 +60,9 @@ class StreamLink(Link):
     def _make_connection(self, now: float) -> CallbackConnection:
         settings = self._context.settings
         self._sender = Sender(producer=settings.name, heartbeat=settings.heartbeat_interval, now=now)
-        return CallbackConnection(self._sender, self, self._context.wheel)
+        credentials = self._context.credentials
+        end = self._sender if credentials is None else credentials.secure(self._sender, self.target.host)
+        return CallbackConnection(end, self, self._context.wheel)
 
     def _part(self, connection: CallbackConnection, now: float) -> None:
         assert self._sender is not None

@@ -21,6 +21,7 @@ from .settings import WorkerSettings
 from .sinks import Sink
 from .sinks.immediate import DiscardSink, ImmediateSink
 from .timers import TimerWheel
+from .tls import Credentials
 
 UNOPENED_LIMIT: Final = 16
 """Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""
@@ -46,6 +47,7 @@ class Worker:
         self.live: Session | None = None
         self.sink_error: SinkError | None = None
         self.address: tuple[str, int] | None = None
+        self._credentials = Credentials(settings) if settings.uses_tls else None
         self.intake = Intake(settings.name, self.sink, lambda: self.sink_problem)
         # What an observer asks of a role: see `ObservedRole`.
         self.name = settings.name
@@ -139,7 +141,8 @@ class Worker:
         if len(self._unopened) >= UNOPENED_LIMIT:
             self._random.choice(list(self._unopened)).end(Reason.BUSY)
         receiver = Receiver(self.settings.name, now=monotonic(), accepts_raw=self.settings.accept_raw)
-        session = Session(self, StreamConnection(receiver, reader, writer, self._wheel), receiver)
+        end = receiver if self._credentials is None else self._credentials.secure(receiver)
+        session = Session(self, StreamConnection(end, reader, writer, self._wheel), receiver)
         self._unopened.add(session)
         self._sessions.add(session)
         self._group.create_task(session.run())

@@ -1,4 +1,4 @@
-"""Census: a store held against the seed, twice over: by `randstream.store.verify`, and by plain reading of its lines."""
+"""Census: a store held to the seed, twice over: by `randstream.store.verify`, and by plain reading of its lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Census:
 
 
 def take_census(store: Path, worker: str, numbers: str, seed: str) -> Census:
-    """Read all that `worker` has stored. Byte for byte the stream: no number lost, repeated, out of order or changed."""
+    """Read all that `worker` has stored: byte for byte the stream, nothing lost, repeated, out of order or changed."""
     stream = NumberStream(seed, worker, numbers)
     folder = store / f"{worker}-{stream.id}"
     report = verify([folder], seed).streams[0]

@@ -1,6 +1,7 @@
-"""Mutants: randstream with one rule broken, to prove that the suite has teeth. `python -m tests.chaos.mutants NAME ARGUMENTS`.
+"""Mutants: randstream with one rule broken, to prove that the suite has teeth.
 
-Each breaks what a real mistake would break, as a real process, and nothing else. None of it is ever imported by src.
+`python -m tests.chaos.mutants NAME ARGUMENTS` is `python -m randstream ARGUMENTS` with the mutant NAME. Each breaks
+what a real mistake would break, as a real process, and nothing else. Nothing in src knows of them.
 """
 
 from __future__ import annotations

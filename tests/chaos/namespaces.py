@@ -63,7 +63,21 @@ def _set_up(made: Wire) -> None:
     ends = ((made.worker, WORKER_ADDRESS), (made.producer, PRODUCER_ADDRESS))
     for namespace, _ in ends:
         _run("ip", "netns", "add", namespace)
-    _run("ip", "link", "add", "wire", "netns", made.worker, "type", "veth", "peer", "name", "wire", "netns", made.producer)
+    _run(
+        "ip",
+        "link",
+        "add",
+        "wire",
+        "netns",
+        made.worker,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "wire",
+        "netns",
+        made.producer,
+    )
     for namespace, address in ends:
         _run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "wire")
         _run("ip", "-n", namespace, "link", "set", "wire", "up")

@@ -1,4 +1,4 @@
-"""Process: a real randstream process, started, frozen, killed and heard through its JSON log. A `Stage` leaves none behind."""
+"""Process: a real randstream process, started, frozen, killed, heard through its JSON log. A `Stage` leaves none."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ class Process:
 
     async def end(self, number: signal.Signals) -> int | None:
         """Send the signal and wait until the process has gone; its exit status, None if it stays."""
-        assert self._child is not None and self._hearing is not None
+        assert self._child is not None
+        assert self._hearing is not None
         self.send_signal(number)
         child = self._child
         if await self._stage.metronome.wait_until(lambda: child.returncode is not None) is None:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol
 
-from tests.chaos.plan import CORRUPTIONS, Fault, Kind
+from tests.chaos.harm import Harm
+from tests.chaos.plan import CUTS, Fault, Kind
+from tests.chaos.promises import Promises
 
 LOOPBACK: Final = "127.0.0.1"
 READ_BYTES: Final = 2**15
@@ -26,7 +27,6 @@ BYTES_A_SECOND: Final = 2 * 2**20
 """A producer at full speed must not take the machine."""
 SLICES_A_BURST: Final = 64
 TINY_WINDOW_BYTES: Final = 2048
-_PROMISE: Final = re.compile(rb"^#(resume|ack) offset=([0-9]{1,19})(?: |$)")
 
 
 class Witness(Protocol):
@@ -35,31 +35,6 @@ class Witness(Protocol):
     def said(self, worker: str, verb: str, offset: int) -> None: ...
 
     def heard(self, worker: str, offset: int, *, was_said: bool) -> None: ...
-
-
-class Promises:
-    """Picks the `#resume` and `#ack` lines out of what a worker writes."""
-
-    def __init__(self, tell: Callable[[str, int], None]) -> None:
-        self._tell = tell
-        self._tail = b""
-
-    def read(self, data: bytes) -> None:
-        *lines, self._tail = (self._tail + data).split(b"\n")
-        for line in lines:
-            if promise := _PROMISE.match(line):
-                self._tell(promise[1].decode(), int(promise[2]))
-
-
-@dataclass(slots=True)
-class Harm:
-    """A fault that strikes once, at a byte yet to come."""
-
-    fault: Fault
-    random: Random
-    skip: int
-    """Bytes that still pass unharmed."""
-    struck: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -274,31 +249,11 @@ class FaultProxy:
         harm = self._harms.get(way.to_worker)
         if harm is None:
             return data, None
-        if harm.skip >= len(data):
-            harm.skip -= len(data)
+        data = harm.pass_over(data)
+        if not harm.struck.is_set():
             return data, None
         del self._harms[way.to_worker]
-        harm.struck.set()
-        at, random = harm.skip, harm.random
-        match harm.fault.kind:
-            case Kind.FLIP:
-                # Half of them turn a digit into another digit: only a checksum can tell.
-                mask = random.choice([1, random.randint(1, 255)])
-                return data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :], None
-            case Kind.INSERT:
-                byte = random.choice([random.choice(b"0123456789\n"), random.randrange(256)])
-                return data[:at] + bytes([byte]) + data[at:], None
-            case Kind.DELETE:
-                return data[:at] + data[at + 1 :], None
-            case Kind.DUPLICATE:
-                size = random.randint(1, len(data) - at)
-                return data[: at + size] + data[at:], None
-            case Kind.CUT_RST | Kind.CUT_FIN:
-                while data[:at].endswith(b"\n"):
-                    at -= 1
-                return data[:at], harm.fault.kind
-            case _:
-                raise AssertionError(f"{harm.fault.kind} does not strike bytes")
+        return data, harm.fault.kind if harm.fault.kind in CUTS else None
 
     def _end(self, connection: Connection, *, reset: bool) -> None:
         """End it. Its sockets are closed once nobody waits for them: the loop must not watch a reused descriptor."""
@@ -314,7 +269,3 @@ class FaultProxy:
         if connection in self.connections:
             self.connections.remove(connection)
         connection.close()
-
-
-STRIKES: Final = CORRUPTIONS | {Kind.DUPLICATE, Kind.CUT_RST, Kind.CUT_FIN}
-"""Kinds that `FaultProxy.arm` takes."""

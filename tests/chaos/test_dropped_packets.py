@@ -58,10 +58,12 @@ async def test_dropped_packets_are_noticed_by_both_ends_and_the_stream_goes_on_e
             await producer.end(signal.SIGTERM)
             await worker.end(signal.SIGTERM)
     with capsys.disabled():
-        print("\npackets dropped, noticed after " + ", ".join(f"{n:.2f} heartbeats by the {end}" for end, n in least.items()))
+        print(
+            "\npackets dropped, noticed after "
+            + ", ".join(f"{n:.2f} heartbeats by the {end}" for end, n in least.items())
+        )
     census = take_census(store, WORKER, NUMBERS, SEED)
     assert census.problem is None
     assert census.end >= ledger.promised(WORKER)[0] > resumed["offset"]
     assert not ledger.findings
     assert max(least.values()) <= TIMEOUT_HEARTBEATS
-

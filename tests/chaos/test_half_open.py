@@ -44,7 +44,10 @@ async def test_half_open_connection_is_noticed_within_three_and_a_half_heartbeat
             if max(least.values()) <= TIMEOUT_HEARTBEATS:
                 break
         with capsys.disabled():
-            print("\nhalf-open, noticed after " + ", ".join(f"{n:.2f} heartbeats by the {end}" for end, n in least.items()))
+            print(
+                "\nhalf-open, noticed after "
+                + ", ".join(f"{n:.2f} heartbeats by the {end}" for end, n in least.items())
+            )
     duo.prove()
     assert ledger.acked[WORKER] > 0
     assert max(least.values()) <= TIMEOUT_HEARTBEATS

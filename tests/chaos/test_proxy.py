@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.chaos.ledger import Ledger
@@ -31,14 +31,14 @@ class Ends:
         self.writers.append(writer)
         return writer, await self.arrived.get()
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        self.arrived.put_nowait(reader)
-
 
 @pytest.fixture
 async def ends(ledger: Ledger) -> AsyncIterator[Ends]:
-    server = await asyncio.start_server(lambda reader, writer: ends.accept(reader, writer), LOOPBACK, 0)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.writers.append(writer)
+        ends.arrived.put_nowait(reader)
+
+    server = await asyncio.start_server(accept, LOOPBACK, 0)
     proxy = FaultProxy("worker-0", server.sockets[0].getsockname()[1], ledger, heartbeat=HEARTBEAT)
     ends = Ends(proxy)
     async with proxy.running():
@@ -50,6 +50,11 @@ async def ends(ledger: Ledger) -> AsyncIterator[Ends]:
 
 def a_fault(kind: Kind, seed: int = 0, *, hits_worker: bool = True) -> Fault:
     return Fault(kind, 0.0, 0.0, False, hits_worker, False, seed)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the proxy is not to carry an event for its tests
+        await asyncio.sleep(0)
 
 
 async def read_all(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
@@ -106,8 +111,7 @@ async def test_duplicate_repeats_a_part_of_what_passes(ends: Ends) -> None:
 async def test_reset_ends_every_connection_at_once(ends: Ends) -> None:
     _, reader = await ends.dial()
     _, other = await ends.dial()
-    while len(ends.proxy.connections) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(ends.proxy.connections) == 2)
     assert ends.proxy.reset() == 2
     assert await read_all(reader) == (b"", True)
     assert await read_all(other) == (b"", True)
@@ -145,9 +149,7 @@ async def test_promises_are_taken_from_what_the_worker_wrote_not_from_what_a_fau
     worker = ends.writers[-1]
     worker.write(b"#hello randstream/1 worker=worker-0\n#resume offset=10\n#ack offset=10 t=1\n#ack off")
     worker.write(b"set=20\n")
-    while ledger.acked["worker-0"] < 20:
-        await asyncio.sleep(0)
+    await until(lambda: ledger.acked["worker-0"] == 20)
     worker.write(b"#resume offset=19\n")
-    while not ledger.findings:
-        await asyncio.sleep(0)
+    await until(lambda: bool(ledger.findings))
     assert ledger.findings == ["lost: worker-0 acknowledged 20 and then resumed at 19"]

@@ -8,7 +8,11 @@ import pytest
 from tests.chaos.ledger import Ledger
 from tests.chaos.storm import Storm, describe
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(0), pytest.mark.asyncio(loop_factories=["asyncio"])]  # bounded by its own seconds, and by PATIENCE
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.timeout(0),
+    pytest.mark.asyncio(loop_factories=["asyncio"]),
+]  # bounded by its own seconds, and by PATIENCE
 
 
 async def test_storm_of_kills_and_faults_loses_repeats_and_changes_no_number(

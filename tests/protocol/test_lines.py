@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.protocol.network import DISTRIBUTION, STREAM, checked, open_line, reference_crc, repeatable
 
-from randstream.errors import Reason, RemoteProtocolError
+from randstream.errors import UNWRITTEN, Reason, RemoteProtocolError
 from randstream.protocol.frames import (
     Ack,
     Beat,
@@ -111,7 +111,7 @@ FRAMES = st.one_of(
     st.builds(Resume, st.one_of(st.none(), OFFSETS)),
     st.builds(Beat, OFFSETS, st.integers(0, 2**32 - 1), TIMES),
     st.builds(Ack, OFFSETS, st.one_of(st.none(), TIMES)),
-    st.builds(Close, st.sampled_from([r for r in Reason if r not in (Reason.CUT, Reason.OTHER)])),
+    st.builds(Close, st.sampled_from([r for r in Reason if r not in UNWRITTEN])),
 )
 
 

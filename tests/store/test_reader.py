@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def test_past_the_end_there_is_nothing_yet(folder: Path) -> None:
 
 def test_no_numbers_are_read_when_none_are_asked_for(folder: Path) -> None:
     assert read_store(folder, count=0).shape == (0,)
+    assert list(read_runs(folder, count=0)) == []
 
 
 def test_a_store_of_one_stream_and_a_single_segment_can_be_named(folder: Path) -> None:
@@ -148,6 +150,25 @@ def test_a_reader_follows_a_store_that_grows_into_new_segments(tmp_path: Path) -
             assert [(run.offset, run.lines, run.count) for run in following] == [(first, text(first, end), end - first)]
             assert following.offset == end
             assert following.next_run() is None
+    store.close()
+
+
+def test_numbers_that_came_just_before_their_segment_was_closed_are_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path, WORKER, 300, None, OSFiles())
+    store.start()
+    store.open(OFFERED)
+    following = StoreReader(tmp_path)
+
+    def after_a_commit(original: Callable[[], int | None] = following._following) -> int | None:
+        if store.committed_offset == 0:
+            store.commit([interval(0, 300)])
+        return original()
+
+    monkeypatch.setattr(following, "_following", after_a_commit)
+    assert [run.lines for run in following] == [text(0, 300)]
+    following.close()
     store.close()
 
 

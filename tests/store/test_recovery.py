@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from tests.store.disk import Disk, DiskFile
-from tests.store.streams import FOLDER, OFFERED, STREAM, WORKER, make_store, stored
+from tests.store.streams import FOLDER, OFFERED, STREAM, WORKER, make_store, stored, text
 
 from randstream.errors import SinkError
+from randstream.protocol import MAX_CONTROL_LINE_BYTES
 from randstream.protocol.frames import Beat, Open, crc32c, encode
 from randstream.store import DamagedStore, recovery, walk
 from randstream.store.files import OSFiles
-from randstream.store.layout import segment_path
+from randstream.store.layout import read_header, segment_path
 from randstream.store.recovery import Recovery
+from randstream.store.sink import COMMIT_BYTES
 from randstream.store.store import Store
 
 STORE = Path("/store")
@@ -115,6 +117,24 @@ def test_recovery_reads_no_more_than_the_end_of_the_last_segment(monkeypatch: py
     monkeypatch.setattr(DiskFile, "read", read)
     assert Store(STORE, WORKER, 2**30, None, disk).open(OFFERED) == 99_000
     assert sum(counts) < 2 * 20_000
+
+
+def test_recovery_begins_at_a_beat_that_is_durable_whatever_the_last_commit_wrote() -> None:
+    assert COMMIT_BYTES + walk.MOST_BYTES + MAX_CONTROL_LINE_BYTES <= recovery.RECOVERY_BYTES
+
+
+def test_a_walk_looks_again_at_what_did_not_hold(tmp_path: Path) -> None:
+    path = tmp_path / FIRST
+    path.write_bytes(stored(0, 3) + b"1\n" + encode(Beat(4, 0, "1")))
+    file = OSFiles().open(path)
+    steps = walk.walk_from_start(file, read_header(file, path))
+    assert steps.next_run() == text(0, 3)
+    assert (steps.next_run(), steps.offset, steps.position) == (None, 3, len(stored(0, 3)))
+    assert steps.flaw is not None
+    path.write_bytes(stored(0, 3, 4))
+    assert (steps.next_run(), steps.first, steps.offset) == (text(3, 4), 3, 4)
+    assert (steps.next_run(), steps.flaw) == (None, None)
+    file.close()
 
 
 def test_an_end_of_a_segment_without_any_beat_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

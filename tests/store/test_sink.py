@@ -170,6 +170,24 @@ async def test_an_open_waits_for_a_commit_whose_caller_was_cancelled(sink: Durab
     assert await sink.commit() == 3
 
 
+async def test_what_an_older_connection_appends_while_an_open_waits_is_dropped(sink: DurableSink, files: Gate) -> None:
+    await sink.open(OFFERED)
+    take(sink, 0, 3)
+    files.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sink.commit())
+        await wait_reached(files)
+        opened = group.create_task(sink.open(OFFERED))
+        await asyncio.sleep(0)
+        take(sink, 3, 5)
+        late = group.create_task(sink.commit())
+        files.gate.set()
+    assert opened.result() == 3
+    assert late.result() == 3
+    take(sink, 3, 4)
+    assert await sink.commit() == 4
+
+
 async def test_a_commit_waits_for_the_one_whose_caller_was_cancelled(
     sink: DurableSink, files: Gate, tmp_path: Path
 ) -> None:

@@ -182,8 +182,18 @@ def test_progress_ends_with_everything(folder: Path) -> None:
     assert told[-1] == (size, size)
 
 
-def test_progress_is_told_now_and_then(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("randstream.store.verification._PROGRESS_BYTES", 4_000)
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(stored(0, *range(100, 10_000, 100)))
     told: list[int] = []
-    verify([folder], progress=lambda done, total: told.append(done))
-    assert 2 <= len(told) <= 5
+    verify([path], progress=lambda done, total: told.append(done))
+    assert path.stat().st_size > 30_000
+    assert 7 <= len(told) <= 10
+    assert sorted(told) == told
+
+
+def test_only_what_is_kept_is_counted(tmp_path: Path) -> None:
+    report = verify([make_store(tmp_path, 10, 20, 30, segment_bytes=1, retain_bytes=300)], SEED)
+    stream = report.streams[0]
+    assert (stream.first_offset, stream.end_offset, report.count) == (20, 30, 10)

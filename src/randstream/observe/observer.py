@@ -25,6 +25,8 @@ SAMPLED_LINKS: Final = 64
 """Numbers looked at each second, and the most links that they are of: 1 ms, whatever flows."""
 HISTOGRAM_TICKS: Final = 60
 HISTORY_TICKS: Final = 120
+SHORTEST_SECONDS: Final = 1e-3
+"""Nothing is divided by less."""
 
 TROUBLE_FIRST: Final = {
     LinkState.STALLED: 0,
@@ -62,7 +64,7 @@ class Observer:
         numbers = self.role.tally.numbers
         if self._looks:
             last = self._looks[-1]
-            self._history.append(round((numbers - last.numbers) / (now - last.at), 1))
+            self._history.append(round((numbers - last.numbers) / max(now - last.at, SHORTEST_SECONDS), 1))
         self._looks.append(_Look(now, numbers, {link: link.offset for link in self.role.links}))
 
     def snapshot(self, *, limit: int, name_filter: str = "") -> Snapshot:
@@ -74,7 +76,7 @@ class Observer:
         shown = nsmallest(limit, matching, key=lambda link: TROUBLE_FIRST[link.state])
         now = monotonic()
         before = self._looks[0] if self._looks else _Look(now, tally.numbers, {})
-        elapsed = max(now - before.at, 1e-3)
+        elapsed = max(now - before.at, SHORTEST_SECONDS)
         return Snapshot(
             role=role.role,
             name=role.name,

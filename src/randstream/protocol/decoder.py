@@ -18,6 +18,8 @@ from .frames import Frame, Numbers, parse_control_line
 
 _HASH: Final = ord("#")
 _LF: Final = ord("\n")
+_TLS: Final = (b"\x16\x03", b"\x15\x03")
+"""What a TLS greeting, and a TLS alert, begin with."""
 _LINES: Final = re.compile(rb"(?:[0-9-][0-9.e+-]{0,%d}\n)+" % (MAX_NUMBER_LINE_BYTES - 2))
 _SHORT_RUN_BYTES: Final = 1024
 """Below this a regular expression beats the fixed cost of a dozen NumPy calls."""
@@ -42,6 +44,8 @@ class Decoder:
         """
         if self._tail:
             data = self._tail + data
+        if data.startswith(_TLS):
+            raise RemoteProtocolError(Reason.MALFORMED, "TLS, where this end speaks plain text: see --tls-cert")
         start = 0
         while start < len(data):
             if data[start] == _HASH:

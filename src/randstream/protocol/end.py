@@ -90,7 +90,8 @@ class End(ABC):
         if self.state is State.CLOSED:
             return []
         if self._silence is not None and self._silence.is_over(now, self.heartbeat):
-            error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}")
+            hint = "; perhaps the worker waits for TLS" if self.state is State.GREETING else ""
+            error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}{hint}")
             self._close_for(Reason.TIMEOUT)
             return [Closed(error)]
         return self._perform_duties(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import PeerClosed, PeerTimeout, RemoteProtocolError
+from ..errors import PeerClosed, PeerTimeout, RemoteProtocolError, TlsError
 from .frames import Beat, Numbers, Open
 
 
@@ -60,7 +60,7 @@ class Proved:
 class Closed:
     """To both: the connection is over because of `error`; what is left to send is the last it will send."""
 
-    error: RemoteProtocolError | PeerTimeout | PeerClosed
+    error: RemoteProtocolError | PeerTimeout | PeerClosed | TlsError
 
 
 Event = Greeted | Waited | Resumed | Acknowledged | Opened | Started | Numbers | Proved | Closed

@@ -10,7 +10,7 @@ from typing import Any, Final
 from google_crc32c import extend as extend_crc
 from google_crc32c import value as crc32c
 
-from ..errors import Reason, RemoteProtocolError
+from ..errors import UNWRITTEN, Reason, RemoteProtocolError
 from . import (
     MAX_CONTROL_LINE_BYTES,
     MAX_HEARTBEAT,
@@ -118,9 +118,10 @@ def _read_heartbeat(text: str) -> float:
 
 def _read_reason(text: str) -> Reason:
     try:
-        return Reason(text)
+        reason = Reason(text)
     except ValueError:
         return Reason.OTHER
+    return Reason.OTHER if reason in UNWRITTEN else reason
 
 
 def _read_hex(text: str) -> int:

@@ -8,20 +8,14 @@ import os
 import select
 import threading
 from abc import abstractmethod
-from collections import deque
-from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
 import structlog
 
 from ..errors import SettingsError
-from .immediate import ImmediateSink
+from .queued import QueuedSink
 
-BATCH_BYTES: Final = 2**20
-"""The most that is written at once, and so the most that cannot be dropped any more."""
-SMALL_BYTES: Final = 4096
-"""Runs that wait are joined up to this: a million single numbers must not be a million objects."""
 RETRY_SECONDS: Final = 1.0
 """How long a failed write, to a file on a full disk say, waits for its next attempt."""
 
@@ -77,73 +71,21 @@ def _settle(written: asyncio.Future[tuple[int, OSError | None]], outcome: tuple[
         written.set_result(outcome)
 
 
-class PipeSink(ImmediateSink):
-    """Passes runs to an `FdWriter`. What has begun to be written counts as passed on; what waits can be dropped."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: deque[tuple[bytes, int]] = deque()
-        self._waiting_bytes = 0
-        self._appended_bytes = 0
-        self._passed_bytes = 0
-        self._change = asyncio.Event()
-
-    async def commit(self) -> int:
-        """Wait until the descriptor has taken all that was appended before."""
-        offset, target = self._proven_offset, self._appended_bytes
-        await self._wait_until(lambda: self._passed_bytes >= target)
-        return offset
-
-    async def wait_room(self) -> None:
-        """Wait until less than a batch is waiting."""
-        await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
+class PipeSink(QueuedSink):
+    """Passes batches to an `FdWriter`."""
 
     async def run(self) -> None:
         """Write, until `_write` says that there is no point any more."""
         while True:
             await self._wait_until(lambda: bool(self._waiting))
-            batch = self._next_batch()
+            batch = self._take_batch()
             if not await self._write(batch):
                 return
-            self._passed_bytes += len(batch)
-            self._notify()
+            self._note_passed(len(batch))
 
     @abstractmethod
     async def _write(self, batch: bytes) -> bool:
         """Write all of `batch`, however long it takes. False: nobody will ever read it."""
-
-    def _pass_on(self, run: bytes, counted: int) -> None:
-        self._waiting_bytes += len(run)
-        self._appended_bytes += len(run)
-        if self._waiting and len(self._waiting[-1][0]) + len(run) <= SMALL_BYTES:
-            last, before = self._waiting.pop()
-            run, counted = last + run, before + counted
-        self._waiting.append((run, counted))
-        self._notify()
-
-    def _drop_waiting(self) -> None:
-        self._offset -= sum(counted for _, counted in self._waiting)
-        self._appended_bytes -= self._waiting_bytes
-        self._waiting.clear()
-        self._waiting_bytes = 0
-
-    def _next_batch(self) -> bytes:
-        runs: list[bytes] = []
-        size = 0
-        while self._waiting and (not runs or size + len(self._waiting[0][0]) <= BATCH_BYTES):
-            run, _ = self._waiting.popleft()
-            runs.append(run)
-            size += len(run)
-        self._waiting_bytes -= size
-        return b"".join(runs)
-
-    async def _wait_until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            await self._change.wait()
-
-    def _notify(self) -> None:
-        change, self._change = self._change, asyncio.Event()
-        change.set()
 
 
 class StdoutSink(PipeSink):

@@ -15,7 +15,7 @@ from .segment import Segment
 from .walk import walk_from_beat, walk_from_start
 
 RECOVERY_BYTES: Final = 80 * 2**20
-"""How much of a segment's end is checked: all that one commit may have left undone, and two intervals more."""
+"""How much of a segment's end is checked: all that one commit may have left undone, and what is durable before it."""
 
 
 @dataclass(frozen=True, slots=True)

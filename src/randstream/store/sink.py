@@ -109,9 +109,9 @@ class DurableSink:
         Raises:
             SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
         """
-        self._drop()
         offset = await self._run(self._store.open, offered)
-        self._drop()
+        self._waiting.clear()
+        self._forget_unproven()
         self._proven_offset = offset
         return offset
 
@@ -182,10 +182,6 @@ class DurableSink:
                 break
             batch.append(interval)
         return batch
-
-    def _drop(self) -> None:
-        self._waiting.clear()
-        self._forget_unproven()
 
     def _forget_unproven(self) -> None:
         self._runs, self._count, self._size = [], 0, 0

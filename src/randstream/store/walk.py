@@ -73,7 +73,6 @@ class Walk:
         """Forget what was read past the last beat: it may be written anew."""
         self.flaw = flaw
         self._buffer = b""
-        self._cursor = 0
 
 
 def walk_from_start(file: File, header: Header) -> Walk:

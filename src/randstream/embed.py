@@ -1,0 +1,117 @@
+"""Embed: a worker and a producer inside another asyncio program. No signal handlers, no global state, no log set-up."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from types import TracebackType
+from typing import Self
+
+from . import producer, worker
+from .errors import Reason, SettingsError
+from .settings import ProducerSettings, WorkerSettings
+from .sinks.batches import Batch, BatchSink
+
+
+class _Embedded:
+    """Runs a role in the background of an `async with` block."""
+
+    _tasks: asyncio.TaskGroup
+
+    @abstractmethod
+    async def run(self) -> None:
+        """The role's."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """The role's."""
+
+    async def _begin(self) -> None:
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        self._tasks.create_task(self.run())
+
+    async def _end(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        try:
+            await self._tasks.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            cause: BaseException = group
+            while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+                cause = cause.exceptions[0]
+            raise cause from None
+
+
+class Worker(worker.Worker, _Embedded):
+    """A worker whose numbers a program takes as batches.
+
+        async with Worker(WorkerSettings(listen="127.0.0.1:9000", name="worker-0")) as worker:
+            async for batch in worker:
+                total += batch.numbers.sum()
+
+    A batch is acknowledged after the loop's body has run: a crash loses nothing, and repeats at most the batches
+    whose acknowledgement had not gone out. A body that saves `batch.end_offset` with its result, and gives it back as
+    `offset` at the next start, repeats nothing.
+
+    Raises:
+        SettingsError: the address cannot be bound, or the settings name another place for the numbers.
+    """
+
+    def __init__(self, settings: WorkerSettings, *, offset: int | None = None) -> None:
+        if settings.store or settings.discard or settings.command:
+            raise SettingsError("numbers go to the loop: give an embedded worker no store, command or discard")
+        self._batches = BatchSink(offset)
+        super().__init__(settings, self._batches)
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        try:
+            await self.wait_listening()
+        except asyncio.CancelledError as error:
+            await self._end(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._batches.finish(is_done=kind is None)
+        await asyncio.sleep(0)  # what is finished with may now be acknowledged
+        if self.live is not None:
+            self.live.end(Reason.SHUTDOWN)
+        await self._end(kind, error, traceback)
+
+    def stop(self) -> None:
+        """End the iteration and the worker."""
+        self._batches.finish(is_done=False)
+        super().stop()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Batch:
+        batch = await self._batches.next_batch()
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
+
+
+class Producer(producer.Producer, _Embedded):
+    """A producer that streams while an `async with` block runs, and ends gracefully with it.
+
+    async with Producer(ProducerSettings(workers="127.0.0.1:9000", seed="42")):
+        ...
+    """
+
+    def __init__(self, settings: ProducerSettings) -> None:
+        super().__init__(settings)
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._end(kind, error, traceback)

@@ -1,0 +1,83 @@
+"""Batch sink: numbers as arrays for a loop in the same program. What its body has finished with is passed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..distributions import parse_distribution
+from ..errors import SettingsError, SinkError
+from ..protocol.frames import Open
+from .queued import QueuedSink
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Consecutive numbers of one stream.
+
+    `numbers` has shape (n,), of int64, uint64 (bits64) or float64; its first element is number `offset` of `stream`.
+    """
+
+    stream: str
+    offset: int
+    numbers: npt.NDArray[Any]
+
+    @property
+    def end_offset(self) -> int:
+        """The offset of the number after the last: save it with your result, and nothing is ever counted twice."""
+        return self.offset + len(self.numbers)
+
+
+class BatchSink(QueuedSink):
+    """Hands batches out one by one; asking for the next says that the last is finished with.
+
+    `offset`: where to go on, as saved from `Batch.end_offset`, whatever stream is offered first; None: the producer
+    knows best.
+    """
+
+    def __init__(self, offset: int | None = None) -> None:
+        super().__init__()
+        self._saved_offset = offset
+        self._dtype: np.dtype[Any] = np.dtype(np.int64)
+        self._out_bytes = 0
+        self._is_over = False
+
+    async def open(self, offered: Open) -> int | None:
+        """Name the offset, the saved one the first time."""
+        try:
+            self._dtype = np.dtype(parse_distribution(offered.numbers).dtype)
+        except SettingsError as error:
+            raise SinkError(f"the producer's distribution cannot be read: {error}") from error
+        if self._saved_offset is not None:
+            self._stream = offered.stream
+            self._offset, self._saved_offset = self._saved_offset, None
+        return await super().open(offered)
+
+    def begin(self, offset: int) -> None:
+        """Take over the offset that the producer chose; batches of an older stream are no longer handed out."""
+        self._drop_waiting()
+        super().begin(offset)
+
+    async def next_batch(self) -> Batch | None:
+        """The next batch, as soon as there is one; None after `finish`."""
+        self._note_passed(self._out_bytes)
+        self._out_bytes = 0
+        await self._wait_until(lambda: bool(self._waiting) or self._is_over)
+        if self._is_over:
+            return None
+        offset = self._offset - sum(counted for _, counted in self._waiting)
+        text = self._take_batch()
+        self._out_bytes = len(text)
+        assert self._stream is not None
+        return Batch(self._stream, offset, np.fromstring(text, self._dtype, sep="\n"))
+
+    def finish(self, *, is_done: bool) -> None:
+        """Hand out no more. `is_done`: the last batch is finished with."""
+        if is_done:
+            self._note_passed(self._out_bytes)
+            self._out_bytes = 0
+        self._is_over = True
+        self._notify()

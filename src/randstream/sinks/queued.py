@@ -1,0 +1,78 @@
+"""Queued sinks: what arrives waits for somebody who may be slower, within the window of the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from .immediate import ImmediateSink
+
+BATCH_BYTES: Final = 2**20
+"""The most that is taken at once, and so the most that cannot be dropped any more."""
+SMALL_BYTES: Final = 4096
+"""Runs that wait are joined up to this: a million single numbers must not be a million objects."""
+
+
+class QueuedSink(ImmediateSink):
+    """Keeps runs until somebody takes them, a batch at a time.
+
+    What has been taken counts as passed on; what waits can be dropped, and is when the next connection opens.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._waiting_bytes = 0
+        self._appended_bytes = 0
+        self._passed_bytes = 0
+        self._change = asyncio.Event()
+
+    async def commit(self) -> int:
+        """Wait until all that was appended before is passed on wholly."""
+        offset, target = self._proven_offset, self._appended_bytes
+        await self._wait_until(lambda: self._passed_bytes >= target)
+        return offset
+
+    async def wait_room(self) -> None:
+        """Wait until less than a batch is waiting."""
+        await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
+
+    def _pass_on(self, run: bytes, counted: int) -> None:
+        self._waiting_bytes += len(run)
+        self._appended_bytes += len(run)
+        if self._waiting and len(self._waiting[-1][0]) + len(run) <= SMALL_BYTES:
+            last, before = self._waiting.pop()
+            run, counted = last + run, before + counted
+        self._waiting.append((run, counted))
+        self._notify()
+
+    def _drop_waiting(self) -> None:
+        self._offset -= sum(counted for _, counted in self._waiting)
+        self._appended_bytes -= self._waiting_bytes
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    def _take_batch(self) -> bytes:
+        runs: list[bytes] = []
+        size = 0
+        while self._waiting and (not runs or size + len(self._waiting[0][0]) <= BATCH_BYTES):
+            run, _ = self._waiting.popleft()
+            runs.append(run)
+            size += len(run)
+        self._waiting_bytes -= size
+        return b"".join(runs)
+
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await self._change.wait()
+
+    def _notify(self) -> None:
+        change, self._change = self._change, asyncio.Event()
+        change.set()
+
+    def _note_passed(self, size: int) -> None:
+        """A batch of `size` bytes is passed on wholly."""
+        self._passed_bytes += size
+        self._notify()

@@ -1,0 +1,102 @@
+"""Three workers and a producer as real processes, and pages served from roles that do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from randstream.observe.admin import serve_admin
+from randstream.settings import Address
+
+
+class Process:
+    """`randstream <arguments>`, with its log read as it comes."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "randstream", *arguments]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert self._process.stderr is not None
+        self._log = self._process.stderr
+        self._reading = threading.Thread(target=self._log.read, daemon=True)
+
+    def wait_said(self, event: str) -> dict[str, Any]:
+        """The first line of the log that is `event`. Ask once: the rest is thrown away."""
+        for line in self._log:
+            said: dict[str, Any] = json.loads(line)
+            if said["event"] == event:
+                self._reading.start()
+                return said
+        raise AssertionError(f"it ended without {event}")
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send `number` and wait for the end."""
+        os.kill(self._process.pid, number)
+        self._process.wait(10)
+        self._reading.join(10)
+        self._log.close()
+
+
+class Streams:
+    """worker-0 to worker-2, which store, and a producer whose page is at `url`."""
+
+    def __init__(self, folder: Path, rate: str = "40", numbers: str = "normal:0:1") -> None:
+        self._folder = folder
+        self._addresses = ["127.0.0.1:0"] * 3
+        self.workers = [self._start_worker(number) for number in range(3)]
+        self.producer = Process(
+            "producer", "--workers", ",".join(self._addresses), "--seed", "42", "--name", "producer-0", "--rate", rate,
+            "--numbers", numbers, "--heartbeat", "0.5", "--admin", "127.0.0.1:0",
+        )  # fmt: skip
+        self.url: str = self.producer.wait_said("admin.listening")["url"]
+
+    def kill(self, number: int) -> None:
+        """SIGKILL a worker."""
+        self.workers[number].end(signal.SIGKILL)
+
+    def restart(self, number: int) -> None:
+        """Start a killed worker again, where it was."""
+        self.workers[number] = self._start_worker(number)
+
+    def end(self) -> None:
+        for process in (self.producer, *self.workers):
+            process.end()
+
+    def _start_worker(self, number: int) -> Process:
+        worker = Process(
+            "worker", "--name", f"worker-{number}", "--listen", self._addresses[number], "--store", str(self._folder)
+        )
+        self._addresses[number] = worker.wait_said("worker.listening")["address"]
+        return worker
+
+
+@contextmanager
+def served(role: Any, port: int = 0) -> Iterator[str]:
+    """The address of an admin server of `role`, which runs on a loop in a thread of its own."""
+    started: list[str] = []
+    ready, done = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        async with serve_admin(role, Address("127.0.0.1", port)) as (host, bound):
+            started.append(f"http://{host}:{bound}/")
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield started[0]
+    finally:
+        loops[0].call_soon_threadsafe(done.set)
+        thread.join(10)

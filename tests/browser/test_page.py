@@ -1,0 +1,166 @@
+"""The live page in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.browser.streams import Streams, served
+from tests.observe.roles import FakeLink, FakeRole
+
+from randstream.observe.status import LinkState
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streams]:
+    running = Streams(Path(tmp_path_factory.mktemp("store")))
+    yield running
+    running.end()
+
+
+def row(page: Any, name: str) -> Any:
+    return page.locator("#rows tr", has_text=name)
+
+
+def offset(page: Any, name: str) -> int:
+    text: str = row(page, name).locator("td").nth(2).inner_text()
+    return int(text.replace(",", ""))
+
+
+def wait_headline(page: Any, text: str) -> None:
+    page.get_by_role("heading", name=text, exact=True).wait_for(timeout=15_000)
+
+
+def test_three_streams_move(page: Any, streams: Streams) -> None:
+    page.goto(streams.url)
+    wait_headline(page, "All 3 streams flow")
+    before = [offset(page, f"worker-{number}") for number in range(3)]
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('#rows tr')]"
+        ".every(row => Number(row.cells[2].innerText.replaceAll(',', '')) > before + 40)",
+        arg=max(before),
+    )
+    assert page.locator("#pulse").inner_text() == "live"
+    assert page.locator("#shape rect").count() == 25
+    assert row(page, "worker-0").locator("path").get_attribute("d")
+
+
+def test_a_killed_worker_turns_red_and_heals(page: Any, streams: Streams) -> None:
+    page.goto(streams.url)
+    wait_headline(page, "All 3 streams flow")
+    streams.kill(1)
+    wait_headline(page, "2 of 3 streams flow")
+    lost = row(page, "worker-1")
+    assert lost.get_attribute("class") == "down"
+    red = page.evaluate("getComputedStyle(document.querySelector('tr.down .state')).color")
+    assert red == "rgb(189, 58, 44)"
+    assert "worker-1" in page.locator("#rows tr").first.inner_text()  # trouble comes first
+    assert page.title() == "1 not flowing · randstream"
+    streams.restart(1)
+    wait_headline(page, "All 3 streams flow")
+    assert row(page, "worker-1").get_attribute("class") == "streaming"
+    assert row(page, "worker-1").locator("td").nth(5).inner_text() == "1"
+    events = page.locator("#events li")
+    assert "worker-1 resumed" in events.nth(0).inner_text()
+    assert "worker-1 lost" in events.nth(1).inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(browser: Any, scheme: str) -> None:
+    with served(FakeRole(links=[FakeLink(), FakeLink("worker-1", "b:1", state=LinkState.WAITING)])) as url:
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(url)
+        wait_headline(page, "1 of 2 streams flow")
+        ratios: dict[str, float] = page.evaluate(CONTRASTS)
+        page.close()
+    assert min(ratios.values()) >= 4.5, ratios
+
+
+CONTRASTS = """() => {
+  const channel = value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = colour => { const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+  const ground = light(getComputedStyle(document.body).backgroundColor);
+  const places = ["h1", "h2", "#sub", "#who", "th", ".name b", "tr.streaming .state", "tr.down .state"];
+  return Object.fromEntries(places.map(place => {
+    const ink = light(getComputedStyle(document.querySelector(place)).color);
+    return [place, (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)];
+  }));
+}"""  # WCAG 2.1, 1.4.3
+
+
+def test_a_thousand_streams_show_the_one_in_trouble_and_the_filter_finds_the_others(page: Any) -> None:
+    links = [FakeLink(f"worker-{number}", f"10.0.0.{number}:9000") for number in range(1000)]
+    links[700].state = LinkState.STALLED
+    with served(FakeRole(links=links)) as url:
+        page.goto(url)
+        wait_headline(page, "999 of 1,000 streams flow")
+        assert "worker-700" in page.locator("#rows tr").first.inner_text()
+        assert page.locator("#field i").count() == 1000
+        assert page.locator("#field i.stalled").count() == 1
+        page.keyboard.press("/")
+        page.keyboard.type("worker-99")
+        page.wait_for_function("document.querySelectorAll('#rows tr').length === 11")
+        page.keyboard.press("Escape")
+        page.wait_for_function("document.querySelectorAll('#rows tr').length === 1000")
+        page.fill("#filter", "nobody")
+        page.get_by_text("No stream is called “nobody”.").wait_for()
+
+
+def test_a_stream_beyond_the_first_thousand_can_be_found(page: Any) -> None:
+    with served(
+        FakeRole(links=[FakeLink(f"worker-{number}", f"10.0.0.{number}:9000") for number in range(1200)])
+    ) as url:
+        page.goto(url)
+        wait_headline(page, "All 1,200 streams flow")
+        page.get_by_text("1,000 of 1,200 streams are shown").wait_for()
+        page.fill("#filter", "worker-1150")
+        row(page, "worker-1150").wait_for()
+
+
+def test_names_are_text_whatever_they_hold(page: Any) -> None:
+    name = "<img src=x onerror=\"document.title='taken'\"><b>"
+    role = FakeRole(links=[FakeLink(name)], name=name, problem=name)
+    role.journal.note("link.lost", name, name)
+    with served(role) as url:
+        page.goto(url)
+        row(page, name).wait_for()
+        assert page.locator("img").count() == 0
+        assert page.title() != "taken"
+        assert name in page.locator("#events").inner_text()
+
+
+def test_the_page_says_that_it_is_stale_and_comes_back_by_itself(page: Any) -> None:
+    role = FakeRole()
+    with served(role) as url:
+        page.goto(url)
+        wait_headline(page, "The stream flows")
+        port = int(url.rstrip("/").rpartition(":")[2])
+    page.get_by_text("stale: nothing heard for").wait_for()
+    with served(role, port):
+        page.get_by_text("live", exact=True).wait_for()
+
+
+def test_a_worker_has_a_page_too(page: Any) -> None:
+    with served(FakeRole("worker", "worker-0", links=[FakeLink("worker-0", "producer-0")])) as url:
+        page.goto(url)
+        wait_headline(page, "The stream flows")
+        page.get_by_text("received", exact=True).wait_for()
+        page.get_by_role("columnheader", name="last beat").wait_for()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1920])
+def test_the_page_fits_whatever_the_width(page: Any, width: int) -> None:
+    links = [
+        FakeLink(f"worker-{number}.randstream.svc.cluster.local", f"b:{number}", offset=10**12) for number in range(3)
+    ]
+    links[1].state = LinkState.WAITING
+    with served(FakeRole(links=links)) as url:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(url)
+        wait_headline(page, "2 of 3 streams flow")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

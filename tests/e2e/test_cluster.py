@@ -1,0 +1,162 @@
+"""`make all` on the cluster of the current kubectl context, and then what happens to pods. The tests go in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import cluster
+from tests.e2e.cluster import NAMESPACE, OURS, ROOT, kubectl, make, objects, pods, prove, until, workers
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+
+UNLABELLED: dict[str, str] = {}
+PRODUCER = {"app.kubernetes.io/name": "randstream", "app.kubernetes.io/component": "producer"}
+SCRAPER = {"randstream.io/scrape": "true"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed() -> Iterator[None]:
+    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.log.info(make("all").stdout.rpartition("minikube image load")[2])
+    yield
+    make("clean")
+
+
+def test_every_stream_flows_after_make_all() -> None:
+    assert workers() == ["worker-0", "worker-1", "worker-2"]
+    prove()
+
+
+def test_every_line_of_every_log_is_json_and_tells_of_the_stream() -> None:
+    [producer] = pods("producer")
+    resumed = {line["worker"]: line["stream"] for line in cluster.logs(producer) if line["event"] == "link.resumed"}
+    assert sorted(resumed) == workers()
+    for worker in workers():
+        [stream] = {line["stream"] for line in cluster.logs(worker) if line["event"] == "link.resumed"}
+        assert stream == resumed[worker]
+
+
+def test_the_seed_is_in_no_log() -> None:
+    secret = cluster.seed()
+    assert len(secret) == 32
+    for pod in pods():
+        assert secret not in kubectl("logs", pod)
+
+
+def test_a_worker_that_is_deleted_goes_on_exactly() -> None:
+    before = prove()
+    kubectl("delete", "pod", "worker-1")
+    prove(before)
+
+
+def test_a_worker_that_is_killed_goes_on_exactly() -> None:
+    before = prove()
+    kubectl("delete", "pod", "worker-2", "--grace-period=0", "--force")
+    prove(before)
+
+
+def test_a_producer_that_is_deleted_has_a_successor() -> None:
+    before = prove()
+    [producer] = pods("producer")
+    kubectl("delete", "pod", producer)
+    prove(before)
+
+
+def test_scaling_up_and_down_needs_nothing_else() -> None:
+    before = prove()
+    make("scale", "N=5")
+    assert len(workers()) == 5
+    before = prove(before)
+    make("scale", "N=2")
+    assert workers() == ["worker-0", "worker-1"]
+    prove(before)
+    [producer] = pods("producer")
+    until(
+        lambda: (
+            {line["worker"] for line in cluster.logs(producer) if line["event"] == "link.closed"}
+            >= {"worker-2", "worker-3", "worker-4"}
+        ),
+        "the links of those that left have ended",
+    )
+    make("scale", "N=3")
+    prove(before)
+
+
+def test_a_rolling_restart_of_both_loses_nothing() -> None:
+    before = prove()
+    kubectl("rollout", "restart", "deployment/producer", "statefulset/worker")
+    for workload in ("deployment/producer", "statefulset/worker"):
+        kubectl("rollout", "status", workload, "--timeout=180s")
+    until(lambda: len(pods()) == 4, "the old producer is gone")
+    prove(before)
+
+
+def test_only_who_may_can_connect() -> None:
+    address = {name: pod["status"]["podIP"] for name, pod in pods().items()}
+    [producer] = pods("producer")
+    stream, admin, of_producer = (address["worker-0"], 9000), (address["worker-0"], 9001), (address[producer], 9001)
+    assert cluster.attempts(PRODUCER, stream, admin) == [True, False]
+    assert cluster.attempts(UNLABELLED, stream, admin, of_producer) == [False, False, False]
+    with cluster.other_namespace("randstream-strangers") as strangers:
+        assert cluster.attempts(UNLABELLED, stream, admin, of_producer, namespace=strangers) == [False, False, False]
+        assert cluster.attempts(PRODUCER, stream, namespace=strangers) == [False]
+        assert cluster.attempts(SCRAPER, stream, admin, of_producer, namespace=strangers) == [False, True, True]
+
+
+def test_a_missing_secret_is_named_by_status_and_made_by_deploy() -> None:
+    before = prove()
+    secret = cluster.seed()
+    kubectl("delete", "secret", "randstream-seed")
+    kubectl("rollout", "restart", "deployment/producer")
+    told = until(
+        lambda: "randstream-seed" in (done := make("status", check=False)).stderr and done, "status names the Secret"
+    )
+    assert told.returncode != 0
+    assert "waits for the Secret randstream-seed, which is missing" in told.stderr
+    kubectl("create", "secret", "generic", "randstream-seed", "--from-file=seed=/dev/stdin", given=secret)
+    kubectl("rollout", "status", "deployment/producer", "--timeout=180s")
+    prove(before)
+
+
+def test_an_unknown_setting_is_one_clear_line(tmp_path: Path) -> None:
+    overlay = ROOT / "build" / "e2e"
+    overlay.mkdir(parents=True, exist_ok=True)
+    setting = {"name": "producer", "namespace": NAMESPACE, "behavior": "merge", "literals": ["RANDSTREAM_RAET=5"]}
+    (overlay / "kustomization.yaml").write_text(
+        json.dumps({"resources": ["../../deploy/overlays/minikube"], "configMapGenerator": [setting]})
+    )
+    before = prove()
+    done = make("deploy", "OVERLAY=../../build/e2e", cluster.tag(), check=False)
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert "RANDSTREAM_RAET" in line
+    assert "RANDSTREAM_RATE" in line
+    assert make("status", check=False).returncode != 0
+    assert "all pods are ready" in make("deploy", cluster.tag()).stdout
+    prove(before)
+
+
+def test_an_image_that_is_not_loaded_is_one_clear_line() -> None:
+    for arguments in (["CLUSTER=minikube"], ["CLUSTER=none"]):
+        done = make("deploy", "TAG=never-built", *arguments, check=False)
+        assert done.returncode != 0
+        [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+        assert "make" in line
+        assert "load-images" in line
+    assert "all pods are ready" in make("deploy", cluster.tag()).stdout
+
+
+def test_clean_leaves_nothing() -> None:
+    built = cluster.image()
+    volumes = {each["spec"]["volumeName"] for each in objects("persistentvolumeclaims")}
+    assert volumes
+    make("clean")
+    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
+    until(lambda: not kubectl("get", "persistentvolume", *volumes, "--ignore-not-found"), "the volumes are gone")
+    assert not kubectl("get", "all", "--all-namespaces", OURS, "--output=name")
+    assert not cluster.run("docker", "images", "--quiet", built).stdout
+    again = make("clean")
+    assert "nothing is deployed" in again.stdout

@@ -1,0 +1,137 @@
+"""docs/operations.md is true: it names what the source has, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.observe.roles import FakeRole
+
+from randstream.link import TROUBLES
+from randstream.observe.metrics import Metrics
+from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Totals
+from randstream.observe.tally import Buckets
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operations.md").read_text()
+LEVELS = {"debug", "info", "warning", "error"}
+EVENT = re.compile(r"[a-z]+\.[a-z_]+")
+
+
+def table(title: str) -> dict[str, list[str]]:
+    """The rows of the first table after the heading `title`, by their first cell."""
+    section = PAGE.split(f"\n## {title}\n")[1]
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", section.split("\n\n###")[0].split("\n## ")[0], re.MULTILINE)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+
+
+def logged() -> Iterator[tuple[str, set[str], set[str]]]:
+    """Every event in the source: its name, its levels, its fields."""
+    for path in sorted((ROOT / "src/randstream").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not call.args:
+                continue
+            method = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            names = {each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)}
+            fields = {keyword.arg for keyword in call.keywords if keyword.arg}
+            for name in names:
+                if not isinstance(name, str) or not EVENT.fullmatch(name):
+                    continue
+                if method in LEVELS:
+                    yield name, {method}, fields
+                elif method == "_say":
+                    yield name, {"warning" if name in TROUBLES else "info"}, fields
+                elif method == "say":
+                    yield name, {"warning", "error"}, fields
+
+
+def described(events: Iterator[tuple[str, set[str], set[str]]]) -> dict[str, tuple[set[str], set[str]]]:
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for name, levels, fields in events:
+        before = found.get(name, (set(), set()))
+        found[name] = (before[0] | levels, before[1] | fields)
+    return found
+
+
+def test_every_log_event_is_in_the_table_and_no_other() -> None:
+    assert set(table("Logs")) == set(described(logged()))
+
+
+@pytest.mark.parametrize(("name", "known"), sorted(described(logged()).items()))
+def test_an_events_level_and_fields_are_in_the_table(name: str, known: tuple[set[str], set[str]]) -> None:
+    levels, fields = known
+    documented_levels, documented_fields, meaning = table("Logs")[name]
+    assert set(documented_levels.split(", ")) == levels
+    assert fields <= set(re.findall(r"`([a-z_]+)`", documented_fields))
+    assert meaning
+
+
+def metrics_of(role: str) -> dict[str, str]:
+    text = Metrics(FakeRole(role), Buckets(), dict).exposition("text/plain")[0].decode()  # type: ignore[arg-type]
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in text_string_to_metric_families(text)
+        if family.name.startswith("randstream_")
+    }
+
+
+def test_every_metric_is_in_the_table_with_its_type_and_role() -> None:
+    producer, worker = metrics_of("producer"), metrics_of("worker")
+    found = {
+        name: [kind, "both" if name in producer and name in worker else "producer" if name in producer else "worker"]
+        for name, kind in (producer | worker).items()
+    }
+    assert {name: [cells[0], cells[2]] for name, cells in table("Metrics").items()} == found
+
+
+def test_every_field_of_the_json_is_explained() -> None:
+    section = PAGE.split("### The JSON of /api/links")[1].split("\n### ")[0]
+    told = set(re.findall(r"`([a-z_]+)`", section))
+    for kind in (Snapshot, Totals, LinkStatus, Histogram):
+        assert set(kind.__dataclass_fields__) <= told
+    assert {str(state) for state in LinkState} <= told
+
+
+SAMPLE = "".join(
+    json.dumps({"timestamp": "2026-11-24T03:00:00.000000Z", **event}) + "\n"
+    for event in (
+        {"level": "info", "event": "service.started", "role": "producer"},
+        {"level": "warning", "event": "link.lost", "worker": "worker-1", "reason": "cut", "offset": 42, "acked": 40},
+        {"level": "info", "event": "link.resumed", "worker": "worker-1", "stream": "6ae2a63a0ac05109", "offset": 40},
+        {"level": "warning", "event": "link.unreachable", "target": "worker-2:9000", "reason": "cut", "offset": 0},
+        {"level": "info", "event": "worker.checkpoint", "offset": 100, "rate": 10.0},
+    )
+)
+RECIPES = re.findall(r"^kubectl [^|\n]* logs [^|\n]*\| (jq .*)$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_runs_on_a_log_and_finds_something(recipe: str) -> None:
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed: apt-get install jq")
+    ran = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", recipe], input=SAMPLE, text=True, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.strip()
+
+
+def test_there_are_recipes() -> None:
+    assert len(RECIPES) == 4
+
+
+def test_every_link_within_the_page_leads_somewhere() -> None:
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= headings
+    for target in re.findall(r"\]\(([^#)][^)#]*)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target

@@ -1,0 +1,230 @@
+"""The command sink, with real commands: what they took, how they die, how they are ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.harness import Clock, Log, a_worker, producing, stream, until
+
+from randstream.errors import SettingsError
+from randstream.observe.status import LinkState
+from randstream.sinks.command import CommandSink
+
+TAKE_TWO = 'read a; read b; echo "$a $b" >> "$0"; kill -9 $$'
+KEEP = 'exec cat >> "$0"'
+NEVER_READ = 'echo $$ > "$0"; exec sleep 1000'
+
+
+@asynccontextmanager
+async def working(*command: str) -> AsyncIterator[CommandSink]:
+    sink = CommandSink(command)
+    await sink.start()
+    task = asyncio.ensure_future(sink.run())
+    try:
+        yield sink
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await sink.close()
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="ascii") if path.exists() else ""
+
+
+async def test_a_command_gets_the_numbers_on_its_standard_input_and_their_end(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    async with working("sh", "-c", KEEP, str(out)) as sink:
+        sink.append_raw(b"1\n2\n3\n")
+        await until(lambda: text(out) == "1\n2\n3\n")
+        process = sink._process
+    assert process is not None
+    assert process.returncode == 0
+
+
+async def test_a_command_that_is_not_there_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match=r"cannot run '\./no/such': No such file or directory; give a program"):
+        await CommandSink(["./no/such"]).start()
+
+
+async def test_a_command_that_was_never_started_needs_no_end() -> None:
+    await CommandSink(["cat"]).close()
+
+
+async def test_a_command_that_dies_says_so_is_a_problem_and_is_started_again(
+    tmp_path: Path, log: Log, quick: Any
+) -> None:
+    out = tmp_path / "out"
+    quick("randstream.backoff.FIRST_DELAY", 60.0)
+    async with working("sh", "-c", TAKE_TWO, str(out)) as sink:
+        sink.append_raw(b"1\n2\n")
+        exited = await log.wait("command.exited")
+        assert text(out) == "1 2\n"
+        assert exited["error"] == sink.problem == "the command exited with status -9"
+        assert 0 <= exited["restart_in"] <= 60
+
+
+async def test_a_command_that_died_is_replaced_and_the_next_gets_what_follows(tmp_path: Path, log: Log) -> None:
+    out = tmp_path / "out"
+    async with working("sh", "-c", TAKE_TWO, str(out)) as sink:
+        for number in range(3):
+            await log.wait("command.started", number + 1)
+            await until(lambda: sink.problem is None)
+            sink.append_raw(b"%d\n%d\n" % (number, number))
+            await until(lambda number=number: text(out).count("\n") == number + 1)
+        assert text(out) == "0 0\n1 1\n2 2\n"
+
+
+async def test_a_number_of_which_the_pipe_took_a_part_goes_whole_to_the_next_command(tmp_path: Path, log: Log) -> None:
+    first, rest = tmp_path / "first", tmp_path / "rest"
+    script = 'if [ -e "$0" ]; then exec cat >> "$1"; fi; echo $$ > "$0"; exec sleep 1000'
+    async with working("sh", "-c", script, str(first), str(rest)) as sink:
+        await until(lambda: text(first).endswith("\n"))
+        lines = stream().lines(0, 60_000)  # more than a pipe holds, and its size is no multiple of a line's
+        sink.append(lines, 60_000)
+        writer = sink._writer
+        assert writer is not None
+        await until(lambda: pipe_is_full(writer._fd))
+        os.kill(int(text(first)), signal.SIGKILL)
+        sink.append(b"42\n", 1)
+        await until(lambda: text(rest).endswith("\n42\n"))
+        taken_by_the_first = len(lines) + 3 - len(text(rest))
+        assert 0 < taken_by_the_first <= 2**16
+        assert (lines + b"42\n").endswith(text(rest).encode())
+        assert lines[taken_by_the_first - 1 : taken_by_the_first] == b"\n"
+
+
+def pipe_is_full(fd: int) -> bool:
+    import fcntl
+    import struct
+    import termios
+
+    held: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
+    return held == fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+
+
+async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(tmp_path: Path, log: Log) -> None:
+    program, out = tmp_path / "program", tmp_path / "out"
+    program.write_text(f"#!/bin/sh\nread a; echo $a >> {out}\n")
+    program.chmod(0o755)
+    async with working(str(program)) as sink:
+        program.rename(tmp_path / "hidden")
+        sink.append_raw(b"1\n")
+        await log.wait("command.exited", 3)
+        assert sink.problem == f"cannot run {str(program)!r}: No such file or directory"
+        (tmp_path / "hidden").rename(program)
+        await until(lambda: sink.problem is None)
+        sink.append_raw(b"2\n")
+        await until(lambda: text(out) == "1\n2\n")
+
+
+async def test_a_command_that_reads_no_more_but_lives_is_a_problem() -> None:
+    async with working("sh", "-c", "exec 0<&-; exec sleep 1000") as sink:
+        while sink.problem is None:
+            sink.append_raw(b"1\n")
+            await asyncio.sleep(0.001)
+        assert sink.problem == "the command has closed its standard input"
+        assert sink._process is not None
+        sink._process.kill()
+
+
+async def test_a_command_that_ran_for_long_is_restarted_soon_again(clock: Clock, log: Log, quick: Any) -> None:
+    bounds: list[float] = []
+    quick("random.SystemRandom.uniform", lambda self, least, most: bounds.append(most) or 0.0)
+    async with working("sh", "-c", "exec sleep 1000") as sink:
+        for number, alive in enumerate([0, 0, 11, 0], start=1):
+            await log.wait("command.started", number)
+            clock.jump(alive)
+            assert sink._process is not None
+            sink._process.kill()
+        await log.wait("command.started", 5)
+    assert bounds == [0.1, 0.2, 0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("exec cat", 0),
+        ("exec sleep 1000", -signal.SIGTERM),
+        ("trap '' TERM; echo ready >&2; while :; do sleep 0.01; done", -signal.SIGKILL),
+    ],
+)
+async def test_close_ends_the_input_then_sends_sigterm_then_sigkill(script: str, status: int, quick: Any) -> None:
+    quick("randstream.sinks.command.CLOSE_SECONDS", 0.3)
+    async with working("sh", "-c", script) as sink:
+        process = sink._process
+    assert process is not None
+    assert process.returncode == status
+
+
+async def test_close_while_a_command_is_missed_is_done_at_once(log: Log, quick: Any) -> None:
+    quick("randstream.backoff.FIRST_DELAY", 60.0)
+    async with working("false"):
+        await log.wait("command.exited")
+
+
+async def test_a_command_has_a_session_of_its_own_so_that_ctrl_c_is_for_the_worker_alone() -> None:
+    async with working("cat") as sink:
+        assert sink._process is not None
+        assert os.getsid(sink._process.pid) == sink._process.pid != os.getsid(0)
+
+
+async def test_a_command_does_not_inherit_the_end_that_is_written_to(tmp_path: Path) -> None:
+    async with working(sys.executable, "-c", "import sys; sys.stdin.read()") as sink:
+        process = sink._process
+    assert process is not None
+    assert process.returncode == 0
+
+
+# ---- in a worker -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_stuck_command_stalls_the_link_within_the_window_and_heals(tmp_path: Path, log: Log) -> None:
+    pid, out = tmp_path / "pid", tmp_path / "out"
+    script = 'if [ -e "$0" ]; then exec cat >> "$1"; fi; echo $$ > "$0"; exec sleep 1000'
+    async with (
+        a_worker(command=("sh", "-c", script, str(pid), str(out))) as worker,
+        producing(worker, rate=1e6, heartbeat_interval=0.05) as producer,
+    ):
+        await log.wait("link.stalled")
+        (link,) = producer.links
+        assert link.state is LinkState.STALLED
+        stuck_at = link.acked_offset
+        await until(lambda: text(pid).endswith("\n"))
+        os.kill(int(text(pid)), signal.SIGKILL)
+        await log.wait("link.recovered")
+        await until(lambda: link.acked_offset > stuck_at)
+        assert log.of("link.lost") == []
+        await until(lambda: text(out).count("\n") > 1000)
+        got = text(out)[: text(out).rindex("\n") + 1].encode()
+        whole = stream().lines(0, link.offset)
+        assert got in whole
+        assert 0 < whole.index(got) <= 2**16
+
+
+async def test_a_worker_acknowledges_only_what_the_commands_pipe_took(tmp_path: Path, log: Log) -> None:
+    async with (
+        a_worker(command=("sh", "-c", NEVER_READ, str(tmp_path / "pid"))) as worker,
+        producing(worker, rate=1e6, heartbeat_interval=0.05, grace_period=0.1) as producer,
+    ):
+        await log.wait("link.stalled")
+        (link,) = producer.links
+        acked = len(stream().lines(0, link.acked_offset))
+        assert acked <= 2**16 < len(stream().lines(0, link.offset))
+        await until(lambda: text(tmp_path / "pid").endswith("\n"))
+        os.kill(int(text(tmp_path / "pid")), signal.SIGKILL)
+
+
+async def test_a_worker_whose_command_is_dead_is_not_ready(log: Log, quick: Any) -> None:
+    quick("randstream.backoff.FIRST_DELAY", 60.0)
+    async with a_worker(command=("sh", "-c", "exit 3")) as worker:
+        await log.wait("command.exited")
+        assert worker.problem == "the command exited with status 3"

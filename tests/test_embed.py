@@ -1,0 +1,137 @@
+"""Worker and Producer inside another program: batches, what is acknowledged when, what comes again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import numpy as np
+import pytest
+from tests.harness import NUMBERS, SEED, WORKER, stream
+
+from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings
+from randstream.errors import SettingsError, SinkError
+from randstream.protocol.frames import Beat, Open
+from randstream.sinks.batches import BatchSink
+
+OFFERED = Open(WORKER, stream().id, NUMBERS, "p", 1.0)
+SETTINGS = WorkerSettings(name=WORKER, listen="127.0.0.1:0", grace_period=1.0)
+
+
+def a_producer_for(worker: Worker, rate: object = "max") -> Producer:
+    assert worker.address is not None
+    host, port = worker.address
+    return Producer(
+        ProducerSettings(
+            workers=f"{host}:{port}", seed=SEED, numbers=NUMBERS, rate=rate, heartbeat_interval=0.05, grace_period=0.0
+        )
+    )
+
+
+def assert_exact(batch: Batch) -> None:
+    assert batch.stream == stream().id
+    np.testing.assert_array_equal(batch.numbers, stream().read(batch.offset, len(batch.numbers)))
+    assert batch.end_offset == batch.offset + len(batch.numbers)
+
+
+async def test_batches_are_the_stream_without_a_gap() -> None:
+    async with Worker(SETTINGS) as worker, a_producer_for(worker):
+        end_offset = 0
+        async for batch in worker:
+            assert batch.offset == end_offset
+            assert_exact(batch)
+            end_offset = batch.end_offset
+            if end_offset > 200_000:
+                break
+
+
+async def test_saved_end_offset_repeats_nothing_after_a_restart() -> None:
+    seen: list[int] = []
+    saved: int | None = None
+    for _ in range(3):
+        async with Worker(SETTINGS, offset=saved) as worker, a_producer_for(worker, rate=2000):
+            async for batch in worker:
+                seen.extend(range(batch.offset, batch.end_offset))
+                saved = batch.end_offset
+                if saved >= 20 * (_ + 1):
+                    break
+    assert seen == list(range(len(seen)))
+
+
+async def test_batch_is_acknowledged_only_after_its_body() -> None:
+    sink = BatchSink()
+    assert await sink.open(OFFERED) is None
+    sink.begin(0)
+    sink.append(stream().lines(0, 3), 3)
+    batch = await sink.next_batch()
+    assert batch is not None
+    assert_exact(batch)
+    sink.prove(Beat(3, 0, "1"))
+    commit = asyncio.ensure_future(sink.commit())
+    await asyncio.sleep(0)
+    assert not commit.done()
+    asking = asyncio.ensure_future(sink.next_batch())
+    assert await commit == 3
+    sink.finish(is_done=False)
+    assert await asking is None
+
+
+async def test_batch_whose_body_failed_is_not_acknowledged() -> None:
+    sink = BatchSink()
+    await sink.open(OFFERED)
+    sink.begin(0)
+    sink.append(stream().lines(0, 3), 3)
+    await sink.next_batch()
+    sink.prove(Beat(3, 0, "1"))
+    sink.finish(is_done=False)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sink.commit(), 0)
+
+
+async def test_waiting_numbers_are_dropped_and_a_batch_in_hand_is_not_repeated_on_a_new_connection() -> None:
+    sink = BatchSink()
+    await sink.open(OFFERED)
+    sink.begin(0)
+    sink.append(stream().lines(0, 3), 3)
+    await sink.next_batch()
+    sink.append(stream().lines(3, 2), 2)
+    assert await sink.open(OFFERED) == 3
+
+
+async def test_distribution_that_cannot_be_read_is_a_sink_error() -> None:
+    with pytest.raises(SinkError, match="cannot be read"):
+        await BatchSink().open(Open(WORKER, stream().id, "primes:7", "p", 1.0))
+
+
+async def test_exception_in_the_body_ends_the_worker_and_is_the_callers() -> None:
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is how it is used
+        async with Worker(SETTINGS) as worker, a_producer_for(worker):
+            async for _ in worker:
+                raise ZeroDivisionError
+    assert worker.problem == "not listening"
+
+
+async def test_stop_ends_the_iteration() -> None:
+    async with Worker(SETTINGS) as worker:
+        worker.stop()
+        assert [batch async for batch in worker] == []
+
+
+async def test_port_taken_is_a_settings_error() -> None:
+    async with Worker(SETTINGS) as worker:
+        assert worker.address is not None
+        host, port = worker.address
+        with pytest.raises(SettingsError, match="cannot listen"):
+            async with Worker(WorkerSettings(name=WORKER, listen=f"{host}:{port}")):
+                pytest.fail("it listens")  # pragma: no cover - only if the test fails
+
+
+def test_embedded_worker_takes_no_other_sink() -> None:
+    with pytest.raises(SettingsError, match="go to the loop"):
+        Worker(WorkerSettings(name=WORKER, discard=True))
+
+
+async def test_embedding_sets_no_signal_handlers() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with Worker(SETTINGS) as worker, a_producer_for(worker):
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
