@@ -27,8 +27,9 @@ TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.PHONY: browser-test screenshots metrics-check
 .PHONY: bench bench-quick bench-many help setup demo test chaos lint format docs lock tidy clean-venv
-.PHONY: all build build-client build-server load-images deploy logs status scale clean e2e
+.PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
 # `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
 .NOTPARALLEL:
 
@@ -92,11 +93,34 @@ SEED    ?=
 chaos: setup ## kill, cut and freeze real processes, then hold every store against the seed (SECONDS=60 SEED=...)
 	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" $(ARGS)
 
-lint: setup ## ruff, mypy --strict on src, the import layers
+browser-test: setup $(VENV)/.stamp-browser ## the live page in a real Chromium (needs Debian's chromium)
+	$(BIN)/python -m pytest tests/browser -m browser --timeout 60 $(ARGS)
+
+screenshots: setup $(VENV)/.stamp-browser ## make docs/images anew (needs Debian's chromium)
+	$(BIN)/python -m tests.browser.screenshots
+
+metrics-check: setup ## metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
+	$(BIN)/python -m pytest tests/observe/test_metrics.py tests/observe/test_monitoring.py tests/observe/test_prometheus.py -m "e2e or not e2e" $(ARGS)
+
+lint: setup lint-deploy ## ruff, mypy --strict on src, the import layers, and what lint-deploy does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports --no-logo
+
+# checkov pins what others want newer.
+$(VENV)/checkov/.stamp: requirements/checkov.txt | $(BIN)/pip
+	$(PYTHON) -m venv $(VENV)/checkov
+	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+lint-deploy: $(VENV)/.stamp-deploy $(VENV)/checkov/.stamp ## hadolint, and the overlays against Kubernetes' schemas and checkov (needs kubectl)
+	$(BIN)/hadolint Dockerfile
+	@command -v kubectl >/dev/null || echo "SKIPPED: the manifests are not checked without kubectl"
+	@! command -v kubectl >/dev/null || { set -ex; mkdir -p build/lint; \
+	for overlay in deploy/overlays/*; do kubectl kustomize $$overlay >build/lint/$${overlay##*/}.yaml; done; \
+	$(BIN)/python deploy/validate.py build/lint/*.yaml; \
+	$(VENV)/checkov/bin/checkov --config-file deploy/checkov.yaml --directory build/lint; }
 
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -70,7 +70,7 @@ def _finish(group: Group, receiver: subprocess.Popen[bytes], seconds: float) -> 
     return float(count), float(took)
 
 
-def randstream(sink: tuple[str, ...]) -> Callable[[float], Result]:
+def randstream(sink: tuple[str, ...], *, with_tls: bool = False) -> Callable[[float], Result]:
     """randstream itself, at full speed; the worker's own log says from when to when and how many."""
 
     def run(seconds: float) -> Result:
@@ -78,14 +78,15 @@ def randstream(sink: tuple[str, ...]) -> Callable[[float], Result]:
         with process_group() as group, tempfile.TemporaryDirectory(prefix="randstream-bench-") as folder:
             arguments = [folder if word == "FOLDER" else word for word in sink]
             listen = ["--name", "worker-0", "--listen", f"127.0.0.1:{port}"]
+            tls = make_certificates(Path(folder)) if with_tls else []
             worker = group.start(
-                [PYTHON, "-m", "randstream", "worker", *listen, *arguments],
+                [PYTHON, "-m", "randstream", "worker", *listen, *tls, *arguments],
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             wait_port(port)
             producer = group.start(
                 [PYTHON, "-m", "randstream", "producer", "--workers", f"127.0.0.1:{port}", "--seed", "benchmark",
-                 "--rate", "max", "--numbers", "bits64"],
+                 "--rate", "max", "--numbers", "bits64", *tls],
             )  # fmt: skip
             time.sleep(seconds + START_SECONDS)
             group.reap(producer, signal.SIGTERM)
@@ -98,6 +99,18 @@ def randstream(sink: tuple[str, ...]) -> Callable[[float], Result]:
             return Result(ended["acked"] - begun["offset"], took, group.usage.cpu_seconds, group.usage.peak_bytes)
 
     return run
+
+
+def make_certificates(folder: Path) -> list[str]:
+    """One certificate for both ends, and the flags that name its files."""
+    import trustme
+
+    ca = trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1")
+    files = {"cert": certificate.cert_chain_pems[0], "key": certificate.private_key_pem, "ca": ca.cert_pem}
+    for name, blob in files.items():
+        blob.write_to_path(folder / name)
+    return [f"--tls-{name}={folder / name}" for name in files]
 
 
 def _time(event: dict[str, str]) -> datetime:
@@ -214,6 +227,7 @@ CONTENDERS = (
     Contender("randstream, stdout to /dev/null", randstream(())),
     Contender("randstream, command (cat)", randstream(("--", "sh", "-c", "cat >/dev/null"))),
     Contender("randstream, store", randstream(("--store", "FOLDER"))),
+    Contender("randstream, discard, TLS", randstream(("--discard",), with_tls=True), ("trustme",)),
     Contender("iperf3 (bytes, no numbers)", iperf3, ("iperf3",)),
     Contender("ZeroMQ, 1000 a message", pair("zeromq_pair", "1000"), ("zmq",)),
     Contender("ZeroMQ, 1 a message", pair("zeromq_pair", "1"), ("zmq",)),

@@ -195,6 +195,7 @@ def test_a_role_takes_the_arguments_that_name_no_command(
     assert settings("--name", "w").name == "w"
     assert settings("--", "cat").command == ("cat",)
     assert isinstance(settings("producer", "--workers", "a"), ProducerSettings)
+    assert "No such command 'verfy'" in run("verfy", "/data")[2]
     assert run("--version") == (0, f"randstream {__version__}\n", "")
     assert "Commands:" in run("--help")[1]
 
@@ -222,6 +223,7 @@ def test_a_role_takes_the_arguments_that_name_no_command(
         (["producer", "--workers", "a", "more"], "unexpected extra argument"),
         (["worker", "--listen", "9000"], "--listen 9000: give HOST:PORT"),
         (["worker", "--name", "a\nb"], r"--name 'a\nb': give a name"),
+        (["worker", "stray"], "Got unexpected extra argument (stray); see: randstream worker --help"),
         (["worker", "--discard", "--", "cat"], "--discard and -- COMMAND are both given; give one"),
         (["numbers", "--seed", "1"], "Missing option '--worker'; see: randstream numbers --help"),
         (["numbers", "--worker", "w"], "no seed is given; give --seed or --seed-file"),
@@ -655,6 +657,42 @@ def test_a_closed_standard_error_gets_no_logs_into_sockets() -> None:
             received = b"".join(iter(lambda: peer.recv(2**16), b""))
         assert process.wait(20) == 0
     assert all(line.isdigit() for line in received.split())
+
+
+@pytest.mark.parametrize("fd", [0, 1, 2])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_role_ends_in_order_when_a_standard_descriptor_is_closed(fd: int, loop: str) -> None:
+    closing = f"import os, sys; os.close({fd}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    arguments = "-m", "randstream", "worker", "--discard", "--accept-raw", "--loop", loop, "--listen"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = start(*arguments, f"127.0.0.1:{port}", program=("-c", closing))
+    if fd == 2:
+        wait_connected(port)
+    else:
+        wait_said(process, "worker.listening")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def wait_connected(port: int) -> None:
+    with socket.socket() as peer:
+        while peer.connect_ex(("127.0.0.1", port)):
+            pass
+
+
+def test_sigterm_ends_process_1_too_before_a_role_minds_it() -> None:
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )  # what the kernel does for process 1, an ignored signal is here
+    endless = "-m", "randstream", "numbers", "--seed", "42", "--worker", "w", "--count", str(10**15)
+    process = start(*endless, program=("-c", ignoring))
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    status, _, err = finish(process)
+    assert (status, err) == (128 + signal.SIGTERM, "")
 
 
 def test_every_command_has_a_help_of_its_own(run: Run) -> None:

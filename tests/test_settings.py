@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import sys
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +285,13 @@ def test_a_seed_is_the_same_by_text_and_by_file(tmp_path: Path) -> None:
     path.write_bytes(b" 42\r\n")
     assert producer(seed="42").seed == producer(seed=" 42\n").seed == producer(seed_file=str(path)).seed == "42"
     assert not producer(seed="42").seed_was_drawn
+
+
+def test_changed_settings_keep_the_seed_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "seed"
+    path.write_text("42\n")
+    changed = replace(producer(seed_file=path), rate=5)
+    assert (changed.seed, changed.seed_was_drawn, changed.rate) == ("42", False, 5.0)
 
 
 def test_a_seed_can_come_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import errno
 import os
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -222,39 +222,47 @@ async def test_numbers_that_wait_one_by_one_take_little_more_memory_than_their_b
 # ---- standard output -------------------------------------------------------------------------------------------------
 
 
+class Pipe:
+    """Both ends of one, each closed once."""
+
+    def __init__(self) -> None:
+        reading, writing = os.pipe()
+        self.reading = os.fdopen(reading, "rb", 0)
+        self.writing = os.fdopen(writing, "wb", 0)
+
+    async def read(self, size: int = 2**16) -> bytes:
+        return await asyncio.to_thread(self.reading.read, size)
+
+
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    reading, writing = os.pipe()
-    yield reading, writing
-    for fd in (reading, writing):
-        with suppress(OSError):  # a test may have closed it
-            os.close(fd)
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.reading.close()
+    pipe.writing.close()
 
 
-async def test_stdout_gets_the_numbers_as_lines(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
-    sink = StdoutSink(writing)
+async def test_stdout_gets_the_numbers_as_lines(pipe: Pipe) -> None:
+    sink = StdoutSink(pipe.writing.fileno())
     await sink.open(OFFERED)
     sink.begin(0)
     async with working(sink):
         await take(sink, 10)
         sink.prove(beat(10))
         assert await sink.commit() == 10
-        assert os.read(reading, 1000) == stream().lines(0, 10)
+        assert await pipe.read() == stream().lines(0, 10)
 
 
-async def test_stdout_gives_back_its_thread_and_descriptor(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
-    async with working(StdoutSink(writing)):
+async def test_stdout_gives_back_its_thread_and_descriptor(pipe: Pipe) -> None:
+    async with working(StdoutSink(pipe.writing.fileno())):
         pass
-    os.close(writing)
-    assert await asyncio.to_thread(os.read, reading, 1) == b""
+    pipe.writing.close()
+    assert await pipe.read() == b""
 
 
-async def test_stdout_whose_reader_went_ends_politely(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
-    os.close(reading)
-    sink = StdoutSink(writing)
+async def test_stdout_whose_reader_went_ends_politely(pipe: Pipe) -> None:
+    pipe.reading.close()
+    sink = StdoutSink(pipe.writing.fileno())
     await sink.start()
     sink.append_raw(b"1\n")
     await asyncio.wait_for(sink.run(), PATIENCE)
@@ -295,15 +303,14 @@ async def test_stdout_goes_on_where_a_failed_write_stopped(quick: Any, monkeypat
         assert taken == [b"12\n34\n", b"34\n"]
 
 
-async def test_stdout_that_somebody_made_non_blocking_is_waited_for(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
-    os.set_blocking(writing, False)
-    sink = StdoutSink(writing)
+async def test_stdout_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
+    os.set_blocking(pipe.writing.fileno(), False)
+    sink = StdoutSink(pipe.writing.fileno())
     async with working(sink):
         sink.append_raw(b"1\n" * 200_000)
         got = 0
         while got < 400_000:
-            got += len(await asyncio.to_thread(os.read, reading, 2**16))
+            got += len(await pipe.read())
         assert sink.problem is None
 
 
@@ -312,29 +319,29 @@ async def test_stdout_that_is_closed_is_a_settings_error() -> None:
         await StdoutSink(10**6).start()
 
 
-async def test_a_write_whose_waiter_has_gone_is_done_all_the_same(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
-    writer = FdWriter(os.dup(writing))
+async def test_a_write_whose_waiter_has_gone_is_done_all_the_same(pipe: Pipe) -> None:
+    writer = FdWriter(os.dup(pipe.writing.fileno()))
     waiting = asyncio.ensure_future(writer.write(b"1\n"))
     await asyncio.sleep(0)
     waiting.cancel()
-    assert await asyncio.to_thread(os.read, reading, 10) == b"1\n"
+    assert await pipe.read() == b"1\n"
     assert await writer.write(b"2\n") == (2, None)
     writer.end()
     writer.join(PATIENCE)
     assert not writer.is_alive()
 
 
-def test_a_write_that_outlives_its_loop_ends_the_thread_quietly(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
+def test_a_write_that_outlives_its_loop_ends_the_thread_quietly(pipe: Pipe) -> None:
 
     async def begin() -> FdWriter:
-        writer = FdWriter(os.dup(writing))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(writer.write(b"1\n" * 2**17), 0)  # more than a pipe holds
+        writer = FdWriter(os.dup(pipe.writing.fileno()))
+        waiting = asyncio.ensure_future(writer.write(b"1\n" * 2**17))  # more than a pipe holds
+        await asyncio.wait([waiting], timeout=0.01)
         return writer
 
     writer = asyncio.run(begin())
-    while writer.is_alive():
-        os.read(reading, 2**16)
-        writer.join(0.001)
+    got = 0
+    while got < 2**18:
+        got += len(pipe.reading.read(2**16))
+    writer.join(PATIENCE)
+    assert not writer.is_alive()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,10 @@ _NUMBERS: Final = {**_SEED, "numbers": _PRODUCER["numbers"]}
 
 def main() -> None:
     """Run the command line and exit."""
+    _fill_standard_descriptors()
+    # Process 1, as which a container runs us, is spared SIGTERM's default: a pod that ends as it starts would wait for
+    # its SIGKILL. Until a role minds the signal itself there is nothing to lose.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -92,6 +97,15 @@ def _advise(error: click.UsageError) -> str:
     return f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message
 
 
+def _fill_standard_descriptors() -> None:
+    """Open /dev/null as those that are closed: or a socket would get their number, and the logs; and libuv aborts."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: `fd`
+
+
 def _forget_output() -> None:
     """Or Python, as it ends, tries once more to write what is left, and complains."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -99,7 +113,7 @@ def _forget_output() -> None:
 
 def _with_role(arguments: list[str]) -> list[str]:
     """Put the role that the environment names in front, unless a command is given."""
-    if arguments and (arguments[0] in commands.commands or arguments[0] in (*HELP_NAMES, "--version")):
+    if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
     if not role:
@@ -151,6 +165,15 @@ class _InOrder(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+class _WithProgram(click.Command):
+    """Takes what follows `--` as `command`, and no other arguments: a slip of the pen is not run as a program."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        ctx.params["command"] = tuple(args[end + 1 :])
+        return super().parse_args(ctx, args[:end])
 
 
 def _options(settings: dict[str, Setting], *, with_default: bool = True) -> Callable[[Any], Any]:
@@ -228,12 +251,13 @@ def producer(**flags: Any) -> int:
 
 
 @commands.command(
+    cls=_WithProgram,
+    options_metavar="[OPTIONS] [-- COMMAND...]",
     short_help="Take numbers: to stdout, a store or a command.",
     epilog="Example: randstream worker --listen 0.0.0.0:9000 --store /data"
     "\n\nExample: randstream worker -- ./simulate --fast",
 )
 @_options(_WORKER)
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def worker(**flags: Any) -> int:
     """Take one stream of numbers: to standard output; to a store, to a COMMAND's standard input, or nowhere.
 
@@ -362,8 +386,6 @@ def _prepared(settings: CommonSettings) -> Iterator[None]:
     _check_known_answers()
     from .observe.logs import flush_logs, set_up_logs
 
-    if sys.stderr is None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or the next socket would be 2, and get the logs
     set_up_logs(settings.log_level)
     try:
         yield

@@ -14,8 +14,8 @@ from .stream import NumberStream
 
 RUN_NUMBERS: Final = 16384
 """Numbers in a run: a third of a megabyte, large against the cost of handing it over, small against a core's cache."""
-RUNS_AHEAD: Final = 2
-"""Runs that wait while the kernel copies another; more would only be memory."""
+RUNS_AHEAD: Final = 4
+"""Runs drawn or asked for: the thread goes from one to the next without waiting for the loop. More would only be memory."""
 
 
 class Pump(Protocol):
@@ -67,16 +67,18 @@ class FullSpeedPump:
         self._drawer = drawer
         self._wake = wake
         self._loop = asyncio.get_running_loop()
-        self._ready: deque[tuple[bytes, int]] = deque()
-        self._drawing: asyncio.Future[tuple[bytes, int]] | None = None
+        self._runs: deque[asyncio.Future[tuple[bytes, int]]] = deque()
         self._is_closed = False
         self._draw_ahead()
 
     def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
         """See `Pump`."""
-        if not self._ready or len(self._ready[0][0]) > room:
+        if not self._runs or not self._runs[0].done():
             return None
-        run = self._ready.popleft()
+        run = self._runs[0].result()
+        if len(run[0]) > room:
+            return None
+        self._runs.popleft()
         self._draw_ahead()
         return run
 
@@ -87,24 +89,20 @@ class FullSpeedPump:
     def close(self) -> None:
         """See `Pump`."""
         self._is_closed = True
-        self._ready.clear()
-        if self._drawing is not None:
-            self._drawing.cancel()  # and the thread is free for other links
+        for run in self._runs:
+            run.cancel()  # and the thread is free for other links
+        self._runs.clear()
 
     def _draw_ahead(self) -> None:
-        count = min(RUN_NUMBERS, MAX_OFFSET - self._offset)
-        if self._drawing is None and count and len(self._ready) < RUNS_AHEAD and not self._is_closed:
-            self._drawing = self._loop.run_in_executor(self._drawer, self._draw, self._offset, count)
-            self._drawing.add_done_callback(self._drawn)
+        while len(self._runs) < RUNS_AHEAD and (count := min(RUN_NUMBERS, MAX_OFFSET - self._offset)):
+            run = self._loop.run_in_executor(self._drawer, self._draw, self._offset, count)
+            run.add_done_callback(self._drawn)
+            self._runs.append(run)
             self._offset += count
 
     def _draw(self, offset: int, count: int) -> tuple[bytes, int]:
         return self._stream.lines(offset, count), count
 
-    def _drawn(self, drawing: asyncio.Future[tuple[bytes, int]]) -> None:
-        self._drawing = None
-        if self._is_closed or drawing.cancelled():
-            return
-        self._ready.append(drawing.result())
-        self._draw_ahead()
-        self._wake()
+    def _drawn(self, run: asyncio.Future[tuple[bytes, int]]) -> None:
+        if not self._is_closed and not run.cancelled():
+            self._wake()

@@ -425,6 +425,7 @@ class ProducerSettings(CommonSettings):
         seed = read_seed(self.seed, self.seed_file)
         object.__setattr__(self, "seed_was_drawn", seed is None)
         object.__setattr__(self, "seed", seed or secrets.token_hex(16))
+        object.__setattr__(self, "seed_file", None)  # it has been read, and `dataclasses.replace` gives only the seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

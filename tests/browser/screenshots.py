@@ -11,7 +11,7 @@ from tests.browser.conftest import BROWSER_ARGUMENTS
 from tests.browser.streams import Streams
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
-SIZE = {"width": 1180, "height": 840}
+SIZE = {"width": 1180, "height": 900}
 
 
 def main() -> None:

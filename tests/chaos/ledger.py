@@ -62,6 +62,10 @@ class Ledger:
             self.forged += 1
             self._forgeries[worker].add(offset)
 
+    def parted(self, worker: str, reason: str) -> None:
+        """The worker wrote `#close reason=`."""
+        self.count(f"worker said #close {reason}", worker=worker)
+
     def claim(self, worker: str, event: dict[str, Any], source: str) -> None:
         """A producer logged an event with `acked`, or that it resumed at an offset which the worker named."""
         offset = event.get("acked", event.get("offset"))

@@ -1,4 +1,4 @@
-"""Promises: picks what a worker promises out of the bytes that it writes."""
+"""Promises: picks what a worker promises, and why it ends, out of the bytes that it writes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-_PROMISE: Final = re.compile(rb"^#(resume|ack) offset=([0-9]{1,19})(?: |$)")
+_PROMISE: Final = re.compile(rb"#(resume|ack) offset=([0-9]{1,19})(?: |$)")
+_CLOSE: Final = re.compile(rb"#close reason=([a-z-]+)")
 
 
 class Promises:
-    """Picks the `#resume` and `#ack` lines out of what a worker writes."""
+    """Tells of each `#resume` and `#ack` with its offset, and of the reason of a `#close`."""
 
-    def __init__(self, tell: Callable[[str, int], None]) -> None:
+    def __init__(self, tell: Callable[[str, int], None], tell_close: Callable[[str], None] = lambda _: None) -> None:
         self._tell = tell
+        self._tell_close = tell_close
         self._tail = b""
 
     def read(self, data: bytes) -> None:
@@ -21,3 +23,5 @@ class Promises:
         for line in lines:
             if promise := _PROMISE.match(line):
                 self._tell(promise[1].decode(), int(promise[2]))
+            elif close := _CLOSE.fullmatch(line):
+                self._tell_close(close[1].decode())

@@ -36,6 +36,8 @@ class Witness(Protocol):
 
     def heard(self, worker: str, offset: int, *, was_said: bool) -> None: ...
 
+    def parted(self, worker: str, reason: str) -> None: ...
+
 
 @dataclass(slots=True)
 class Mood:
@@ -199,7 +201,8 @@ class FaultProxy:
         def note_heard(verb: str, offset: int) -> None:
             self._witness.heard(self.worker, offset, was_said=(verb, offset) in said)
 
-        way.before, way.after = Promises(note_said), Promises(note_heard)
+        way.before = Promises(note_said, lambda reason: self._witness.parted(self.worker, reason))
+        way.after = Promises(note_heard)
 
     async def _carry(self, connection: Connection, way: Way) -> None:
         loop = asyncio.get_running_loop()

@@ -60,8 +60,8 @@ class Storm:
             await _all(*(hand.leave() for hand in hands))
         for seat in seats:
             await self.inspect(seat)
-            self.ledger.counts["heartbeats, longest recovery"] = max(
-                [self.ledger.counts["heartbeats, longest recovery"], *seat.waits]
+            self.ledger.counts["longest recovery, in heartbeats"] = max(
+                [self.ledger.counts["longest recovery, in heartbeats"], *seat.waits]
             )
 
     async def inspect(self, seat: Seat) -> None:
@@ -87,15 +87,10 @@ class Storm:
         if crew.retain_bytes is not None:
             arguments += ["--retain-bytes", str(crew.retain_bytes)]
         mutant = self.mutant if self.mutant_of == "worker" else None
-        process = stage.process(worker, *arguments, mutant=mutant, on_event=self._hear_worker)
+        process = stage.process(worker, *arguments, mutant=mutant, on_event=self._hear)
         proxy = FaultProxy(worker, port, self.ledger, heartbeat=HEARTBEAT)
         await stack.enter_async_context(proxy.running())
         return Seat(worker, crew, process, proxy)
-
-    def _hear_worker(self, event: Event) -> None:
-        self._hear(event)
-        if event["event"] == "link.closed" and event.get("reason") == "takeover":
-            self.ledger.counts["takeovers"] += 1
 
     def _hear(self, event: Event) -> None:
         if event.get("level") == "error":
@@ -130,6 +125,7 @@ def describe(ledger: Ledger, seconds: float) -> str:
         [
             f"{seconds:.0f} s: {kills + cuts} kills and cuts ({kills} kills, {cuts} cuts), {corruptions} corruptions",
             *lines,
+            f"  {'acks forged by a corrupted byte':<32}{ledger.forged:>12,}",
             verdict,
             *ledger.findings[:10],
         ]

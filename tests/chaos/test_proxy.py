@@ -153,3 +153,13 @@ async def test_promises_are_taken_from_what_the_worker_wrote_not_from_what_a_fau
     worker.write(b"#resume offset=19\n")
     await until(lambda: bool(ledger.findings))
     assert ledger.findings == ["lost: worker-0 acknowledged 20 and then resumed at 19"]
+
+
+async def test_forged_ack_is_told_from_one_that_the_worker_wrote(ends: Ends, ledger: Ledger) -> None:
+    await ends.dial()
+    ends.proxy.arm(a_fault(Kind.DELETE, 6, hits_worker=False))
+    ends.writers[-1].write(b"#ack offset=111111111111111111 t=1\n#close reason=takeover\n")
+    await until(lambda: ledger.counts["worker said #close takeover"] == 1 and bool(ledger.forged))
+    assert ledger.acked["worker-0"] == 111111111111111111
+    ledger.claim("worker-0", {"event": "link.lost", "acked": 11111111111111111}, "a producer")
+    assert ledger.promised("worker-0") == (111111111111111111, "an ack on the wire")

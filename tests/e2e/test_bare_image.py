@@ -56,7 +56,8 @@ def test_both_roles_run_locked_in_and_end_politely(start: Callable[..., str]) ->
 def test_a_role_that_is_none_is_one_line_and_status_2(image: str) -> None:
     done = run("docker", "run", "--rm", *LOCKED, "--env=RANDSTREAM_ROLE=server", image, check=False)
     assert done.returncode == 2
-    assert done.stderr == "randstream: RANDSTREAM_ROLE=server is no role; set it to producer or worker\n"
+    [line] = done.stderr.splitlines()
+    assert line.startswith("randstream: RANDSTREAM_ROLE=server")
 
 
 def test_nothing_in_it_raises_privileges(image: str) -> None:
@@ -66,7 +67,8 @@ def test_nothing_in_it_raises_privileges(image: str) -> None:
 def test_it_holds_no_installer_no_tests_and_no_package_cache(image: str) -> None:
     tools = "[name for name in ('pip', 'uv', 'pytest', 'hatchling') if importlib.util.find_spec(name)]"
     assert inside(image, "python", "-c", f"import importlib.util; print({tools})") == "[]\n"
-    assert inside(image, "find", "/var/lib/apt/lists", "/var/cache/apt", "/root", "-type", "f", "-size", "+64k") == ""
+    for cache in ("/var/lib/apt/lists/*", "/var/cache/apt/*", "/root/.cache/*"):
+        assert inside(image, "find", "/", "-xdev", "-type", "f", "-path", cache) == ""
     assert inside(image, "find", "/", "-xdev", "-name", "pip", "-path", "*bin*") == ""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.e2e import cluster
@@ -121,7 +120,7 @@ def test_a_missing_secret_is_named_by_status_and_made_by_deploy() -> None:
     prove(before)
 
 
-def test_an_unknown_setting_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_one_clear_line() -> None:
     overlay = ROOT / "build" / "e2e"
     overlay.mkdir(parents=True, exist_ok=True)
     setting = {"name": "producer", "namespace": NAMESPACE, "behavior": "merge", "literals": ["RANDSTREAM_RAET=5"]}
@@ -129,24 +128,26 @@ def test_an_unknown_setting_is_one_clear_line(tmp_path: Path) -> None:
         json.dumps({"resources": ["../../deploy/overlays/minikube"], "configMapGenerator": [setting]})
     )
     before = prove()
-    done = make("deploy", "OVERLAY=../../build/e2e", cluster.tag(), check=False)
+    deployed = cluster.tag()
+    done = make("deploy", "OVERLAY=../../build/e2e", deployed, check=False)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert "RANDSTREAM_RAET" in line
     assert "RANDSTREAM_RATE" in line
     assert make("status", check=False).returncode != 0
-    assert "all pods are ready" in make("deploy", cluster.tag()).stdout
+    assert "all pods are ready" in make("deploy", deployed).stdout
     prove(before)
 
 
 def test_an_image_that_is_not_loaded_is_one_clear_line() -> None:
+    deployed = cluster.tag()
     for arguments in (["CLUSTER=minikube"], ["CLUSTER=none"]):
         done = make("deploy", "TAG=never-built", *arguments, check=False)
         assert done.returncode != 0
         [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-        assert "make" in line
+        assert "never-built" in line
         assert "load-images" in line
-    assert "all pods are ready" in make("deploy", cluster.tag()).stdout
+    assert "all pods are ready" in make("deploy", deployed).stdout
 
 
 def test_clean_leaves_nothing() -> None:

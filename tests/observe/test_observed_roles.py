@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.observe.roles import site_of, wait_until
 
+from randstream.observe.guard import PLACES
 from randstream.observe.observer import Observer
 from randstream.observe.status import LinkState
 from randstream.producer import Producer
@@ -115,6 +116,19 @@ async def test_a_listener_of_a_live_worker_hears_the_stream_from_where_it_is_tol
             expected = NumberStream("42", "worker-0", "integers:1:100").lines(first, 100)
             assert await answer.content.readexactly(len(expected)) == expected
         await wait_until(lambda: site.admin.count_clients()["numbers"] == 0)
+
+
+async def test_two_hundred_slow_clients_hold_up_no_stream() -> None:
+    async with pair(discard=True) as (producer, worker), site_of(worker) as site:
+        clients = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(200)]
+        for _, writer in clients[::2]:
+            writer.write(b"GET /api/links HTTP/1.1\r\n")
+        offset = producer.links[0].acked_offset
+        await wait_until(lambda: producer.links[0].acked_offset > offset + 200)
+        assert len(site.admin.guard.connections) <= PLACES
+        assert producer.tally.ends.total() == 0
+        for _, writer in clients:
+            writer.close()
 
 
 async def test_readiness_goes_first_and_liveness_last() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -82,6 +84,35 @@ async def test_in_a_pipe_it_prints_once_and_ends() -> None:
         out, err = await top.communicate()
         assert (top.returncode, err) == (0, b"")
         assert b"worker-0" in out
+
+
+HURRIED_TOP = """
+import sys
+from randstream.observe import top
+top.PERIOD_SECONDS, top.STALE_SECONDS = 0.02, 0.1
+top.run_top(sys.argv[1])
+"""
+
+
+async def test_on_a_terminal_it_goes_on_until_ctrl_c_and_says_when_nobody_answers() -> None:
+    terminal, inside = os.openpty()
+    screen = asyncio.StreamReader()
+    async with site_of(role := FakeRole()) as site:
+        top = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", HURRIED_TOP, f"http://127.0.0.1:{site.port}",
+            stdin=inside, stdout=inside, stderr=inside, env={**os.environ, "TERM": "xterm"},
+        )  # fmt: skip
+        os.close(inside)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(screen), os.fdopen(terminal, "rb", 0)
+        )
+        await screen.readuntil(b"1 of 1 streams flow")
+        role.links[0].state = LinkState.STALLED
+        await screen.readuntil(b"0 of 1 streams flow")
+    await screen.readuntil(b"stale: no answer for")
+    top.send_signal(signal.SIGINT)
+    assert await top.wait() == 0
+    transport.close()
 
 
 async def test_an_answer_that_is_no_json_is_no_answer() -> None:

@@ -20,6 +20,7 @@ from ..errors import SettingsError
 
 PERIOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
+STALE_SECONDS: Final = 2.5
 ROWS_BESIDE: Final = 12
 """Lines of the screen that are no streams."""
 PIPE_COLUMNS: Final = 120
@@ -100,7 +101,7 @@ def _heading(snapshot: dict[str, Any], silence: float) -> Text:
     )
     if snapshot["problem"]:
         heading.append(f"\nnot ready: {snapshot['problem']}", style="red")
-    if silence > 3 * PERIOD_SECONDS:
+    if silence > STALE_SECONDS:
         heading.append(f"\nstale: no answer for {silence:.0f} s, trying again", style="yellow")
     return heading
 

@@ -1,0 +1,314 @@
+"""What deploy/ says, held against the settings; and what `make` says when something is missing. No cluster needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from randstream.cli import ROLE_VARIABLE
+from randstream.settings import ProducerSettings, WorkerSettings, settings_of
+
+ROOT: Final = Path(__file__).parents[1]
+DEPLOY: Final = ROOT / "deploy"
+OVERLAYS: Final = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
+ROLES: Final = {"producer": ProducerSettings, "worker": WorkerSettings}
+VARIABLES: Final = {
+    role: {each.variable: name for name, each in settings_of(kind).items()} for role, kind in ROLES.items()
+}
+
+
+def load_rollout() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("rollout", DEPLOY / "rollout.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+rollout = load_rollout()
+
+
+# ---- the manifests ---------------------------------------------------------------------------------------------------
+
+
+def test_every_environment_variable_in_deploy_is_a_setting() -> None:
+    known = {ROLE_VARIABLE, *VARIABLES["producer"], *VARIABLES["worker"]}
+    for path in DEPLOY.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            used = set(re.findall(r"\bRANDSTREAM_[A-Z_]+", path.read_text(encoding="utf-8")))
+            assert used <= known, path
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_settings_that_are_deployed_are_accepted(role: str, tmp_path: Path) -> None:
+    (tmp_path / "seed").write_text("42")
+    given = {}
+    for path in sorted(DEPLOY.rglob(f"{role}.env")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                variable, _, value = line.partition("=")
+                given[VARIABLES[role][variable]] = str(tmp_path / "seed") if variable.endswith("_FILE") else value
+    settings = ROLES[role](**given)
+    assert settings.admin is not None
+    assert settings.admin.port == 9001
+
+
+def test_the_seed_comes_as_a_required_file_and_never_as_a_variable() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.rglob("*.*") if path.suffix in (".yaml", ".env"))
+    assert "RANDSTREAM_SEED_FILE=" in text
+    assert not re.search(r"RANDSTREAM_SEED\b", text)
+    assert "optional:" not in text
+    assert "secretKeyRef" not in text
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_drain_ends_within_the_pods_grace(role: str) -> None:
+    env = (DEPLOY / "base" / f"{role}.env").read_text(encoding="utf-8")
+    manifest = (DEPLOY / "base" / f"{role}.yaml").read_text(encoding="utf-8")
+    grace = float(re.findall(r"^RANDSTREAM_GRACE=(.+)$", env, re.MULTILINE)[0])
+    killed_after = int(re.findall(r"terminationGracePeriodSeconds: (\d+)", manifest)[0])
+    assert grace + 5 <= killed_after
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
+    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    pods = [
+        each for each in rendered.split("\n---\n") if re.search(r"^kind: (Deployment|StatefulSet)$", each, re.MULTILINE)
+    ]
+    assert len(pods) == len(ROLES)
+    for pod in pods:
+        for promise in (
+            "runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false",
+            "type: RuntimeDefault",
+            "automountServiceAccountToken: false", "enableServiceLinks: false", "startupProbe:", "readinessProbe:",
+            "livenessProbe:", "requests:", "limits:",
+        ):  # fmt: skip
+            assert promise in pod
+        assert re.search(r"drop:\n\s+- ALL\n", pod)
+        assert re.search(r"- configMapRef:\n\s+name: (producer|worker)-[a-z0-9]{10}\n", pod)
+    names = set(re.findall(r"^  namespace: (\S+)$", rendered, re.MULTILINE))
+    assert names == {rollout.NAMESPACE}
+
+
+# ---- rollout ---------------------------------------------------------------------------------------------------------
+
+
+def a_pod(name: str = "worker-0", *, image: str = "randstream:new", **status: Any) -> dict[str, Any]:
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/component": name.rpartition("-")[0]}},
+        "spec": {"containers": [{"image": image}]},
+        "status": {"conditions": [{"type": "Ready", "status": "False"}], **status},
+    }
+
+
+def container(**state: Any) -> dict[str, Any]:
+    return {"containerStatuses": [{"state": state}]}
+
+
+def a_stateful_set(**status: int) -> dict[str, Any]:
+    template = {"spec": {"containers": [{"image": "randstream:new"}]}}
+    return {
+        "kind": "StatefulSet",
+        "metadata": {"name": "worker", "generation": 2},
+        "spec": {"replicas": 3, "template": template},
+        "status": {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, **status},
+    }
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What `kubectl get events` shows."""
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr(rollout, "kubectl", lambda *arguments, **more: rollout.json.dumps({"items": shown}))
+    return shown
+
+
+def test_a_rollout_is_over_when_every_replica_is_new_and_ready() -> None:
+    assert rollout.describe_rollout(a_stateful_set()) is None
+    assert rollout.describe_rollout(a_stateful_set(readyReplicas=1)) == "worker (3 of 3 new, 1 ready)"
+    assert rollout.describe_rollout(a_stateful_set(updatedReplicas=1)) == "worker (1 of 3 new, 3 ready)"
+    assert rollout.describe_rollout(a_stateful_set(replicas=4)) is not None
+    assert rollout.describe_rollout(a_stateful_set(observedGeneration=1)) is not None
+
+
+def test_a_ready_pod_is_no_trouble() -> None:
+    assert rollout.trouble_of(a_pod(conditions=[{"type": "Ready", "status": "True"}])) is None
+
+
+def test_a_wrong_setting_is_hopeless_and_told_in_its_own_words() -> None:
+    told = "randstream: RANDSTREAM_RAET is no setting; did you mean RANDSTREAM_RATE?"
+    ended = {"exitCode": 2, "message": f"...\n{told}\n"}
+    assert rollout.trouble_of(a_pod(**container(terminated=ended))) == (
+        f"it ended with status 2: {told}", True,
+    )  # fmt: skip
+
+
+def test_one_crash_may_pass_and_many_do_not() -> None:
+    again = {"containerStatuses": [{"state": {}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}
+    assert rollout.trouble_of(a_pod(**again)) == ("it ended with status 1: Error", False)
+    again["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    assert rollout.trouble_of(a_pod(**again)) == ("it ended with status 1: Error", True)
+
+
+def test_an_image_that_is_not_there_is_hopeless_and_says_how_to_load_it() -> None:
+    why, is_hopeless = rollout.trouble_of(a_pod(**container(waiting={"reason": "ErrImageNeverPull", "message": "no."})))
+    assert is_hopeless
+    assert why == "ErrImageNeverPull: no. Load the image: make load-images."
+
+
+def test_a_missing_secret_is_named_and_may_still_come(events: list[dict[str, Any]]) -> None:
+    events.append({
+        "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"},
+        "message": 'MountVolume.SetUp failed for volume "seed" : secret "randstream-seed" not found',
+    })  # fmt: skip
+    why, is_hopeless = rollout.trouble_of(a_pod(**container(waiting={"reason": "ContainerCreating"})))
+    assert not is_hopeless
+    assert why.startswith("it waits for the Secret randstream-seed, which is missing.")
+
+
+def test_the_newest_warning_explains_a_pod_that_waits(events: list[dict[str, Any]]) -> None:
+    for second, message in ((2, "0/1 nodes:\n  Insufficient cpu."), (1, "older")):
+        events.append({"metadata": {}, "lastTimestamp": f"2026-01-01T00:00:0{second}Z", "message": message})
+    assert rollout.trouble_of(a_pod()) == ("0/1 nodes: Insufficient cpu.", False)
+    events.clear()
+    assert rollout.trouble_of(a_pod()) == ("not ready yet", False)
+
+
+def test_pods_about_to_be_replaced_or_gone_are_not_waited_for() -> None:
+    crashed = container(terminated={"exitCode": 2, "message": "bad"})
+    old, new, going = (
+        a_pod(image="randstream:old", **crashed),
+        a_pod("worker-1", **crashed),
+        a_pod("worker-2", **crashed),
+    )
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    objects = [a_stateful_set(), old, new, going]
+    assert [pod for pod, *_ in rollout.troubles(objects, only_new=True)] == ["pod worker-1"]
+    assert [pod for pod, *_ in rollout.troubles(objects, only_new=False)] == ["pod worker-0", "pod worker-1"]
+
+
+def test_an_overlay_elsewhere_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(rollout, "check_cluster", lambda: None)
+    monkeypatch.setattr(rollout, "kubectl", lambda *arguments, **more: "metadata:\n  namespace: elsewhere\n")
+    monkeypatch.setattr(rollout, "with_image", lambda folder, image: Path(folder))
+    assert rollout.main(["deploy", OVERLAYS[0], "randstream:1"]) == 1
+    assert "uses the namespace elsewhere" in capsys.readouterr().err
+
+
+def test_the_image_that_is_deployed_is_the_one_that_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = rollout.with_image("deploy/overlays/minikube", "registry.example:5000/team/randstream:abc")
+    kustomization = rollout.json.loads((made / "kustomization.yaml").read_text())
+    assert kustomization["resources"] == ["../../deploy/overlays/minikube"]
+    assert kustomization["images"] == [
+        {"name": "randstream", "newName": "registry.example:5000/team/randstream", "newTag": "abc"}
+    ]
+
+
+# ---- make ------------------------------------------------------------------------------------------------------------
+
+TOOLS: Final = (
+    "awk", "cat", "cut", "echo", "env", "find", "grep", "head", "make", "mkdir", "rm", "sed", "sh", "sha256sum", "sort",
+    "tr", "xargs",
+)  # fmt: skip
+MakeCall = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> MakeCall:
+    """Runs make where nothing is installed but TOOLS and programs that succeed, or fail, without a word."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        if found is None:
+            pytest.skip(f"{tool} is not installed")
+        (folder / tool).symlink_to(found)
+    (folder / "python3").symlink_to(Path(sys.executable).resolve())
+
+    def call(*arguments: str, working: str = "", failing: str = "") -> tuple[int, list[str]]:
+        for names, status in ((working, 0), (failing, 1)):
+            for name in names.split():
+                (folder / name).write_text(f"#!/bin/sh\nexit {status}\n")
+                (folder / name).chmod(0o755)
+        environment = {"PATH": str(folder), "HOME": str(tmp_path)}
+        command = [str(folder / "make"), "--no-print-directory", "-C", str(ROOT), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("make")]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "programs", "line"),
+    [
+        ("build", {}, "There is no docker. Install Docker."),
+        ("build", {"failing": "docker"}, "Docker does not answer. Start it"),
+        ("load-images TAG=x", {"working": "docker"}, "There is no minikube. Install it"),
+        ("load-images TAG=x CLUSTER=kind", {"working": "docker"}, "There is no kind. Install it"),
+        ("load-images TAG=x CLUSTER=k3s", {"working": "docker"}, "CLUSTER=k3s is none of minikube, kind and none."),
+        ("deploy TAG=x", {"working": "minikube"}, "Minikube has no image randstream:x: make build load-images"),
+        ("deploy TAG=x CLUSTER=none", {}, "There is no kubectl. Install it"),
+        ("deploy TAG=x CLUSTER=none", {"failing": "kubectl"}, "No Kubernetes cluster answers (context: none)."),
+        ("deploy CLUSTER=none OVERLAY=mars", {"working": "kubectl"}, "There is no deploy/overlays/mars"),
+        ("status", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("scale", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
+        ("scale N=-1", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
+        ("clean", {"failing": "kubectl docker"}, "No Kubernetes cluster answers"),
+    ],
+)
+def test_what_is_missing_is_one_line_and_a_status(
+    make: MakeCall, arguments: str, programs: dict[str, str], line: str
+) -> None:
+    status, lines = make(*arguments.split(), **programs)
+    assert status != 0
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(line)
+
+
+def test_the_image_that_is_missing_is_named(make: MakeCall) -> None:
+    (status, lines) = make("load-images", "TAG=x", failing="docker")
+    assert status != 0
+    assert lines[0].startswith("Docker does not answer")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_tag_follows_the_content(tmp_path: Path) -> None:
+    for name in ("Makefile", "Dockerfile", "LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements").mkdir()
+    for name in ("image.txt", "runtime.txt"):
+        (tmp_path / "requirements" / name).write_text("")
+    (tmp_path / "src").mkdir()
+    source = tmp_path / "src" / "some.py"
+
+    def tag(*arguments: str) -> str:
+        command = ["make", "--dry-run", "-C", str(tmp_path), "build", *arguments]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ)).stdout
+        return re.findall(r"--tag randstream:([0-9a-f]{12})\b", said)[0]
+
+    source.write_text("1")
+    first = tag()
+    assert tag() == first
+    source.write_text("2")
+    assert tag() != first
+    source.write_text("1")
+    (tmp_path / "src" / "some.pyc").write_text("compiled")
+    assert tag() == first
+    assert tag("PYTHON_IMAGE=python:3.12") != first
