@@ -12,7 +12,7 @@ in it.
     reader, verification     look at what is there, and never write
     layout, walk, chain      what a segment, and a row of them, looks like: shared by all
 
-Nothing here logs, and only `DurableSink` knows of a loop. `docs/protocol.md`, "The store", is the authority.
+Only `DurableSink` logs, and knows of a loop. `docs/protocol.md`, "The store", is the authority.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+import structlog
+
 from ..errors import LocalProtocolError, SinkError
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Open
@@ -19,6 +21,8 @@ from .files import Files, OSFiles
 from .recovery import Recovery
 from .segment import PendingInterval
 from .store import Store
+
+log = structlog.get_logger("randstream")
 
 COMMIT_BYTES: Final = 64 * 2**20
 """The most that one commit writes: two windows, which holds no stream back, and less than `RECOVERY_BYTES`."""
@@ -109,7 +113,11 @@ class DurableSink:
         Raises:
             SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
         """
+        before = self._store.recovery
         offset = await self._run(self._store.open, offered)
+        if (found := self._store.recovery) is not None and found is not before:
+            write = log.warning if found.cut_bytes else log.info
+            write("store.recovered", path=str(found.path), offset=found.offset, cut_bytes=found.cut_bytes)
         self._waiting.clear()
         self._forget_unproven()
         self._proven_offset = offset
