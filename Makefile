@@ -27,7 +27,7 @@ TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: browser-test screenshots metrics-check
+.PHONY: browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-quick bench-many help setup demo test chaos lint format docs lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
 # `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
@@ -68,6 +68,8 @@ lock: ## make requirements/*.txt anew from pyproject.toml (needs uv; ARGS=--upgr
 	$(LOCK) pyproject.toml -o requirements/browser.txt -c requirements/dev.txt --group browser
 	$(LOCK) -o requirements/image.txt -c requirements/dev.txt --group pyproject.toml:image
 	$(LOCK) -o requirements/deploy.txt -c requirements/dev.txt --group pyproject.toml:deploy
+	$(LOCK) pyproject.toml -o requirements/fuzz.txt -c requirements/dev.txt --group fuzz
+	$(LOCK) -o requirements/audit.txt --group pyproject.toml:audit
 	$(LOCK) -o requirements/checkov.txt --group pyproject.toml:checkov
 
 ## ---- the loop -----------------------------------------------------------------------------------------------------
@@ -92,6 +94,9 @@ SEED    ?=
 
 chaos: setup ## kill, cut and freeze real processes, then hold every store against the seed (SECONDS=60 SEED=...)
 	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" $(ARGS)
+
+fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery or the settings (SECONDS=60)
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 browser-test: setup $(VENV)/.stamp-browser ## the live page in a real Chromium (needs Debian's chromium)
 	$(BIN)/python -m pytest tests/browser -m browser --timeout 60 $(ARGS)
@@ -121,6 +126,19 @@ lint-deploy: $(VENV)/.stamp-deploy $(VENV)/checkov/.stamp ## hadolint, and the o
 	for overlay in deploy/overlays/*; do kubectl kustomize $$overlay >build/lint/$${overlay##*/}.yaml; done; \
 	$(BIN)/python deploy/validate.py build/lint/*.yaml; \
 	$(VENV)/checkov/bin/checkov --config-file deploy/checkov.yaml --directory build/lint; }
+
+$(VENV)/audit/.stamp: requirements/audit.txt | $(BIN)/pip
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+audit: $(VENV)/audit/.stamp ## look what we depend on up in the advisory database (says so where it cannot be reached)
+	@$(VENV)/audit/bin/python requirements/audit.py requirements/runtime.txt requirements/image.txt
+
+sbom: $(VENV)/audit/.stamp ## write build/sbom.cdx.json: what the image holds of Python packages, with hashes (CycloneDX)
+	@mkdir -p build
+	$(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--of JSON -o build/sbom.cdx.json requirements/runtime.txt
 
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -79,9 +79,6 @@ async def host(first: int, count: int, rate: float) -> None:
             print(
                 json.dumps(
                     {
-                        "live": sum(
-                            worker.live is not None and bool(sink.shifts) for worker, sink in zip(workers, sinks)
-                        ),
                         "resumed": sum(worker.live is not None for worker in workers),
                         "last_begun_at": max(sink.begun_at for sink in sinks),
                         "begins": sum(sink.begins for sink in sinks),

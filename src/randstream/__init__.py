@@ -25,7 +25,16 @@ _HOMES = {
     "WorkerSettings": "settings",
     "read_store": "store",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "Batch",
+    "NumberStream",
+    "Producer",
+    "ProducerSettings",
+    "Worker",
+    "WorkerSettings",
+    "__version__",
+    "read_store",
+]
 
 
 def __getattr__(name: str) -> Any:

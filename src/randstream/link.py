@@ -54,7 +54,7 @@ class LinkContext:
     random: Random
     drawer: Executor
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    on_named: Callable[[Link], None]
+    on_resumed: Callable[[Link], None]
     on_finished: Callable[[Link], None]
     on_bug: Callable[[Exception], None]
     tally: Tally

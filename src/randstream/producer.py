@@ -1,4 +1,7 @@
-"""Producer: one link a worker, from the first dial to the last goodbye. Embeddable: no signal handlers, no log set-up."""
+"""Producer: a link for each worker, from the first dial to the last goodbye.
+
+Embeddable: no signal handlers, no log set-up.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,7 @@ class Producer:
         self.name, self.numbers = settings.name, settings.numbers
         self.tally, self.journal, self.tap = Tally(), Journal(), None
         self._names: dict[str, Link] = {}
+        self._shared_names: set[str] = set()
         self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
         self._linked: dict[Target, Link] = {}
         self._context: LinkContext | None = None
@@ -85,7 +89,7 @@ class Producer:
                     random=SystemRandom(),
                     drawer=drawer,
                     spawn=group.create_task,
-                    on_named=self._on_named,
+                    on_resumed=self._on_resumed,
                     on_finished=self._on_finished,
                     on_bug=self._on_bug,
                     tally=self.tally,
@@ -159,7 +163,7 @@ class Producer:
         if unfinished:
             log.warning("producer.grace_over", unacknowledged_links=len(unfinished), grace=self.settings.grace_period)
 
-    def _on_named(self, link: Link) -> None:
+    def _on_resumed(self, link: Link) -> None:
         assert link.worker is not None
         other = self._names.setdefault(link.worker, link)
         if other.worker != link.worker or not other.is_connected:  # it has found another worker since, or has none

@@ -15,7 +15,7 @@ from .stream import NumberStream
 RUN_NUMBERS: Final = 16384
 """Numbers in a run: a third of a megabyte, large against the cost of handing it over, small against a core's cache."""
 RUNS_AHEAD: Final = 4
-"""Runs drawn or asked for: the thread goes from one to the next without waiting for the loop. More would only be memory."""
+"""Runs drawn or asked for, so that the thread goes from one to the next without waiting for the loop."""
 
 
 class Pump(Protocol):

@@ -87,7 +87,6 @@ class StreamLink(Link):
             self.worker = worker
             self.stream = NumberStream(settings.seed, worker, settings.numbers)
             self._log = self._log.bind(worker=worker)
-            self._context.on_named(self)
         assert self.stream is not None
         sender.open(
             self.stream.id,
@@ -102,6 +101,7 @@ class StreamLink(Link):
         self._begin_pumping(self.stream, offset, now)
         self._say("link.resumed", now, stream=self.stream.id, offset=offset)
         self._note("link.resumed", f"at offset {offset}")
+        self._context.on_resumed(self)
 
     def _note_ack(self, ack: Acknowledged, sender: Sender, now: float) -> None:
         assert self.stream is not None

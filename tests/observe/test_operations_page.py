@@ -22,6 +22,8 @@ from randstream.observe.tally import Buckets
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
 LEVELS = {"debug", "info", "warning", "error"}
+CHOSEN = {"say": {"warning", "error"}, "write": {"info", "warning"}}
+"""Local names for one of two of a logger's methods."""
 EVENT = re.compile(r"[a-z]+\.[a-z_]+")
 
 
@@ -48,8 +50,8 @@ def logged() -> Iterator[tuple[str, set[str], set[str]]]:
                     yield name, {method}, fields
                 elif method == "_say":
                     yield name, {"warning" if name in TROUBLES else "info"}, fields
-                elif method == "say":
-                    yield name, {"warning", "error"}, fields
+                elif method in CHOSEN:
+                    yield name, CHOSEN[method], fields
 
 
 def described(events: Iterator[tuple[str, set[str], set[str]]]) -> dict[str, tuple[set[str], set[str]]]:

@@ -1,0 +1,93 @@
+"""The resolver: literal addresses skip it, an answer is shared for a second, each attempt asks anew."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.harness import Clock, until
+
+from randstream import discovery
+from randstream.discovery import Resolver
+
+
+class Names:
+    """Stands in for the system's resolver."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: dict[str, list[str]] = {"pod": ["10.0.0.1", "10.0.0.2"]}
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def look_up(self, host: str) -> list[str]:
+        self.asked.append(host)
+        assert self.gate.wait(10)
+        if host not in self.answers:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return self.answers[host]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    names = Names()
+    monkeypatch.setattr(discovery, "_look_up", names.look_up)
+    return names
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "fe80::1"])
+async def test_literal_addresses_skip_the_resolver(address: str, names: Names) -> None:
+    assert await Resolver().resolve(address) == [address]
+    assert names.asked == []
+
+
+async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(names: Names, clock: Clock) -> None:
+    resolver = Resolver()
+    assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
+    names.answers["pod"] = ["10.0.0.3"]
+    clock.jump(0.9)
+    assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
+    clock.jump(0.1)
+    assert await resolver.resolve("pod") == ["10.0.0.3"]
+    assert names.asked == ["pod", "pod"]
+
+
+async def test_resolve_questions_that_are_asked_together_share_one_look_up_however_long_it_takes(
+    names: Names, clock: Clock
+) -> None:
+    resolver = Resolver()
+    names.gate.clear()
+    first = [asyncio.ensure_future(resolver.resolve("pod")) for _ in range(100)]
+    await until(lambda: names.asked)
+    clock.jump(30.0)
+    late = asyncio.ensure_future(resolver.resolve("pod"))
+    first[0].cancel()
+    await asyncio.sleep(0)
+    names.gate.set()
+    for asking in [*first[1:], late]:
+        assert await asking == ["10.0.0.1", "10.0.0.2"]
+    assert names.asked == ["pod"]
+
+
+async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_again(names: Names, clock: Clock) -> None:
+    resolver = Resolver()
+    with pytest.raises(OSError, match="Name or service not known"):
+        await resolver.resolve("gone")
+    assert resolver.problem == "cannot resolve gone: Name or service not known"
+    names.answers["gone"] = ["10.0.0.9"]
+    clock.jump(1.0)
+    assert await resolver.resolve("gone") == ["10.0.0.9"]
+    assert resolver.problem is None
+
+
+async def test_resolve_asks_the_system() -> None:
+    assert set(await Resolver().resolve("localhost")) & {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("make", [lambda: "x" * 70, lambda: "a..b"])
+async def test_resolve_of_what_no_name_can_be_is_a_failure_to_resolve(make: Callable[[], str]) -> None:
+    with pytest.raises(socket.gaierror):
+        await Resolver().resolve(make())

@@ -1,0 +1,214 @@
+"""Strangers at a worker's port, hundreds at a time, while a stream flows: it stays exact, and memory stays bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from tests.harness import (
+    Clock,
+    Log,
+    Memory,
+    Peer,
+    a_worker,
+    dialled,
+    free_port,
+    processes,
+    producing,
+    stream,
+    until,
+)
+from tests.protocol.network import checked
+
+from randstream.store import verify
+from randstream.worker import LINES_A_MINUTE, UNOPENED_LIMIT
+
+STRANGERS = 2000
+AT_ONCE = 250
+MOST_GROWTH_MIB = 48
+"""What the worker may grow by: one window of a peer that passes for a producer is 32 MiB."""
+MOST_DESCRIPTORS = 200
+"""Above those of a quiet worker."""
+
+
+# ---- what strangers do -------------------------------------------------------------------------------------------------
+
+
+async def until_sent_away(peer: Peer) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await peer.rest()
+
+
+async def random_bytes(peer: Peer, chance: random.Random) -> None:
+    """Garbage, and then whatever comes."""
+    peer.say(chance.randbytes(chance.randrange(1, 4096)))
+    await until_sent_away(peer)
+
+
+async def slow_loris(peer: Peer, chance: random.Random) -> None:
+    """A lawful line, a byte at a time, that never ends."""
+    for byte in b"#open worker=worker-0 stream=0123456789abcdef":
+        if peer.reader.at_eof():
+            return
+        peer.say(bytes([byte]))
+        await asyncio.sleep(0.01)
+
+
+async def half_open(peer: Peer, chance: random.Random) -> None:
+    """Silence, and then a reset or nothing at all."""
+    await until_sent_away(peer)
+
+
+async def never_reading(peer: Peer, chance: random.Random) -> None:
+    """Passes for a producer of another stream, sends a flood and takes no answer."""
+    peer.writer.transport.pause_reading()
+    peer.say(checked("#open worker=worker-0 stream=0123456789abcdef numbers=bits64 producer=x heartbeat=1.0"))
+    peer.say(b"1234567890123456789\n" * 5000)
+    await asyncio.sleep(0.3)
+
+
+KINDS: list[Callable[[Peer, random.Random], Awaitable[None]]] = [random_bytes, slow_loris, half_open, never_reading]
+
+
+async def visit(port: int, number: int, turn: asyncio.Semaphore, met: Counter[str]) -> None:
+    """One stranger's connection, of which nothing is asked but that it ends."""
+    chance = random.Random(number)
+    kind = KINDS[number % len(KINDS)]
+    async with turn:
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            return
+        peer = Peer(*await asyncio.open_connection(sock=sock))
+        with suppress(ConnectionError):
+            await kind(peer, chance)
+        met[kind.__name__] += 1
+        peer.cut()
+
+
+# ---- a real worker among them ------------------------------------------------------------------------------------------
+
+
+def memory_mib(pid: int, row: str) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.split(f"{row}:")[1].split()[0]) / 1024
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.fixture
+def tls_flags(tmp_path: Path) -> list[str]:
+    ca = trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1")
+    for name, blob in (
+        ("cert", certificate.cert_chain_pems[0]),
+        ("key", certificate.private_key_pem),
+        ("ca", ca.cert_pem),
+    ):
+        blob.write_to_path(tmp_path / name)
+    return [f"--tls-{name}={tmp_path / name}" for name in ("cert", "key", "ca")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+@pytest.mark.parametrize("with_tls", [False, True], ids=["plain", "tls"])
+async def test_two_thousand_strangers_harm_neither_the_stream_nor_the_memory(
+    with_tls: bool, tls_flags: list[str], tmp_path: Path
+) -> None:
+    flags = tls_flags if with_tls else []
+    port = free_port()
+    store = tmp_path / "store"
+    with processes() as start:
+        worker = start("worker", "--name", "worker-0", "--listen", f"127.0.0.1:{port}", "--store", str(store), *flags)
+        await asyncio.to_thread(worker.wait_event, "worker.listening")
+        producer = start(
+            "producer", "--workers", f"127.0.0.1:{port}", "--seed", "42", "--rate", "5000", "--heartbeat", "0.2", *flags
+        )
+        await asyncio.to_thread(worker.wait_event, "link.resumed")
+        pid = worker.popen.pid
+        memory_before, descriptors_before, most = memory_mib(pid, "VmRSS"), descriptors(pid), 0
+        met: Counter[str] = Counter()
+        turn = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            visits = {group.create_task(visit(port, number, turn, met)) for number in range(STRANGERS)}
+            while not all(each.done() for each in visits):
+                most = max(most, descriptors(pid))
+                await asyncio.sleep(0.02)
+        growth = memory_mib(pid, "VmHWM") - memory_before
+        assert producer.end() == 0
+        assert worker.end() == 0
+    (report,) = verify([store], "42").streams
+    connections = len([event for event in worker.log if event["event"] == "link.resumed"])
+    lines = len([event for event in worker.log if event["event"] == "peer.left"])
+    print(
+        f"\n{sum(met.values())} strangers {dict(met)}: {report.count} numbers exact over {connections} connection(s);"
+        f" memory {memory_before:.0f} MiB + {growth:.1f} at most, {most - descriptors_before} descriptors, {lines} lines"
+    )
+    assert report.damage is None
+    assert report.count > 0
+    assert connections == 1
+    assert met.total() > STRANGERS * 0.9
+    assert growth < MOST_GROWTH_MIB
+    assert most - descriptors_before < MOST_DESCRIPTORS
+    assert lines <= 2 * LINES_A_MINUTE
+
+
+# ---- what an attacker cannot do ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [b"", b"#open worker=", b"\x16\x03\x01"])
+async def test_idle_and_slow_strangers_in_every_slot_do_not_keep_a_new_producer_out(start: bytes, log: Log) -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker, producing(worker, name="old"):
+        await sink.wait_count(5)
+        strangers = [await dialled(worker).__aenter__() for _ in range(4 * UNOPENED_LIMIT)]
+        for stranger in strangers:
+            stranger.say(start)
+        async with producing(worker, name="new"):
+            await until(lambda: worker.intake.offered is not None and worker.intake.offered.producer == "new")
+            await sink.wait_count(sink.count + 10)
+        for stranger in strangers:
+            stranger.cut()
+    assert sink.taken == stream().lines(0, sink.count)
+
+
+async def test_unopened_connections_never_outnumber_their_slots() -> None:
+    async with a_worker(Memory()) as worker:
+        strangers = [await dialled(worker).__aenter__() for _ in range(100)]
+        await until(lambda: len(worker._sessions) <= UNOPENED_LIMIT)
+        assert len(worker._unopened) <= UNOPENED_LIMIT
+        for stranger in strangers:
+            stranger.cut()
+
+
+async def test_peers_that_are_refused_do_not_pile_up_while_they_part(clock: Clock) -> None:
+    """A refused peer has a second to read why; a thousand of them must not hold a thousand sockets for it."""
+    offer = {"stream": "0123456789abcdef"}
+    async with a_worker(Memory()) as worker, dialled(worker) as live:
+        await live.start()
+        strangers = []
+        for _ in range(100):
+            strangers.append(await dialled(worker).__aenter__())
+            assert (await strangers[-1].open(**offer)) == b"#close reason=refused\n"
+        assert sum(not each.reader.at_eof() for each in strangers) < 40
+        for stranger in strangers:
+            stranger.cut()
+
+
+_: Any = None

@@ -1,0 +1,60 @@
+"""A real raw peer: OpenBSD's netcat, listening and dialling."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.harness import PATIENCE, Memory, a_worker, free_port, producing, until
+
+from randstream.stream import NumberStream
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("nc.openbsd") is None, reason="nc.openbsd is not installed: apt-get install netcat-openbsd"
+)
+
+
+@asynccontextmanager
+async def netcat(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("nc.openbsd", *arguments, stdin=pipe, stdout=pipe)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_raw_target_is_an_actual_nc_that_listens_and_listens_again() -> None:
+    port = free_port()
+    stream = NumberStream("42", f"raw-127.0.0.1-{port}", "integers:1:100")
+    async with producing(f"raw://127.0.0.1:{port}") as producer:
+        (link,) = producer.links
+        async with netcat("-lk", "127.0.0.1", str(port)) as nc:
+            assert nc.stdout is not None
+            got = b"".join([await asyncio.wait_for(nc.stdout.readline(), PATIENCE) for _ in range(200)])
+            assert got == stream.lines(0, 200)
+        await until(lambda: link.reconnects == 1)
+        written = link.acked_offset
+        async with netcat("-lk", "127.0.0.1", str(port)) as nc:
+            assert nc.stdout is not None
+            got = b"".join([await asyncio.wait_for(nc.stdout.readline(), PATIENCE) for _ in range(200)])
+            assert got == stream.lines(written, 200)
+
+
+async def test_raw_source_is_an_actual_nc_that_ends_when_its_input_does() -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker:
+        assert worker.address is not None
+        for _ in range(2):
+            async with netcat("-N", "127.0.0.1", str(worker.address[1])) as nc:
+                assert nc.stdin is not None
+                nc.stdin.write(b"".join(b"%d\n" % number for number in range(1, 11)) + b"11")
+                nc.stdin.close()
+                assert await asyncio.wait_for(nc.wait(), PATIENCE) == 0
+            await until(lambda: worker.live is None)
+        assert sink.taken == b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n" * 2

@@ -1,0 +1,165 @@
+"""Links to raw peers: number lines only, silence is no failure, a cut goes on with the next number not written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+import pytest
+from tests.harness import Clock, Log, Peer, a_listener, producing, until
+
+from randstream.errors import LocalProtocolError
+from randstream.observe.status import LinkState
+from randstream.protocol.events import Waited
+from randstream.stream import NumberStream
+
+
+def raw_stream(port: int, numbers: str = "integers:1:100") -> NumberStream:
+    return NumberStream("42", f"raw-127.0.0.1-{port}", numbers)
+
+
+async def lines(peer: Peer, count: int) -> bytes:
+    return b"".join([await peer.line() for _ in range(count)])
+
+
+async def test_raw_target_gets_number_lines_and_nothing_else() -> None:
+    async with a_listener() as listener:
+        async with producing(f"raw://{listener.target}") as producer:
+            peer = await listener.peer()
+            got = await lines(peer, 50)
+            (link,) = producer.links
+            assert link.label == (f"raw-127.0.0.1-{listener.port}", f"raw://{listener.target}")
+        got += await peer.rest()
+        assert got == raw_stream(listener.port).lines(0, got.count(b"\n"))
+        assert link.acked_offset == link.offset == got.count(b"\n") == producer.tally.acked_numbers
+
+
+async def test_raw_target_may_say_what_it_likes_or_nothing(clock: Clock, log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}"):
+        peer = await listener.peer()
+        await lines(peer, 5)
+        peer.say(b"#close reason=version\n", b"\xff" * 10_000)
+        clock.jump(3600.0)
+        await lines(peer, 50)
+        assert log.of("link.lost") == []
+
+
+async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_written(log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
+        (link,) = producer.links
+        written = 0
+        for times in range(1, 4):
+            peer = await listener.peer()
+            assert await lines(peer, 5) == raw_stream(listener.port).lines(written, 5)
+            peer.cut()
+            written = (await log.wait("link.lost", times))["acked"]
+            assert written >= 5 * times
+            resumed = await log.wait("link.resumed", times + 1)
+            assert resumed["offset"] == written
+        assert link.reconnects == 3
+
+
+@pytest.mark.parametrize("rate", [1e9, "max"])
+@pytest.mark.parametrize("numbers", ["integers:1:100", "normal:0:1"])
+async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_number(rate: Any, numbers: str) -> None:
+    async with a_listener() as listener:
+        async with producing(f"raw://{listener.target}", rate=rate, numbers=numbers) as producer:
+            peer = await listener.peer()
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            (link,) = producer.links
+            await until(lambda: link._connection is not None and not link._connection.is_writable)
+            held = link.offset
+            wheel_turns = await turns_of_the_wheel(link._context.wheel)
+            assert link.offset == held > link.acked_offset
+            assert wheel_turns <= 1
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            got = b""
+            while got.count(b"\n") < 2 * held:
+                got += await peer.reader.read(2**20)
+        got += await peer.rest()
+        assert got == raw_stream(listener.port, numbers).lines(0, got.count(b"\n"))
+
+
+async def turns_of_the_wheel(wheel: Any) -> int:
+    """How often `wheel` turns while a hundred of its ticks pass."""
+    turns = 0
+    turn = wheel._turn
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        turn()
+
+    wheel._turn = count
+    reached = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.1, reached.set)
+    await reached.wait()
+    wheel._turn = turn
+    return turns
+
+
+async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely(clock: Clock, log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
+        (link,) = producer.links
+        for delays, stays in enumerate((0, 0, 0, 10), start=1):
+            peer = await listener.peer()
+            await lines(peer, 2)
+            clock.jump(stays)
+            if stays:
+                assert link._backoff._bound > 0.5
+            peer.cut()
+            await until(lambda delays=delays: producer.tally.ends.total() == delays)
+            clock.jump(5.0)
+        assert link._backoff._bound == 0.2
+
+
+async def test_raw_target_drain_writes_what_it_began_and_closes(log: Log) -> None:
+    async with a_listener() as listener:
+        async with producing(f"raw://{listener.target}", rate="max", grace_period=60) as producer:
+            peer = await listener.peer()
+            (link,) = producer.links
+            await until(lambda: link._connection is not None and not link._connection.is_writable)
+            producer.stop()
+            await until(lambda: link._is_finishing)
+            assert not link.is_finished
+            got = await peer.rest()
+            await until(lambda: link.is_finished)
+        assert got.endswith(b"\n")
+        assert got.count(b"\n") == link.acked_offset
+        assert log.of("producer.grace_over") == []
+
+
+async def test_raw_target_that_never_reads_cannot_hold_up_the_end(log: Log) -> None:
+    async with a_listener() as listener:
+        async with producing(f"raw://{listener.target}", rate="max", grace_period=0.05) as producer:
+            peer = await listener.peer()
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            (link,) = producer.links
+            await until(lambda: link._connection is not None and not link._connection.is_writable)
+        assert log.of("producer.grace_over")
+        assert link.state is LinkState.FINISHED
+
+
+async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1e6) as producer:
+        peer = await listener.peer()
+        await lines(peer, 5)
+        (link,) = producer.links
+        connection = link._connection
+        assert connection is not None
+        assert connection._transport is not None
+        sock = connection._transport.get_extra_info("socket")
+        with socket.socket(fileno=os.dup(sock.fileno())) as twin:
+            twin.shutdown(socket.SHUT_WR)
+        await log.wait("link.lost")
+        written = link.acked_offset
+        got = await peer.rest()
+        assert 5 + got.count(b"\n") == written
+
+
+async def test_raw_links_hear_no_events() -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
+        with pytest.raises(LocalProtocolError):
+            producer.links[0].on_event(Waited(), 0.0)  # type: ignore[attr-defined]
