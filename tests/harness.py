@@ -152,10 +152,9 @@ async def running(role: Producer | Worker) -> AsyncIterator[asyncio.Task[None]]:
 async def a_worker(sink: Sink | None = None, *, port: int = 0, **settings: Any) -> AsyncIterator[Worker]:
     """A worker on a free port, with a `Memory` if no sink is given nor set."""
     given: dict[str, Any] = {"name": WORKER, "listen": f"127.0.0.1:{port}", "grace_period": 0.5, **settings}
-    worker = Worker(
-        WorkerSettings(**given),
-        Memory() if sink is None and not {"command", "discard", "store"} & settings.keys() else sink,
-    )
+    if sink is None and "command" not in settings:
+        sink = Memory()
+    worker = Worker(WorkerSettings(**given), sink)
     async with running(worker):
         await worker.wait_listening()
         yield worker

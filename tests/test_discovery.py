@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable
@@ -81,6 +82,22 @@ async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_agai
     clock.jump(1.0)
     assert await resolver.resolve("gone") == ["10.0.0.9"]
     assert resolver.problem is None
+
+
+async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(names: Names) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    resolver = Resolver()
+    names.gate.clear()
+    asking = asyncio.ensure_future(resolver.resolve("gone"))
+    await until(lambda: names.asked)
+    asking.cancel()
+    await asyncio.wait([asking])
+    names.gate.set()
+    await until(lambda: resolver._answers["gone"][1].done())
+    resolver._answers.clear()
+    gc.collect()
+    assert complaints == []
 
 
 async def test_resolve_asks_the_system() -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 from tests.harness import (
-    Clock,
     Log,
     Memory,
     Peer,
@@ -30,7 +27,7 @@ from tests.harness import (
 from tests.protocol.network import checked
 
 from randstream.store import verify
-from randstream.worker import LINES_A_MINUTE, UNOPENED_LIMIT
+from randstream.worker import LINES_A_MINUTE, UNOPENED_LIMIT, Worker
 
 STRANGERS = 2000
 AT_ONCE = 250
@@ -40,7 +37,7 @@ MOST_DESCRIPTORS = 200
 """Above those of a quiet worker."""
 
 
-# ---- what strangers do -------------------------------------------------------------------------------------------------
+# ---- what strangers do -----------------------------------------------------------------------------------------------
 
 
 async def until_sent_away(peer: Peer) -> None:
@@ -100,7 +97,7 @@ async def visit(port: int, number: int, turn: asyncio.Semaphore, met: Counter[st
         peer.cut()
 
 
-# ---- a real worker among them ------------------------------------------------------------------------------------------
+# ---- a real worker among them ----------------------------------------------------------------------------------------
 
 
 def memory_mib(pid: int, row: str) -> float:
@@ -109,7 +106,7 @@ def memory_mib(pid: int, row: str) -> float:
 
 
 def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 @pytest.fixture
@@ -126,7 +123,7 @@ def tls_flags(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.asyncio(loop_factories=["uvloop"])
+@pytest.mark.asyncio(loop_factories=["asyncio"])
 @pytest.mark.parametrize("with_tls", [False, True], ids=["plain", "tls"])
 async def test_two_thousand_strangers_harm_neither_the_stream_nor_the_memory(
     with_tls: bool, tls_flags: list[str], tmp_path: Path
@@ -158,7 +155,7 @@ async def test_two_thousand_strangers_harm_neither_the_stream_nor_the_memory(
     lines = len([event for event in worker.log if event["event"] == "peer.left"])
     print(
         f"\n{sum(met.values())} strangers {dict(met)}: {report.count} numbers exact over {connections} connection(s);"
-        f" memory {memory_before:.0f} MiB + {growth:.1f} at most, {most - descriptors_before} descriptors, {lines} lines"
+        f" memory {memory_before:.0f} + {growth:.1f} MiB at most, {most - descriptors_before} files, {lines} lines"
     )
     assert report.damage is None
     assert report.count > 0
@@ -169,7 +166,18 @@ async def test_two_thousand_strangers_harm_neither_the_stream_nor_the_memory(
     assert lines <= 2 * LINES_A_MINUTE
 
 
-# ---- what an attacker cannot do ----------------------------------------------------------------------------------------
+# ---- what an attacker cannot do --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def strangers(worker: Worker, count: int, start: bytes = b"") -> AsyncIterator[list[Peer]]:
+    """`count` connections that say `start` and then nothing."""
+    async with AsyncExitStack() as stack:
+        peers = []
+        for _ in range(count):
+            peers.append(await stack.enter_async_context(dialled(worker)))
+            peers[-1].say(start)
+        yield peers
 
 
 @pytest.mark.parametrize("start", [b"", b"#open worker=", b"\x16\x03\x01"])
@@ -177,38 +185,24 @@ async def test_idle_and_slow_strangers_in_every_slot_do_not_keep_a_new_producer_
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker, name="old"):
         await sink.wait_count(5)
-        strangers = [await dialled(worker).__aenter__() for _ in range(4 * UNOPENED_LIMIT)]
-        for stranger in strangers:
-            stranger.say(start)
-        async with producing(worker, name="new"):
+        async with strangers(worker, 4 * UNOPENED_LIMIT, start), producing(worker, name="new"):
             await until(lambda: worker.intake.offered is not None and worker.intake.offered.producer == "new")
             await sink.wait_count(sink.count + 10)
-        for stranger in strangers:
-            stranger.cut()
     assert sink.taken == stream().lines(0, sink.count)
 
 
-async def test_unopened_connections_never_outnumber_their_slots() -> None:
-    async with a_worker(Memory()) as worker:
-        strangers = [await dialled(worker).__aenter__() for _ in range(100)]
-        await until(lambda: len(worker._sessions) <= UNOPENED_LIMIT)
+async def test_unopened_connections_never_outnumber_their_slots(log: Log) -> None:
+    async with a_worker(Memory()) as worker, strangers(worker, 100):
+        await until(lambda: 0 < len(worker._sessions) <= UNOPENED_LIMIT)
         assert len(worker._unopened) <= UNOPENED_LIMIT
-        for stranger in strangers:
-            stranger.cut()
 
 
-async def test_peers_that_are_refused_do_not_pile_up_while_they_part(clock: Clock) -> None:
+async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -> None:
     """A refused peer has a second to read why; a thousand of them must not hold a thousand sockets for it."""
-    offer = {"stream": "0123456789abcdef"}
     async with a_worker(Memory()) as worker, dialled(worker) as live:
         await live.start()
-        strangers = []
-        for _ in range(100):
-            strangers.append(await dialled(worker).__aenter__())
-            assert (await strangers[-1].open(**offer)) == b"#close reason=refused\n"
-        assert sum(not each.reader.at_eof() for each in strangers) < 40
-        for stranger in strangers:
-            stranger.cut()
-
-
-_: Any = None
+        async with AsyncExitStack() as stack:
+            for _ in range(100):
+                peer = await stack.enter_async_context(dialled(worker))
+                assert (await peer.open(stream="0123456789abcdef")) == b"#close reason=refused\n"
+            assert len(worker._sessions) < 40

@@ -242,6 +242,19 @@ async def test_ten_links_that_fall_together_all_rise_again() -> None:
         await until(lambda: all(link.reconnects == 1 and link.is_up for link in producer.links))
 
 
+async def test_a_producer_that_is_cancelled_leaves_no_connection_and_no_dial_behind() -> None:
+    async with a_listener() as listener:
+        producer = a_producer(listener.target, f"127.0.0.1:{free_port()}", "nowhere.invalid:9000")
+        running = asyncio.ensure_future(producer.run())
+        peer = await listener.peer()
+        await peer.accept()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert b"#close" not in await peer.rest()
+        assert all(link.is_finished for link in producer.links)
+
+
 async def test_opening_beat_is_where_both_ends_agree() -> None:
     async with a_listener() as listener, producing(listener.target):
         peer = await listener.peer()

@@ -50,7 +50,7 @@ async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_
     async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
         (link,) = producer.links
         written = 0
-        for times in range(1, 4):
+        for times in (1, 2):
             peer = await listener.peer()
             assert await lines(peer, 5) == raw_stream(listener.port).lines(written, 5)
             peer.cut()
@@ -58,7 +58,7 @@ async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_
             assert written >= 5 * times
             resumed = await log.wait("link.resumed", times + 1)
             assert resumed["offset"] == written
-        assert link.reconnects == 3
+        assert link.reconnects == 2
 
 
 @pytest.mark.parametrize("rate", [1e9, "max"])
@@ -78,7 +78,8 @@ async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_
             got = b""
             while got.count(b"\n") < 2 * held:
                 got += await peer.reader.read(2**20)
-        got += await peer.rest()
+            producer.stop()
+            got += await peer.rest()
         assert got == raw_stream(listener.port, numbers).lines(0, got.count(b"\n"))
 
 

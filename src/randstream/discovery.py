@@ -49,6 +49,7 @@ class Resolver:
         asked_at, answer = self._answers.get(host, (-ANSWER_SECONDS, None))
         if answer is None or (answer.done() and now - asked_at >= ANSWER_SECONDS):
             answer = self._loop.run_in_executor(None, _look_up, host)
+            answer.add_done_callback(_note_heard)
             self._answers[host] = (now, answer)
         try:
             addresses = await asyncio.shield(answer)
@@ -57,6 +58,12 @@ class Resolver:
             raise
         self.problem = None
         return addresses
+
+
+def _note_heard(answer: asyncio.Future[list[str]]) -> None:
+    """Whoever asked may have given up since: asyncio must not log a failure as one that nobody heard of."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _is_literal(host: str) -> bool:

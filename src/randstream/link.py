@@ -106,11 +106,6 @@ class Link(ABC):
         return self.state in (LinkState.STREAMING, LinkState.STALLED)
 
     @property
-    def is_connected(self) -> bool:
-        """Whether somebody answers at the target."""
-        return self.is_up or self.state is LinkState.OPENING
-
-    @property
     def label(self) -> tuple[str, str]:
         """See `ObservedLink`."""
         return self.worker or "", str(self.target)

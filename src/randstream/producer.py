@@ -95,13 +95,17 @@ class Producer:
                     tally=self.tally,
                     journal=self.journal,
                 )
-                watching = [group.create_task(watch.run()) for watch in self._start_links()]
-                await self._stopping.wait()
-                for task in watching:
-                    task.cancel()
-                await self._finish_links()
+                try:
+                    watching = [group.create_task(watch.run()) for watch in self._start_links()]
+                    await self._stopping.wait()
+                    for task in watching:
+                        task.cancel()
+                    await self._finish_links()
+                finally:  # before the group ends, which takes no more dials
+                    self._stopping.set()
+                    self._abort_links()
+                    wheel.close()
         finally:
-            wheel.close()
             drawer.shutdown(wait=False, cancel_futures=True)
         if self._bug is not None:
             raise self._bug
@@ -156,19 +160,22 @@ class Producer:
                 async with asyncio.timeout(self.settings.grace_period):
                     await self._all_finished.wait()
             except TimeoutError:
-                pass
-        unfinished = [link for link in self.links if not link.is_finished]
-        for link in unfinished:
-            link.abort()
-        if unfinished:
-            log.warning("producer.grace_over", unacknowledged_links=len(unfinished), grace=self.settings.grace_period)
+                unfinished = sum(not link.is_finished for link in self.links)
+                log.warning("producer.grace_over", unacknowledged_links=unfinished, grace=self.settings.grace_period)
+
+    def _abort_links(self) -> None:
+        for link in self.links:
+            if not link.is_finished:
+                link.abort()
 
     def _on_resumed(self, link: Link) -> None:
         assert link.worker is not None
-        other = self._names.setdefault(link.worker, link)
-        if other.worker != link.worker or not other.is_connected:  # it has found another worker since, or has none
-            other = self._names[link.worker] = link
-        if other is not link:
+        other = self._names.get(link.worker, link)
+        self._names[link.worker] = link
+        # Of a link that is down nobody knows: its worker may have moved, and be this one.
+        is_shared = other is not link and other.is_up and other.worker == link.worker
+        if is_shared and link.worker not in self._shared_names:
+            self._shared_names.add(link.worker)
             log.warning(
                 "producer.name_shared", worker=link.worker, targets=[str(other.target), str(link.target)],
                 advice="both get the same numbers; give each worker a --name of its own",
