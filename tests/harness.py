@@ -160,14 +160,16 @@ async def a_worker(sink: Sink | None = None, *, port: int = 0, **settings: Any) 
         yield worker
 
 
-def address_of(worker: Worker) -> str:
-    assert worker.address is not None
-    return f"127.0.0.1:{worker.address[1]}"
+def address_of(target: str | Worker | Listener) -> str:
+    if isinstance(target, Worker):
+        assert target.address is not None
+        return f"127.0.0.1:{target.address[1]}"
+    return target.target if isinstance(target, Listener) else target
 
 
-def a_producer(*targets: str | Worker, **settings: Any) -> Producer:
+def a_producer(*targets: str | Worker | Listener, **settings: Any) -> Producer:
     """A producer of the test's seed, not running yet."""
-    workers = tuple(target if isinstance(target, str) else address_of(target) for target in targets)
+    workers = [address_of(target) for target in targets]
     given: dict[str, Any] = {
         "workers": ",".join(workers), "name": "producer-0", "seed": SEED, "numbers": NUMBERS, "rate": 1000,
         "heartbeat_interval": HEARTBEAT, "grace_period": 2.0, **settings,
@@ -176,12 +178,15 @@ def a_producer(*targets: str | Worker, **settings: Any) -> Producer:
 
 
 @asynccontextmanager
-async def producing(*targets: str | Worker, **settings: Any) -> AsyncIterator[Producer]:
-    """A running producer."""
+async def producing(*targets: str | Worker | Listener, **settings: Any) -> AsyncIterator[Producer]:
+    """A running producer. The connections of listeners among its targets are cut before it ends."""
     producer = a_producer(*targets, **settings)
     async with running(producer):
         await until(lambda: producer.links)
         yield producer
+        for target in targets:
+            if isinstance(target, Listener):
+                target.cut()
 
 
 # ---- peers that speak by hand ----------------------------------------------------------------------------------------
@@ -286,6 +291,11 @@ class Listener:
         async with asyncio.timeout(PATIENCE):
             return await self.peers.get()
 
+    def cut(self) -> None:
+        """Cut every connection."""
+        for peer in self.accepted:
+            peer.cut()
+
     def on_connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer)
         self.accepted.append(peer)
@@ -304,8 +314,7 @@ async def a_listener(port: int = 0) -> AsyncIterator[Listener]:
         server.close()
         for _ in range(5):  # turns of the loop: a connection that was accepted last is still being made
             await asyncio.sleep(0)
-        for peer in listener.accepted:
-            peer.cut()
+        listener.cut()
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ def options(transport: Any) -> tuple[bool, bool, int]:
 
 
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_links() -> None:
-    async with a_listener() as listener, producing(listener.target, f"raw://localhost:{listener.port}") as producer:
+    async with a_listener() as listener, producing(listener, f"raw://localhost:{listener.port}") as producer:
         for _ in producer.links:
             await listener.peer()
         for link in producer.links:
@@ -80,7 +80,7 @@ async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(l
 
 
 async def test_an_end_without_a_word_is_a_cut(log: Log) -> None:
-    async with a_listener() as listener, producing(listener.target):
+    async with a_listener() as listener, producing(listener):
         peer = await listener.peer()
         await peer.accept()
         peer.writer.close()
@@ -89,7 +89,7 @@ async def test_an_end_without_a_word_is_a_cut(log: Log) -> None:
 
 
 async def test_what_comes_after_a_close_in_the_same_breath_is_ignored(log: Log) -> None:
-    async with a_listener() as listener, producing(listener.target):
+    async with a_listener() as listener, producing(listener):
         peer = await listener.peer()
         await peer.accept()
         peer.say(b"#ack offset=0\n#close reason=takeover\n#ack offset=0\n")

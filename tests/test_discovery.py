@@ -94,7 +94,7 @@ async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(name
     asking.cancel()
     await asyncio.wait([asking])
     names.gate.set()
-    await until(lambda: resolver._answers["gone"][1].done())
+    await until(resolver._answers["gone"][1].done)
     resolver._answers.clear()
     gc.collect()
     assert complaints == []

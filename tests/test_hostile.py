@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import socket
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -26,8 +28,9 @@ from tests.harness import (
 )
 from tests.protocol.network import checked
 
+from randstream.connection import StreamConnection
 from randstream.store import verify
-from randstream.worker import LINES_A_MINUTE, UNOPENED_LIMIT, Worker
+from randstream.worker import LINES_A_MINUTE, PARTINGS_LIMIT, UNOPENED_LIMIT, Worker
 
 STRANGERS = 2000
 AT_ONCE = 250
@@ -66,10 +69,13 @@ async def half_open(peer: Peer, chance: random.Random) -> None:
     await until_sent_away(peer)
 
 
+OTHER_OPEN = checked("#open worker=worker-0 stream=0123456789abcdef numbers=bits64 producer=x heartbeat=1.0")
+
+
 async def never_reading(peer: Peer, chance: random.Random) -> None:
     """Passes for a producer of another stream, sends a flood and takes no answer."""
     peer.writer.transport.pause_reading()
-    peer.say(checked("#open worker=worker-0 stream=0123456789abcdef numbers=bits64 producer=x heartbeat=1.0"))
+    peer.say(OTHER_OPEN)
     peer.say(b"1234567890123456789\n" * 5000)
     await asyncio.sleep(0.3)
 
@@ -199,10 +205,37 @@ async def test_unopened_connections_never_outnumber_their_slots(log: Log) -> Non
 
 async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -> None:
     """A refused peer has a second to read why; a thousand of them must not hold a thousand sockets for it."""
+    async with a_worker(Memory()) as worker, dialled(worker) as live, AsyncExitStack() as stack:
+        await live.start()
+        refused = []
+        for _ in range(3 * PARTINGS_LIMIT):
+            refused.append(await stack.enter_async_context(dialled(worker)))
+            refused[-1].say(OTHER_OPEN)
+            await refused[-1].line_starting(b"#close reason=refused")
+        group = worker._group
+        assert group is not None
+        assert worker.live is not None
+        assert len(group._tasks) <= PARTINGS_LIMIT + 3  # the sink's, the live session's, one that is about to end
+
+
+@pytest.mark.parametrize("words", [b"", b"hello\n", OTHER_OPEN], ids=["silent", "malformed", "another stream"])
+async def test_what_a_connection_held_is_let_go_as_soon_as_it_is_over(words: bytes, log: Log) -> None:
+    """Neither the timer it had set nor a cycle of references keeps it: OpenSSL alone has tens of KiB for each."""
+    ends: list[weakref.ref[StreamConnection]] = []
     async with a_worker(Memory()) as worker, dialled(worker) as live:
         await live.start()
-        async with AsyncExitStack() as stack:
-            for _ in range(100):
-                peer = await stack.enter_async_context(dialled(worker))
-                assert (await peer.open(stream="0123456789abcdef")) == b"#close reason=refused\n"
-            assert len(worker._sessions) < 40
+        gc.disable()
+        try:
+            for _ in range(5):
+                async with dialled(worker) as peer:
+                    await peer.line()
+                    (session,) = worker._sessions - {worker.live}
+                    ends.append(weakref.ref(session._connection))
+                    del session
+                    peer.say(words)
+                    if words:
+                        await peer.rest()
+                await until(lambda: worker._sessions == {worker.live})
+            await until(lambda: not any(end() for end in ends))
+        finally:
+            gc.enable()

@@ -117,7 +117,7 @@ async def test_two_workers_with_one_name_are_both_served_and_warned_about_once(l
 
 
 async def test_two_workers_that_change_places_are_not_warned_about(log: Log) -> None:
-    async with a_listener() as one, a_listener() as other, producing(one.target, other.target) as producer:
+    async with a_listener() as one, a_listener() as other, producing(one, other) as producer:
         for names in (("a", "b"), ("b", "c"), ("c", "a")):
             peers = []
             for listener, name in zip((one, other), names, strict=True):
@@ -256,7 +256,7 @@ async def test_a_producer_that_is_cancelled_leaves_no_connection_and_no_dial_beh
 
 
 async def test_opening_beat_is_where_both_ends_agree() -> None:
-    async with a_listener() as listener, producing(listener.target):
+    async with a_listener() as listener, producing(listener):
         peer = await listener.peer()
         beat = await peer.accept(b"#resume offset=99\n")
         assert (key(beat, "offset"), key(beat, "crc")) == ("99", "00000000")

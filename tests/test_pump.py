@@ -95,6 +95,7 @@ async def test_full_speed_closed_leaves_the_thread_to_others() -> None:
         pumps = [FullSpeedPump(gated, 0, drawer, lambda: None) for _ in range(5)]
         for pump in pumps:
             pump.close()
+        await asyncio.sleep(0)  # the turn of the loop in which the executor hears of it
         gated.gate.release()
         assert await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(drawer, lambda: "free"), 10) == "free"
 

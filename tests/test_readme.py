@@ -17,8 +17,8 @@ NOT_RUN_HERE = {
     "make all": "tests/e2e runs it on a cluster",
     "make status": "tests/e2e",
     "make logs": "tests/e2e",
-    ".venv/bin/randstream worker --name worker-0": "has no end; tests/test_demo.py runs such processes",
-    ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "has no end; tests/test_demo.py runs such processes",
+    ".venv/bin/randstream worker --name worker-0": "endless; tests/test_demo.py runs such",
+    ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless; tests/test_demo.py runs such",
 }
 
 

@@ -275,7 +275,7 @@ async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounde
             transport = session._connection._writer.transport
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             offset, beats = 0, 0
-            while not transport.get_write_buffer_size() or beats < 2000:
+            while not transport.get_write_buffer_size() or beats < 1000:
                 await loop.sock_sendall(sock, b"".join(interval(offset + each, 1) for each in range(50)))
                 offset, beats = offset + 50, beats + 50
                 await until(lambda offset=offset: session.receiver.offset == offset)

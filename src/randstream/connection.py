@@ -141,7 +141,7 @@ class CallbackConnection(asyncio.Protocol):
         """Tell the owner no more, and close the socket."""
         assert self._owner is not None
         owner, self._owner = self._owner, None
-        self._alarm.set(NEVER)
+        self._alarm.forget()
         if self._transport is not None:
             close_soon(self._transport)
         return owner
@@ -149,7 +149,7 @@ class CallbackConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the socket now, whatever is unsent."""
         self._owner = None
-        self._alarm.set(NEVER)
+        self._alarm.forget()
         if self._transport is not None:
             self._transport.abort()
 
@@ -204,7 +204,7 @@ class StreamConnection:
             try:
                 data = await self._reader.read(READ_BYTES)
             except PeerTimeout as error:
-                return [Closed(error)]
+                return [Closed(error.with_traceback(None))]  # the reader keeps it, and its frames would keep us
             if not data:
                 return []
             events = self.end.receive_data(data, self.now)
@@ -237,7 +237,7 @@ class StreamConnection:
 
     def close(self) -> None:
         """Write the last words and close, within LINGER."""
-        self._alarm.set(NEVER)
+        self._alarm.forget()
         self._say_last()
         close_soon(self._writer.transport)
 

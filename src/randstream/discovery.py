@@ -7,7 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Never
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -95,9 +95,12 @@ class Watch:
         self._on_answer = on_answer
         self._resolver: DnsResolver | None = None
 
-    async def run(self) -> Never:
+    async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        # Before Python 3.12 `asyncio.wait_for`, which dnspython uses, swallows a cancellation that comes with the answer.
+        while not task.cancelling():
             time_to_live = await self._ask()
             await asyncio.sleep(refresh_delay(time_to_live))
 

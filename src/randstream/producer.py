@@ -123,6 +123,8 @@ class Producer:
         return watches
 
     def _on_answer(self, watch: Watch, targets: tuple[Target, ...]) -> None:
+        if self._stopping.is_set():
+            return
         # That a service has no worker at all may be DNS's own trouble: links that live are then kept.
         known = self._wanted[watch]
         self._wanted[watch] = targets or tuple(target for target in known if self._linked[target].is_up)

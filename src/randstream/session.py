@@ -33,6 +33,10 @@ class Host(Protocol):
         """Where numbers go."""
 
     @property
+    def partings(self) -> asyncio.Semaphore:
+        """How many sessions may wait for their peers to read why they end; the others just end."""
+
+    @property
     def intake(self) -> Intake:
         """Who counts what passes."""
 
@@ -83,8 +87,9 @@ class Session:
                 await self._over.wait()
         finally:
             self._finish(None)
-            if self.offered is not None:
-                await self._connection.wait_parted()
+            if self.offered is not None and not self._host.partings.locked():
+                async with self._host.partings:
+                    await self._connection.wait_parted()
             self._connection.close()
 
     def end(self, reason: Reason) -> None:

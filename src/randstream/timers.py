@@ -36,6 +36,11 @@ class Alarm:
             self._slot = slot
             self._wheel.add(slot, self)
 
+    def forget(self) -> None:
+        """Call nobody any more, and let go of whom it was now, not when the tick comes that it was set to."""
+        self.when = math.inf
+        self._callback = _call_nobody
+
     def ring(self, slot: float, now: float) -> None:
         """The wheel's call: `slot` has come."""
         if slot != self._slot:
@@ -46,6 +51,10 @@ class Alarm:
             self._callback()
         else:
             self.set(self.when)
+
+
+def _call_nobody() -> None:
+    pass
 
 
 class TimerWheel:

@@ -72,7 +72,7 @@ class SecuredEnd:
             lines = self._decrypt(data)
         except (TlsError, RemoteProtocolError) as error:
             self._end.close(error.reason)
-            return [Closed(error)]
+            return [Closed(error.with_traceback(None))]
         return self._end.receive_data(lines, now)
 
     def handle_timer(self, now: float) -> list[Event]:
@@ -110,7 +110,7 @@ class SecuredEnd:
             pass
         except ssl.SSLError as error:
             self._is_open = False  # nothing of the end's can be told any more, only the alert
-            raise TlsError(_explain(error)) from error
+            raise TlsError(_explain(error)) from None
         return b"".join(records)
 
     def _shake_hands(self) -> None:

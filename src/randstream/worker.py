@@ -25,6 +25,8 @@ from .tls import Credentials
 
 UNOPENED_LIMIT: Final = 16
 """Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""
+PARTINGS_LIMIT: Final = 16
+"""Peers that have time to read why their connection ends: a thousand refused ones must not hold a thousand sockets."""
 BACKLOG: Final = 64
 """Connections that the kernel may hold for us."""
 LINES_A_MINUTE: Final = 12
@@ -54,6 +56,7 @@ class Worker:
         self.links = (self.intake,)
         self.tally, self.journal, self.tap = self.intake.tally, self.intake.journal, self.intake.tap
         self._random = SystemRandom()
+        self.partings = asyncio.Semaphore(PARTINGS_LIMIT)
         self._unopened: set[Session] = set()
         self._sessions: set[Session] = set()
         self._group: asyncio.TaskGroup | None = None

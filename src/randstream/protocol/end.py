@@ -82,7 +82,7 @@ class End(ABC):
                 self._receive(frame, now, events.append)
         except RemoteProtocolError as error:
             self._close_for(error.reason)
-            events.append(Closed(error))
+            events.append(Closed(error.with_traceback(None)))  # its frames would keep each other, and us, in memory
         return events
 
     def handle_timer(self, now: float) -> list[Event]:
