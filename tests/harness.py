@@ -29,7 +29,7 @@ from randstream.worker import Worker
 SEED: Final = "42"
 WORKER: Final = "worker-0"
 NUMBERS: Final = "integers:1:100"
-HEARTBEAT: Final = 0.2
+HEARTBEAT: Final = 0.1
 """Seconds. Short, so that beats come soon; long, so that a busy machine is not taken for a dead peer."""
 PATIENCE: Final = 10.0
 """Seconds after which what a test waits for counts as never coming."""
@@ -380,7 +380,7 @@ class Process:
         with self.popen.stderr as lines:
             for line in lines:
                 with self._news:
-                    self.log.append(json.loads(line))
+                    self.log.append(json.loads(line) if line.startswith(b"{") else {"event": line})
                     self._news.notify_all()
 
     def _read_out(self) -> None:

@@ -110,11 +110,11 @@ class Answers:
 async def watching(target: str) -> AsyncIterator[tuple[Watch, Answers]]:
     answers = Answers()
     watch = Watch(check_target(target), answers)
-    task = asyncio.create_task(watch.run())
-    try:
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch.run(stopping))
         yield watch, answers
-    finally:
-        task.cancel()
+        stopping.set()
 
 
 async def test_srv_names_every_worker_by_its_stable_name_and_port(name_server: NameServer) -> None:

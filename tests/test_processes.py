@@ -63,13 +63,12 @@ def test_sigterm_of_the_worker_ends_at_a_beat_with_all_it_acknowledged_written()
 
 def test_a_worker_whose_reader_went_ends_politely_and_at_once() -> None:
     address = f"127.0.0.1:{free_port()}"
-    with processes() as start:
-        start(*PRODUCER_ARGUMENTS, address)
-        head = subprocess.Popen(["head", "-n", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["head", "-n", "3"], stdin=pipe, stdout=pipe) as head, processes() as start:
         assert head.stdin is not None
-        with head:
-            worker = start(*WORKER_ARGUMENTS, address, "--grace", "60", stdout=head.stdin.fileno())
-            head.stdin.close()
-            assert head.stdout is not None
-            assert head.stdout.read() == stream().lines(0, 3)
+        assert head.stdout is not None
+        start(*PRODUCER_ARGUMENTS, address)
+        worker = start(*WORKER_ARGUMENTS, address, "--grace", "60", stdout=head.stdin.fileno())
+        head.stdin.close()
         assert worker.wait() == 0
+        assert head.stdout.read() == stream().lines(0, 3)

@@ -160,6 +160,17 @@ def test_the_ends_hear_each_other_when_both_certificates_hold(
     assert talk.heard["producer"] == [Greeted("worker-0")]
 
 
+@pytest.mark.parametrize(
+    ("host", "holds"), [("worker-0.worker.ns.svc", True), ("a.b.worker.ns.svc", False), ("worker.ns.svc", False)]
+)
+def test_a_wildcard_holds_for_each_pod_of_its_service_and_nothing_else(
+    host: str, holds: bool, worker_files: Files, producer_files: Files
+) -> None:
+    worker_files.write(CA.issue_cert("*.worker.ns.svc"), CA)
+    talk = Talk(secured_sender(producer_files, host), secured_receiver(worker_files)).settle()
+    assert (talk.heard["producer"] == [Greeted("worker-0")]) == holds
+
+
 def test_nothing_that_the_ends_say_is_on_the_wire_in_clear(worker_files: Files, producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
     assert b"worker-0" not in talk.wire

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -22,8 +23,8 @@ ANSWER_SECONDS: Final = 1.0
 REFRESH_SECONDS: Final = (1.0, 5.0)
 """A service is asked for again when its answer's time to live is over, within these bounds: DNS is not pestered, and a
 pod that came or went is noticed in time."""
-QUESTION_SECONDS: Final = 5.0
-"""How long a question may take, with all its repetitions."""
+QUESTION_SECONDS: Final = 3.0
+"""How long a question may take, with all its repetitions. A producer that ends waits for one under way."""
 
 log = structlog.get_logger("randstream")
 
@@ -95,17 +96,18 @@ class Watch:
         self._on_answer = on_answer
         self._resolver: DnsResolver | None = None
 
-    async def run(self) -> None:
-        """Ask until cancelled."""
-        task = asyncio.current_task()
-        assert task is not None
-        # Before Python 3.12 `asyncio.wait_for`, which dnspython uses, swallows a cancellation that comes with the answer.
-        while not task.cancelling():
-            time_to_live = await self._ask()
-            await asyncio.sleep(refresh_delay(time_to_live))
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Ask until `stopping`. A question under way ends by itself: cancelled, it may leave uvloop an open socket."""
+        while not stopping.is_set():
+            workers, time_to_live = await self._ask()
+            if workers is not None and not stopping.is_set():
+                self._on_answer(self, workers)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(refresh_delay(time_to_live)):
+                    await stopping.wait()
 
-    async def _ask(self) -> float:
-        """Ask once; for how many seconds that will do."""
+    async def _ask(self) -> tuple[tuple[Target, ...] | None, float]:
+        """Ask once: the workers, None if DNS does not say; and for how many seconds that will do."""
         from dns.exception import DNSException
 
         try:
@@ -115,10 +117,9 @@ class Watch:
         except (DNSException, OSError) as error:
             self._resolver = None  # what the machine's DNS settings are may have changed
             self._note(f"cannot look up {self.target}: {_reason(error)}")
-            return 0.0
+            return None, 0.0
         self._note(None if workers else f"{self.target} names no worker")
-        self._on_answer(self, workers)
-        return time_to_live
+        return workers, time_to_live
 
     def _note(self, problem: str | None) -> None:
         was, self.problem = self.problem, problem

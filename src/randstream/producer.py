@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from math import isinf
 from random import SystemRandom
 from time import monotonic
 from typing import Final
@@ -96,10 +97,9 @@ class Producer:
                     journal=self.journal,
                 )
                 try:
-                    watching = [group.create_task(watch.run()) for watch in self._start_links()]
+                    for watch in self._start_links():
+                        group.create_task(watch.run(self._stopping))
                     await self._stopping.wait()
-                    for task in watching:
-                        task.cancel()
                     await self._finish_links()
                 finally:  # before the group ends, which takes no more dials
                     self._stopping.set()
@@ -117,14 +117,13 @@ class Producer:
         self._wanted |= dict.fromkeys(watches, ())
         self._adjust_links()
         log.info(
-            "producer.started", links=len(self.links), services=len(watches), rate=self.settings.rate,
+            "producer.started", links=len(self.links), services=len(watches),
+            rate="max" if isinf(self.settings.rate) else self.settings.rate,
             numbers=self.settings.numbers,
         )  # fmt: skip
         return watches
 
     def _on_answer(self, watch: Watch, targets: tuple[Target, ...]) -> None:
-        if self._stopping.is_set():
-            return
         # That a service has no worker at all may be DNS's own trouble: links that live are then kept.
         known = self._wanted[watch]
         self._wanted[watch] = targets or tuple(target for target in known if self._linked[target].is_up)

@@ -13,7 +13,7 @@ from .protocol import MAX_NUMBER_LINE_BYTES, MAX_OFFSET
 from .stream import NumberStream
 
 RUN_NUMBERS: Final = 65536
-"""Numbers in a run: a megabyte or so, a millisecond to draw. Smaller ones cost more in handing them from thread to loop,
+"""Numbers in a run: a megabyte or so, a millisecond to draw. Smaller ones cost more in going from thread to loop,
 at 16384 a seventh of a producer's time; larger ones only memory."""
 RUNS_AHEAD: Final = 3
 """Runs drawn or asked for, so that the thread goes from one to the next without waiting for the loop."""

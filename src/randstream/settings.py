@@ -302,9 +302,9 @@ def one_of(*choices: str) -> Callable[[Any], str]:
     """A check that lets only `choices` pass."""
 
     def check(value: Any) -> str:
-        if value not in choices:
+        if (choice := str(value).lower()) not in choices:
             raise ValueError(f"give {_list(choices)}")
-        return str(value)
+        return choice
 
     return check
 

@@ -17,7 +17,7 @@ from .observe.throttle import Throttle
 from .protocol.frames import Open
 from .protocol.receiver import Receiver
 from .session import Session
-from .settings import WorkerSettings
+from .settings import Address, WorkerSettings
 from .sinks import Sink
 from .sinks.immediate import DiscardSink, ImmediateSink
 from .timers import TimerWheel
@@ -133,7 +133,7 @@ class Worker:
         await server.start_serving()
         self.address = server.sockets[0].getsockname()[:2]
         self._listening.set()
-        log.info("worker.listening", worker=self.settings.name, address=f"{self.address[0]}:{self.address[1]}")
+        log.info("worker.listening", worker=self.settings.name, address=str(Address(*self.address)))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._group is not None
