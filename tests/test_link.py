@@ -24,10 +24,12 @@ from tests.harness import (
     until,
 )
 
+from randstream.errors import LocalProtocolError
 from randstream.link import Link
 from randstream.observe.status import LinkState
 from randstream.producer import Producer
 from randstream.protocol import WINDOW_BYTES
+from randstream.protocol.events import Started
 
 
 def only(producer: Producer) -> Link:
@@ -359,9 +361,11 @@ async def test_window_bounds_what_a_link_sends_to_a_worker_that_acks_nothing_new
             data = await peer.reader.read(2**20)
             got += len(data)
             peer.say(b"#ack offset=0\n")
-        sent = only(producer).offset
-        for _ in range(2):  # beats go on, numbers do not
+        sent, beaten = -1, 0
+        while beaten != sent:  # beats go on, numbers do not
+            sent = beaten
             line = await peer.line_starting(b"#beat ")
+            beaten = int(key(line, "offset"))
             peer.say(b"#ack offset=0\n")
         assert window - 2**20 < producer.tally.number_bytes <= window
         assert only(producer).offset == sent
@@ -401,6 +405,13 @@ async def test_a_bug_in_a_callback_ends_the_producer_loudly(monkeypatch: pytest.
         peer.say(b"#resume offset=0\n")
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(running, PATIENCE)
+
+
+async def test_what_only_a_producer_says_is_a_bug_if_it_comes_as_an_event_of_a_worker() -> None:
+    async with a_listener() as listener, producing(listener) as producer:
+        await (await listener.peer()).accept()
+        with pytest.raises(LocalProtocolError):
+            only(producer).on_event(Started(0), 0.0)  # type: ignore[attr-defined]
 
 
 # ---- the graceful end ------------------------------------------------------------------------------------------------

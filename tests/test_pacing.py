@@ -96,3 +96,17 @@ def test_what_is_not_taken_stays_due() -> None:
     pacer.take(2)
     assert pacer.due(0.55) == 3
     assert pacer.next_due() <= 0.55
+
+
+@pytest.mark.parametrize(
+    ("rate", "start", "now"),
+    [(1 / 3, 11629.902619104016, 31078.902619104014), (0.7, 1101.234555080932, 3344.091697938075)],
+)
+def test_after_a_long_stall_a_number_is_due_at_once_at_awkward_floats_too(
+    rate: float, start: float, now: float
+) -> None:
+    pacer = Pacer(rate, start)
+    assert [pacer.due(now), pacer.due(now)] == [1, 1]
+    assert pacer.next_due() <= now
+    pacer.take(1)
+    assert pacer.due(now + 0.9 / rate) == 0

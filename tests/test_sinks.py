@@ -272,12 +272,21 @@ async def test_stdout_whose_reader_went_ends_politely(pipe: Pipe) -> None:
 
 async def test_stdout_that_is_full_is_a_problem_and_is_tried_again(log: Log, quick: Any, monkeypatch: Any) -> None:
     quick("randstream.sinks.pipe.RETRY_SECONDS")
+    attempts, write = 0, FdWriter.write
+
+    async def count(self: FdWriter, batch: bytes) -> tuple[int, OSError | None]:
+        nonlocal attempts
+        attempts += 1
+        return await write(self, batch)
+
+    monkeypatch.setattr(FdWriter, "write", count)
     with open("/dev/full", "wb") as full:  # noqa: ASYNC230, PTH123
         sink = StdoutSink(full.fileno())
         async with working(sink):
             sink.append_raw(b"1\n2\n")
             await until(lambda: sink.problem)
             assert sink.problem == "cannot write to standard output: No space left on device"
+            await until(lambda: attempts >= 3)
             null = os.open(os.devnull, os.O_WRONLY)
             assert sink._writer is not None
             os.dup2(null, sink._writer._fd)

@@ -188,6 +188,16 @@ def test_a_timer_that_comes_early_waits_for_the_tick() -> None:
     assert len(rung) == 1
 
 
+def test_a_forgotten_alarm_calls_nobody_even_if_it_is_set_again() -> None:
+    time = Time()
+    alarm, rung = ringing(time)
+    alarm.set(1001.0)
+    alarm.forget()
+    alarm.set(1002.0)
+    time.advance(100.0)
+    assert not rung
+
+
 def test_a_closed_wheel_forgets_every_alarm() -> None:
     time = Time()
     alarm, rung = ringing(time)

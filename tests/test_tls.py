@@ -565,7 +565,8 @@ async def test_a_slow_reader_behind_tls_stops_the_numbers_not_the_link(
     """What waits to be written stays within the write buffer and a run: TLS must not hide the peer's slowness."""
     context = worker_files.context(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
-    async with a_listener() as listener, producing(listener.target, rate="max", **producer_files.settings) as producer:
+    patient = {"rate": "max", "heartbeat_interval": 60, **producer_files.settings}
+    async with a_listener() as listener, producing(listener.target, **patient) as producer:
         peer = await listener.peer()
         await speak_until_resumed(peer, SecuredEnd(a_receiver(), context))
         link = producer.links[0]

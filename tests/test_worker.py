@@ -22,8 +22,9 @@ from tests.harness import (
 )
 from tests.protocol.network import beat_line, open_line
 
-from randstream.errors import SettingsError, SinkError
+from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.observe.status import LinkState
+from randstream.protocol.events import Waited
 from randstream.protocol.frames import Beat, Open
 from randstream.settings import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
@@ -518,6 +519,58 @@ def test_make_sink_makes_what_the_settings_name(tmp_path: Any) -> None:
     }
     assert made == {"StdoutSink", "DiscardSink", "CommandSink", "DurableSink"}
     assert isinstance(make_sink(WorkerSettings()), StdoutSink)
+
+
+async def test_a_sink_that_can_never_take_numbers_again_ends_the_worker() -> None:
+    class Over(Memory):
+        async def run(self) -> None:
+            return
+
+    worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0", grace_period=60), Over())
+    await asyncio.wait_for(worker.run(), PATIENCE)
+
+
+async def test_a_sink_that_can_never_take_numbers_again_ends_the_connection_without_waiting_for_a_beat() -> None:
+    class Ending(Memory):
+        end = asyncio.Event()
+
+        async def run(self) -> None:
+            await self.end.wait()
+
+    sink = Ending()
+    async with a_worker(sink, grace_period=60) as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="60")
+        sink.end.set()
+        assert (await peer.rest()).endswith(b"#close reason=shutdown\n")
+
+
+async def test_a_peer_that_does_not_part_is_cut_after_a_while(quick: Any) -> None:
+    quick("randstream.connection.LINGER", 0.05)
+    async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
+        await older.start(0)
+        session = worker.live
+        assert session is not None
+        await newer.start(0)
+        assert await older.line_starting(b"#close") == b"#close reason=takeover\n"
+        await until(session._connection._writer.transport.is_closing)
+
+
+async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        assert worker.live is not None
+        connection = worker.live._connection
+        connection._writer.transport.abort()
+        connection.flush()
+        await until(lambda: worker.live is None)
+
+
+async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_producer() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        assert worker.live is not None
+        with pytest.raises(LocalProtocolError):
+            worker.live._handle(Waited())
 
 
 # ---- a long life -----------------------------------------------------------------------------------------------------

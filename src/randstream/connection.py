@@ -185,7 +185,6 @@ class StreamConnection:
         self._reader = reader
         self._writer = writer
         self._alarm = wheel.alarm(self._on_alarm)
-        self._is_held = False
         set_socket_options(writer.transport)
         self.flush()
 
@@ -220,18 +219,15 @@ class StreamConnection:
             when = min(when, self.now + RETRY_SECONDS)
         elif not transport.is_closing():
             self._writer.writelines(self.end.data_to_send())
-        if not self._is_held:
-            self._alarm.set(when)
+        self._alarm.set(when)
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """While we read nothing, the peer's silence is not its fault: it counts from when we read again."""
-        self._is_held = True
         self._alarm.set(NEVER)
         try:
             yield
         finally:
-            self._is_held = False
             self.end.receive_data(b"", self.now)
             self.flush()
 

@@ -129,12 +129,12 @@ class Demo:
         with live if self._console.is_terminal else contextlib.nullcontext():
             while not self._stopping.is_set():
                 left = None if deadline is None else deadline - asyncio.get_running_loop().time()
-                if left is not None and left <= 0:
+                if left is not None and left <= 0 and self._healed.is_set():
                     break
                 if self._console.is_terminal:
                     live.update(await self._table(), refresh=True)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), 0.25 if left is None else min(0.25, left))
+                    await asyncio.wait_for(self._stopping.wait(), 0.25 if left is None or left <= 0 else min(0.25, left))
 
     async def _table(self) -> Group:
         snapshot = await asyncio.to_thread(_fetch, self._url + "api/links")

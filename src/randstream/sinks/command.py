@@ -91,9 +91,9 @@ class CommandSink(PipeSink):
             await self._restart(f"the command exited with status {status}")
 
     async def _restart(self, problem: str) -> None:
-        if self._writer is not None:
-            self._writer.end()
-            self._writer = None
+        assert self._writer is not None
+        self._writer.end()
+        self._writer = None
         if monotonic() - self._started_at >= STEADY_SECONDS:
             self._backoff.reset()
         while True:
@@ -109,15 +109,14 @@ class CommandSink(PipeSink):
                 return
 
     async def _write(self, batch: bytes) -> bool:
-        while batch:
+        while True:
             await self._wait_until(lambda: self._writer is not None)
             writer = self._writer
             assert writer is not None
             taken, error = await writer.write(batch)
             if error is None:
-                break
+                return True
             batch = batch[batch.rfind(b"\n", 0, taken) + 1 :]
             if self._writer is writer:
                 self.problem = "the command has closed its standard input"
             await self._wait_until(lambda broken=writer: self._writer is not broken)  # type: ignore[misc]
-        return True
