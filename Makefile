@@ -28,7 +28,7 @@ TAGGED        = $(IMAGE):$(TAG)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: browser-test screenshots metrics-check fuzz audit sbom
-.PHONY: bench bench-quick bench-many help setup demo test chaos lint format docs lock tidy clean-venv
+.PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
 # `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
 .NOTPARALLEL:
@@ -156,6 +156,9 @@ bench: setup $(VENV)/.stamp-bench ## measure against nc, socat, NATS, ZeroMQ, Re
 
 bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, nothing written
 	$(BENCH) --seconds 1 --rounds 1 $(ARGS)
+
+bench-guard: setup $(VENV)/.stamp-bench ## no hot function is twice as slow as it was, against plain Python in the same run
+	$(BIN)/python -m pytest -q -s benchmarks/test_hot_paths.py
 
 bench-many: setup $(VENV)/.stamp-bench ## ten thousand streams from one producer: cost, lateness, what a kill does
 	$(BIN)/python -m benchmarks.many_workers --json benchmarks/many_workers.json --plot docs/images/many_workers.png $(ARGS)

@@ -1,0 +1,66 @@
+"""Guard: no hot function may become twice as slow as it was, against a fixed piece of Python timed in the same run.
+
+`make bench-guard`. The baselines are ratios, not times: they hold on any machine, as far as Python and NumPy age alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from randstream import NumberStream
+from randstream.protocol.decoder import Decoder
+from randstream.protocol.frames import Ack, Beat, encode, extend_crc, parse_control_line
+
+COUNT = 16384
+STREAM = NumberStream("guard", "worker-0", "bits64")
+RUN = STREAM.lines(0, COUNT)
+ACK = encode(Ack(123456789, "1234567890123"))[:-1]
+
+BASELINES: dict[str, float] = {
+    "draw and format a run": 0.15,
+    "decode a run": 0.04,
+    "check a run": 0.014,
+    "draw one number": 11.0,
+    "a beat and its ack": 20.0,
+}
+"""Time a number (or a call, where it is one) in times of the reference's time a number."""
+
+
+def reference() -> int:
+    """Format numbers the plain way. Never change it: every baseline is a multiple of it."""
+    return sum(len("%d\n" % number) for number in range(2**63, 2**63 + 2000))
+
+
+def best_of(function: Callable[[], Any], rounds: int = 60) -> float:
+    """Seconds of the fastest of some calls: what noise adds, it cannot take away."""
+    times = []
+    for _ in range(rounds):
+        started = perf_counter()
+        function()
+        times.append(perf_counter() - started)
+    return min(times)
+
+
+HOT: dict[str, tuple[Callable[[], Any], int]] = {
+    "draw and format a run": (lambda: STREAM.lines(0, COUNT), COUNT),
+    "decode a run": (lambda: list(Decoder().decode(RUN)), COUNT),
+    "check a run": (lambda: extend_crc(0, RUN), COUNT),
+    "draw one number": (lambda: STREAM.lines(12345, 1), 1),
+    "a beat and its ack": (lambda: (encode(Beat(1, 2, "3")), parse_control_line(ACK)), 1),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_hot_function_is_less_than_twice_as_slow_as_its_baseline(name: str, benchmark: Any) -> None:
+    function, numbers = HOT[name]
+    ratios = []
+    for _ in range(3):
+        ratios.append((best_of(function) / numbers) / (best_of(reference) / 2000))
+    benchmark.extra_info["ratio"] = round(min(ratios), 4)
+    benchmark.pedantic(function, rounds=20, warmup_rounds=2)
+    print(f"{name}: {min(ratios):.4f} of a number of the reference (baseline {BASELINES[name]})")
+    assert min(ratios) < 2 * BASELINES[name]
