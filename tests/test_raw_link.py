@@ -162,6 +162,35 @@ async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> N
         assert 5 + got.count(b"\n") == written
 
 
+async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
+    class TwoRuns:
+        runs = [(b"1\n2\n", 2), (b"3\n", 1)]
+
+        def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
+            return self.runs.pop(0) if self.runs else None
+
+        def next_due(self) -> float:
+            return float("inf")
+
+        close = next_due
+
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1e-6) as producer:
+        await listener.peer()
+        (link,) = producer.links
+        connection = await until(lambda: link._connection)
+        await until(lambda: link.is_up)
+        link._pump = TwoRuns()  # type: ignore[assignment]
+        flush = connection.flush
+
+        def fail_the_second() -> None:
+            flush()
+            connection.is_writable = bool(TwoRuns.runs)
+
+        connection.flush = fail_the_second
+        link.on_writable(0.0)
+        assert (link.acked_offset, link.offset) == (2, 3)
+
+
 async def test_raw_links_hear_no_events() -> None:
     async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
         with pytest.raises(LocalProtocolError):

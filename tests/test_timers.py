@@ -123,6 +123,18 @@ def test_moving_an_alarm_later_costs_no_timer() -> None:
     assert len(rung) == 1
 
 
+def test_an_alarm_moved_later_within_a_tick_is_not_early_either() -> None:
+    time = Time()
+    alarm, rung = ringing(time)
+    alarm.set(1001.0001)
+    alarm.set(1001.0099)
+    time.advance(1.0)
+    assert not rung
+    time.advance(1.0)
+    assert len(rung) == 1
+    assert 1001.0099 <= rung[0] <= 1001.0099 + TICK
+
+
 def test_an_alarm_moved_earlier_rings_earlier_and_only_once() -> None:
     time = Time()
     alarm, rung = ringing(time)

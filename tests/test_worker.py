@@ -17,6 +17,7 @@ from tests.harness import (
     a_worker,
     dialled,
     key,
+    producing,
     stream,
     until,
 )
@@ -243,19 +244,21 @@ async def test_ack_once_a_heartbeat_whatever_the_sink_is_doing() -> None:
         assert await peer.line_starting(b"#ack offset=3 ") == b"#ack offset=3 t=5\n"
 
 
-async def test_an_ack_that_found_the_write_buffer_full_goes_out_soon_not_with_the_next_word() -> None:
-    async with a_worker(Memory()) as worker, dialled(worker) as peer:
+async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_peer_reads_on() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
-        session = worker.live
-        assert session is not None
-        connection = session._connection
-        session.receiver.receive_data(interval(0, 1, t="1"), connection.now)
-        session.receiver.acknowledge(1, connection.now)
-        connection.flush()
-        session.receiver.receive_data(interval(1, 1, t="2"), connection.now)
-        session.receiver.acknowledge(2, connection.now)
-        connection.flush()  # uvloop still holds the first, until this turn of the loop ends
-        assert [await peer.line(), await peer.line()] == [b"#ack offset=1 t=1\n", b"#ack offset=2 t=2\n"]
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        assert worker.live is not None
+        session, transport = worker.live, worker.live._connection._writer.transport
+        transport.write(b"#" * 2**24)
+        await until(transport.get_write_buffer_size)
+        peer.say(interval(0, 1))
+        await until(lambda: session.receiver.acked_offset == 1)
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        got = b""
+        async with asyncio.timeout(PATIENCE):
+            while not got.endswith(b"#ack offset=1 t=1\n"):
+                got = got[-100:] + await peer.reader.read(2**20)
 
 
 async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounded() -> None:
@@ -291,14 +294,16 @@ async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -
         assert log.of("link.closed")[0]["reason"] == "takeover"
 
 
-async def test_takeover_is_heard_by_a_producer_in_full_flow() -> None:
-    async with a_worker(DiscardSink()) as worker, dialled(worker) as older, dialled(worker) as newer:
-        await older.start(0, heartbeat="60")
-        run = numbers(0, 20000)
-        for _ in range(20):
-            older.say(run)
-        await newer.open()
-        assert (await older.rest()).endswith(b"#close reason=takeover\n")
+async def test_takeover_is_heard_by_a_producer_in_full_flow(clock: Clock, log: Log) -> None:
+    async with a_worker(DiscardSink()) as worker, producing(worker, rate="max") as producer:
+        (link,) = producer.links
+        for times in range(1, 6):
+            await until(lambda: link.is_up and link.acked_offset)
+            async with dialled(worker) as newer:
+                await newer.open()
+                await until(lambda times=times: link.reconnects == times)
+                assert link.last_error == "takeover: the peer closed the connection: takeover"
+            clock.jump(60.0)
 
 
 async def test_takeover_after_commit_gets_its_resume_and_until_then_wait() -> None:
@@ -439,6 +444,17 @@ async def test_drain_takes_nothing_past_the_beat_it_ends_with() -> None:
         vault.gate.set()
         assert (await peer.rest()).splitlines()[-2:] == [b"#ack offset=3 t=1", b"#close reason=shutdown"]
         assert vault.stored == numbers(0, 3)
+
+
+async def test_drain_passes_nothing_on_past_the_beat_it_ends_with() -> None:
+    sink = Memory()
+    async with a_worker(sink, grace_period=60) as worker, dialled(worker) as peer:
+        await peer.start(0)
+        worker.stop()
+        await until(lambda: worker.live is not None and worker.live._is_draining)
+        peer.say(interval(0, 3) + interval(3, 3) + numbers(6, 1))
+        assert (await peer.rest()).endswith(b"#ack offset=3 t=1\n#close reason=shutdown\n")
+        assert sink.taken == numbers(0, 3)
 
 
 @pytest.mark.parametrize("is_committing", [False, True])

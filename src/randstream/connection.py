@@ -223,12 +223,11 @@ class StreamConnection:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """While we read nothing, the peer's silence is not its fault: it counts from when we read again."""
+        """While we read nothing, the peer's silence is not its fault: what waits is read before its deadline rings."""
         self._alarm.set(NEVER)
         try:
             yield
         finally:
-            self.end.receive_data(b"", self.now)
             self.flush()
 
     def close(self) -> None:

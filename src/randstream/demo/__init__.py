@@ -133,8 +133,9 @@ class Demo:
                     break
                 if self._console.is_terminal:
                     live.update(await self._table(), refresh=True)
+                pause = 0.25 if left is None else max(0.05, min(0.25, left))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), 0.25 if left is None or left <= 0 else min(0.25, left))
+                    await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def _table(self) -> Group:
         snapshot = await asyncio.to_thread(_fetch, self._url + "api/links")
