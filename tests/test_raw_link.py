@@ -163,11 +163,11 @@ async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> N
 
 
 async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
-    class TwoRuns:
-        runs = [(b"1\n2\n", 2), (b"3\n", 1)]
+    runs = [(b"1\n2\n", 2), (b"3\n", 1)]
 
+    class TwoRuns:
         def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
-            return self.runs.pop(0) if self.runs else None
+            return runs.pop(0) if runs else None
 
         def next_due(self) -> float:
             return float("inf")
@@ -184,7 +184,7 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
 
         def fail_the_second() -> None:
             flush()
-            connection.is_writable = bool(TwoRuns.runs)
+            connection.is_writable = bool(runs)
 
         connection.flush = fail_the_second
         link.on_writable(0.0)

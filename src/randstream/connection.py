@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Final, Protocol, cast
@@ -21,6 +22,8 @@ from .timers import TimerWheel
 WRITE_HIGH_WATER: Final = 2**20
 WRITE_LOW_WATER: Final = 2**18
 """Bytes. A buffer that empties before the loop comes back leaves the kernel idle; uvloop's default mark is 16."""
+WRITELINES_NEVER_PAUSES: Final = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
+"""asyncio's own transport then fills the memory for a peer that never reads (CVE-2024-12254); uvloop's does not."""
 READ_BYTES: Final = 2**18
 """What one turn of the loop takes from a socket: uvloop's own limit, and a run that fits a core's cache."""
 LINGER: Final = 1.0
@@ -97,7 +100,7 @@ class CallbackConnection(asyncio.Protocol):
             return
         self.is_writable = True
         set_socket_options(transport)
-        self._transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
+        self._set_write_limits(self._transport)
         self._owner.on_made()
         self.flush()
 
@@ -132,6 +135,8 @@ class CallbackConnection(asyncio.Protocol):
         out = self.end.data_to_send()
         if out and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(out)
+            if WRITELINES_NEVER_PAUSES:
+                self._set_write_limits(self._transport)  # which looks at the buffer
             if self._transport.is_closing():  # the write failed, `connection_lost` follows
                 self.is_writable = False
         if self._alarm.when > self.end.deadline:
@@ -152,6 +157,9 @@ class CallbackConnection(asyncio.Protocol):
         self._alarm.forget()
         if self._transport is not None:
             self._transport.abort()
+
+    def _set_write_limits(self, transport: asyncio.Transport) -> None:
+        transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
 
     def _on_alarm(self) -> None:
         now = monotonic()
