@@ -195,7 +195,7 @@ async def test_a_stuck_command_stalls_the_link_within_the_window_and_heals(tmp_p
     script = 'if [ -e "$0" ]; then exec cat >> "$1"; fi; echo $$ > "$0"; exec sleep 1000'
     async with (
         a_worker(command=("sh", "-c", script, str(pid), str(out))) as worker,
-        producing(worker, rate=1e6, heartbeat_interval=0.05) as producer,
+        producing(worker, rate=1e6) as producer,
     ):
         await log.wait("link.stalled")
         (link,) = producer.links

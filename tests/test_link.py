@@ -313,32 +313,40 @@ async def test_wait_means_stalled_and_resume_ends_it(log: Log) -> None:
         assert len(log.of("link.stalled")) == 1
 
 
-async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(log: Log) -> None:
-    async with a_listener() as listener, producing(listener, heartbeat_interval=0.05) as producer:
+async def a_second_and_a_beat(clock: Clock, producer: Producer, peer: Peer, *answers: bytes) -> bytes:
+    """Let a second pass and its beat come, have `answers`, or else the last ack again, heard; the beat."""
+    clock.jump(1.0)
+    beat = await peer.line_starting(b"#beat ")
+    heard = only(producer).heard_at
+    peer.say(*(answers or [b"#ack offset=%d\n" % only(producer).acked_offset]))
+    await until(lambda: only(producer).heard_at != heard)
+    return beat
+
+
+async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(clock: Clock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
         peer = await listener.peer()
         await peer.accept()
+        for _ in range(3):
+            await a_second_and_a_beat(clock, producer, peer)
+            assert only(producer).state is LinkState.STREAMING
         while only(producer).state is not LinkState.STALLED:
-            await peer.line_starting(b"#beat ")
-            peer.say(b"#ack offset=0\n")
-        assert log.of("link.lost") == []
-        beat = await peer.line_starting(b"#beat ")
+            beat = await a_second_and_a_beat(clock, producer, peer)
         peer.say(ack_of(beat))
         assert (await log.wait("link.recovered"))["acked"] == int(key(beat, "offset"))
         assert only(producer).state is LinkState.STREAMING
+        assert log.of("link.lost") == []
 
 
-async def test_a_link_whose_acks_move_though_late_is_not_stalled(clock: Clock, log: Log) -> None:
-    async with a_listener() as listener, producing(listener, heartbeat_interval=0.05) as producer:
+async def test_a_link_whose_acks_move_though_ever_later_is_not_stalled(clock: Clock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
         peer = await listener.peer()
         await peer.accept()
-        beats = [await peer.line_starting(b"#beat ") for _ in range(2)]
-        for _ in range(10):  # each ack is two beats behind and then more
-            peer.say(ack_of(beats.pop(0)))
-            beats.append(await peer.line_starting(b"#beat "))
-            if len(beats) < 8:
-                peer.say(b"#ack offset=%d\n" % only(producer).acked_offset)
-                beats.append(await peer.line_starting(b"#beat "))
-        assert log.of("link.stalled") == []
+        beats = []
+        for _ in range(8):  # one ack in two seconds: eight beats behind in the end
+            beats.append(await a_second_and_a_beat(clock, producer, peer))
+            beats.append(await a_second_and_a_beat(clock, producer, peer, ack_of(beats.pop(0))))
+        assert log.of("link.stalled") == log.of("link.lost") == []
 
 
 @pytest.mark.parametrize("rate", [1e9, "max"])

@@ -220,7 +220,7 @@ async def test_a_producer_ends_gracefully_while_a_worker_drains(log: Log) -> Non
 
 async def test_a_worker_that_drains_loses_nothing_and_the_producer_dials_on(log: Log) -> None:
     first, second, port = Memory(), Memory(), free_port()
-    async with producing(f"127.0.0.1:{port}", heartbeat_interval=0.05) as producer:
+    async with producing(f"127.0.0.1:{port}") as producer:
         async with a_worker(first, port=port, grace_period=5):
             await first.wait_count(30)
         (lost,) = [each for each in log.of("link.lost") if "target" in each]

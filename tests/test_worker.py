@@ -234,7 +234,7 @@ async def test_handshake_limit_is_not_put_off_by_a_trickle(monkeypatch: pytest.M
 async def test_ack_once_a_heartbeat_whatever_the_sink_is_doing() -> None:
     vault = Vault()
     async with a_worker(vault) as worker, dialled(worker) as peer:
-        await peer.start(0, heartbeat="0.05")
+        await peer.start(0, heartbeat="0.1")
         vault.gate.clear()
         peer.say(interval(0, 3))
         for beats in range(4):
