@@ -10,7 +10,7 @@ BIN  := $(VENV)/bin
 # Of the branches in src/, how many percent a full `make test` must take.
 MIN_COVERAGE := 95
 # Test processes; 0 is none beside pytest itself. More pay only once the suite waits longer than it computes.
-PROCESSES ?= 0
+PROCESSES ?= 2
 
 # Where pods get the image from (minikube, kind; none: they pull it), and what of deploy/overlays is deployed.
 CLUSTER      ?= minikube

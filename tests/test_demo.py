@@ -87,5 +87,6 @@ def test_process_that_ends_early_is_told_with_its_last_words() -> None:
             await process.start(group)
             with pytest.raises(RuntimeError, match="--listen"):
                 await process.wait_said("worker.listening")
+            await process.end()
 
     asyncio.run(wait())

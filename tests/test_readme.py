@@ -52,7 +52,13 @@ def test_french_readme_has_the_same_commands_code_and_links() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*READMES, "CONTRIBUTING.md", "CHANGELOG.md", *sorted(map(str, Path("docs").rglob("*.md")))]
+    "page",
+    [
+        *READMES,
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
+    ],
 )
 def test_links_lead_to_files_that_exist(page: str) -> None:
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
