@@ -92,8 +92,8 @@ async def test_what_is_sampled_is_what_flows() -> None:
         for role in (producer, worker):
             observer = Observer(role)
             observer.tick(0.0)
-            offset = worker.intake.offset
-            await wait_until(lambda offset=offset: worker.intake.offset > offset + 50)  # type: ignore[misc]
+            link, offset = role.links[0], role.links[0].offset
+            await wait_until(lambda link=link, offset=offset: link.offset > offset + 50)  # type: ignore[misc]
             observer.tick(1.0)
             histogram = observer.snapshot(limit=0).histogram
             assert histogram is not None
