@@ -71,7 +71,6 @@ class Session:
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
-        self._error: Exception | None = None
         self._is_resumed_by_name = False
         self._proved = asyncio.Event()
         self._is_draining = False
