@@ -88,7 +88,7 @@ def setting(
     help_text: str,
     *,
     default: Any = MISSING,
-    factory: Callable[[], Any] = MISSING,  # type: ignore[assignment]
+    factory: Callable[[], Any] = MISSING,  # type: ignore[assignment]  # what dataclasses.field takes
     default_text: str | None = None,
     is_secret: bool = False,
     choice: str = "",

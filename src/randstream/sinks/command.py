@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from random import SystemRandom
 from time import monotonic
 from typing import Final
@@ -119,4 +120,7 @@ class CommandSink(PipeSink):
             batch = batch[batch.rfind(b"\n", 0, taken) + 1 :]
             if self._writer is writer:
                 self.problem = "the command has closed its standard input"
-            await self._wait_until(lambda broken=writer: self._writer is not broken)  # type: ignore[misc]
+            await self._wait_until(partial(self._is_replaced, writer))
+
+    def _is_replaced(self, broken: FdWriter) -> bool:
+        return self._writer is not broken
