@@ -12,7 +12,7 @@ WORKDIR /build
 COPY requirements/image.txt requirements/
 RUN python -m venv --without-pip "$VIRTUAL_ENV" \
  && python -m venv /opt/tools \
- && /opt/tools/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/image.txt
+ && /opt/tools/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes -r requirements/image.txt
 ENV PATH=/opt/tools/bin:$PATH
 COPY requirements/runtime.txt requirements/
 RUN uv pip install --require-hashes -r requirements/runtime.txt

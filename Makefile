@@ -48,12 +48,12 @@ $(BIN)/pip:
 
 # Any lock can be added to the same environment: .venv/.stamp-bench, .venv/.stamp-browser.
 $(VENV)/.stamp-%: requirements/%.txt | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 # The package itself, editable; its build back end is in the lock, so nothing unlocked is fetched.
 $(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -116,7 +116,7 @@ lint: setup lint-deploy ## ruff, mypy --strict on src, the import layers, and wh
 # checkov pins what others want newer.
 $(VENV)/checkov/.stamp: requirements/checkov.txt | $(BIN)/pip
 	$(PYTHON) -m venv $(VENV)/checkov
-	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 lint-deploy: $(VENV)/.stamp-deploy $(VENV)/checkov/.stamp ## hadolint, and the overlays against Kubernetes' schemas and checkov (needs kubectl)
@@ -129,7 +129,7 @@ lint-deploy: $(VENV)/.stamp-deploy $(VENV)/checkov/.stamp ## hadolint, and the o
 
 $(VENV)/audit/.stamp: requirements/audit.txt | $(BIN)/pip
 	$(PYTHON) -m venv $(VENV)/audit
-	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 audit: $(VENV)/audit/.stamp ## look what we depend on up in the advisory database (says so where it cannot be reached)
