@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 
-from randstream.connection import CallbackConnection
+from randstream.connection import Connection
 from randstream.protocol.end import NEVER
 from randstream.timers import TimerWheel
 
@@ -35,7 +35,7 @@ async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_s
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
         assert worker.live is not None
-        assert options(worker.live._connection._writer.transport) == (True, True, 0)
+        assert options(worker.live._connection._transport) == (True, True, 0)
 
 
 class Silent:
@@ -67,7 +67,7 @@ async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(l
     import asyncio
 
     wheel = TimerWheel(asyncio.get_running_loop(), lambda bug: None)
-    connection = CallbackConnection(Silent(), Nobody(), wheel)  # type: ignore[arg-type]
+    connection = Connection(Silent(), Nobody(), wheel)  # type: ignore[arg-type]
     connection.abort()
     transport = Transport()
     connection.connection_made(transport)  # type: ignore[arg-type]

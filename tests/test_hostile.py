@@ -28,7 +28,7 @@ from tests.harness import (
 )
 from tests.protocol.network import checked
 
-from randstream.connection import StreamConnection
+from randstream.connection import Connection
 from randstream.store import verify
 from randstream.worker import LINES_A_MINUTE, PARTINGS_LIMIT, UNOPENED_LIMIT, Worker
 
@@ -221,7 +221,7 @@ async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -
 @pytest.mark.parametrize("words", [b"", b"hello\n", OTHER_OPEN], ids=["silent", "malformed", "another stream"])
 async def test_what_a_connection_held_is_let_go_as_soon_as_it_is_over(words: bytes, log: Log) -> None:
     """Neither the timer it had set nor a cycle of references keeps it: OpenSSL alone has tens of KiB for each."""
-    ends: list[weakref.ref[StreamConnection]] = []
+    ends: list[weakref.ref[Connection]] = []
     async with a_worker(Memory()) as worker, dialled(worker) as live:
         await live.start()
         gc.disable()

@@ -29,7 +29,7 @@ from randstream.worker import Worker
 
 def cut(worker: Worker) -> None:
     assert worker.live is not None
-    worker.live._connection._writer.transport.abort()
+    worker.live._connection._transport.abort()
 
 
 async def test_a_worker_gets_exactly_the_numbers_of_its_stream() -> None:

@@ -249,7 +249,7 @@ async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_p
         await peer.start(0, heartbeat="60")
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         assert worker.live is not None
-        session, transport = worker.live, worker.live._connection._writer.transport
+        session, transport = worker.live, worker.live._connection._transport
         transport.write(b"#" * 2**24)
         await until(transport.get_write_buffer_size)
         peer.say(interval(0, 1))
@@ -266,7 +266,7 @@ async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounde
         await peer.start(0, heartbeat="60")
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         assert worker.live is not None
-        session, transport = worker.live, worker.live._connection._writer.transport
+        session, transport = worker.live, worker.live._connection._transport
         transport.write(b"#" * 2**24)  # more than the kernel takes: as after many unread acks
         unread = await until(transport.get_write_buffer_size)
         for number in range(100):
@@ -579,7 +579,7 @@ async def test_a_peer_that_does_not_part_is_cut_after_a_while(quick: Any) -> Non
         assert session is not None
         await newer.start(0)
         assert await older.line_starting(b"#close") == b"#close reason=takeover\n"
-        await until(session._connection._writer.transport.is_closing)
+        await until(session._connection._transport.is_closing)
 
 
 async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
@@ -587,7 +587,7 @@ async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
         await peer.start(0)
         assert worker.live is not None
         connection = worker.live._connection
-        connection._writer.transport.abort()
+        connection._transport.abort()
         connection.flush()
         await until(lambda: worker.live is None)
 

@@ -1,22 +1,19 @@
 """Connection: one socket and one protocol end, with flow control, and the time.
 
-The producer's `CallbackConnection` costs a link no task; the worker's `StreamConnection` stands on the reader and
-writer of `asyncio.start_server`. Both only carry: what an event means is their owner's affair.
+Callbacks all through: a link costs no task, and what is read is copied once. It only carries: what an event means is
+its owner's affair.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import sys
-from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Final, Protocol, cast
 
-from .errors import PeerTimeout
 from .protocol.end import NEVER
-from .protocol.events import Closed, Event
+from .protocol.events import Event
 from .timers import TimerWheel
 
 WRITE_HIGH_WATER: Final = 2**20
@@ -24,12 +21,10 @@ WRITE_LOW_WATER: Final = 2**18
 """Bytes. A buffer that empties before the loop comes back leaves the kernel idle; uvloop's default mark is 16."""
 WRITELINES_NEVER_PAUSES: Final = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
 """asyncio's own transport then fills the memory for a peer that never reads (CVE-2024-12254); uvloop's does not."""
-READ_BYTES: Final = 2**18
-"""What one turn of the loop takes from a socket: uvloop's own limit, and a run that fits a core's cache."""
 LINGER: Final = 1.0
 """Seconds that a closed connection has to get its last bytes out, before it is cut."""
-RETRY_SECONDS: Final = 0.01
-"""How soon to see whether a peer has read on. Only connections whose write buffer is not empty ask."""
+READ_ON_SECONDS: Final = 0.1
+"""After a pause in reading, how long what waits in the kernel has to be read before any silence counts."""
 
 
 def set_socket_options(transport: asyncio.BaseTransport) -> None:
@@ -55,13 +50,13 @@ class Owner(Protocol):
         """The socket is connected."""
 
     def on_event(self, event: Event, now: float) -> None:
-        """A frame, or the time, meant this. `Closed` is the last."""
+        """A frame, or the time, meant this. After `Closed` there is none, and the owner closes the connection."""
 
     def on_writable(self, now: float) -> None:
         """There is room to write again, or data came or time passed: a moment to send more."""
 
     def on_lost(self, error: Exception | None) -> None:
-        """The socket is gone without a `Closed`: at its end (None) or with an error."""
+        """The socket is gone without a `Closed`: at its end (None) or with an error, of ours if it is no OSError."""
 
 
 class Spoken(Protocol):
@@ -81,8 +76,8 @@ class Spoken(Protocol):
         """Take all that is to be written now."""
 
 
-class CallbackConnection(asyncio.Protocol):
-    """The producer's side of a connection. `is_writable` while less than `high_water` bytes wait for the kernel."""
+class Connection(asyncio.Protocol):
+    """One socket and what is spoken there. `is_writable` while no more than `high_water` bytes wait for the kernel."""
 
     def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, *, high_water: int = WRITE_HIGH_WATER) -> None:
         self.end = end
@@ -124,32 +119,26 @@ class CallbackConnection(asyncio.Protocol):
         self.is_writable = False
         self._transport = None
         if self._owner is not None:
-            self.detach().on_lost(exc)
+            self._release().on_lost(exc)
 
     def poke(self, when: float) -> None:
         """Call the owner's `on_writable` at `when`, and keep the end's deadline, whichever is sooner."""
         self._alarm.set(min(when, self.end.deadline))
 
     def flush(self) -> None:
-        """Write what the end has to say and mind its deadline."""
-        out = self.end.data_to_send()
-        if out and self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(out)
-            if WRITELINES_NEVER_PAUSES:
-                self._set_write_limits(self._transport)  # which looks at the buffer
-            if self._transport.is_closing():  # the write failed, `connection_lost` follows
-                self.is_writable = False
+        """Write what the end has to say, if there is room, and mind its deadline. Without room, the newest waits."""
+        if self.is_writable:
+            self._write()
         if self._alarm.when > self.end.deadline:
             self._alarm.set(self.end.deadline)
 
-    def detach(self) -> Owner:
-        """Tell the owner no more, and close the socket."""
-        assert self._owner is not None
-        owner, self._owner = self._owner, None
-        self._alarm.forget()
+    def close(self) -> None:
+        """Tell the owner no more; write the end's last words and close, within LINGER. Idempotent."""
+        if self._owner is not None:
+            self._release()
         if self._transport is not None:
+            self._write()
             close_soon(self._transport)
-        return owner
 
     def abort(self) -> None:
         """Cut the socket now, whatever is unsent."""
@@ -157,6 +146,17 @@ class CallbackConnection(asyncio.Protocol):
         self._alarm.forget()
         if self._transport is not None:
             self._transport.abort()
+
+    def _write(self) -> None:
+        out = self.end.data_to_send()
+        transport = self._transport
+        if not out or transport is None or transport.is_closing():
+            return
+        transport.writelines(out)
+        if WRITELINES_NEVER_PAUSES:
+            self._set_write_limits(transport)  # which looks at the buffer
+        if transport.is_closing():  # the write failed, `connection_lost` follows
+            self.is_writable = False
 
     def _set_write_limits(self, transport: asyncio.Transport) -> None:
         transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
@@ -172,105 +172,82 @@ class CallbackConnection(asyncio.Protocol):
         for event in events:
             if self._owner is None:
                 return
-            if isinstance(event, Closed):
-                self.flush()
-                self.detach().on_event(event, now)
-                return
             self._owner.on_event(event, now)
         if self._owner is not None:
             self._owner.on_writable(now)
             self.flush()
 
+    def _release(self) -> Owner:
+        assert self._owner is not None
+        owner, self._owner = self._owner, None
+        self._alarm.forget()
+        return owner
 
-class StreamConnection:
-    """The worker's side of a connection: `read` events until `Closed`, or an empty list at its end."""
 
-    def __init__(
-        self, end: Spoken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wheel: TimerWheel
-    ) -> None:
-        self.end = end
+class AcceptedConnection(Connection):
+    """The worker's side: takes the socket over from the reader and writer of `asyncio.start_server`.
+
+    Nothing waits in a buffer of ours: what cannot be written at once is said later, by what is then the newest ack.
+    """
+
+    def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, writer: asyncio.StreamWriter) -> None:
+        super().__init__(end, owner, wheel, high_water=0)
         self.peer: Any = writer.get_extra_info("peername")
-        self._reader = reader
-        self._writer = writer
-        self._alarm = wheel.alarm(self._on_alarm)
-        set_socket_options(writer.transport)
-        self.flush()
+        self._streams = writer.transport.get_protocol()  # it holds the writer, which would close the socket as it goes
+        self._gone = asyncio.Event()
+        self._is_paused = False
+        writer.transport.set_protocol(self)
+        self.connection_made(writer.transport)
 
     @property
     def now(self) -> float:
         """The time, in seconds, as the wheel and the end understand it."""
         return monotonic()
 
-    async def read(self) -> list[Event]:
-        """The next events, never empty but at the end of the connection.
-
-        Raises:
-            OSError: the connection broke.
-        """
-        while True:
-            try:
-                data = await self._reader.read(READ_BYTES)
-            except PeerTimeout as error:
-                return [Closed(error.with_traceback(None))]  # the reader keeps it, and its frames would keep us
-            if not data:
-                return []
-            events = self.end.receive_data(data, self.now)
-            self.flush()
-            if events:
-                return events
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the socket is gone."""
+        self._gone.set()
+        self._streams.connection_lost(None)
+        super().connection_lost(exc)
 
     def flush(self) -> None:
-        """Write what the end has to say, unless the peer has not read the last of it; mind its deadline."""
-        transport = self._writer.transport
-        when = self.end.deadline
-        if transport.get_write_buffer_size():
-            when = min(when, self.now + RETRY_SECONDS)
-        elif not transport.is_closing():
-            self._writer.writelines(self.end.data_to_send())
-        self._alarm.set(when)
+        """See `Connection`."""
+        super().flush()
+        if self._is_paused:
+            self._alarm.set(NEVER)
 
-    @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
-        """While we read nothing, the peer's silence is not its fault: what waits is read before its deadline rings."""
+    def pause_reading(self) -> None:
+        """Read nothing until `resume_reading`. Meanwhile the peer's silence is not its fault."""
+        self._is_paused = True
         self._alarm.set(NEVER)
-        try:
-            yield
-        finally:
-            self.flush()
+        if self._transport is not None:
+            self._transport.pause_reading()
 
-    def close(self) -> None:
-        """Write the last words and close, within LINGER."""
-        self._alarm.forget()
-        self._say_last()
-        close_soon(self._writer.transport)
+    def resume_reading(self) -> None:
+        """Read on, and first of all what has waited."""
+        self._is_paused = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._alarm.set(max(self.end.deadline, monotonic() + READ_ON_SECONDS))
 
     async def wait_parted(self) -> None:
         """Write the last words, and read on until the peer has ended too, but not longer than LINGER.
 
         A socket that is closed with bytes unread resets the connection, and a peer that writes would never read why.
         """
-        self._alarm.set(NEVER)
-        self._say_last()
-        transport = self._writer.transport
+        if self._owner is not None:
+            self._release()
+        transport = self._transport
+        if transport is None:
+            return
+        self._write()
         try:
             if not transport.is_closing():
                 transport.write_eof()
+                transport.resume_reading()
             async with asyncio.timeout(LINGER):
-                while await self._reader.read(READ_BYTES):
-                    pass
+                await self._gone.wait()
         except TimeoutError:
             transport.abort()
-        except (OSError, PeerTimeout):
+        except OSError:  # it has gone, which nobody was told yet
             pass
-
-    def _say_last(self) -> None:
-        transport = self._writer.transport
-        if not transport.is_closing() and (words := self.end.data_to_send()):
-            self._writer.writelines(words)
-
-    def _on_alarm(self) -> None:
-        events = self.end.handle_timer(self.now)
-        self.flush()
-        for event in events:
-            assert isinstance(event, Closed)
-            self._reader.set_exception(event.error)  # wakes `read`

@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 
 from .backoff import Backoff
-from .connection import CallbackConnection
+from .connection import Connection
 from .discovery import Resolver
 from .distributions import Numbers
 from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
@@ -89,7 +89,7 @@ class Link(ABC):
         self._backoff = Backoff(context.random)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
-        self._connection: CallbackConnection | None = None
+        self._connection: Connection | None = None
         self._pump: Pump | None = None
         self._up_since: float | None = None
         self._is_finishing = False
@@ -157,11 +157,11 @@ class Link(ABC):
         self._set_finished()
 
     @abstractmethod
-    def _make_connection(self, now: float) -> CallbackConnection:
+    def _make_connection(self, now: float) -> Connection:
         """A connection, not made yet, that calls this link."""
 
     @abstractmethod
-    def _part(self, connection: CallbackConnection, now: float) -> None:
+    def _part(self, connection: Connection, now: float) -> None:
         """Begin the graceful end of `connection`; `_set_finished` ends it."""
 
     @abstractmethod

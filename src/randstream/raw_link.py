@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from .backoff import LONGEST_DELAY
-from .connection import CallbackConnection
+from .connection import Connection
 from .errors import LocalProtocolError
 from .link import Link, LinkContext
 from .protocol.end import NEVER
@@ -68,7 +68,7 @@ class RawLink(Link):
         if self._connection is not None and self._connection.is_writable:
             self._note_taken()
             if self._is_finishing:
-                self._connection.detach()
+                self._connection.close()
                 self._set_finished()
 
     def on_lost(self, error: Exception | None) -> None:
@@ -77,12 +77,12 @@ class RawLink(Link):
             self._backoff.reset()  # nobody acks, but a peer that stays means it
         super().on_lost(error)
 
-    def _make_connection(self, now: float) -> CallbackConnection:
+    def _make_connection(self, now: float) -> Connection:
         self._sender = RawSender()
         # Without a buffer of ours, writable means that the kernel has taken all.
-        return CallbackConnection(self._sender, self, self._context.wheel, high_water=0)
+        return Connection(self._sender, self, self._context.wheel, high_water=0)
 
-    def _part(self, connection: CallbackConnection, now: float) -> None:
+    def _part(self, connection: Connection, now: float) -> None:
         self.on_writable(now)
 
     def _send(self, lines: bytes, count: int, now: float) -> None:

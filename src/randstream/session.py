@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, assert_never
 
 import structlog
 
-from .connection import StreamConnection
+from .connection import AcceptedConnection
 from .errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
 from .intake import Intake
 from .observe.throttle import Throttle
@@ -44,6 +44,9 @@ class Host(Protocol):
     def link_lines(self) -> Throttle:
         """How many more log lines there may be about the link."""
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a part of the session, in the worker's care."""
+
     def admit(self, session: Session, offered: Open) -> bool:
         """Whether the session may have the sink; an older one of the same stream has then been ended."""
 
@@ -58,38 +61,40 @@ class Host(Protocol):
 
 
 class Session:
-    """Drives one `Receiver` between a connection and the worker's sink."""
+    """Drives one `Receiver` between a connection and the worker's sink.
 
-    def __init__(self, host: Host, connection: StreamConnection, receiver: Receiver) -> None:
+    `connect` makes the connection that is to tell this session, its `Owner`, what comes.
+    """
+
+    def __init__(self, host: Host, receiver: Receiver, connect: Callable[[Session], AcceptedConnection]) -> None:
         self.receiver = receiver
-        self.peer = connection.peer
         self.offered: Open | None = None
-        self.log = structlog.get_logger("randstream").bind(peer=connection.peer)
         self._host = host
-        self._connection = connection
         self._raw_sink: ImmediateSink | None = None
-        self._group: asyncio.TaskGroup | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._is_resumed_by_name = False
         self._proved = asyncio.Event()
         self._is_draining = False
         self._drained_offset: int | None = None
         self._checkpoint = (0.0, 0)
+        self._bug: Exception | None = None
+        self._connection = connect(self)
+        self.peer = self._connection.peer
+        self.log = structlog.get_logger("randstream").bind(peer=self.peer)
 
     async def run(self) -> None:
         """Serve the connection to its end. Raises nothing but bugs."""
         try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                self._spawn(self._read())
-                await self._over.wait()
+            await self._over.wait()
         finally:
             self._finish(None)
             if self.offered is not None and not self._host.partings.locked():
                 async with self._host.partings:
                     await self._connection.wait_parted()
             self._connection.close()
+        if self._bug is not None:
+            raise self._bug
 
     def end(self, reason: Reason) -> None:
         """Close the connection politely, now. Nothing that comes late from it reaches the sink."""
@@ -107,20 +112,23 @@ class Session:
         else:
             self.end(Reason.SHUTDOWN)
 
-    async def _read(self) -> None:
-        try:
-            while events := await self._connection.read():
-                for event in events:
-                    self._handle(event)
-                    if self._over.is_set():
-                        return
-                self._connection.flush()
-                if self._raw_sink is not None:
-                    with self._connection.hold():
-                        await self._raw_sink.wait_room()
-        except OSError as error:
+    def on_made(self) -> None:
+        """See `Owner`. The receiver has its greeting ready."""
+
+    def on_event(self, event: Event, now: float) -> None:
+        """See `Owner`."""
+        if not self._over.is_set():
+            self._handle(event)
+
+    def on_writable(self, now: float) -> None:
+        """See `Owner`. A session speaks when it is asked."""
+
+    def on_lost(self, error: Exception | None) -> None:
+        """See `Owner`."""
+        if isinstance(error, OSError | None):
             self._finish(error)
         else:
+            self._bug = error
             self._finish(None)
 
     def _handle(self, event: Event) -> None:
@@ -196,6 +204,13 @@ class Session:
             self.log.info("raw.accepted")
         self._raw_sink.append_raw(numbers.run)
         self._host.intake.note_numbers(numbers.run, numbers.count, is_raw=True)
+        self._connection.pause_reading()
+        self._spawn(self._read_on(self._raw_sink))
+
+    async def _read_on(self, sink: ImmediateSink) -> None:
+        """A raw peer knows no window: it waits until the sink has room."""
+        await sink.wait_room()
+        self._connection.resume_reading()
 
     def _prove(self, beat: Beat) -> None:
         if self._drained_offset is not None:
@@ -247,8 +262,9 @@ class Session:
             self.log.info("worker.checkpoint", offset=offset, rate=round((offset - before) / (now - at), 1))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        assert self._group is not None
-        self._tasks.append(self._group.create_task(work))
+        task = self._host.spawn(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _finish(self, error: Exception | None) -> None:
         if self._over.is_set():

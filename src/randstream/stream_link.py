@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import assert_never
 
-from .connection import CallbackConnection
+from .connection import Connection
 from .errors import LocalProtocolError, Reason
 from .link import Link, LinkContext
 from .observe.status import LinkState
@@ -43,6 +43,8 @@ class StreamLink(Link):
             case Acknowledged():
                 self._note_ack(event, self._sender, now)
             case Closed(error):
+                if self._connection is not None:
+                    self._connection.close()
                 self.on_lost(error)
             case Opened() | Started() | Proved() | Numbers():
                 raise LocalProtocolError(f"a sender reports {event}")
@@ -57,14 +59,14 @@ class StreamLink(Link):
         if self._pump is not None and since is not None and now - max(since, self._moved_at) > limit:
             self._set_stalled("no ack moves, the worker's sink is behind")
 
-    def _make_connection(self, now: float) -> CallbackConnection:
+    def _make_connection(self, now: float) -> Connection:
         settings = self._context.settings
         self._sender = Sender(producer=settings.name, heartbeat=settings.heartbeat_interval, now=now)
         credentials = self._context.credentials
         end = self._sender if credentials is None else credentials.secure(self._sender, self.target.host)
-        return CallbackConnection(end, self, self._context.wheel)
+        return Connection(end, self, self._context.wheel)
 
-    def _part(self, connection: CallbackConnection, now: float) -> None:
+    def _part(self, connection: Connection, now: float) -> None:
         assert self._sender is not None
         if self._sender.state is State.STREAMING:
             self._sender.send_final_beat(now)
@@ -129,8 +131,7 @@ class StreamLink(Link):
             self._say("link.stalled", monotonic(), why=why, offset=self.offset, acked=self.acked_offset)
             self._note("link.stalled", why)
 
-    def _say_goodbye(self, sender: Sender, connection: CallbackConnection) -> None:
+    def _say_goodbye(self, sender: Sender, connection: Connection) -> None:
         sender.close(Reason.SHUTDOWN)
-        connection.flush()
-        connection.detach()
+        connection.close()
         self._set_finished()

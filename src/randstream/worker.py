@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import closing
 from random import SystemRandom
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from .connection import READ_BYTES, StreamConnection
+from .connection import AcceptedConnection
 from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
 from .intake import Intake
 from .observe.throttle import Throttle
@@ -122,7 +123,7 @@ class Worker:
         listen = self.settings.listen
         try:
             return await asyncio.start_server(
-                self._accept, listen.host, listen.port, limit=READ_BYTES, backlog=BACKLOG, start_serving=False
+                self._accept, listen.host, listen.port, backlog=BACKLOG, start_serving=False
             )
         except OSError as error:
             raise SettingsError(
@@ -136,7 +137,6 @@ class Worker:
         log.info("worker.listening", worker=self.settings.name, address=str(Address(*self.address)))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._group is not None
         assert self._wheel is not None
         if self._stopping.is_set():
             writer.transport.abort()
@@ -145,10 +145,16 @@ class Worker:
             self._random.choice(list(self._unopened)).end(Reason.BUSY)
         receiver = Receiver(self.settings.name, now=monotonic(), accepts_raw=self.settings.accept_raw)
         end = receiver if self._credentials is None else self._credentials.secure(receiver)
-        session = Session(self, StreamConnection(end, reader, writer, self._wheel), receiver)
+        wheel = self._wheel
+        session = Session(self, receiver, lambda owner: AcceptedConnection(end, owner, wheel, writer))
         self._unopened.add(session)
         self._sessions.add(session)
-        self._group.create_task(session.run())
+        self.spawn(session.run())
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """See `Host`."""
+        assert self._group is not None
+        return self._group.create_task(work)
 
     def admit(self, session: Session, offered: Open) -> bool:
         """See `Host`."""
