@@ -15,7 +15,7 @@ from .observe.status import LinkState, LinkStatus
 from .observe.tally import Tally
 from .observe.tap import Stored, Tap
 from .protocol import MAX_NUMBER_LINE_BYTES
-from .protocol.frames import Open
+from .protocol.frames import Lines, Open
 from .sinks import Sink
 
 TAILS: Final = 16
@@ -76,7 +76,7 @@ class Intake:
         self._state = LinkState.STREAMING
         self.journal.note("raw.accepted", self.worker, "number lines without a protocol")
 
-    def note_numbers(self, run: bytes, count: int, *, is_raw: bool = False) -> None:
+    def note_numbers(self, run: Lines, count: int, *, is_raw: bool = False) -> None:
         """A run has come."""
         self.tally.numbers += count
         self.tally.number_bytes += len(run)
@@ -129,6 +129,9 @@ class Intake:
         return np.fromstring(lines, parse_distribution(self.offered.numbers).dtype, sep="\n")[-count:]
 
 
-def last_lines(run: bytes, size: int) -> bytes:
+def last_lines(run: Lines, size: int) -> bytes:
     """The whole lines within the last `size` bytes of `run`."""
-    return run if len(run) <= size else run[run.find(b"\n", len(run) - size - 1) + 1 :]
+    if len(run) <= size:
+        return bytes(run)
+    tail = bytes(run[-size - 1 :])
+    return tail[tail.find(b"\n") + 1 :]

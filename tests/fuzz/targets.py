@@ -54,12 +54,13 @@ def decode(slices: list[bytes]) -> tuple[list[ControlFrame | bytes], bool]:
                 if not isinstance(frame, Numbers):
                     frames.append(frame)
                     continue
-                assert frame.count == frame.run.count(b"\n") > 0
-                assert all(NUMBER_LINE.fullmatch(line) for line in frame.run[:-1].split(b"\n"))
+                run = bytes(frame.run)
+                assert frame.count == run.count(b"\n") > 0
+                assert all(NUMBER_LINE.fullmatch(line) for line in run[:-1].split(b"\n"))
                 if frames and isinstance(frames[-1], bytes):
-                    frames[-1] += frame.run
+                    frames[-1] += run
                 else:
-                    frames.append(frame.run)
+                    frames.append(run)
             assert len(decoder._tail) < MAX_CONTROL_LINE_BYTES
             assert decoder._tail[:1] == b"#" or len(decoder._tail) < MAX_NUMBER_LINE_BYTES
     except RemoteProtocolError:

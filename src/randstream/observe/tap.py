@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from ..protocol.frames import Lines
 from ..store.reader import Run
 
 WAITING_BYTES: Final = 4 * 2**20
@@ -79,10 +80,10 @@ class Tap:
         """Of the number that passes next. Set it where the stream goes on; who expected anything else hears no more."""
         self._listeners: set[Listener] = set()
 
-    def pass_on(self, lines: bytes, count: int) -> None:
+    def pass_on(self, lines: Lines, count: int) -> None:
         """Hand a run to everybody who listens."""
         for listener in list(self._listeners):
-            listener.take(Run(self.offset, lines, count))
+            listener.take(Run(self.offset, bytes(lines), count))
         self.offset += count
 
     def listen(self) -> Listener:

@@ -23,8 +23,10 @@ _TLS: Final = (b"\x16\x03", b"\x15\x03")
 _LINES: Final = re.compile(rb"(?:[0-9-][0-9.e+-]{0,%d}\n)+" % (MAX_NUMBER_LINE_BYTES - 2))
 _SHORT_RUN_BYTES: Final = 1024
 """Below this a regular expression beats the fixed cost of a dozen NumPy calls."""
-_BLOCK_BYTES: Final = 2**17
-"""Looked at together: what is computed of it stays in a core's cache."""
+_PAIR: Final = 0x0101
+"""Two marks of a mask."""
+_BLOCK_BYTES: Final = 2**18
+"""Looked at together, and what one turn of the loop reads: what is computed of it stays in a core's cache."""
 
 Codes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -59,8 +61,10 @@ class Decoder:
             limit = len(data) if hash_at < 0 else hash_at
             end = data.rfind(b"\n", start, limit) + 1
             if end > start:
-                run = data[start:end]
-                yield Numbers(run, count_lines(run))
+                count = count_lines(data, start, end)
+                # A view holds all of `data`: who keeps it shall not keep more than twice what the window counts.
+                is_most = end - start > max(_SHORT_RUN_BYTES, len(data) // 2)
+                yield Numbers(memoryview(data)[start:end] if is_most else data[start:end], count)
                 start = end
             if start < limit:
                 if hash_at >= 0:
@@ -78,59 +82,62 @@ class Decoder:
             raise RemoteProtocolError(Reason.MALFORMED, f"neither a number nor a control line: {tail[:32]!r}")
 
 
-def count_lines(run: bytes) -> int:
-    """The number of lines in a run that ends with LF, having looked at every byte of it.
+def count_lines(data: bytes, start: int, end: int) -> int:
+    """The number of lines in `data[start:end]`, which ends with LF, having looked at every byte of it.
 
     Each line must start with a digit or `-`, have no byte that no number has, and fit MAX_NUMBER_LINE_BYTES.
 
     Raises:
         RemoteProtocolError: `too-long` or `malformed`.
     """
-    if len(run) <= _SHORT_RUN_BYTES:
-        if not _LINES.fullmatch(run):
-            raise _fault(run)
-        return run.count(b"\n")
+    if end - start <= _SHORT_RUN_BYTES:
+        if not _LINES.fullmatch(data, start, end):
+            raise _fault(data[start:end])
+        return data.count(b"\n", start, end)
     count = 0
-    start = 0
-    while start < len(run):
-        end = run.rfind(b"\n", start, start + _BLOCK_BYTES) + 1
-        codes = np.frombuffer(run, np.uint8, max(end - start, 0), start)
-        ends = codes == _LF
-        if not end or not _are_number_lines(codes, ends):
-            raise _fault(run)
-        count += int(np.count_nonzero(ends))
-        start = end
+    while start < end:
+        block_end = data.rfind(b"\n", start, min(end, start + _BLOCK_BYTES)) + 1
+        lines = _count_block(np.frombuffer(data, np.uint8, block_end - start, start)) if block_end else 0
+        if not lines:
+            raise _fault(data[start:end])
+        count += lines
+        start = block_end
     return count
 
 
-def _are_number_lines(codes: Codes, ends: Mask) -> bool:
-    """Whether `codes`, which end with a LF, are number lines, `ends` marking every LF.
-
-    Most runs are digits and LF alone, which two comparisons show; what else a number has is looked for only then.
-    """
-    below_digits = codes < ord("0")
-    if codes.max() <= ord("9") and np.count_nonzero(below_digits) == np.count_nonzero(ends):
-        if ends[0] or _has_neighbours(bits := np.packbits(ends)):
-            return False
-    else:
-        starters = (codes - np.uint8(ord("0"))) < 10
-        starters |= codes == ord("-")
-        allowed = starters | ends
-        for byte in b".e+":
-            allowed |= codes == byte
-        if not allowed.all() or not starters[0] or (ends[:-1] > starters[1:]).any():
-            return False
-        bits = np.packbits(ends)
+def _count_block(codes: Codes) -> int:
+    """How many lines `codes`, which end with a LF, are; 0 if they are not number lines alone."""
+    ends = codes == _LF
+    bits = np.packbits(ends)
+    whole = len(bits) // 8 * 8
+    count = int(np.bitwise_count(bits[:whole].view(np.uint64)).sum() + np.bitwise_count(bits[whole:]).sum())
+    if ends[0] or _has_pair(ends) or not (_are_whole(codes, count) or _are_numbers(codes, ends)):
+        return 0
     # Every line of 64 bytes or more holds 32 aligned bytes without a LF; one below 33 cannot.
-    whole = len(bits) // 4 * 4
-    if bits[:whole].view(np.uint32).all():
-        return True
-    return bool(np.diff(np.flatnonzero(ends), prepend=-1).max() <= MAX_NUMBER_LINE_BYTES)
+    if bits[: len(bits) // 4 * 4].view(np.uint32).all():
+        return count
+    return count if np.diff(np.flatnonzero(ends), prepend=-1).max() <= MAX_NUMBER_LINE_BYTES else 0
 
 
-def _has_neighbours(bits: Codes) -> bool:
-    """Whether two marks, packed eight to a byte, stand side by side: an empty line."""
-    return bool((bits & (bits >> 1)).any() or ((bits[:-1] & 1) & (bits[1:] >> 7)).any())
+def _has_pair(ends: Mask) -> bool:
+    """Whether two marks stand side by side: an empty line. Looked at two by two, from both beginnings."""
+    odd, even = (marks[: len(marks) // 2 * 2].view(np.uint16) for marks in (ends[1:], ends))
+    return bool(odd.max(initial=0) == _PAIR or even.max(initial=0) == _PAIR)
+
+
+def _are_whole(codes: Codes, line_count: int) -> bool:
+    """Whether there is nothing but digits and that many LF: true of most runs, and soon seen."""
+    return bool(codes.max() <= ord("9")) and np.count_nonzero(codes < ord("0")) == line_count
+
+
+def _are_numbers(codes: Codes, ends: Mask) -> bool:
+    """Whether each line starts as a number does, and has only bytes that numbers have."""
+    starters = (codes - np.uint8(ord("0"))) < 10
+    starters |= codes == ord("-")
+    allowed = starters | ends
+    for byte in b".e+":
+        allowed |= codes == byte
+    return bool(allowed.all() and starters[0] and not (ends[:-1] > starters[1:]).any())
 
 
 def _fault(run: bytes) -> RemoteProtocolError:

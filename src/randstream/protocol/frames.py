@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google_crc32c import extend as extend_crc
+import numpy as np
+from google_crc32c import extend
 from google_crc32c import value as crc32c
 
 from ..errors import UNWRITTEN, Reason, RemoteProtocolError
@@ -21,9 +22,13 @@ from . import (
 )
 
 __all__ = [
-    "Ack", "Beat", "Close", "ControlFrame", "Frame", "Hello", "Numbers", "Open", "Resume", "Wait",
+    "Ack", "Beat", "Close", "ControlFrame", "Frame", "Hello", "Lines", "Numbers", "Open", "Resume", "Wait",
     "crc32c", "encode", "extend_crc", "parse_control_line",
 ]  # fmt: skip
+
+
+Lines = bytes | memoryview
+"""Number lines, each ended by LF: bytes, or where there are many a view of what was read, so that none are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Resume:
 class Numbers:
     """A run of `count` whole number lines."""
 
-    run: bytes
+    run: Lines
     count: int
 
 
@@ -153,6 +158,13 @@ _KEYS: Final[dict[type, dict[str, _Key]]] = {
 }
 _VERBS: Final[dict[str, type]] = {f"#{kind.__name__.lower()}": kind for kind in _KEYS}
 _CHECK: Final = re.compile(r"(.*) check=([0-9a-f]{8})")
+
+
+def extend_crc(crc: int, run: Lines) -> int:
+    """The CRC-32C of what gave `crc`, followed by `run`."""
+    # The library takes no memoryview, but an array over its memory.
+    extended: int = extend(crc, run if isinstance(run, bytes) else np.frombuffer(run, np.uint8))
+    return extended
 
 
 def encode(frame: ControlFrame) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..protocol.frames import Beat, Open
+from ..protocol.frames import Beat, Lines, Open
 
 
 class Sink(Protocol):
@@ -39,7 +39,7 @@ class Sink(Protocol):
     def begin(self, offset: int) -> None:
         """The producer chose to start at `offset`, because `open` returned None."""
 
-    def append(self, run: bytes, count: int) -> None:
+    def append(self, run: Lines, count: int) -> None:
         """Take `count` whole number lines. A revocable sink only keeps them in memory, unproven."""
 
     def prove(self, beat: Beat) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..protocol.frames import Beat, Open
+from ..protocol.frames import Beat, Lines, Open
 
 
 class ImmediateSink:
@@ -42,12 +42,12 @@ class ImmediateSink:
         self._stream = self._offered
         self._offset = self._proven_offset = offset
 
-    def append(self, run: bytes, count: int) -> None:
+    def append(self, run: Lines, count: int) -> None:
         """Pass the run on, and count it."""
         self._offset += count
         self._pass_on(run, count)
 
-    def append_raw(self, run: bytes) -> None:
+    def append_raw(self, run: Lines) -> None:
         """Pass on numbers of a raw peer, which belong to no stream and leave the offset alone."""
         self._pass_on(run, 0)
 
@@ -76,7 +76,7 @@ class ImmediateSink:
     async def close(self) -> None:
         """Nothing to give back."""
 
-    def _pass_on(self, run: bytes, counted: int) -> None:
+    def _pass_on(self, run: Lines, counted: int) -> None:
         """Pass `run` on; it moved the offset by `counted`."""
 
     def _drop_waiting(self) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ..protocol.frames import Lines
 from .immediate import ImmediateSink
 
 BATCH_BYTES: Final = 2**20
@@ -23,7 +24,7 @@ class QueuedSink(ImmediateSink):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._waiting: deque[tuple[Lines, int]] = deque()
         self._waiting_bytes = 0
         self._appended_bytes = 0
         self._passed_bytes = 0
@@ -39,12 +40,12 @@ class QueuedSink(ImmediateSink):
         """Wait until less than a batch is waiting."""
         await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
 
-    def _pass_on(self, run: bytes, counted: int) -> None:
+    def _pass_on(self, run: Lines, counted: int) -> None:
         self._waiting_bytes += len(run)
         self._appended_bytes += len(run)
         if self._waiting and len(self._waiting[-1][0]) + len(run) <= SMALL_BYTES:
             last, before = self._waiting.pop()
-            run, counted = last + run, before + counted
+            run, counted = bytes(last) + run, before + counted
         self._waiting.append((run, counted))
         self._notify()
 
@@ -55,7 +56,7 @@ class QueuedSink(ImmediateSink):
         self._waiting_bytes = 0
 
     def _take_batch(self) -> bytes:
-        runs: list[bytes] = []
+        runs: list[Lines] = []
         size = 0
         while self._waiting and (not runs or size + len(self._waiting[0][0]) <= BATCH_BYTES):
             run, _ = self._waiting.popleft()

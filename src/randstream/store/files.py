@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from ..protocol.frames import Lines
+
 _MAX_CHUNKS: Final = 1024
 """IOV_MAX of Linux: the most buffers one `pwritev` takes."""
 
@@ -26,7 +28,7 @@ class File(Protocol):
     def read(self, position: int, count: int) -> bytes:
         """Up to `count` bytes from `position` on; fewer only where the file ends."""
 
-    def write(self, position: int, chunks: Sequence[bytes]) -> None:
+    def write(self, position: int, chunks: Sequence[Lines]) -> None:
         """Write `chunks` one after the other, from `position` on. A short write is an OSError too."""
 
     def truncate(self, size: int) -> None:
@@ -87,7 +89,7 @@ class OSFile:
     def read(self, position: int, count: int) -> bytes:
         return os.pread(self._descriptor, count, position)
 
-    def write(self, position: int, chunks: Sequence[bytes]) -> None:
+    def write(self, position: int, chunks: Sequence[Lines]) -> None:
         for first in range(0, len(chunks), _MAX_CHUNKS):
             batch = chunks[first : first + _MAX_CHUNKS]
             asked = sum(map(len, batch))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..protocol.frames import Beat, Open, encode
+from ..protocol.frames import Beat, Lines, Open, encode
 from .files import File, Files
 from .layout import encode_header, segment_first, segment_path, unborn_path
 
@@ -18,7 +18,7 @@ class PendingInterval:
 
     first: int
     """Offset of its first number."""
-    runs: Sequence[bytes]
+    runs: Sequence[Lines]
     beat: Beat
     size: int
     """Bytes of the number lines."""

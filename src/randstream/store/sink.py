@@ -16,7 +16,7 @@ import structlog
 
 from ..errors import LocalProtocolError, SinkError
 from ..protocol import MAX_CONTROL_LINE_BYTES
-from ..protocol.frames import Beat, Open
+from ..protocol.frames import Beat, Lines, Open
 from .files import Files, OSFiles
 from .recovery import Recovery
 from .segment import PendingInterval
@@ -58,7 +58,7 @@ class DurableSink:
         self._running: asyncio.Future[Any] | None = None
         self._waiting: deque[PendingInterval] = deque()
         self._proven_offset = 0
-        self._runs: list[bytes] = []
+        self._runs: list[Lines] = []
         self._count = 0
         self._size = 0
 
@@ -127,10 +127,10 @@ class DurableSink:
         """Never called: a store always names the offset."""
         raise LocalProtocolError(f"the producer may not choose an offset ({offset}): a store names it")
 
-    def append(self, run: bytes, count: int) -> None:
+    def append(self, run: Lines, count: int) -> None:
         """Keep `count` number lines in memory until a beat proves them."""
         if self._runs and max(len(run), len(self._runs[-1])) < _SMALL_RUN_BYTES:
-            self._runs[-1] += run
+            self._runs[-1] = bytes(self._runs[-1]) + run
         else:
             self._runs.append(run)
         self._count += count
