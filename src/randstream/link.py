@@ -27,6 +27,7 @@ from .observe.tally import Tally
 from .observe.throttle import Throttle
 from .pacing import Pacer
 from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
+from .protocol.frames import Lines
 from .pump import RUN_NUMBERS, FullSpeedPump, PacedPump, Pump
 from .settings import ProducerSettings, Target
 from .stream import NumberStream
@@ -165,7 +166,7 @@ class Link(ABC):
         """Begin the graceful end of `connection`; `_set_finished` ends it."""
 
     @abstractmethod
-    def _send(self, lines: bytes, count: int, now: float) -> None:
+    def _send(self, lines: Lines, count: int, now: float) -> None:
         """Hand a run to the connection's end."""
 
     def _room(self) -> int:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Final, Protocol
 
 from .pacing import Pacer
 from .protocol import MAX_NUMBER_LINE_BYTES, MAX_OFFSET
+from .protocol.frames import Lines
 from .stream import NumberStream
 
-RUN_NUMBERS: Final = 65536
+RUN_NUMBERS: Final = 131072
 """Numbers in a run: a megabyte or so, a millisecond to draw. Smaller ones cost more in going from thread to loop,
 at 16384 a seventh of a producer's time; larger ones only memory."""
-RUNS_AHEAD: Final = 3
+RUNS_AHEAD: Final = 2
 """Runs drawn or asked for, so that the thread goes from one to the next without waiting for the loop."""
 
 
 class Pump(Protocol):
     """A source of runs, in order and without a gap, from the offset it was made with."""
 
-    def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
+    def next_run(self, now: float, room: int) -> tuple[Lines, int] | None:
         """The next run and its count of numbers, within `room` bytes; None if there is none now."""
 
     def next_due(self) -> float:
@@ -40,7 +42,7 @@ class PacedPump:
         self._offset = offset
         self._pacer = pacer
 
-    def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
+    def next_run(self, now: float, room: int) -> tuple[Lines, int] | None:
         """See `Pump`."""
         fitting = min(room // MAX_NUMBER_LINE_BYTES, RUN_NUMBERS, MAX_OFFSET - self._offset)
         count = min(self._pacer.due(now), fitting)
@@ -68,11 +70,11 @@ class FullSpeedPump:
         self._drawer = drawer
         self._wake = wake
         self._loop = asyncio.get_running_loop()
-        self._runs: deque[asyncio.Future[tuple[bytes, int]]] = deque()
+        self._runs: deque[Future[tuple[Lines, int]]] = deque()
         self._is_closed = False
         self._draw_ahead()
 
-    def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
+    def next_run(self, now: float, room: int) -> tuple[Lines, int] | None:
         """See `Pump`."""
         if not self._runs or not self._runs[0].done():
             return None
@@ -96,14 +98,20 @@ class FullSpeedPump:
 
     def _draw_ahead(self) -> None:
         while len(self._runs) < RUNS_AHEAD and (count := min(RUN_NUMBERS, MAX_OFFSET - self._offset)):
-            run = self._loop.run_in_executor(self._drawer, self._draw, self._offset, count)
-            run.add_done_callback(self._drawn)
+            run = self._drawer.submit(self._draw, self._offset, count)
+            run.add_done_callback(self._on_drawn)
             self._runs.append(run)
             self._offset += count
 
-    def _draw(self, offset: int, count: int) -> tuple[bytes, int]:
-        return self._stream.lines(offset, count), count
+    def _draw(self, offset: int, count: int) -> tuple[Lines, int]:
+        return self._stream.view(offset, count), count
 
-    def _drawn(self, run: asyncio.Future[tuple[bytes, int]]) -> None:
-        if not self._is_closed and not run.cancelled():
+    def _on_drawn(self, run: Future[tuple[Lines, int]]) -> None:
+        """On the thread that drew."""
+        if not run.cancelled():
+            with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._wake_up)
+
+    def _wake_up(self) -> None:
+        if not self._is_closed:
             self._wake()

@@ -10,6 +10,7 @@ from .errors import LocalProtocolError
 from .link import Link, LinkContext
 from .protocol.end import NEVER
 from .protocol.events import Event
+from .protocol.frames import Lines
 from .settings import Target
 from .stream import NumberStream
 
@@ -20,9 +21,9 @@ class RawSender:
     deadline = NEVER
 
     def __init__(self) -> None:
-        self._out: list[bytes] = []
+        self._out: list[Lines] = []
 
-    def send_numbers(self, run: bytes) -> None:
+    def send_numbers(self, run: Lines) -> None:
         """Send the lines of `run`."""
         self._out.append(run)
 
@@ -34,7 +35,7 @@ class RawSender:
         """See `End`."""
         return []
 
-    def data_to_send(self) -> list[bytes]:
+    def data_to_send(self) -> list[Lines]:
         """See `End`."""
         out, self._out = self._out, []
         return out
@@ -85,7 +86,7 @@ class RawLink(Link):
     def _part(self, connection: Connection, now: float) -> None:
         self.on_writable(now)
 
-    def _send(self, lines: bytes, count: int, now: float) -> None:
+    def _send(self, lines: Lines, count: int, now: float) -> None:
         self._note_taken()
         self._sender.send_numbers(lines)
         self.offset += count

@@ -26,6 +26,9 @@ FEW: Final = 16
 BLOCK: Final = 8192
 """Numbers made at a time: the arrays of a block stay in a core's cache, and malloc keeps their memory."""
 
+LONGEST_LINE_BYTES: Final = 25
+"""Of any distribution, with its LF: a float64 such as -2.2250738585072014e-308."""
+
 JSON_TO_LINES: Final = bytes.maketrans(b",]", b"\n\n")
 
 
@@ -87,10 +90,18 @@ class NumberStream:
         _require_within_stream(offset, count)
         if count <= FEW:
             return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
-        if count <= BLOCK:
-            return to_lines(self.distribution.from_words(self._words(offset, count)))
+        return bytes(self.view(offset, count))
+
+    def view(self, offset: int, count: int) -> memoryview:
+        """The same as `lines`, for runs of many, where nobody wants a copy. Raises ValueError beyond the stream."""
+        _require_within_stream(offset, count)
+        room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
+        size = 0
         end = offset + count
-        return b"".join([self.lines(start, min(BLOCK, end - start)) for start in range(offset, end, BLOCK)])
+        for start in range(offset, end, BLOCK):
+            words = self._words(start, min(BLOCK, end - start))
+            size += _put_lines(_to_json(self.distribution.from_words(words)), room[size:])
+        return room[:size].data.toreadonly()
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
@@ -112,15 +123,26 @@ def to_lines(numbers: Numbers | list[int | float]) -> bytes:
     """`numbers` as text, each ended by LF. The spelling is orjson's, which `check_known_answers` checks."""
     if len(numbers) == 0:
         return b""
-    json: bytes = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+    json = _to_json(numbers)
     if len(numbers) <= FEW:
         return json.translate(JSON_TO_LINES, b"[")
-    characters = np.frombuffer(json, np.uint8)
-    shift = (characters == ord(",")).view(np.uint8)
+    lines = np.empty(len(json), np.uint8)
+    return lines[: _put_lines(json, lines)].tobytes()
+
+
+def _to_json(numbers: Numbers | list[int | float]) -> bytes:
+    json: bytes = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json
+
+
+def _put_lines(json: bytes, room: NDArray[np.uint8]) -> int:
+    """Write the numbers of a JSON array as lines to the beginning of `room`; how many bytes they took."""
+    codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
+    shift = (codes == ord(",")).view(np.uint8)
     shift *= ord(",") - ord("\n")
-    lines: NDArray[np.uint8] = np.subtract(characters, shift, out=shift)
-    lines[-1] = ord("\n")
-    return lines[1:].tobytes()
+    lines = np.subtract(codes, shift, out=room[: len(codes)])
+    lines[-1] = ord("\n")  # was the `]`
+    return len(codes)
 
 
 def check_known_answers() -> None:

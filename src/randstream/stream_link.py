@@ -11,7 +11,7 @@ from .link import Link, LinkContext
 from .observe.status import LinkState
 from .protocol import SILENCE_HEARTBEATS
 from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
-from .protocol.frames import Numbers
+from .protocol.frames import Lines, Numbers
 from .protocol.sender import Sender
 from .protocol.states import State
 from .settings import Target
@@ -78,7 +78,7 @@ class StreamLink(Link):
         assert self._sender is not None
         return self._sender.room
 
-    def _send(self, lines: bytes, count: int, now: float) -> None:
+    def _send(self, lines: Lines, count: int, now: float) -> None:
         assert self._sender is not None
         self._sender.send_numbers(lines, count, now)
         self.offset = self._sender.offset

@@ -16,6 +16,7 @@ import structlog
 from .errors import PeerTimeout, Reason, RemoteProtocolError, SettingsError, TlsError
 from .protocol.end import End
 from .protocol.events import Closed, Event
+from .protocol.frames import Lines
 from .protocol.states import State
 from .settings import CommonSettings, WorkerSettings
 
@@ -82,7 +83,7 @@ class SecuredEnd:
             return [Closed(PeerTimeout("no TLS handshake within its limit; perhaps the peer speaks plain text"))]
         return events
 
-    def data_to_send(self) -> list[bytes]:
+    def data_to_send(self) -> list[Lines]:
         """See `End`. Before the handshake is done, what the end has to say waits."""
         if self._is_open:
             for data in self._end.data_to_send():

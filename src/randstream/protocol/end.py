@@ -16,7 +16,7 @@ from ..errors import (
 from . import HANDSHAKE_LIMIT
 from .decoder import Decoder
 from .events import Closed, Event
-from .frames import Close, ControlFrame, Frame, encode
+from .frames import Close, ControlFrame, Frame, Lines, encode
 from .states import Role, State, next_state
 
 NEVER: Final = float("inf")
@@ -56,7 +56,7 @@ class End(ABC):
         self.state = State.GREETING
         self.heartbeat = 1.0
         self._decoder = Decoder()
-        self._out: list[bytes] = []
+        self._out: list[Lines] = []
         self._silence: Silence | None = Silence(now, HANDSHAKE_LIMIT)
 
     @property
@@ -101,7 +101,7 @@ class End(ABC):
         if self.state is not State.CLOSED:
             self._close_for(reason)
 
-    def data_to_send(self) -> list[bytes]:
+    def data_to_send(self) -> list[Lines]:
         """Take all that is to be written now, in order."""
         out, self._out = self._out, []
         return out

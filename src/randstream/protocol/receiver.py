@@ -28,6 +28,7 @@ from .frames import (
     Close,
     Frame,
     Hello,
+    Lines,
     Numbers,
     Open,
     Resume,
@@ -102,7 +103,7 @@ class Receiver(End):
             self._acked_bytes = newest.bytes_total
             self._say_ack(newest.t, now)
 
-    def data_to_send(self) -> list[bytes]:
+    def data_to_send(self) -> list[Lines]:
         """Take all that is to be written now. At most one `#wait` or `#ack` waits, the newest."""
         self._flush_word()
         return super().data_to_send()

@@ -20,6 +20,7 @@ from .frames import (
     Close,
     Frame,
     Hello,
+    Lines,
     Numbers,
     Open,
     Resume,
@@ -93,7 +94,7 @@ class Sender(End):
         self._send(Open(self._worker, stream, numbers, self._producer, self.heartbeat))
         self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
 
-    def send_numbers(self, run: bytes, count: int, now: float) -> None:
+    def send_numbers(self, run: Lines, count: int, now: float) -> None:
         """Send the `count` lines of `run`, which are numbers `offset` to `offset + count - 1`.
 
         Raises:
