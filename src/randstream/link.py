@@ -34,7 +34,7 @@ from .stream import NumberStream
 from .timers import TimerWheel
 from .tls import Credentials
 
-RUNS_A_TURN: Final = 8
+RUNS_A_TURN: Final = 4
 """Half a million numbers, some 10 ms: a rate above what the machine can make must not keep the loop for ever."""
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""

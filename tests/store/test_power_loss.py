@@ -12,7 +12,7 @@ from tests.store.disk import Disk, DiskFile
 from tests.store.lives import RECOVERY_BYTES, Lives
 
 from randstream.protocol.frames import encode
-from randstream.store import recovery
+from randstream.store import recovery, segment
 from randstream.store.files import File
 from randstream.store.layout import Header
 from randstream.store.segment import PendingInterval, Segment
@@ -27,6 +27,7 @@ SEEDS_TO_NOTICE = 1_000
 def short_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what recovery does not look at is more than nothing."""
     monkeypatch.setattr(recovery, "RECOVERY_BYTES", RECOVERY_BYTES)
+    monkeypatch.setattr(segment, "EVICT_BYTES", 64)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))

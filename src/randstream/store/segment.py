@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ..protocol.frames import Beat, Lines, Open, encode
 from .files import File, Files
 from .layout import encode_header, segment_first, segment_path, unborn_path
+
+
+EVICT_BYTES: Final = 4 * 2**20
+"""What is committed leaves the page cache in pieces of so much: nobody reads it soon, a container's limit counts it, and
+new pages cost more than those that were just given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Segment:
         self.committed_offset = committed_offset
         self._file = file
         self._is_torn = False
+        self._evicted_bytes = committed_bytes
 
     @classmethod
     def born(cls, files: Files, folder: Path, opened: Open, first: int) -> Segment:
@@ -80,7 +87,14 @@ class Segment:
         size = sum(map(len, chunks))
         self.committed_bytes += size
         self.committed_offset = intervals[-1].beat.offset
+        self._evict_committed()
         return size
+
+    def _evict_committed(self) -> None:
+        if self.committed_bytes - self._evicted_bytes >= EVICT_BYTES:
+            with suppress(OSError):  # it only asks
+                self._file.evict(self._evicted_bytes)
+            self._evicted_bytes = self.committed_bytes
 
     def cut_back(self) -> None:
         """Take back what a failed append may have left. Raises OSError: it is still there."""
