@@ -12,10 +12,9 @@ from ..protocol.frames import Beat, Lines, Open, encode
 from .files import File, Files
 from .layout import encode_header, segment_first, segment_path, unborn_path
 
-
 EVICT_BYTES: Final = 4 * 2**20
-"""What is committed leaves the page cache in pieces of so much: nobody reads it soon, a container's limit counts it, and
-new pages cost more than those that were just given back."""
+"""What is committed leaves the page cache in pieces of so much: nobody reads it soon, a container's limit counts it,
+and new pages cost more than those that were just given back."""
 
 
 @dataclass(frozen=True, slots=True)
