@@ -72,9 +72,13 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
         first = group.start(command, stderr=subprocess.PIPE)
         resumed_in = wait_all(hosts, size, time.monotonic())
         time.sleep(2 / rate)  # every stream has had its first numbers
+        for host in hosts:
+            ask(host, "forget")
+        hosting = sum(cpu_seconds(host.pid) for host in hosts)
         before, at = cpu_seconds(first.pid), time.monotonic()
         time.sleep(seconds)
         cores = (cpu_seconds(first.pid) - before) / (time.monotonic() - at)
+        hosting = (sum(cpu_seconds(host.pid) for host in hosts) - hosting) / (time.monotonic() - at)
         memory = resident_bytes(first.pid)
         stats = [ask(host) for host in hosts]
         begins = sum(each["begins"] for each in stats)
@@ -89,6 +93,7 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
             "workers": size,
             "resumed_in_seconds": round(resumed_in, 3),
             "cores": round(cores, 4),
+            "cores_of_workers": round(hosting, 4),
             "us_per_link_second": round(cores / size * 1e6, 1),
             "resident_bytes": memory,
             "late_p50_ms": round(max(each["late"][0] for each in stats) * 1e3, 2),
@@ -113,11 +118,11 @@ def wait_all(hosts: list[subprocess.Popen[bytes]], size: int, since: float) -> f
     raise TimeoutError(f"not all of {size} streams flow after {PATIENCE} s: {stats}")
 
 
-def ask(host: subprocess.Popen[bytes]) -> dict[str, float]:
-    """The statistics of one host."""
+def ask(host: subprocess.Popen[bytes], word: str = "stats") -> dict[str, float]:
+    """The statistics of one host; with `forget`, lateness begins anew."""
     assert host.stdin is not None
     assert host.stdout is not None
-    host.stdin.write(b"stats\n")
+    host.stdin.write(f"{word}\n".encode())
     host.stdin.flush()
     answer: dict[str, float] = json.loads(host.stdout.readline())
     return answer

@@ -1,7 +1,8 @@
 """Many workers in one process, each on an address of its own, that count, time and forget their numbers.
 
 python -m benchmarks.worker_host FIRST COUNT RATE: workers worker-FIRST and on, at the addresses of `address_of`.
-Answers `stats` on standard input with a line of JSON on standard output.
+Answers `stats` on standard input with a line of JSON on standard output: lateness is that of the numbers since the last
+`forget`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import structlog
 import uvloop
 
 from randstream import WorkerSettings
+from randstream.protocol.frames import Lines
 from randstream.sinks.immediate import DiscardSink
 from randstream.worker import Worker
 
@@ -30,27 +32,29 @@ def address_of(number: int) -> str:
 class TimingSink(DiscardSink):
     """Notes how late each run came, against the earliest moment that any of its stream's numbers fits.
 
-    Number n of a paced stream is due at base + n / rate. The base is not known here; the punctual runs show it.
+    Number n of a paced stream is due at base + n / rate. The base is not known here; the most punctual run shows it.
     """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self._rate = rate
         self.shifts: list[float] = []
+        self.least_shift = float("inf")
         self.begun_at = 0.0
         self.begins = 0
-        self.resumed_at_offsets: list[int] = []
 
     async def open(self, offered: object) -> int | None:
         offset = await super().open(offered)  # type: ignore[arg-type]
         self.begun_at = monotonic()
         self.begins += 1
         self.shifts = []
-        self.resumed_at_offsets.append(offset or 0)
+        self.least_shift = float("inf")
         return offset
 
-    def append(self, run: bytes, count: int) -> None:
-        self.shifts.append(monotonic() - (self._offset + 1) / self._rate)
+    def append(self, run: Lines, count: int) -> None:
+        shift = monotonic() - (self._offset + 1) / self._rate
+        self.shifts.append(shift)
+        self.least_shift = min(self.least_shift, shift)
         super().append(run, count)
 
     @property
@@ -58,8 +62,7 @@ class TimingSink(DiscardSink):
         return self._offset
 
     def lateness(self) -> np.ndarray:
-        shifts = np.array(self.shifts)
-        return shifts - shifts.min() if len(shifts) else shifts
+        return np.array(self.shifts) - self.least_shift if self.shifts else np.array([])
 
 
 async def host(first: int, count: int, rate: float) -> None:
@@ -74,7 +77,10 @@ async def host(first: int, count: int, rate: float) -> None:
         for worker in workers:
             await worker.wait_listening()
         print("ready", flush=True)
-        while (await loop.run_in_executor(None, sys.stdin.readline)).strip() == "stats":
+        while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
+            if word == "forget":
+                for sink in sinks:
+                    sink.shifts.clear()
             late = np.concatenate([sink.lateness() for sink in sinks])
             print(
                 json.dumps(

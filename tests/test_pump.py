@@ -25,11 +25,10 @@ class Gated(NumberStream):
         self.gate = threading.Semaphore(0)
         self.drawn: list[int] = []
 
-    def lines(self, offset: int, count: int) -> bytes:
-        if count == RUN_NUMBERS:  # a run, not a block of one
-            assert self.gate.acquire(timeout=10)
-            self.drawn.append(offset)
-        return super().lines(offset, count)
+    def view(self, offset: int, count: int) -> memoryview:
+        assert self.gate.acquire(timeout=10)
+        self.drawn.append(offset)
+        return super().view(offset, count)
 
 
 async def test_full_speed_runs_come_in_order_without_a_gap() -> None:

@@ -185,19 +185,21 @@ class Connection(asyncio.Protocol):
 
     def _on_alarm(self) -> None:
         now = monotonic()
-        owner = self._owner
-        if owner is not None:
-            owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
-            self._deliver(self.end.handle_timer(now), now)
+        if self._owner is not None:
+            self._owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
+            self._tell(self.end.handle_timer(now), now)
+            self.flush()
 
     def _deliver(self, events: list[Event], now: float) -> None:
-        for event in events:
-            if self._owner is None:
-                return
-            self._owner.on_event(event, now)
+        self._tell(events, now)
         if self._owner is not None:
             self._owner.on_writable(now)
             self.flush()
+
+    def _tell(self, events: list[Event], now: float) -> None:
+        for event in events:
+            if self._owner is not None:
+                self._owner.on_event(event, now)
 
     def _release(self) -> Owner:
         assert self._owner is not None

@@ -15,8 +15,8 @@ from .protocol.frames import Lines
 from .stream import NumberStream
 
 RUN_NUMBERS: Final = 131072
-"""Numbers in a run: a megabyte or so, a millisecond to draw. Smaller ones cost more in going from thread to loop,
-at 16384 a seventh of a producer's time; larger ones only memory."""
+"""Numbers in a run: two or three megabytes, two milliseconds to draw. Smaller ones cost more in going from thread to loop,
+at 16384 a quarter of a producer's speed; larger ones only memory."""
 RUNS_AHEAD: Final = 2
 """Runs drawn or asked for, so that the thread goes from one to the next without waiting for the loop."""
 
@@ -44,8 +44,8 @@ class PacedPump:
 
     def next_run(self, now: float, room: int) -> tuple[Lines, int] | None:
         """See `Pump`."""
-        fitting = min(room // MAX_NUMBER_LINE_BYTES, RUN_NUMBERS, MAX_OFFSET - self._offset)
-        count = min(self._pacer.due(now), fitting)
+        due = self._pacer.due(now)
+        count = min(due, room // MAX_NUMBER_LINE_BYTES, RUN_NUMBERS, MAX_OFFSET - self._offset) if due else 0
         if count <= 0:
             return None
         run = self._stream.lines(self._offset, count)
