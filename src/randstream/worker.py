@@ -198,7 +198,7 @@ class Worker:
             fields["left_out"] = left_out
         if not was_live:
             session.log.info("peer.left", **fields)
-        elif isinstance(error, PeerClosed):
+        elif isinstance(error, PeerClosed) and error.reason is not Reason.CUT:
             session.log.info(
                 "link.closed", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields
             )
