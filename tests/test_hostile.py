@@ -211,11 +211,11 @@ async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -
     """A refused peer has a second to read why; a thousand of them must not hold a thousand sockets for it."""
     async with a_worker(Memory()) as worker, dialled(worker) as live, AsyncExitStack() as stack:
         await live.start()
-        refused = []
         for _ in range(3 * PARTINGS_LIMIT):
-            refused.append(await stack.enter_async_context(dialled(worker)))
-            refused[-1].say(OTHER_OPEN)
-            await refused[-1].line_starting(b"#close reason=refused")
+            refused = await stack.enter_async_context(dialled(worker))
+            await refused.line()
+            refused.say(OTHER_OPEN)
+            await until(lambda: worker._sessions == {worker.live})
         group = worker._group
         assert group is not None
         assert worker.live is not None

@@ -19,7 +19,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.harness import NUMBERS, Log, Memory, Peer, a_listener, a_worker, dialled, producing, stream, until
@@ -174,6 +174,15 @@ def test_a_wildcard_holds_for_each_pod_of_its_service_and_nothing_else(
     assert (talk.heard["producer"] == [Greeted("worker-0")]) == holds
 
 
+def test_no_ticket_lets_a_later_connection_pass_without_a_certificate(
+    worker_files: Files, producer_files: Files
+) -> None:
+    sender = secured_sender(producer_files)
+    Talk(sender, secured_receiver(worker_files)).settle()
+    session = sender._tls.session
+    assert session is None or not session.has_ticket
+
+
 def test_nothing_that_the_ends_say_is_on_the_wire_in_clear(worker_files: Files, producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
     assert b"worker-0" not in talk.wire
@@ -255,6 +264,14 @@ def test_a_certificate_that_does_not_hold_is_told_by_both_ends_and_nobody_is_gre
     assert talk.sender.deadline == float("inf")
 
 
+def test_a_common_name_is_no_name_even_where_there_is_no_other(worker_files: Files, producer_files: Files) -> None:
+    certificate, key = signed(common_name="localhost")
+    worker_files.put("cert", certificate)
+    worker_files.put("key", key)
+    talk = Talk(secured_sender(producer_files, "localhost"), secured_receiver(worker_files)).settle()
+    assert "certificate is not valid for 'localhost'" in str(talk.error("producer"))
+
+
 def test_a_producer_without_a_certificate_is_refused(worker_files: Files) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(worker_files.folder / "ca")
@@ -277,13 +294,14 @@ def certificate_for(*names: str, purpose: x509.ObjectIdentifier | None = None) -
     return signed(x509.SubjectAlternativeName(alternatives), *([x509.ExtendedKeyUsage([purpose])] if purpose else []))
 
 
-def signed(*extensions: x509.ExtensionType) -> tuple[bytes, bytes]:
+def signed(*extensions: x509.ExtensionType, common_name: str | None = None) -> tuple[bytes, bytes]:
     """A certificate of the CA's, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.load_pem_x509_certificate(CA.cert_pem.bytes())
     signer: Any = serialization.load_pem_private_key(CA.private_key_pem.bytes(), None)
     today = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder(issuer.subject, x509.Name([]), key.public_key(), 1, today - DAY, today + DAY)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+    builder = x509.CertificateBuilder(issuer.subject, subject, key.public_key(), 1, today - DAY, today + DAY)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
     certificate = builder.sign(signer, hashes.SHA256())
@@ -294,19 +312,19 @@ def signed(*extensions: x509.ExtensionType) -> tuple[bytes, bytes]:
 @pytest.fixture
 def two_names(producer_files: Files) -> Files:
     """A producer whose certificate has a DNS name and a URI."""
-    certificate, key = certificate_for(PRODUCER, "spiffe://cluster/producer")
+    certificate, key = certificate_for(PRODUCER, "spiffe://cluster/Producer")
     producer_files.put("cert", certificate)
     producer_files.put("key", key)
     return producer_files
 
 
-@pytest.mark.parametrize("allowed", ["spiffe://cluster/producer", "other.example,PRODUCER.example"])
+@pytest.mark.parametrize("allowed", ["spiffe://cluster/Producer", "other.example,PRODUCER.example"])
 def test_an_allowed_producer_is_heard(allowed: str, worker_files: Files, two_names: Files) -> None:
     talk = Talk(secured_sender(two_names), secured_receiver(worker_files, allow_producer=allowed)).settle()
     assert talk.heard["producer"] == [Greeted("worker-0")]
 
 
-@pytest.mark.parametrize("allowed", ["producer.exampl", "spiffe://cluster/Producer", "example", HOST])
+@pytest.mark.parametrize("allowed", ["producer.exampl", "spiffe://cluster/producer", "example", HOST])
 def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     allowed: str, worker_files: Files, two_names: Files
 ) -> None:
@@ -316,7 +334,7 @@ def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     assert isinstance(told, PeerClosed)
     assert judged.reason is told.reason is Reason.REFUSED
     assert str(judged) == (
-        "its certificate is for producer.example, spiffe://cluster/producer, which --allow-producer lacks"
+        "its certificate is for producer.example, spiffe://cluster/Producer, which --allow-producer lacks"
     )
 
 
