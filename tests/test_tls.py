@@ -580,6 +580,19 @@ def test_files_that_cannot_be_read_any_more_change_nothing_and_are_told_once(
     assert log.events[-1]["event"] == "tls.reloaded"
 
 
+def test_a_file_that_was_met_half_written_is_read_again_though_the_clock_has_not_moved(
+    worker_files: Files, log: Log
+) -> None:
+    credentials = Credentials(worker_settings(worker_files))
+    path = worker_files.folder / "key"
+    key = path.read_bytes()
+    for text, event in ((key[:100], "tls.unreadable"), (key, "tls.reloaded")):
+        path.write_bytes(text)  # in place, as `cp` does
+        os.utime(path, (1e9, 1e9))
+        credentials.secure(a_receiver())
+        assert log.events[-1]["event"] == event
+
+
 # ---- both roles, on both loops ---------------------------------------------------------------------------------------
 
 

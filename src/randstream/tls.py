@@ -196,7 +196,7 @@ class Credentials:
         }
         return {flag: Path(path) for flag, path in files.items() if path is not None}
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
+    def _look(self) -> list[tuple[int, int, int, int] | None]:
         """Which files these are, and as of when. A volume of Kubernetes changes them by changing a link to them."""
         return [_stamp_of(path) for path in self._paths().values()]
 
@@ -230,12 +230,13 @@ class Credentials:
         return context
 
 
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
+    """The size tells a file that is half written from the whole: both may bear the time of one tick of the kernel."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _require(flag: str, path: Path, mark: bytes) -> None:
