@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 import socket
+import ssl
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -84,7 +85,19 @@ async def never_reading(peer: Peer, chance: random.Random) -> None:
     await asyncio.sleep(0.3)
 
 
-KINDS: list[Callable[[Peer, random.Random], Awaitable[None]]] = [random_bytes, slow_loris, half_open, never_reading]
+async def half_a_handshake(peer: Peer, chance: random.Random) -> None:
+    """Greets in TLS, has the certificate sent, and shows none of its own."""
+    outgoing = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+    peer.say(outgoing.read())
+    await until_sent_away(peer)
+
+
+KINDS: list[Callable[[Peer, random.Random], Awaitable[None]]] = [
+    random_bytes, slow_loris, half_open, never_reading, half_a_handshake,
+]  # fmt: skip
 
 
 async def visit(port: int, number: int, turn: asyncio.Semaphore, met: Counter[str]) -> None:
@@ -145,7 +158,7 @@ async def test_two_thousand_strangers_harm_neither_the_stream_nor_the_memory(
         worker = start("worker", "--name", "worker-0", "--listen", f"127.0.0.1:{port}", "--store", str(store), *flags)
         await asyncio.to_thread(worker.wait_event, "worker.listening")
         producer = start(
-            "producer", "--workers", f"127.0.0.1:{port}", "--seed", "42", "--rate", "5000", "--heartbeat", "0.2", *flags
+            "producer", "--workers", f"127.0.0.1:{port}", "--seed", "42", "--rate", "5000", "--heartbeat", "1", *flags
         )
         await asyncio.to_thread(worker.wait_event, "link.resumed")
         pid = worker.popen.pid
