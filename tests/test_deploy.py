@@ -84,13 +84,10 @@ def test_a_drain_ends_within_the_pods_grace(role: str) -> None:
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
-    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    pods = [
-        each for each in rendered.split("\n---\n") if re.search(r"^kind: (Deployment|StatefulSet)$", each, re.MULTILINE)
-    ]
-    assert len(pods) == len(ROLES)
-    for pod in pods:
+    rendered = render(overlay)
+    pods = objects(rendered, "Deployment|StatefulSet")
+    assert pods.keys() == ROLES.keys()
+    for pod in pods.values():
         for promise in (
             "runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false",
             "type: RuntimeDefault",
@@ -102,6 +99,49 @@ def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
         assert re.search(r"- configMapRef:\n\s+name: (producer|worker)-[a-z0-9]{10}\n", pod)
     names = set(re.findall(r"^  namespace: (\S+)$", rendered, re.MULTILINE))
     assert names == {rollout.NAMESPACE}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_seed_is_a_file_of_the_producers_pod_and_nobody_elses(overlay: str) -> None:
+    rendered = render(overlay)
+    pods = objects(rendered, "Deployment|StatefulSet")
+    assert "  RANDSTREAM_SEED_FILE: /run/secrets/randstream/seed\n" in rendered
+    assert "mountPath: /run/secrets/randstream\n" in pods["producer"]
+    assert "secretName: randstream-seed" in pods["producer"]
+    assert "randstream-seed" not in pods["worker"]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_with_mutual_tls_each_pod_has_the_certificate_that_its_peer_asks_for() -> None:
+    rendered = render("production-mtls")
+    pods = {
+        "producer": objects(rendered, "Deployment")["producer"],
+        "worker": objects(rendered, "StatefulSet")["worker"],
+    }
+    certificates = objects(rendered, "Certificate")
+    for role, pod in pods.items():
+        assert "mountPath: /run/secrets/randstream-tls\n" in pod
+        assert f"secretName: {role}-tls\n" in pod
+        assert f"secretName: {role}-tls\n" in certificates[role]
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        assert rendered.count(f": /run/secrets/randstream-tls/{name}\n") == len(ROLES)
+    [allowed] = re.findall(r"RANDSTREAM_ALLOW_PRODUCER: (.+)", rendered)
+    assert f"  dnsNames:\n  - {allowed}\n" in certificates["producer"]
+    assert f"  - '*.worker.{rollout.NAMESPACE}.svc.cluster.local'\n" in certificates["worker"]  # what SRV records name
+    assert "client auth" in certificates["producer"]
+    assert "client auth" not in certificates["worker"]
+
+
+def render(overlay: str) -> str:
+    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def objects(rendered: str, kind: str) -> dict[str, str]:
+    """The objects of a kind, by name."""
+    found = [each for each in rendered.split("\n---\n") if re.search(rf"^kind: ({kind})$", each, re.MULTILINE)]
+    return {re.findall(r"^metadata:\n(?:  .*\n)*?  name: (\S+)$", each, re.MULTILINE)[0]: each for each in found}
 
 
 # ---- rollout ---------------------------------------------------------------------------------------------------------

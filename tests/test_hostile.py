@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 import socket
+import ssl
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,22 +16,26 @@ from pathlib import Path
 import pytest
 import trustme
 from tests.harness import (
+    WORKER,
     Log,
     Memory,
     Peer,
     a_worker,
     dialled,
     free_port,
+    key,
     processes,
     producing,
     stream,
     until,
 )
-from tests.protocol.network import checked
+from tests.protocol.network import beat_line, checked, open_line
 
 from randstream.connection import Connection
+from randstream.observe.throttle import LINES_A_MINUTE
+from randstream.settings import WorkerSettings
 from randstream.store import verify
-from randstream.worker import LINES_A_MINUTE, PARTINGS_LIMIT, UNOPENED_LIMIT, Worker
+from randstream.worker import PARTINGS_LIMIT, UNOPENED_LIMIT, Worker, make_sink
 
 STRANGERS = 2000
 AT_ONCE = 250
@@ -80,7 +85,19 @@ async def never_reading(peer: Peer, chance: random.Random) -> None:
     await asyncio.sleep(0.3)
 
 
-KINDS: list[Callable[[Peer, random.Random], Awaitable[None]]] = [random_bytes, slow_loris, half_open, never_reading]
+async def half_a_handshake(peer: Peer, chance: random.Random) -> None:
+    """Greets in TLS, has the certificate sent, and shows none of its own."""
+    outgoing = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+    peer.say(outgoing.read())
+    await until_sent_away(peer)
+
+
+KINDS: list[Callable[[Peer, random.Random], Awaitable[None]]] = [
+    random_bytes, slow_loris, half_open, never_reading, half_a_handshake,
+]  # fmt: skip
 
 
 async def visit(port: int, number: int, turn: asyncio.Semaphore, met: Counter[str]) -> None:
@@ -141,7 +158,7 @@ async def test_two_thousand_strangers_harm_neither_the_stream_nor_the_memory(
         worker = start("worker", "--name", "worker-0", "--listen", f"127.0.0.1:{port}", "--store", str(store), *flags)
         await asyncio.to_thread(worker.wait_event, "worker.listening")
         producer = start(
-            "producer", "--workers", f"127.0.0.1:{port}", "--seed", "42", "--rate", "5000", "--heartbeat", "0.2", *flags
+            "producer", "--workers", f"127.0.0.1:{port}", "--seed", "42", "--rate", "5000", "--heartbeat", "1", *flags
         )
         await asyncio.to_thread(worker.wait_event, "link.resumed")
         pid = worker.popen.pid
@@ -207,15 +224,64 @@ async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -
     """A refused peer has a second to read why; a thousand of them must not hold a thousand sockets for it."""
     async with a_worker(Memory()) as worker, dialled(worker) as live, AsyncExitStack() as stack:
         await live.start()
-        refused = []
         for _ in range(3 * PARTINGS_LIMIT):
-            refused.append(await stack.enter_async_context(dialled(worker)))
-            refused[-1].say(OTHER_OPEN)
-            await refused[-1].line_starting(b"#close reason=refused")
+            refused = await stack.enter_async_context(dialled(worker))
+            await refused.line()
+            refused.say(OTHER_OPEN)
+            await until(lambda: worker._sessions == {worker.live})
         group = worker._group
         assert group is not None
         assert worker.live is not None
         assert len(group._tasks) <= PARTINGS_LIMIT + 3  # the sink's, the live session's, one that is about to end
+
+
+async def raw_visit(peer: Peer, number: int) -> None:
+    peer.say(b"52\n")
+    peer.writer.write_eof()
+
+
+async def unproven_visit(peer: Peer, number: int) -> None:
+    answer = await peer.open()
+    offset = int(key(answer, "offset")) if b"=" in answer else 0
+    peer.say(beat_line(offset))
+    await peer.line_starting(b"#ack")
+    peer.say(b"52\n", beat_line(offset))
+
+
+async def visit_of_streams_in_turn(peer: Peer, number: int) -> None:
+    answer = await peer.open(stream=f"{number % 2:016x}")
+    assert answer.startswith(b"#resume ")
+
+
+async def visit_of_distributions_in_turn(peer: Peer, number: int) -> None:
+    """What the store holds and, every other time, what it cannot hold in the same folder."""
+    await peer.line()
+    peer.say(open_line(stream=stream().id, numbers=("bits64", "integers:1:2")[number % 2]))
+    await peer.line()
+
+
+@pytest.mark.parametrize(
+    ("visit", "event", "is_stored"),
+    [
+        (raw_visit, "raw.accepted", False),
+        (unproven_visit, "worker.unproven", False),
+        (visit_of_streams_in_turn, "store.recovered", True),
+        (visit_of_distributions_in_turn, "sink.failing", True),
+        (visit_of_distributions_in_turn, "sink.recovered", True),
+    ],
+)
+async def test_no_visits_make_a_worker_write_more_than_its_lines_a_minute(
+    visit: Callable[[Peer, int], Awaitable[None]], event: str, is_stored: bool, log: Log, tmp_path: Path
+) -> None:
+    sink = make_sink(WorkerSettings(name=WORKER, store=tmp_path)) if is_stored else None
+    async with a_worker(sink, accept_raw=visit is raw_visit) as worker:
+        for number in range(3 * LINES_A_MINUTE):
+            async with dialled(worker) as peer:
+                await visit(peer, number)
+                if not is_stored:
+                    await peer.rest()
+            await until(lambda: worker.live is None)
+    assert 1 <= len(log.of(event)) <= LINES_A_MINUTE
 
 
 @pytest.mark.parametrize("words", [b"", b"hello\n", OTHER_OPEN], ids=["silent", "malformed", "another stream"])

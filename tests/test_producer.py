@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.harness import (
 )
 
 from randstream.observe.status import LinkState
+from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker import Worker
@@ -114,6 +116,16 @@ async def test_two_workers_with_one_name_are_both_served_and_warned_about_once(l
         assert set(warning["targets"]) == {str(link.target) for link in producer.links}
     for sink in sinks:
         assert sink.taken == stream().lines(sink.runs[0][0], sink.count)
+
+
+async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_log(log: Log) -> None:
+    producer = a_producer("127.0.0.1:9", "127.0.0.1:10")
+    one, other = SimpleNamespace(target="one", is_up=True), SimpleNamespace(target="other", is_up=True)
+    for number in range(LINES_A_MINUTE + 3):
+        one.worker = other.worker = f"worker-{number}"
+        for link in (one, other):
+            producer._on_resumed(link)  # type: ignore[arg-type]
+    assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
 
 
 async def test_two_workers_that_change_places_are_not_warned_about(log: Log) -> None:

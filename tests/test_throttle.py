@@ -25,6 +25,14 @@ def test_what_was_told_is_not_told_again() -> None:
     assert [throttle.admit(now) for now in (0.0, 1.0, 60.0, 120.0)] == [0, None, 1, 0]
 
 
+def test_a_line_says_how_many_were_left_out_before_it_if_any_were() -> None:
+    throttle = Throttle(1)
+    lines: list[tuple[str, dict[str, object]]] = []
+    for now in (0.0, 1.0, 2.0, 60.0):
+        throttle.say(lambda event, **fields: lines.append((event, fields)), "link.lost", now, offset=now)
+    assert lines == [("link.lost", {"offset": 0.0}), ("link.lost", {"offset": 60.0, "left_out": 2})]
+
+
 def test_no_60_seconds_hold_more_than_the_limit() -> None:
     throttle = Throttle(4)
     admitted = [now for now in range(600) if throttle.admit(float(now)) is not None]

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.harness import Log, Memory, Peer, a_listener, a_worker, dialled, producing, stream, until
+from tests.harness import NUMBERS, Log, Memory, Peer, a_listener, a_worker, dialled, producing, stream, until
 from tests.protocol.network import HELLO, START, WORKER, a_sender, repeatable
 
 from randstream.connection import Spoken
@@ -35,9 +37,10 @@ from randstream.errors import (
 )
 from randstream.protocol import HANDSHAKE_LIMIT
 from randstream.protocol.events import Closed, Event, Greeted
+from randstream.protocol.frames import Numbers
 from randstream.protocol.receiver import Receiver
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings
-from randstream.tls import Credentials, SecuredEnd
+from randstream.tls import SHOWN_NAMES, Credentials, SecuredEnd
 
 HOST = "127.0.0.1"
 PRODUCER = "producer.example"
@@ -171,6 +174,15 @@ def test_a_wildcard_holds_for_each_pod_of_its_service_and_nothing_else(
     assert (talk.heard["producer"] == [Greeted("worker-0")]) == holds
 
 
+def test_no_ticket_lets_a_later_connection_pass_without_a_certificate(
+    worker_files: Files, producer_files: Files
+) -> None:
+    sender = secured_sender(producer_files)
+    Talk(sender, secured_receiver(worker_files)).settle()
+    session = sender._tls.session
+    assert session is None or not session.has_ticket
+
+
 def test_nothing_that_the_ends_say_is_on_the_wire_in_clear(worker_files: Files, producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
     assert b"worker-0" not in talk.wire
@@ -252,6 +264,14 @@ def test_a_certificate_that_does_not_hold_is_told_by_both_ends_and_nobody_is_gre
     assert talk.sender.deadline == float("inf")
 
 
+def test_a_common_name_is_no_name_even_where_there_is_no_other(worker_files: Files, producer_files: Files) -> None:
+    certificate, key = signed(common_name="localhost")
+    worker_files.put("cert", certificate)
+    worker_files.put("key", key)
+    talk = Talk(secured_sender(producer_files, "localhost"), secured_receiver(worker_files)).settle()
+    assert "certificate is not valid for 'localhost'" in str(talk.error("producer"))
+
+
 def test_a_producer_without_a_certificate_is_refused(worker_files: Files) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(worker_files.folder / "ca")
@@ -268,18 +288,23 @@ def test_older_versions_of_tls_are_refused(worker_files: Files, producer_files: 
     assert str(talk.error("producer")) == "the peer ended TLS: protocol version"
 
 
-def certificate_for(*names: str) -> tuple[bytes, bytes]:
+def certificate_for(*names: str, purpose: x509.ObjectIdentifier | None = None) -> tuple[bytes, bytes]:
     """A certificate of the CA's with DNS names and URIs, which trustme cannot make, and its key."""
+    alternatives = [x509.UniformResourceIdentifier(name) if "/" in name else x509.DNSName(name) for name in names]
+    return signed(x509.SubjectAlternativeName(alternatives), *([x509.ExtendedKeyUsage([purpose])] if purpose else []))
+
+
+def signed(*extensions: x509.ExtensionType, common_name: str | None = None) -> tuple[bytes, bytes]:
+    """A certificate of the CA's, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.load_pem_x509_certificate(CA.cert_pem.bytes())
     signer: Any = serialization.load_pem_private_key(CA.private_key_pem.bytes(), None)
     today = datetime.datetime.now(datetime.UTC)
-    alternatives = [x509.UniformResourceIdentifier(name) if "/" in name else x509.DNSName(name) for name in names]
-    certificate = (
-        x509.CertificateBuilder(issuer.subject, x509.Name([]), key.public_key(), 1, today - DAY, today + DAY)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=True)
-        .sign(signer, hashes.SHA256())
-    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+    builder = x509.CertificateBuilder(issuer.subject, subject, key.public_key(), 1, today - DAY, today + DAY)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    certificate = builder.sign(signer, hashes.SHA256())
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return certificate.public_bytes(pem), key.private_bytes(pem, pkcs8, serialization.NoEncryption())
 
@@ -287,19 +312,19 @@ def certificate_for(*names: str) -> tuple[bytes, bytes]:
 @pytest.fixture
 def two_names(producer_files: Files) -> Files:
     """A producer whose certificate has a DNS name and a URI."""
-    certificate, key = certificate_for(PRODUCER, "spiffe://cluster/producer")
+    certificate, key = certificate_for(PRODUCER, "spiffe://cluster/Producer")
     producer_files.put("cert", certificate)
     producer_files.put("key", key)
     return producer_files
 
 
-@pytest.mark.parametrize("allowed", ["spiffe://cluster/producer", "other.example,PRODUCER.example"])
+@pytest.mark.parametrize("allowed", ["spiffe://cluster/Producer", "other.example,PRODUCER.example"])
 def test_an_allowed_producer_is_heard(allowed: str, worker_files: Files, two_names: Files) -> None:
     talk = Talk(secured_sender(two_names), secured_receiver(worker_files, allow_producer=allowed)).settle()
     assert talk.heard["producer"] == [Greeted("worker-0")]
 
 
-@pytest.mark.parametrize("allowed", ["producer.exampl", "spiffe://cluster/Producer", "example", HOST])
+@pytest.mark.parametrize("allowed", ["producer.exampl", "spiffe://cluster/producer", "example", HOST])
 def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     allowed: str, worker_files: Files, two_names: Files
 ) -> None:
@@ -309,8 +334,105 @@ def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     assert isinstance(told, PeerClosed)
     assert judged.reason is told.reason is Reason.REFUSED
     assert str(judged) == (
-        "its certificate is for producer.example, spiffe://cluster/producer, which --allow-producer lacks"
+        "its certificate is for producer.example, spiffe://cluster/Producer, which --allow-producer lacks"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (b"\x82\x0aa\x1b[31m\r\nbc", "a\\x1b[31m\\r\\nbc"),
+        (b"\x82\x14producer.example\x00abc", "producer.example\\x00abc"),
+        (b"\x82\x03a\xff\xfe", "nobody"),
+        (b"\x82\x14" + b"abcdefghijklmnopqrst" + b"\x82\x01x" * 60, "abcdefghijklmnopqrst" + ", x" * 60),
+    ],
+    ids=["lines and colours", "ends early", "no UTF-8", "many"],
+)
+def test_whatever_a_refused_certificate_names_is_told_on_one_short_line(
+    names: bytes, told: str, worker_files: Files, producer_files: Files
+) -> None:
+    """An authority may sign what it is given; a line break is then none in a log, and nothing raises."""
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), der_sequence(names))
+    certificate, key = signed(extension)
+    producer_files.put("cert", certificate)
+    producer_files.put("key", key)
+    talk = Talk(secured_sender(producer_files), secured_receiver(worker_files, allow_producer=PRODUCER)).settle()
+    assert str(talk.error("worker")) == f"its certificate is for {told}, which --allow-producer lacks"
+
+
+def der_sequence(content: bytes) -> bytes:
+    size = bytes([len(content)]) if len(content) < 128 else bytes([0x81, len(content)])
+    return b"\x30" + size + content
+
+
+def test_the_names_that_are_told_of_a_refused_certificate_are_few(worker_files: Files, producer_files: Files) -> None:
+    certificate, key = certificate_for(*(f"{number}.example" for number in range(500)))
+    producer_files.put("cert", certificate)
+    producer_files.put("key", key)
+    talk = Talk(secured_sender(producer_files), secured_receiver(worker_files, allow_producer=PRODUCER)).settle()
+    assert len(str(talk.error("worker"))) < SHOWN_NAMES + 60
+
+
+def test_a_certificate_that_is_only_for_servers_does_not_pass_for_a_producer(
+    worker_files: Files, producer_files: Files
+) -> None:
+    """So no worker of `deploy/components/mtls` can dial another one."""
+    certificate, key = certificate_for(PRODUCER, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    producer_files.put("cert", certificate)
+    producer_files.put("key", key)
+    talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
+    assert str(talk.error("worker")) == "the peer's certificate does not hold: unsuitable certificate purpose"
+
+
+GOODBYE = b"\x15\x03\x03\x00\x02\x01\x00"
+"""A close_notify in clear."""
+
+
+@pytest.mark.parametrize("says", ["worker", "producer"])
+def test_a_goodbye_of_tls_is_an_end_and_nothing_that_follows_is_kept(
+    says: str, worker_files: Files, producer_files: Files
+) -> None:
+    """OpenSSL reads no more after it: whatever a peer sent then would stay in memory."""
+    sender, receiver = secured_sender(producer_files), secured_receiver(worker_files)
+    Talk(sender, receiver).settle()
+    peer, end = (receiver, sender) if says == "worker" else (sender, receiver)
+    (closed,) = end.receive_data(goodbye_of(peer) + b"\x17\x03\x03\x40\x00", START)
+    assert isinstance(closed, Closed)
+    assert isinstance(closed.error, PeerClosed)
+    assert closed.error.reason is Reason.CUT
+    assert end.data_to_send() == []
+    kept = end._incoming.pending
+    assert end.receive_data(bytes(2**16), START) == []
+    assert end._incoming.pending == kept
+
+
+def goodbye_of(end: SecuredEnd, *lines: bytes) -> bytes:
+    """`lines` and a close_notify, but no `#close`."""
+    for line in lines:
+        end._tls.write(line)
+    with suppress(ssl.SSLWantReadError):  # it wants the answer
+        end._tls.unwrap()
+    return end._outgoing.read()
+
+
+def test_lines_before_a_goodbye_of_tls_are_heard(worker_files: Files, producer_files: Files) -> None:
+    sender = secured_sender(producer_files)
+    receiver = Credentials(worker_settings(worker_files)).secure(Receiver(WORKER, now=START, accepts_raw=True))
+    Talk(sender, receiver).settle()
+    numbers, closed = receiver.receive_data(goodbye_of(sender, b"52\n", b"78\n"), START)
+    assert numbers == Numbers(b"52\n78\n", 2)
+    assert isinstance(closed, Closed)
+
+
+def test_a_goodbye_before_the_handshake_is_an_end_too(worker_files: Files, producer_files: Files) -> None:
+    for end in (secured_sender(producer_files), secured_receiver(worker_files)):
+        (closed,) = end.receive_data(GOODBYE, START)
+        assert isinstance(closed, Closed)
+        assert isinstance(closed.error, TlsError)
+    end = secured_sender(producer_files)
+    (closed,) = end.receive_data(GOODBYE, START)
+    assert isinstance(closed, Closed)
+    assert str(closed.error) == "the peer ended TLS before its handshake was done"
 
 
 def test_plain_text_from_a_producer_is_told(worker_files: Files) -> None:
@@ -458,6 +580,19 @@ def test_files_that_cannot_be_read_any_more_change_nothing_and_are_told_once(
     assert log.events[-1]["event"] == "tls.reloaded"
 
 
+def test_a_file_that_was_met_half_written_is_read_again_though_the_clock_has_not_moved(
+    worker_files: Files, log: Log
+) -> None:
+    credentials = Credentials(worker_settings(worker_files))
+    path = worker_files.folder / "key"
+    key = path.read_bytes()
+    for text, event in ((key[:100], "tls.unreadable"), (key, "tls.reloaded")):
+        path.write_bytes(text)  # in place, as `cp` does
+        os.utime(path, (1e9, 1e9))
+        credentials.secure(a_receiver())
+        assert log.events[-1]["event"] == event
+
+
 # ---- both roles, on both loops ---------------------------------------------------------------------------------------
 
 
@@ -583,6 +718,23 @@ async def speak_until_resumed(peer: Peer, end: SecuredEnd) -> None:
             if not isinstance(event, Closed):
                 receiver.resume(0, START)
         peer.writer.writelines(end.data_to_send())
+
+
+async def test_a_producer_that_ends_tls_and_not_the_link_is_a_link_lost(
+    worker_files: Files, producer_files: Files, log: Log
+) -> None:
+    async with a_worker(Memory(), **worker_files.settings) as worker, dialled(worker) as peer:
+        end = secured_sender(producer_files)
+        sender: Any = end._end
+        while not log.of("link.resumed"):
+            peer.writer.writelines(end.data_to_send())
+            for event in end.receive_data(await peer.reader.read(2**16), START):
+                if event == Greeted(WORKER):
+                    sender.open(stream().id, NUMBERS, first_offset=0, now=START)
+        peer.say(goodbye_of(end))
+        lost = await log.wait("link.lost")
+        assert worker.live is None
+    assert (lost["reason"], lost["error"]) == ("cut", "the peer closed the connection: cut")
 
 
 async def test_half_open_tls_connections_are_closed_at_the_end_of_the_worker(worker_files: Files, log: Log) -> None:

@@ -71,10 +71,10 @@ class RemoteProtocolError(ProtocolError):
 
 
 class PeerClosed(RandstreamError):
-    """The peer ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
+    """The peer, or `who` else, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
 
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(f"the peer closed the connection: {reason}")
+    def __init__(self, reason: Reason, who: str = "the peer") -> None:
+        super().__init__(f"{who} closed the connection: {reason}")
         self.reason = reason
 
 

@@ -262,12 +262,8 @@ class Link(ABC):
 
     def _say(self, event: str, now: float, **fields: object) -> None:
         """Log an event of this link, unless it has had its share of lines."""
-        left_out = (self._absences if event == "link.unreachable" else self._throttle).admit(now)
-        if left_out is not None:
-            if left_out:
-                fields["left_out"] = left_out
-            write = self._log.warning if event in TROUBLES else self._log.info
-            write(event, **fields)
+        throttle = self._absences if event == "link.unreachable" else self._throttle
+        throttle.say(self._log.warning if event in TROUBLES else self._log.info, event, now, **fields)
 
     def _note(self, event: str, detail: str) -> None:
         self._context.journal.note(event, self.worker or str(self.target), detail)

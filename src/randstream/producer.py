@@ -18,6 +18,7 @@ from .discovery import Resolver, Watch
 from .link import Link, LinkContext
 from .observe.journal import Journal
 from .observe.tally import Tally
+from .observe.throttle import LINES_A_MINUTE, Throttle
 from .raw_link import RawLink
 from .settings import ProducerSettings, Target
 from .stream_link import StreamLink
@@ -47,6 +48,7 @@ class Producer:
         self.tally, self.journal, self.tap = Tally(), Journal(), None
         self._names: dict[str, Link] = {}
         self._shared_names: set[str] = set()
+        self._lines = Throttle(LINES_A_MINUTE)
         self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
         self._linked: dict[Target, Link] = {}
         self._context: LinkContext | None = None
@@ -177,8 +179,9 @@ class Producer:
         is_shared = other is not link and other.is_up and other.worker == link.worker
         if is_shared and link.worker not in self._shared_names:
             self._shared_names.add(link.worker)
-            log.warning(
-                "producer.name_shared", worker=link.worker, targets=[str(other.target), str(link.target)],
+            self._lines.say(
+                log.warning, "producer.name_shared", monotonic(),
+                worker=link.worker, targets=[str(other.target), str(link.target)],
                 advice="both get the same numbers; give each worker a --name of its own",
             )  # fmt: skip
 

@@ -15,8 +15,8 @@ from .protocol.frames import Lines
 from .stream import NumberStream
 
 RUN_NUMBERS: Final = 131072
-"""Numbers in a run: two or three megabytes, two milliseconds to draw. Smaller ones cost more in going from thread to loop,
-at 16384 a quarter of a producer's speed; larger ones only memory."""
+"""Numbers in a run: two or three megabytes, two milliseconds to draw. Smaller ones cost more in going from thread to
+loop, at 16384 a quarter of a producer's speed; larger ones only memory."""
 RUNS_AHEAD: Final = 2
 """Runs drawn or asked for, so that the thread goes from one to the next without waiting for the loop."""
 

@@ -47,6 +47,10 @@ class Host(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a part of the session, in the worker's care."""
 
+    @property
+    def unproven_lines(self) -> Throttle:
+        """And about numbers that went out unproven: those are not to be lost among the others."""
+
     def admit(self, session: Session, offered: Open) -> bool:
         """Whether the session may have the sink; an older one of the same stream has then been ended."""
 
@@ -99,7 +103,7 @@ class Session:
     def end(self, reason: Reason) -> None:
         """Close the connection politely, now. Nothing that comes late from it reaches the sink."""
         self.receiver.close(reason)
-        self._finish(PeerClosed(reason))
+        self._finish(PeerClosed(reason, "this worker"))
 
     async def wait_over(self) -> None:
         """Wait until the session has ended."""
@@ -184,10 +188,7 @@ class Session:
             self._host.sink.begin(offset)
         self._checkpoint = (self._connection.now, offset)
         self._host.intake.note_start(offset, self._connection.now)
-        left_out = self._host.link_lines.admit(self._connection.now)
-        if left_out is not None:
-            more = {"left_out": left_out} if left_out else {}
-            self.log.info("link.resumed", offset=offset, numbers=self.offered and self.offered.numbers, **more)
+        self._say(self.log.info, "link.resumed", offset=offset, numbers=self.offered and self.offered.numbers)
 
     def _take(self, numbers: Numbers) -> None:
         if self.offered is not None:
@@ -201,7 +202,7 @@ class Session:
                 self.end(Reason.REFUSED)
                 return
             self._host.intake.note_raw()
-            self.log.info("raw.accepted")
+            self._say(self.log.info, "raw.accepted")
         self._raw_sink.append_raw(numbers.run)
         self._host.intake.note_numbers(numbers.run, numbers.count, is_raw=True)
         self._connection.pause_reading()
@@ -250,9 +251,10 @@ class Session:
         unproven = self._host.sink.rewind()
         if unproven is not None:
             first, end = unproven
-            self.log.warning(
-                "worker.unproven", first=first, end=end, advice="these numbers went out unproven and come again"
-            )
+            self._host.unproven_lines.say(
+                self.log.warning, "worker.unproven", self._connection.now, first=first, end=end,
+                advice="these numbers went out unproven and come again",
+            )  # fmt: skip
 
     def _say_checkpoint(self, offset: int) -> None:
         now = self._connection.now
@@ -260,6 +262,9 @@ class Session:
         if now - at >= CHECKPOINT_SECONDS:
             self._checkpoint = (now, offset)
             self.log.info("worker.checkpoint", offset=offset, rate=round((offset - before) / (now - at), 1))
+
+    def _say(self, write: Callable[..., object], event: str, **fields: object) -> None:
+        self._host.link_lines.say(write, event, self._connection.now, **fields)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._host.spawn(work)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from .errors import PeerTimeout, Reason, RemoteProtocolError, SettingsError, TlsError
+from .errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError, SettingsError, TlsError
 from .protocol.end import End
 from .protocol.events import Closed, Event
 from .protocol.frames import Lines
@@ -24,6 +24,8 @@ RECORD_BYTES: Final = 2**14
 """The most that a record holds (RFC 8446, 5.1), and so what one call of OpenSSL gives."""
 SHOWN_BYTES: Final = 32
 """Of what a peer says instead of TLS, this much is told."""
+SHOWN_NAMES: Final = 200
+"""Characters of the names in a certificate that is refused: it may hold 100 KiB of them."""
 _RECORD_TYPES: Final = range(20, 24)
 """What a TLS record begins with (RFC 8446, 5.1)."""
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
@@ -57,6 +59,7 @@ class SecuredEnd:
         )
         self._is_open = False
         self._has_heard = False
+        self._is_over = False
         with suppress(ssl.SSLWantReadError):
             self._shake_hands()
 
@@ -74,7 +77,11 @@ class SecuredEnd:
         except (TlsError, RemoteProtocolError) as error:
             self._end.close(error.reason)
             return [Closed(error.with_traceback(None))]
-        return self._end.receive_data(lines, now)
+        events = self._end.receive_data(lines, now)
+        if self._is_over and not (events and isinstance(events[-1], Closed)):
+            self._end.close(Reason.CUT)
+            events.append(Closed(PeerClosed(Reason.CUT)))
+        return events
 
     def handle_timer(self, now: float) -> list[Event]:
         """See `End`."""
@@ -105,9 +112,11 @@ class SecuredEnd:
         try:
             if not self._is_open:
                 self._shake_hands()
-            while self._is_open and (record := self._tls.read(RECORD_BYTES)):
+            while record := self._tls.read(RECORD_BYTES):
                 records.append(record)
-        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            # The peer's goodbye. OpenSSL takes no more from `_incoming`, where all that follows would pile up.
+            self._is_over, self._is_open = True, False
+        except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
             self._is_open = False  # nothing of the end's can be told any more, only the alert
@@ -120,14 +129,16 @@ class SecuredEnd:
         if self._allowed_names:
             shown = names_of(self._tls)
             if self._allowed_names.isdisjoint(shown):
+                told = ", ".join(shown)[:SHOWN_NAMES].encode("unicode_escape").decode()
                 raise RemoteProtocolError(
-                    Reason.REFUSED,
-                    f"its certificate is for {', '.join(shown) or 'nobody'}, which --allow-producer lacks",
+                    Reason.REFUSED, f"its certificate is for {told or 'nobody'}, which --allow-producer lacks"
                 )
 
 
 def _explain(error: ssl.SSLError) -> str:
     """OpenSSL's reason in words: what is wrong with the peer's certificate, or what the peer found wrong."""
+    if isinstance(error, ssl.SSLZeroReturnError):
+        return "the peer ended TLS before its handshake was done"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the peer's certificate does not hold: {error.verify_message.rstrip('.')}"
     what = error.reason or "unknown error"
@@ -136,8 +147,11 @@ def _explain(error: ssl.SSLError) -> str:
 
 
 def names_of(tls: ssl.SSLObject) -> list[str]:
-    """The DNS names, in lower case, and the URIs that the peer's certificate is for."""
-    pairs: Any = (tls.getpeercert() or {}).get("subjectAltName", ())
+    """The DNS names, in lower case, and the URIs that the peer's certificate is for; none if one is no UTF-8."""
+    try:
+        pairs: Any = (tls.getpeercert() or {}).get("subjectAltName", ())
+    except UnicodeDecodeError:
+        return []
     return [name.lower() if kind == "DNS" else name for kind, name in pairs if kind in ("DNS", "URI")]
 
 
@@ -183,7 +197,7 @@ class Credentials:
         }
         return {flag: Path(path) for flag, path in files.items() if path is not None}
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
+    def _look(self) -> list[tuple[int, int, int, int] | None]:
         """Which files these are, and as of when. A volume of Kubernetes changes them by changing a link to them."""
         return [_stamp_of(path) for path in self._paths().values()]
 
@@ -217,12 +231,13 @@ class Credentials:
         return context
 
 
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
+    """The size tells a file that is half written from the whole: both may bear the time of one tick of the kernel."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _require(flag: str, path: Path, mark: bytes) -> None:

@@ -14,7 +14,7 @@ import structlog
 from .connection import AcceptedConnection
 from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
 from .intake import Intake
-from .observe.throttle import Throttle
+from .observe.throttle import LINES_A_MINUTE, Throttle
 from .protocol.frames import Open
 from .protocol.receiver import Receiver
 from .session import Session
@@ -30,8 +30,6 @@ PARTINGS_LIMIT: Final = 16
 """Peers that have time to read why their connection ends: a thousand refused ones must not hold a thousand sockets."""
 BACKLOG: Final = 64
 """Connections that the kernel may hold for us."""
-LINES_A_MINUTE: Final = 12
-"""Log lines about connections that came to nothing, and as many about those that did not."""
 
 log = structlog.get_logger("randstream")
 
@@ -64,8 +62,9 @@ class Worker:
         self._wheel: TimerWheel | None = None
         self._listening = asyncio.Event()
         self._stopping = asyncio.Event()
-        self.link_lines = Throttle(LINES_A_MINUTE)
-        self._throttle = Throttle(LINES_A_MINUTE)
+        self.link_lines, self.unproven_lines = Throttle(LINES_A_MINUTE), Throttle(LINES_A_MINUTE)
+        self._stranger_lines = Throttle(LINES_A_MINUTE)
+        self._sink_lines = Throttle(LINES_A_MINUTE)
         self._bug: Exception | None = None
 
     @property
@@ -177,11 +176,13 @@ class Worker:
 
     def note_sink(self, error: SinkError | None) -> None:
         """See `Host`."""
+        now = monotonic()
         if error is not None and str(error) != str(self.sink_error):
             self.intake.journal.note("sink.failing", self.settings.name, str(error))
-            log.error("sink.failing", error=str(error), advice="nothing is acknowledged until this is mended")
+            advice = "nothing is acknowledged until this is mended"
+            self._sink_lines.say(log.error, "sink.failing", now, error=str(error), advice=advice)
         if error is None and self.sink_error is not None:
-            log.info("sink.recovered")
+            self._sink_lines.say(log.info, "sink.recovered", now)
         self.intake.tally.sink_failures += error is not None
         self.sink_error = error
 
@@ -194,24 +195,17 @@ class Worker:
             self.live = None
             reason = reason_of(error) if error else Reason.CUT
             self.intake.note_end(reason, str(error or "the peer ended the connection without a word"))
-        left_out = (self.link_lines if was_live else self._throttle).admit(monotonic())
-        if left_out is None:
-            return
         fields: dict[str, object] = {"reason": str(reason_of(error)) if error else str(Reason.CUT)}
         if error is not None:
             fields["error"] = str(error)
-        if left_out:
-            fields["left_out"] = left_out
         if not was_live:
-            session.log.info("peer.left", **fields)
-        elif isinstance(error, PeerClosed):
-            session.log.info(
-                "link.closed", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields
-            )
+            self._stranger_lines.say(session.log.info, "peer.left", monotonic(), **fields)
+            return
+        fields |= {"offset": session.receiver.offset, "acked": session.receiver.acked_offset}
+        if isinstance(error, PeerClosed) and error.reason is not Reason.CUT:
+            self.link_lines.say(session.log.info, "link.closed", monotonic(), **fields)
         else:
-            session.log.warning(
-                "link.lost", offset=session.receiver.offset, acked=session.receiver.acked_offset, **fields
-            )
+            self.link_lines.say(session.log.warning, "link.lost", monotonic(), **fields)
 
     async def _mind_sink(self) -> None:
         await self.sink.run()

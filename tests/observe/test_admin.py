@@ -46,6 +46,7 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
         ("/api/links?limit=all", 400, "limit=all is no whole number"),
         ("/api/links?limit=-1", 400, "limit=-1 is no whole number"),
         (f"/api/links?limit={MOST_LINKS + 1}", 400, f"from 0 to {MOST_LINKS}"),
+        (f"/api/links?limit={'9' * 5000}", 400, f"from 0 to {MOST_LINKS}"),
         ("/api/links?limt=1", 400, "'limt' is no parameter of /api/links; it takes limit, filter"),
         ("/api/links?limit=1&limit=2", 400, "'limit' is given twice"),
     ],

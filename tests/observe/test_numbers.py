@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.harness import Log
 from tests.observe.roles import FakeRole, site_of, wait_cut, wait_until
 from tests.store.streams import COUNT, STREAM, make_store, text
 
 from randstream.observe import numbers, tap
 from randstream.observe.numbers import PIECE_BYTES, as_event, pieces
 from randstream.observe.tap import Tap
+from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.store.reader import Run
 
 
@@ -138,6 +140,20 @@ async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(store
         stored.path = Path("elsewhere")
         assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # no good end
         writer.close()
+
+
+async def test_clients_that_are_cut_again_and_again_do_not_fill_the_log(stored: FakeStore, log: Log) -> None:
+    path = stored.path
+    async with site_of(worker(stored)) as site:
+        for _ in range(LINES_A_MINUTE + 3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            stored.path = path
+            writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            stored.path = Path("elsewhere")
+            await wait_cut(reader)
+            writer.close()
+    assert len(log.of("tap.cut")) == LINES_A_MINUTE
 
 
 async def test_so_many_clients_and_no_more(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,12 +41,19 @@ def logged() -> Iterator[tuple[str, set[str], set[str]]]:
             if not isinstance(call, ast.Call) or not call.args:
                 continue
             method = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            names = {each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)}
+            event, *more = call.args
             fields = {keyword.arg for keyword in call.keywords if keyword.arg}
+            throttled = LEVELS & {each.attr for each in ast.walk(event) if isinstance(each, ast.Attribute)}
+            if method in ("say", "_say") and throttled:  # a Throttle's: the logger's method comes first
+                event = more[0]
+                fields.add("left_out")
+            names = {each.value for each in ast.walk(event) if isinstance(each, ast.Constant)}
             for name in names:
                 if not isinstance(name, str) or not EVENT.fullmatch(name):
                     continue
-                if method in LEVELS:
+                if throttled:
+                    yield name, throttled, fields
+                elif method in LEVELS:
                     yield name, {method}, fields
                 elif method == "_say":
                     yield name, {"warning" if name in TROUBLES else "info"}, fields

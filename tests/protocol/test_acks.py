@@ -9,6 +9,7 @@ from tests.protocol.network import (
     a_streaming_receiver,
     a_streaming_sender,
     an_opened_receiver,
+    an_opened_sender,
     beat_line,
     number_lines,
     reason_of_close,
@@ -16,7 +17,8 @@ from tests.protocol.network import (
 )
 
 from randstream.errors import LocalProtocolError, Reason
-from randstream.protocol.events import Acknowledged
+from randstream.protocol import MAX_WORDS_A_SECOND
+from randstream.protocol.events import Acknowledged, Waited
 from randstream.protocol.states import State
 
 PERIOD = 1.25
@@ -188,6 +190,21 @@ def test_beats_that_move_nothing_are_not_piled_up_at_either_end_while_the_sink_i
     assert len(receiver._unacked) == 1
     receiver.acknowledge(1, START + 100)
     assert sender.receive_data(sent(receiver), START + 100.5) == [Acknowledged(1, pytest.approx(1.5))]
+
+
+def test_words_a_second_are_bounded_and_a_flood_of_acks_is_too_long() -> None:
+    sender = a_streaming_sender()
+    ack = b"#ack offset=0\n"
+    assert len(sender.receive_data(ack * MAX_WORDS_A_SECOND, START)) == MAX_WORDS_A_SECOND
+    assert len(sender.receive_data(ack * MAX_WORDS_A_SECOND, START + 1)) == MAX_WORDS_A_SECOND
+    assert reason_of_close(sender.receive_data(ack * 2, START + 1.9)) is Reason.TOO_LONG
+
+
+def test_words_a_second_are_bounded_and_a_flood_of_waits_is_too_long() -> None:
+    sender = an_opened_sender()
+    events = sender.receive_data(b"#wait\n" * 2 * MAX_WORDS_A_SECOND, START)
+    assert events[:-1] == [Waited()] * MAX_WORDS_A_SECOND
+    assert reason_of_close(events[-1:]) is Reason.TOO_LONG
 
 
 def test_acks_after_the_end_are_silently_dropped() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -144,7 +145,7 @@ class AdminServer:
     async def _links(self, request: web.BaseRequest) -> web.StreamResponse:
         query = parameters(request, "limit", "filter")
         limit = query.get("limit", str(USUAL_LINKS))
-        if not (limit.isascii() and limit.isdigit() and int(limit) <= MOST_LINKS):
+        if not (re.fullmatch(r"[0-9]{1,5}", limit) and int(limit) <= MOST_LINKS):
             raise Refusal(400, f"limit={limit} is no whole number from 0 to {MOST_LINKS}")
         body = to_json(self.observer.snapshot(limit=int(limit), name_filter=query.get("filter", "")))
         return web.Response(body=body, headers={**HEADERS, "Content-Type": "application/json"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from .follower import Follower
 from .guard import GuardedServer
 from .http import HEADERS, Refusal, parameters
 from .tap import Listener, Tap
+from .throttle import LINES_A_MINUTE, Throttle
 
 CLIENTS: Final = 4
 """At a time: each may hold two intervals of the store in memory, 16 MiB."""
@@ -40,6 +42,7 @@ class Numbers:
         self.clients = 0
         self._tap = tap
         self._guard = guard
+        self._lines = Throttle(LINES_A_MINUTE)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Number lines, or server-sent events if that is what the client accepts.
@@ -93,7 +96,7 @@ class Numbers:
             why = f"it took nothing for {SLOW_SECONDS:g} s"
         except RandstreamError as error:
             why = str(error)
-        log.info("tap.cut", peer=request.remote, why=why)
+        self._lines.say(log.info, "tap.cut", monotonic(), peer=request.remote, why=why)
         self._guard.end(request)  # not a good end: the client shall notice that there is more
         return response
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..distributions import parse_distribution
+from ..errors import SettingsError
 from .shape import Shape, shape_of
 from .status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, Totals
 
@@ -105,7 +106,7 @@ class Observer:
         numbers = self.role.numbers
         if numbers != self._numbers:
             self._numbers = numbers
-            self._shape = None if numbers is None else shape_of(parse_distribution(numbers))
+            self._shape = None if numbers is None else _find_shape(numbers)
             self._sampled.clear()
         if self._shape is None or not self._looks:
             return
@@ -129,6 +130,14 @@ class Observer:
             return None
         counts = np.sum(self._sampled, axis=0)
         return Histogram(self._shape.edges, self._shape.expected, tuple(counts.tolist()))
+
+
+def _find_shape(numbers: str) -> Shape | None:
+    """The shape of what a peer may have offered; None: this version knows no such numbers."""
+    try:
+        return shape_of(parse_distribution(numbers))
+    except SettingsError:
+        return None
 
 
 def _advance(link: ObservedLink, before: _Look) -> int:

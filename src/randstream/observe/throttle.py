@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+LINES_A_MINUTE: Final = 12
+"""Of one kind: what a peer can bring about as often as it likes must not fill the log."""
 
 
 class Throttle:
@@ -14,6 +19,12 @@ class Throttle:
         self._limit = limit
         self._admitted: deque[float] = deque()
         self._left_out = 0
+
+    def say(self, write: Callable[..., object], event: str, now: float, **fields: object) -> None:
+        """`write` the event, and with it how many were left out before it; or leave it out."""
+        left_out = self.admit(now)
+        if left_out is not None:
+            write(event, **fields, **({"left_out": left_out} if left_out else {}))
 
     def admit(self, now: float) -> int | None:
         """None: leave this line out. Else write it, with this count of lines that were left out before it."""

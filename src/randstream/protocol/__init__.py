@@ -21,6 +21,9 @@ WINDOW_BYTES: Final = 32 * 2**20
 MAX_UNACKED_BEATS: Final = 65_536
 """Beats that moved the offset and wait for an ack: 18 hours of a stalled sink at a beat a second, and tens of MiB at
 most, where a peer that beats after every number could otherwise make the worker keep millions."""
+MAX_WORDS_A_SECOND: Final = 1000
+"""Acks and waits of one worker: a beat every 8 MiB asks for a tenth of them at a gigabyte a second, and a flood of
+them would keep the producer from its other links."""
 MAX_OFFSET: Final = 2**63 - 1
 """The offset after the last number: a stream has the numbers 0 to 2**63 - 2."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, Reason, RemoteProtocolError
-from . import MAX_INTERVAL_BYTES, MAX_OFFSET, SILENCE_HEARTBEATS, WINDOW_BYTES
+from . import MAX_INTERVAL_BYTES, MAX_OFFSET, MAX_WORDS_A_SECOND, SILENCE_HEARTBEATS, WINDOW_BYTES
 from .end import NEVER, End, Silence
 from .events import Acknowledged, Event, Greeted, Resumed, Waited
 from .frames import (
@@ -65,6 +65,8 @@ class Sender(End):
         self._acked_bytes = 0
         self._unacked: deque[_Sent] = deque()
         self._next_beat = NEVER
+        self._words = 0
+        self._words_since = now
 
     @property
     def room(self) -> int:
@@ -131,6 +133,7 @@ class Sender(End):
                 self._worker = worker
                 emit(Greeted(worker))
             case Wait():
+                self._count_word(now)
                 emit(Waited())
             case Resume(offset):
                 self.offset = self.acked_offset = self._first_offset if offset is None else offset
@@ -138,11 +141,19 @@ class Sender(End):
                 self._next_beat = now + self.heartbeat
                 emit(Resumed(self.offset))
             case Ack():
+                self._count_word(now)
                 emit(self._acknowledged(frame, now))
             case Open() | Numbers() | Beat() | Close():
                 raise AssertionError(f"the table lets no worker send {frame}")
             case _:
                 assert_never(frame)
+
+    def _count_word(self, now: float) -> None:
+        if now - self._words_since >= 1.0:
+            self._words, self._words_since = 0, now
+        self._words += 1
+        if self._words > MAX_WORDS_A_SECOND:
+            raise RemoteProtocolError(Reason.TOO_LONG, f"over {MAX_WORDS_A_SECOND} acks and waits in a second")
 
     def _acknowledged(self, ack: Ack, now: float) -> Acknowledged:
         beaten = self._unacked[-1].offset if self._unacked else self.acked_offset

@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import structlog
 
 from ..errors import LocalProtocolError, SinkError
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Lines, Open
 from .files import Files, OSFiles
@@ -61,6 +63,7 @@ class DurableSink:
         self._runs: list[Lines] = []
         self._count = 0
         self._size = 0
+        self._lines = Throttle(LINES_A_MINUTE)
 
     @property
     def problem(self) -> str | None:
@@ -116,8 +119,10 @@ class DurableSink:
         before = self._store.recovery
         offset = await self._run(self._store.open, offered)
         if (found := self._store.recovery) is not None and found is not before:
-            write = log.warning if found.cut_bytes else log.info
-            write("store.recovered", path=str(found.path), offset=found.offset, cut_bytes=found.cut_bytes)
+            self._lines.say(
+                log.warning if found.cut_bytes else log.info, "store.recovered", monotonic(),
+                path=str(found.path), offset=found.offset, cut_bytes=found.cut_bytes,
+            )  # fmt: skip
         self._waiting.clear()
         self._forget_unproven()
         self._proven_offset = offset
