@@ -81,6 +81,7 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
         hosting = (sum(cpu_seconds(host.pid) for host in hosts) - hosting) / (time.monotonic() - at)
         memory = resident_bytes(first.pid)
         stats = [ask(host) for host in hosts]
+        asked_at = time.monotonic()
         begins = sum(each["begins"] for each in stats)
         group.reap(first, signal.SIGKILL)
         second = group.start(command, stderr=subprocess.PIPE)
