@@ -35,6 +35,8 @@ NOT_RUN_HERE = {
     "make logs": "tests/e2e/test_cluster.py",
     ".venv/bin/randstream worker --name worker-0": "endless: tests/test_processes.py",
     ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/test_processes.py",
+    "pip install .": "tests/test_packaging.py, in an environment of its own",
+    'eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"': "tests/test_packaging.py, in a bash",
     "make chaos": "minutes long: .ci/run",
     "make chaos SECONDS=240": "minutes long: .ci/run runs a shorter one",
     "make chaos SEED=2026": "minutes long: tests/chaos/test_plan.py proves that a seed is a plan",
