@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pty
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -275,7 +276,7 @@ def test_a_terminal_gets_colours_and_no_values_of_local_variables(logs_are_mine:
         os.close(writing)
         os.close(reading)
     assert "\x1b[" in text
-    assert "service.failed" in text
+    assert re.match(r"\S*\d\d:\d\d:\d\d\x1b.* \[.*error.*service\.failed", text)
     assert "ValueError: 7" in text
     assert seed not in text
 
