@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import structlog
-from tests.harness import NUMBERS, SEED, WORKER, stream
+from tests.harness import NUMBERS, SEED, WORKER, stream, until
 
 from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings, known_answers
-from randstream.errors import RandstreamError, SettingsError, SinkError
+from randstream.errors import RandstreamError, Reason, SettingsError, SinkError
+from randstream.observe.status import LinkState
 from randstream.protocol.frames import Beat, Open
 from randstream.sinks.batches import BatchSink
 
@@ -104,7 +105,11 @@ async def test_waiting_numbers_are_dropped_and_a_batch_in_hand_is_not_repeated_o
     sink.append(stream().lines(0, 3), 3)
     await sink.next_batch()
     sink.append(stream().lines(3, 2), 2)
-    assert await sink.open(OFFERED) == 3
+    opening = asyncio.ensure_future(sink.open(OFFERED))
+    await asyncio.sleep(0)
+    assert not opening.done()
+    sink.finish(is_done=True)
+    assert await opening == 3
 
 
 async def test_saved_offset_counts_only_for_the_stream_it_was_saved_with() -> None:
@@ -112,6 +117,19 @@ async def test_saved_offset_counts_only_for_the_stream_it_was_saved_with() -> No
     assert await sink.open(Open(WORKER, "0" * 16, NUMBERS, "p", 1.0)) is None
     assert await sink.open(OFFERED) == 700
     assert await BatchSink(700).open(Open(WORKER, "0" * 16, NUMBERS, "p", 1.0)) == 700
+
+
+async def test_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None:
+    async with Worker(SETTINGS) as worker, a_producer_for(worker) as producer:
+        batch = await anext(worker)
+        (link,) = producer.links
+        assert worker.live is not None
+        worker.live.end(Reason.TIMEOUT)
+        await until(lambda: link.state is LinkState.STALLED)
+        assert link.acked_offset <= batch.offset
+        again = await anext(worker)
+        assert again.offset == batch.end_offset
+        await until(lambda: link.acked_offset >= batch.end_offset)
 
 
 async def test_distribution_that_cannot_be_read_is_a_sink_error() -> None:
