@@ -45,7 +45,7 @@ def run_in(folder: Path, bin_folder: Path, *command: str | Path) -> str:
     ours = ("RANDSTREAM_", "PYTHON", "COVERAGE_", "VIRTUAL_ENV")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     variables["PATH"] = f"{bin_folder}{os.pathsep}{variables['PATH']}"
-    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=25, check=False)
+    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     return run.stdout
 
@@ -81,6 +81,7 @@ def test_sdist_holds_what_is_tracked_and_nothing_else(dist: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_installed_wheel_runs_the_demo_in_an_empty_folder(dist: Path, bin_folder: Path, tmp_path: Path) -> None:
     install(tmp_path, bin_folder, *dist.glob("*.whl"))
     assert run_in(tmp_path, bin_folder, bin_folder / "randstream", "--version") == f"randstream {__version__}\n"
@@ -92,6 +93,7 @@ def test_installed_wheel_runs_the_demo_in_an_empty_folder(dist: Path, bin_folder
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_pip_install_of_the_source_gives_the_command_and_its_completion(bin_folder: Path, tmp_path: Path) -> None:
     install(tmp_path, bin_folder, ROOT)
     assert run_in(tmp_path, bin_folder, bin_folder / "randstream", "--version") == f"randstream {__version__}\n"
