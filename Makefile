@@ -28,13 +28,13 @@ TAGGED        = $(IMAGE):$(TAG)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: browser-test screenshots metrics-check fuzz audit sbom
-.PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs lock tidy clean-venv
+.PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
 # `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## ---- the environment ----------------------------------------------------------------------------------------------
 
@@ -146,6 +146,13 @@ format: setup ## let ruff mend what it can
 
 docs: setup ## write docs/settings.md anew from the settings
 	$(BIN)/python docs/settings_table.py
+
+release-check: setup ## what must hold before a release; leaves the wheel and the sdist in dist/
+	$(BIN)/python .ci/release.py
+	@$(MAKE) --no-print-directory lint test
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python .ci/release.py dist/*
 
 ## ---- measuring ----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -408,3 +409,15 @@ def processes() -> Iterator[Callable[..., Process]]:
             if process.popen.poll() is None:
                 process.popen.kill()
             process.wait()
+
+
+@contextmanager
+def a_program(text: str, port: int, folder: Path) -> Iterator[Path]:
+    """A page's Python program on `port` instead of 9000, killed at the end of the block: where its output goes."""
+    out = folder / "out.txt"
+    python = [sys.executable, "-uc", text.replace(":9000", f":{port}")]
+    with out.open("wb") as file, subprocess.Popen(python, cwd=folder, stdout=file) as process:
+        try:
+            yield out
+        finally:
+            process.kill()

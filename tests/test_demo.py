@@ -27,10 +27,11 @@ def test_demo_heals_a_kill_and_a_cut_and_ends_exact() -> None:
     demo = subprocess.run([*DEMO, "--seconds", "3"], capture_output=True, text=True, timeout=25, check=False)
     assert demo.returncode == 0, demo.stderr
     lines = demo.stdout.splitlines()
-    assert [line.split()[2] for line in lines[:4]] == ["3", "worker-2", "worker-2", "the"]
+    assert [line.split()[2] for line in lines[:5]] == ["3", "worker-2", "worker-2", "the", "worker-1"]
     proofs = [line for line in lines if "0 wrong, 0 missing, 0 repeated" in line]
     assert [proof.split(":")[0] for proof in proofs] == ["worker-0", "worker-1", "worker-2"]
     assert "Every number is where it belongs." in lines
+    assert max(map(len, proofs)) < 80
     assert demo.stderr == ""
 
 

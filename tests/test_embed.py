@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import os
+import random
 import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.harness import NUMBERS, SEED, WORKER, stream
+import structlog
+from tests.harness import NUMBERS, SEED, WORKER, stream, until
 
-from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings
-from randstream.errors import SettingsError, SinkError
+from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings, known_answers
+from randstream.errors import RandstreamError, Reason, SettingsError, SinkError
+from randstream.observe.status import LinkState
 from randstream.protocol.frames import Beat, Open
 from randstream.sinks.batches import BatchSink
 
@@ -95,7 +105,31 @@ async def test_waiting_numbers_are_dropped_and_a_batch_in_hand_is_not_repeated_o
     sink.append(stream().lines(0, 3), 3)
     await sink.next_batch()
     sink.append(stream().lines(3, 2), 2)
-    assert await sink.open(OFFERED) == 3
+    opening = asyncio.ensure_future(sink.open(OFFERED))
+    await asyncio.sleep(0)
+    assert not opening.done()
+    sink.finish(is_done=True)
+    assert await opening == 3
+
+
+async def test_saved_offset_counts_only_for_the_stream_it_was_saved_with() -> None:
+    sink = BatchSink(700, stream().id)
+    assert await sink.open(Open(WORKER, "0" * 16, NUMBERS, "p", 1.0)) is None
+    assert await sink.open(OFFERED) == 700
+    assert await BatchSink(700).open(Open(WORKER, "0" * 16, NUMBERS, "p", 1.0)) == 700
+
+
+async def test_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None:
+    async with Worker(SETTINGS) as worker, a_producer_for(worker) as producer:
+        batch = await anext(worker)
+        (link,) = producer.links
+        assert worker.live is not None
+        worker.live.end(Reason.TIMEOUT)
+        await until(lambda: link.state is LinkState.STALLED)
+        assert link.acked_offset <= batch.offset
+        again = await anext(worker)
+        assert again.offset == batch.end_offset
+        await until(lambda: link.acked_offset >= batch.end_offset)
 
 
 async def test_distribution_that_cannot_be_read_is_a_sink_error() -> None:
@@ -131,7 +165,27 @@ def test_embedded_worker_takes_no_other_sink() -> None:
         Worker(WorkerSettings(name=WORKER, discard=True))
 
 
-async def test_embedding_sets_no_signal_handlers() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+def test_arithmetic_that_differs_on_this_machine_makes_no_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(known_answers.ENCODINGS, "int64", ((1, "one"),))
+    with pytest.raises(RandstreamError, match="int64 text"):
+        Producer(ProducerSettings(workers="127.0.0.1:9000"))
+
+
+def of_the_program() -> list[object]:
+    """What belongs to the whole program, as far as others have been seen to change it."""
+    return [
+        [signal.getsignal(number) for number in signal.valid_signals()],
+        structlog.get_config(), structlog.is_configured(), logging.root.handlers[:], logging.root.level,
+        warnings.showwarning, warnings.filters[:],
+        asyncio.get_event_loop_policy(), asyncio.get_running_loop().get_exception_handler(),
+        sys.excepthook, threading.excepthook, sys.stdout, sys.stderr, sys.getswitchinterval(), gc.get_threshold(),
+        dict(os.environ), Path.cwd(), random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tolist(),
+    ]  # fmt: skip
+
+
+async def test_embedding_changes_nothing_that_is_the_programs() -> None:
+    before = of_the_program()
     async with Worker(SETTINGS) as worker, a_producer_for(worker):
-        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        await anext(aiter(worker))
+        assert of_the_program() == before
+    assert of_the_program() == before

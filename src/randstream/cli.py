@@ -221,7 +221,7 @@ def commands() -> None:
 
 
 @commands.command(short_help="Watch three streams break and heal.")
-@click.option("--seconds", type=click.FloatRange(min=2), help="Stop after so long. Default: at Ctrl-C.")
+@click.option("--seconds", type=click.FloatRange(min=2), metavar="N", help="Stop after so long. Default: at Ctrl-C.")
 def demo(seconds: float | None) -> int:
     """Watch three streams: a worker is killed, a connection cut, both heal; then every number is proved.
 

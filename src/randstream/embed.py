@@ -11,6 +11,7 @@ from . import producer, worker
 from .errors import Reason, SettingsError
 from .settings import ProducerSettings, WorkerSettings
 from .sinks.batches import Batch, BatchSink
+from .stream import check_known_answers
 
 
 class _Embedded:
@@ -51,17 +52,18 @@ class Worker(worker.Worker, _Embedded):
                 total += batch.numbers.sum()
 
     A batch is acknowledged after the loop's body has run: a crash loses nothing, and repeats at most the batches
-    whose acknowledgement had not gone out. A body that saves `batch.end_offset` with its result, and gives it back as
-    `offset` at the next start, repeats nothing.
+    whose acknowledgement had not gone out, for as long as the producer lives, which remembers the last one. A body
+    that saves `batch.end_offset` and `batch.stream` with its result, and gives them back as `offset` and `stream` at
+    the next start, repeats nothing, whoever has died.
 
     Raises:
         SettingsError: the address cannot be bound, or the settings name another place for the numbers.
     """
 
-    def __init__(self, settings: WorkerSettings, *, offset: int | None = None) -> None:
+    def __init__(self, settings: WorkerSettings, *, offset: int | None = None, stream: str | None = None) -> None:
         if settings.store or settings.discard or settings.command:
             raise SettingsError("numbers go to the loop: give an embedded worker no store, command or discard")
-        self._batches = BatchSink(offset)
+        self._batches = BatchSink(offset, stream)
         super().__init__(settings, self._batches)
 
     async def __aenter__(self) -> Self:
@@ -102,9 +104,13 @@ class Producer(producer.Producer, _Embedded):
 
     async with Producer(ProducerSettings(workers="127.0.0.1:9000", seed="42")):
         ...
+
+    Raises:
+        RandstreamError: this machine makes other numbers than it should.
     """
 
     def __init__(self, settings: ProducerSettings) -> None:
+        check_known_answers()
         super().__init__(settings)
 
     async def __aenter__(self) -> Self:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from .errors import SettingsError
 from .protocol import MAX_HEARTBEAT, MIN_HEARTBEAT, NAME
@@ -33,6 +33,20 @@ _TARGET: Final = re.compile(
 _HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]+\]?|[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHOWN: Final = 60
 """Characters of what was given that an error repeats: ten thousand targets are no help."""
+
+
+Is = TypeVar("Is")
+May = TypeVar("May")
+
+
+class Given(Generic[Is, May]):
+    """The type of a field that holds an `Is`, and may be given as a `May` too. Only type checkers look at it."""
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: object, owner: type | None = None) -> Is: ...
+
+        def __set__(self, instance: object, value: Is | May) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +356,7 @@ class CommonSettings:
         "grace", "SECONDS", check_seconds,
         "How long an end on SIGTERM or Ctrl-C may take, so that nothing is lost.", default=5.0,
     )  # fmt: skip
-    admin: Address | None = setting(
+    admin: Given[Address | None, str] = setting(
         "admin", "HOST:PORT", or_none(check_address), "Serve the live page, health, metrics and JSON there.",
         default=None, default_text="off",
     )  # fmt: skip
@@ -385,14 +399,14 @@ class CommonSettings:
 class ProducerSettings(CommonSettings):
     """What a producer is to do."""
 
-    workers: tuple[Target, ...] = setting(
+    workers: Given[tuple[Target, ...], str | Iterable[Target | str]] = setting(
         "workers", "TARGETS", check_targets,
         "Workers to stream to: host:port, several separated by commas, or @FILE with one a line and # comments;"
         f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
         " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
         default=(), default_text=REQUIRED,
     )  # fmt: skip
-    seed: str = setting(
+    seed: Given[str, None] = setting(
         "seed", "TEXT", or_none(check_seed), "Text that all numbers follow from. Others see it in ps: see --seed-file.",
         default=None, default_text="drawn, and logged once", is_secret=True, choice="seed",
     )  # fmt: skip
@@ -400,7 +414,7 @@ class ProducerSettings(CommonSettings):
         "seed-file", "FILE", or_none(check_file), "File that holds the seed (-: standard input).",
         default=None, default_text="none", choice="seed",
     )  # fmt: skip
-    rate: float = setting(
+    rate: Given[float, str] = setting(
         "rate", "RATE", check_rate, "Numbers a second for each worker: above 0, 0.5 is fine; or max.",
         default=10.0, default_text="10",
     )  # fmt: skip
@@ -432,12 +446,12 @@ class ProducerSettings(CommonSettings):
 class WorkerSettings(CommonSettings):
     """What a worker is to do."""
 
-    listen: Address = setting(
+    listen: Given[Address, str] = setting(
         "listen", "HOST:PORT", check_address,
         "Where to listen for the producer; 0.0.0.0 for other machines, port 0 for any free one.",
         default=f"127.0.0.1:{DEFAULT_PORT}",
     )  # fmt: skip
-    store: Path | None = setting(
+    store: Given[Path | None, str] = setting(
         "store", "FOLDER", or_none(check_folder), "Keep the numbers in FOLDER, safe from whatever dies.",
         default=None, default_text="none", choice="sink",
     )  # fmt: skip
@@ -445,16 +459,16 @@ class WorkerSettings(CommonSettings):
         "discard", "", check_switch, "Count the numbers and throw them away.", default=False, choice="sink",
         default_text="false",
     )  # fmt: skip
-    command: tuple[str, ...] = setting(
+    command: Given[tuple[str, ...], str | Iterable[str]] = setting(
         "command", "COMMAND", check_command,
         "Program that gets the numbers on its standard input, started again when it ends. The variable is split as by"
         " a shell.",
         default=(), default_text="none", choice="sink", is_argument=True,
     )  # fmt: skip
-    segment_bytes: int = setting(
+    segment_bytes: Given[int, str] = setting(
         "segment-bytes", "SIZE", check_size, "When a file of the store is full: 64MiB, 1GiB.", default="1GiB"
     )
-    retain_bytes: int | None = setting(
+    retain_bytes: Given[int | None, str] = setting(
         "retain-bytes", "SIZE", or_none(check_size),
         "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all",
     )  # fmt: skip
@@ -463,7 +477,7 @@ class WorkerSettings(CommonSettings):
         default=False, default_text="false",
     )  # fmt: skip
 
-    allow_producer: tuple[str, ...] = setting(
+    allow_producer: Given[tuple[str, ...], str | Iterable[str]] = setting(
         "allow-producer", "NAMES", check_identities,
         "Of the producers whose certificate the CA has signed, take only those it names so: DNS names or URIs,"
         " separated by commas or each with a flag of its own.",

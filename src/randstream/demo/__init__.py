@@ -7,7 +7,9 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
+import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator
@@ -87,10 +89,11 @@ class Demo:
                 ]  # fmt: skip
                 await producer.start(group, seed=self._seed)
                 self._url = (await producer.wait_said("admin.listening"))["url"]
-                await producer.wait_said("link.resumed")
+                for worker in workers:
+                    await worker.wait_said("link.resumed")
                 self._started_at = asyncio.get_running_loop().time()
                 self._tell(f"3 workers, 1 producer, {RATE} numbers a second to each. Live page: {self._url}")
-                group.create_task(self._harm(workers[2], relay, group))
+                group.create_task(self._harm(workers[2], producer, relay, group))
                 yield producer
                 for worker in workers:
                     await worker.end()
@@ -104,7 +107,7 @@ class Demo:
         worker.arguments[worker.arguments.index("--listen") + 1] = address  # the same again after a restart
         return int(address.rpartition(":")[2])
 
-    async def _harm(self, victim: Process, relay: Relay, group: asyncio.TaskGroup) -> None:
+    async def _harm(self, victim: Process, producer: Process, relay: Relay, group: asyncio.TaskGroup) -> None:
         if await self._live_on(KILL_AFTER):
             self._tell("worker-2 is killed (SIGKILL): its stream stops")
             await victim.end(signal.SIGKILL)
@@ -114,7 +117,10 @@ class Demo:
             self._tell(f"worker-2 is back and said: resume at offset {offset}. Nothing was kept for it anywhere else")
         if await self._live_on(CUT_AFTER - RESTART_AFTER):
             self._tell("the connection of worker-1 is cut: the producer dials again")
+            producer.said.pop("link.resumed", None)
             relay.cut()
+            offset = (await producer.wait_said("link.resumed"))["offset"]
+            self._tell(f"worker-1 goes on at offset {offset}")
         self._healed.set()
 
     async def _live_on(self, seconds: float) -> bool:
@@ -136,6 +142,8 @@ class Demo:
                 pause = 0.25 if left is None else max(0.05, min(0.25, left))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause)
+            if self._console.is_terminal:
+                live.update(await self._table(), refresh=True)  # with what was told last
 
     async def _table(self) -> Group:
         snapshot = await asyncio.to_thread(_fetch, self._url + "api/links")
@@ -160,12 +168,14 @@ class Demo:
     def _prove(self, store: Path, acked: dict[str, int]) -> int:
         report = verify([store], self._seed)
         found = [_describe(stream, acked) for stream in report.streams]
+        self._console.print("The proof: every number that arrived, against the same made again from the seed.")
         for line, _ in found:
             self._console.print(line, highlight=False, soft_wrap=True)
         is_exact = len(found) == WORKERS and all(exact for _, exact in found)
         verdict = "Every number is where it belongs." if is_exact else "NOT EXACT: please report this as a bug."
         self._console.print(verdict, style="green" if is_exact else "red", soft_wrap=True)
-        again = f"randstream numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
+        command = "randstream" if shutil.which("randstream") else f"{os.path.relpath(sys.executable)} -m randstream"
+        again = f"{command} numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
         self._console.print(f"Make any of them again:  {again}", highlight=False, soft_wrap=True)
         return 0 if is_exact else 1
 
@@ -177,8 +187,8 @@ def _describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
         return f"{name}: NOT EXACT: {stream.damage}", False
     missing = max(0, acked.get(name, 0) - stream.end_offset) + stream.first_offset
     return (
-        f"{name}: {stream.count:,} numbers arrived, offsets {stream.first_offset} to {stream.end_offset - 1}; "
-        f"each equals the one that `randstream numbers` makes: 0 wrong, {missing} missing, 0 repeated"
+        f"{name}: {stream.count:,} numbers, offsets {stream.first_offset} to {stream.end_offset - 1}: "
+        f"0 wrong, {missing} missing, 0 repeated"
     ), not missing
 
 

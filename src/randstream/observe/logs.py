@@ -22,6 +22,9 @@ QUEUE_LINES: Final = 10_000
 FLUSH_SECONDS: Final = 2.0
 """How long an end waits for its last lines to be written."""
 
+WIDTH_OF_EVENTS: Final = 18
+"""Columns at a terminal, so that most lines fit: most events are shorter."""
+
 
 class LineWriter:
     """Writes lines to a descriptor on a daemon thread; `write` never waits for it.
@@ -93,7 +96,6 @@ def set_up_logs(level: str, *, fd: int = 2) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_for_people() if os.isatty(fd) else _for_machines()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -112,12 +114,19 @@ def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
 
 
 def _for_people() -> list[Any]:
-    # Rich would print the values of local variables: the seed is one.
-    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        # Rich would print the values of local variables: the seed is one.
+        structlog.dev.ConsoleRenderer(WIDTH_OF_EVENTS, exception_formatter=structlog.dev.plain_traceback),
+    ]
 
 
 def _for_machines() -> list[Any]:
-    return [structlog.processors.format_exc_info, _render_json]
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _render_json,
+    ]
 
 
 def _render_json(logger: object, method: str, event: structlog.typing.EventDict) -> str:

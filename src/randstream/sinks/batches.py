@@ -27,31 +27,32 @@ class Batch:
 
     @property
     def end_offset(self) -> int:
-        """The offset of the number after the last: save it with your result, and nothing is ever counted twice."""
+        """The offset of the number after the last: save it and `stream` with your result, and nothing counts twice."""
         return self.offset + len(self.numbers)
 
 
 class BatchSink(QueuedSink):
     """Hands batches out one by one; asking for the next says that the last is finished with.
 
-    `offset`: where to go on, as saved from `Batch.end_offset`, whatever stream is offered first; None: the producer
-    knows best.
+    `offset`: where to go on, as saved from `Batch.end_offset`; None: the producer knows best. It is an offset of
+    `stream`, as saved from `Batch.stream`; None: of whatever stream is offered first.
     """
 
-    def __init__(self, offset: int | None = None) -> None:
+    def __init__(self, offset: int | None = None, stream: str | None = None) -> None:
         super().__init__()
         self._saved_offset = offset
+        self._saved_stream = stream
         self._dtype: np.dtype[Any] = np.dtype(np.int64)
         self._out_bytes = 0
         self._is_over = False
 
     async def open(self, offered: Open) -> int | None:
-        """Name the offset, the saved one the first time."""
+        """Name the offset, the saved one the first time that it fits."""
         try:
             self._dtype = np.dtype(parse_distribution(offered.numbers).dtype)
         except SettingsError as error:
             raise SinkError(f"the producer's distribution cannot be read: {error}") from error
-        if self._saved_offset is not None:
+        if self._saved_offset is not None and self._saved_stream in (None, offered.stream):
             self._stream = offered.stream
             self._offset, self._saved_offset = self._saved_offset, None
         return await super().open(offered)

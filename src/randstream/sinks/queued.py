@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ..protocol.frames import Lines
+from ..protocol.frames import Lines, Open
 from .immediate import ImmediateSink
 
 BATCH_BYTES: Final = 2**20
@@ -29,6 +29,12 @@ class QueuedSink(ImmediateSink):
         self._appended_bytes = 0
         self._passed_bytes = 0
         self._change = asyncio.Event()
+
+    async def open(self, offered: Open) -> int | None:
+        """Wait until what was taken is passed on wholly: the offset that is named now is acknowledged at once."""
+        self._drop_waiting()
+        await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
+        return await super().open(offered)
 
     async def commit(self) -> int:
         """Wait until all that was appended before is passed on wholly."""

@@ -1,0 +1,158 @@
+"""The pages: every command is run or known not to be, links lead somewhere, and the French README says the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.harness import a_program, free_port, producing, stream, until
+from tests.observe.test_operations_page import RECIPES
+from tests.store.streams import make_store
+
+from randstream import cli
+
+ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.fr.md")
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):.*## ", MAKEFILE, re.MULTILINE))
+VARIABLES = {"ARGS", *re.findall(r"^([A-Z_]+) *\?=", MAKEFILE, re.MULTILINE), "N"}
+PROGRAMS = r"(?:\.venv/bin/)?randstream|make|python3?|kubectl|docker|nc|curl|git|pip|examples/\S+"
+
+NOT_RUN_HERE = {
+    "make demo": "tests/test_demo.py runs the command behind it, .ci/run the target",
+    "make test": "this is it",
+    "make all": "tests/e2e/test_cluster.py",
+    "make status": "tests/e2e/test_cluster.py",
+    "make logs": "tests/e2e/test_cluster.py",
+    ".venv/bin/randstream worker --name worker-0": "endless: tests/test_processes.py",
+    ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/test_processes.py",
+    "pip install .": "tests/test_packaging.py, in an environment of its own",
+    'eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"': "tests/test_packaging.py, in a bash",
+    "make chaos": "minutes long: .ci/run",
+    "make chaos SECONDS=240": "minutes long: .ci/run runs a shorter one",
+    "make chaos SEED=2026": "minutes long: tests/chaos/test_plan.py proves that a seed is a plan",
+    'make chaos ARGS="-k full_disk"': "tests/chaos/test_failing_disk.py is what it picks",
+    "kubectl -n randstream port-forward deploy/producer 9001": "needs a cluster: tests/e2e/test_cluster.py",
+    "randstream top http://127.0.0.1:9001": "tests/observe/test_top.py, on a port from the system",
+    "examples/bash_worker/worker.sh 9000 bash-0 &": "tests/test_examples.py, on a port from the system",
+    "randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/test_examples.py",
+    'randstream numbers --seed 42 --worker bash-0 --count "$(wc -l <bash-0.numbers)" | cmp - bash-0.numbers':
+        "tests/test_examples.py compares the same",
+    "python examples/pi/run.py --workers 3 --points 100000": "tests/test_examples.py, with fewer points",
+    "python examples/read_store/read.py STORE/worker-0-6ae2a63a0ac05109": "tests/test_examples.py, on a store it makes",
+    **{f"... {recipe}": "tests/observe/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
+}  # fmt: skip
+"""Commands of code blocks, and where else they are run, or why not at all. `...`: whatever is piped into the rest."""
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """The language and the text of each code block; those that are indented count as `sh`."""
+    text = (ROOT / page).read_text()
+    fenced: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    indented = re.findall(r"(?<=\n\n)(?: {4}.*\n)+", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    return fenced + [("sh", block.replace("    ", "")) for block in indented]
+
+
+def commands(page: str) -> list[tuple[str, str]]:
+    """Every command of the page's code blocks, with what is shown of its output."""
+    found: list[tuple[str, str]] = []
+    for language, block in blocks(page):
+        if language == "console":
+            found += [(command, shown) for command, shown in (part.split("\n", 1) for part in block.split("$ ")[1:])]
+        elif language == "sh":
+            found += [(re.sub(r" +# .*", "", line), "") for line in block.splitlines()]
+    return found
+
+
+def inline(page: str) -> list[str]:
+    """What stands between single backticks."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+
+
+def in_table(command: str) -> str:
+    """How the table spells it: as it stands, or its end after the first pipe."""
+    return command if command in NOT_RUN_HERE else f"... {command.partition(' | ')[2]}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_prints_what_is_shown_or_is_known_not_to_be_run_here(page: str) -> None:
+    for command, shown in commands(page):
+        if in_table(command) in NOT_RUN_HERE:
+            continue
+        program, *words = shlex.split(command)
+        assert program == ".venv/bin/randstream", f"{command}: say in NOT_RUN_HERE which test runs it, or why none does"
+        run = subprocess.run(
+            [sys.executable, "-m", "randstream", *words], capture_output=True, text=True, check=False, timeout=20
+        )
+        assert (run.returncode, run.stdout) == (0, shown)
+
+
+def test_a_command_that_is_not_run_here_is_on_a_page_and_its_test_exists() -> None:
+    assert {in_table(command) for page in PAGES for command, _ in commands(page)} >= set(NOT_RUN_HERE)
+    named = re.findall(r"(?:tests/\S+\.py|\.ci/run)", " ".join(NOT_RUN_HERE.values()))
+    assert [test for test in named if not (ROOT / test).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_command_hides_in_a_block_without_a_language(page: str) -> None:
+    texts = [block for language, block in blocks(page) if language not in ("console", "sh")]
+    assert re.findall(rf"^(?:{PROGRAMS}) .*", "\n".join(texts), re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_within_the_text_are_those_that_there_are(page: str) -> None:
+    for command in [code for code in inline(page) if re.match(r"(randstream|make) [^.]", code)]:
+        program, *words = shlex.split(command)
+        if program == "make":
+            assert {word for word in words if "=" not in word} <= TARGETS, command
+            assert {word.partition("=")[0] for word in words if "=" in word} <= VARIABLES, command
+        elif words[0] not in ("--help", "COMMAND"):
+            known = cli.commands.commands[words[0]]
+            if words[1:]:
+                known.make_context(words[0], words[1:])  # raises a UsageError
+
+
+def test_what_the_readme_says_of_a_store_can_be_done(tmp_path: Path) -> None:
+    make_store(tmp_path / "DIR", 500, 2000)
+    said = [code for code in inline("README.md") if code.startswith(("randstream verify ", "randstream cat "))]
+    for command in said:
+        run = subprocess.run(
+            [sys.executable, "-m", *command.split()], capture_output=True, text=True, cwd=tmp_path, check=True
+        )
+        assert "cat" not in command or run.stdout.encode() == stream().lines(1000, 5)
+    assert len(said) == 2
+
+
+async def test_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (program,) = [block for language, block in blocks("README.md") if language == "python"]
+    port = free_port()
+    async with producing(f"127.0.0.1:{port}", grace_period=0.0):
+        with a_program(program, port, tmp_path) as out:
+            await until(lambda: "\n0 " in out.read_text())
+    assert out.read_text().startswith(f"{stream().read(1_000_000, 5)}\n")
+
+
+def test_french_readme_has_the_same_commands_code_and_links() -> None:
+    english, french = ((ROOT / readme).read_text() for readme in READMES)
+    assert commands("README.fr.md") == commands("README.md")
+    for pattern in (r"```python\n.*?```", r"\]\([^)]*\)"):
+        assert re.findall(pattern, french, re.DOTALL) == re.findall(pattern, english, re.DOTALL)
+    assert set(inline("README.fr.md")) == set(inline("README.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_that_exist(page: str) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [link for link in links if link and not (ROOT / page).parent.joinpath(link).exists()]
+    assert missing == []

@@ -1,0 +1,148 @@
+"""The package outside the repository: what a wheel holds, that it runs in an empty folder, what a release asks for."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from randstream import __version__
+
+ROOT = Path(__file__).parents[1]
+RELEASE = runpy.run_path(str(ROOT / ".ci/release.py"))
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", folder]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the programs of a new environment are. It has what randstream depends on, but no randstream."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    # The folder that a .pth file names is searched, its own .pth files (the editable installation's) are not read.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin"
+
+
+def run_in(folder: Path, bin_folder: Path, *command: str | Path) -> str:
+    """Run `command` in `folder` with the environment's programs first on the path; its output."""
+    ours = ("RANDSTREAM_", "PYTHON", "COVERAGE_", "VIRTUAL_ENV")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    variables["PATH"] = f"{bin_folder}{os.pathsep}{variables['PATH']}"
+    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout
+
+
+def install(folder: Path, bin_folder: Path, what: Path) -> None:
+    offline = "--quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --force-reinstall"
+    run_in(folder, bin_folder, bin_folder / "pip", "install", *offline.split(), what)
+
+
+def test_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
+    package = ROOT / "src/randstream"
+    expected = {
+        f"randstream/{path.relative_to(package)}"
+        for path in package.rglob("*")
+        if path.suffix in (".py", ".html") or path.name == "py.typed"
+    }
+    info = f"randstream-{__version__}.dist-info"
+    (wheel,) = dist.glob("*.whl")
+    assert wheel.name == f"randstream-{__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        assert set(archive.namelist()) == expected | {
+            f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+        }
+    assert {"randstream/py.typed", "randstream/observe/page.html"} <= expected
+
+
+def test_sdist_holds_what_is_tracked_and_nothing_else(dist: Path) -> None:
+    tracked = tracked_files(ROOT)
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names == tracked | {"PKG-INFO"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_installed_wheel_runs_the_demo_in_an_empty_folder(dist: Path, bin_folder: Path, tmp_path: Path) -> None:
+    install(tmp_path, bin_folder, *dist.glob("*.whl"))
+    assert run_in(tmp_path, bin_folder, bin_folder / "randstream", "--version") == f"randstream {__version__}\n"
+    where = run_in(tmp_path, bin_folder, bin_folder / "python", "-c", "import randstream; print(randstream.__file__)")
+    assert where.startswith(str(bin_folder.parent))
+    demo = run_in(tmp_path, bin_folder, bin_folder / "randstream", "demo", "--seconds", "5")
+    assert "Every number is where it belongs." in demo
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_pip_install_of_the_source_gives_the_command_and_its_completion(bin_folder: Path, tmp_path: Path) -> None:
+    install(tmp_path, bin_folder, ROOT)
+    assert run_in(tmp_path, bin_folder, bin_folder / "randstream", "--version") == f"randstream {__version__}\n"
+    script = """
+        eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"
+        COMP_WORDS=(randstream prod) COMP_CWORD=1
+        _randstream_completion randstream
+        echo "${COMPREPLY[@]}"
+    """
+    assert run_in(tmp_path, bin_folder, "bash", "-c", script) == "producer\n"
+
+
+# ---- what `make release-check` asks for ----
+
+
+def tracked_files(root: Path) -> set[str]:
+    if not (root / ".git").exists():
+        pytest.skip("this is no checkout")
+    return set(RELEASE["git"](root, "ls-files", "--cached", "--others", "--exclude-standard"))
+
+
+def test_wheel_and_sdist_have_metadata_that_an_index_would_take(dist: Path) -> None:
+    assert [flaw for path in dist.iterdir() for flaw in RELEASE["dist_flaws"](path, __version__)] == []
+
+
+def test_no_file_names_an_index_or_a_path_of_a_machine() -> None:
+    assert tracked_files(ROOT)
+    assert [flaw for flaw in RELEASE["tree_flaws"](ROOT) if not flaw.startswith("not committed")] == []
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_tree_that_is_not_clean_or_names_an_index_is_found(tmp_path: Path) -> None:
+    index = ".".join(("pypi", "org"))  # in one piece this file would be found too
+    (tmp_path / "a.txt").write_text(f"from {index}\nsee {tmp_path}/b\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    flaws = list(RELEASE["tree_flaws"](tmp_path))
+    assert [flaw.partition(":")[0] for flaw in flaws] == ["not committed", *["names an index or a machine's path"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "flaws"),
+    [
+        ("## [Unreleased]\n\n## [1.2.0] - 2026-11-25\n\n- A thing.\n\n## [1.1.0] - 2026-01-01\n", 0),
+        ("## [Unreleased]\n\n- A thing.\n", 2),
+        ("## [Unreleased]\n\n## [1.2.0]\n\n- A thing.\n", 1),
+        ("## [Unreleased]\n\n## [1.1.0] - 2026-01-01\n\n- A thing.\n", 1),
+        ("## [Unreleased]\n\n## [1.2.0] - 2026-11-25\n\n## [1.1.0] - 2026-01-01\n\n- A thing.\n", 1),
+    ],
+)
+def test_changelog_must_say_what_is_new_in_this_version(text: str, flaws: int) -> None:
+    assert len(list(RELEASE["changelog_flaws"](f"# Changelog\n\n{text}", "1.2.0"))) == flaws
