@@ -27,7 +27,7 @@ from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.observe.status import LinkState
 from randstream.protocol.events import Waited
 from randstream.protocol.frames import Beat, Open
-from randstream.settings import WorkerSettings
+from randstream.settings import Address, WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.pipe import StdoutSink
 from randstream.worker import UNOPENED_LIMIT, Worker, make_sink
@@ -643,7 +643,10 @@ async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the
             raw.writer.write_eof()
             assert await raw.rest() == b"#hello randstream/1 worker=worker-0\n"
         assert sink.taken == numbers(0, 5) + b"1\n22\n"
-        assert len(log.of("raw.accepted")) == 1
+        (accepted,) = log.of("raw.accepted")
+        assert accepted["peer"] == str(Address(*raw.writer.get_extra_info("sockname")))
+        (closed,) = log.of("link.closed")  # its end is a polite one, and knows no offset
+        assert not closed.keys() & {"offset", "acked", "error"}
         assert worker.tally.numbers == 7
         async with dialled(worker) as peer:
             await peer.start(5)

@@ -11,11 +11,12 @@ import os
 import socket
 import sys
 from time import monotonic
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from .protocol.end import NEVER
 from .protocol.events import Event
 from .protocol.frames import Lines
+from .settings import Address
 from .timers import TimerWheel
 
 WRITE_HIGH_WATER: Final = 2**20
@@ -216,7 +217,8 @@ class AcceptedConnection(Connection):
 
     def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, writer: asyncio.StreamWriter) -> None:
         super().__init__(end, owner, wheel, high_water=0)
-        self.peer: Any = writer.get_extra_info("peername")
+        peername = writer.get_extra_info("peername")  # none, if it has gone already
+        self.peer = str(Address(*peername[:2])) if peername else "unknown"
         self._streams = writer.transport.get_protocol()  # it holds the writer, which would close the socket as it goes
         self._gone = asyncio.Event()
         self._is_paused = False

@@ -116,6 +116,11 @@ class Session:
         else:
             self.end(Reason.SHUTDOWN)
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether the peer sends number lines and nothing else: its end without a word is a polite one."""
+        return self._raw_sink is not None
+
     def on_made(self) -> None:
         """See `Owner`. The receiver has its greeting ready."""
 

@@ -201,8 +201,10 @@ class Worker:
         if not was_live:
             self._stranger_lines.say(session.log.info, "peer.left", monotonic(), **fields)
             return
-        fields |= {"offset": session.receiver.offset, "acked": session.receiver.acked_offset}
-        if isinstance(error, PeerClosed) and error.reason is not Reason.CUT:
+        if not session.is_raw:
+            fields |= {"offset": session.receiver.offset, "acked": session.receiver.acked_offset}
+        has_said_goodbye = isinstance(error, PeerClosed) and error.reason is not Reason.CUT
+        if has_said_goodbye or (session.is_raw and error is None):
             self.link_lines.say(session.log.info, "link.closed", monotonic(), **fields)
         else:
             self.link_lines.say(session.log.warning, "link.lost", monotonic(), **fields)
