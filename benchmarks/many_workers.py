@@ -72,8 +72,7 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
         first = group.start(command, stderr=subprocess.PIPE)
         resumed_in = wait_all(hosts, size, time.monotonic())
         time.sleep(2 / rate)  # every stream has had its first numbers
-        for host in hosts:
-            ask(host, "forget")
+        earlier = [ask(host, "forget") for host in hosts]
         hosting = sum(cpu_seconds(host.pid) for host in hosts)
         before, at = cpu_seconds(first.pid), time.monotonic()
         time.sleep(seconds)
@@ -81,7 +80,6 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
         hosting = (sum(cpu_seconds(host.pid) for host in hosts) - hosting) / (time.monotonic() - at)
         memory = resident_bytes(first.pid)
         stats = [ask(host) for host in hosts]
-        asked_at = time.monotonic()
         begins = sum(each["begins"] for each in stats)
         group.reap(first, signal.SIGKILL)
         second = group.start(command, stderr=subprocess.PIPE)
@@ -97,6 +95,7 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
             "cores_of_workers": round(hosting, 4),
             "us_per_link_second": round(cores / size * 1e6, 1),
             "resident_bytes": memory,
+            "rate_error": round(sum(map(rate_between, earlier, stats)) / (size * rate) - 1, 6),
             "late_p50_ms": round(max(each["late"][0] for each in stats) * 1e3, 2),
             "late_p99_ms": round(max(each["late"][1] for each in stats) * 1e3, 2),
             "late_p999_ms": round(max(each["late"][2] for each in stats) * 1e3, 2),
@@ -106,6 +105,11 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
             "complaints_after_restart": complaints,
             "all_back": all(each["numbers"] >= one["numbers"] for each, one in zip(again, stats, strict=True)),
         }
+
+
+def rate_between(earlier: dict[str, float], later: dict[str, float]) -> float:
+    """Numbers a second that one host got."""
+    return (later["numbers"] - earlier["numbers"]) / (later["asked_at"] - earlier["asked_at"])
 
 
 def wait_all(hosts: list[subprocess.Popen[bytes]], size: int, since: float) -> float:

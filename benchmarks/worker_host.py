@@ -89,6 +89,7 @@ async def host(first: int, count: int, rate: float) -> None:
                         "last_begun_at": max(sink.begun_at for sink in sinks),
                         "begins": sum(sink.begins for sink in sinks),
                         "numbers": sum(sink.offset for sink in sinks),
+                        "asked_at": monotonic(),
                         "late": np.percentile(late, [50, 99, 99.9]).tolist() if len(late) else [],
                     }
                 ),

@@ -62,7 +62,7 @@ class PacedPump:
 
 
 class FullSpeedPump:
-    """Draws ahead on a thread: while the kernel copies one run, which releases the GIL, the next is made."""
+    """Draws ahead on a thread: while the kernel copies one run (see `write_now`), the next is made."""
 
     def __init__(self, stream: NumberStream, offset: int, drawer: Executor, wake: Callable[[], None]) -> None:
         self._stream = stream
