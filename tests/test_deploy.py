@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -39,6 +40,16 @@ def load_rollout() -> ModuleType:
 rollout = load_rollout()
 
 
+@cache
+def render(overlay: str, kinds: str) -> list[str]:
+    """What an overlay has of these kinds, a regular expression."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [each for each in rendered.split("\n---\n") if re.search(rf"^kind: ({kinds})$", each, re.MULTILINE)]
+
+
 # ---- the manifests ---------------------------------------------------------------------------------------------------
 
 
@@ -50,15 +61,14 @@ def test_every_environment_variable_in_deploy_is_a_setting() -> None:
             assert used <= known, path
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("role", ROLES)
-def test_the_settings_that_are_deployed_are_accepted(role: str, tmp_path: Path) -> None:
+def test_the_settings_that_an_overlay_deploys_are_accepted(overlay: str, role: str, tmp_path: Path) -> None:
     (tmp_path / "seed").write_text("42")
+    [config] = [each for each in render(overlay, "ConfigMap") if re.search(rf"^  name: {role}-", each, re.MULTILINE)]
     given = {}
-    for path in sorted(DEPLOY.rglob(f"{role}.env")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line and not line.startswith("#"):
-                variable, _, value = line.partition("=")
-                given[VARIABLES[role][variable]] = str(tmp_path / "seed") if variable.endswith("_FILE") else value
+    for variable, value in re.findall(r'^  (RANDSTREAM_[A-Z_]+): "?(.*?)"?$', config, re.MULTILINE):
+        given[VARIABLES[role][variable]] = str(tmp_path / "seed") if variable.endswith("_FILE") else value
     settings = ROLES[role](**given)
     assert settings.admin is not None
     assert settings.admin.port == 9001
@@ -81,14 +91,9 @@ def test_a_drain_ends_within_the_pods_grace(role: str) -> None:
     assert grace + 5 <= killed_after
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
-    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    pods = [
-        each for each in rendered.split("\n---\n") if re.search(r"^kind: (Deployment|StatefulSet)$", each, re.MULTILINE)
-    ]
+    pods = render(overlay, "Deployment|StatefulSet|DaemonSet")
     assert len(pods) == len(ROLES)
     for pod in pods:
         for promise in (
@@ -100,8 +105,15 @@ def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
             assert promise in pod
         assert re.search(r"drop:\n\s+- ALL\n", pod)
         assert re.search(r"- configMapRef:\n\s+name: (producer|worker)-[a-z0-9]{10}\n", pod)
-    names = set(re.findall(r"^  namespace: (\S+)$", rendered, re.MULTILINE))
-    assert names == {rollout.NAMESPACE}
+    namespaces = re.findall(r"^  namespace: (\S+)$", "\n".join(render(overlay, ".*")), re.MULTILINE)
+    assert set(namespaces) == {rollout.NAMESPACE}
+
+
+def test_a_daemon_set_has_a_worker_on_every_node_with_the_nodes_name() -> None:
+    [worker] = render("daemonset", "DaemonSet")
+    assert re.search(r"- name: RANDSTREAM_NAME\n\s+valueFrom:\n\s+fieldRef:\n\s+fieldPath: spec.nodeName\n", worker)
+    assert "tolerations:\n      - operator: Exists\n" in worker
+    assert not re.search("replicas|serviceName|podManagementPolicy", worker)
 
 
 # ---- rollout ---------------------------------------------------------------------------------------------------------
@@ -130,6 +142,11 @@ def a_stateful_set(**status: int) -> dict[str, Any]:
     }
 
 
+def a_daemon_set(**status: int) -> dict[str, Any]:
+    status = {"observedGeneration": 1, "currentNumberScheduled": 2, "desiredNumberScheduled": 2, **status}
+    return {"kind": "DaemonSet", "metadata": {"name": "worker", "generation": 1}, "spec": {}, "status": status}
+
+
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What `kubectl get events` shows."""
@@ -144,6 +161,19 @@ def test_a_rollout_is_over_when_every_replica_is_new_and_ready() -> None:
     assert rollout.describe_rollout(a_stateful_set(updatedReplicas=1)) == "worker (1 of 3 new, 3 ready)"
     assert rollout.describe_rollout(a_stateful_set(replicas=4)) is not None
     assert rollout.describe_rollout(a_stateful_set(observedGeneration=1)) is not None
+
+
+def test_a_rollout_on_every_node_is_over_when_each_has_a_new_worker_that_is_ready() -> None:
+    assert rollout.describe_rollout(a_daemon_set(updatedNumberScheduled=2, numberReady=2)) is None
+    assert rollout.describe_rollout(a_daemon_set(updatedNumberScheduled=1)) == "worker (1 of 2 new, 0 ready)"
+    assert rollout.describe_rollout(a_daemon_set(observedGeneration=0)) == "worker (0 of 2 new, 0 ready)"
+
+
+def test_workers_of_another_kind_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "get", lambda kinds: [a_stateful_set()])
+    rollout.check_kinds("apiVersion: apps/v1\nkind: StatefulSet\n")
+    with pytest.raises(rollout.Failed, match="StatefulSet worker of another overlay is there: make clean first"):
+        rollout.check_kinds("apiVersion: apps/v1\nkind: DaemonSet\n")
 
 
 def test_a_ready_pod_is_no_trouble() -> None:
