@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.harness import NUMBERS, SEED, free_port, until
+from tests.harness import NUMBERS, PATIENCE, SEED, free_port, processes, until
 
-from randstream.producer import Producer
 from randstream.protocol.frames import Beat, Open, crc32c
-from randstream.settings import ProducerSettings
 from randstream.store import DurableSink
 from randstream.stream import NumberStream
 
@@ -60,33 +59,40 @@ async def test_store_reads_the_same_in_every_way(tmp_path: Path) -> None:
     assert means == {"randstream": expected, "numpy": expected, "awk": expected}
 
 
-@pytest.mark.skipif(not shutil.which("nc.openbsd"), reason="Debian's netcat-openbsd is not installed")
+@pytest.mark.skipif(
+    not (shutil.which("nc.openbsd") and shutil.which("pkill")), reason="netcat-openbsd or procps is not installed"
+)
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_bash_worker_survives_kills_and_cuts_without_a_gap_or_a_repeat(tmp_path: Path) -> None:
-    port = free_port()
-    file = tmp_path / "bash-0.numbers"
-    script = [EXAMPLES / "bash_worker" / "worker.sh", str(port), "bash-0"]
+    port, file = free_port(), tmp_path / "bash-0.numbers"
+    producing = ("producer", "--workers", f"127.0.0.1:{port}", "--seed", SEED, "--rate", "200", "--heartbeat", "0.1")
 
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(script, cwd=tmp_path, start_new_session=True)
+    def start_worker() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([EXAMPLES / "bash_worker" / "worker.sh", str(port), "bash-0"], cwd=tmp_path)
 
-    settings = ProducerSettings(
-        workers=f"127.0.0.1:{port}", seed=SEED, numbers=NUMBERS, rate=200, heartbeat_interval=0.1, grace_period=0.0
-    )
-    producer = Producer(settings)
-    worker = start()
+    async def grow() -> None:
+        size = file.stat().st_size if file.exists() else 0
+        await until(lambda: file.exists() and file.stat().st_size > size + 100)
+
+    worker = start_worker()
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(producer.run())
-            for target in (20, 60, 100):
-                await until(lambda target=target: file.exists() and file.read_bytes().count(b"\n") > target)
-                os.killpg(worker.pid, signal.SIGKILL)
+        with processes() as start:
+            producer = start(*producing)
+            for _ in range(2):
+                await grow()
+                worker.kill()  # its netcat is left behind
                 worker.wait()
-                worker = start()
-            await until(lambda: file.read_bytes().count(b"\n") > 140)
-            producer.stop()
+                worker = start_worker()
+                await grow()
+                await asyncio.to_thread(subprocess.run, ["pkill", "-P", str(worker.pid), "nc"], check=True)  # a cut
+                await grow()
+                producer.end(signal.SIGKILL)
+                producer = start(*producing)
+            await grow()
     finally:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
+        worker.terminate()
+        assert worker.wait(PATIENCE) == 0
+    with socket.socket() as caller:
+        assert caller.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED, "a netcat is left behind"
     lines = file.read_bytes()
     assert lines == NumberStream(SEED, "bash-0", NUMBERS).lines(0, lines.count(b"\n"))
