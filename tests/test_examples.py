@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -34,6 +35,36 @@ def test_pi_over_workers_equals_pi_from_the_seed_alone() -> None:
     assert lines[2] == "equal to the last digit"
 
 
+@pytest.mark.skipif(not shutil.which("pgrep"), reason="procps is not installed")
+def test_pi_ends_on_ctrl_c_without_a_word_and_leaves_no_process() -> None:
+    command = [sys.executable, EXAMPLES / "pi" / "run.py", "--workers", "2", "--points", "100000000"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def count() -> int:
+        members = subprocess.run(["pgrep", "-s", str(run.pid)], stdout=subprocess.PIPE, check=False)
+        return len(members.stdout.split())
+
+    deadline = monotonic() + PATIENCE
+    while count() < 4:  # itself, the workers and the producer
+        assert monotonic() < deadline
+    run.send_signal(signal.SIGINT)
+    assert run.communicate(timeout=PATIENCE) == (b"", b"")
+    assert run.returncode == 130
+    assert count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [([], "give the folder of a store: read.py STORE"), (["nowhere"], "nowhere")],
+)
+def test_store_that_cannot_be_read_is_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
+    command = [sys.executable, EXAMPLES / "read_store" / "read.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    [told] = done.stderr.splitlines()
+    assert line in told
+
+
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_store_reads_the_same_in_every_way(tmp_path: Path) -> None:
     stream = NumberStream(SEED, "worker-0", NUMBERS)
@@ -50,7 +81,7 @@ async def test_store_reads_the_same_in_every_way(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) > 1
     read = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, EXAMPLES / "read_store" / "read.py", folder],
+        [sys.executable, EXAMPLES / "read_store" / "read.py", tmp_path],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     means = dict(line.split(maxsplit=1) for line in read.stdout.splitlines())
