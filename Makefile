@@ -214,7 +214,7 @@ endif
 
 logs: ## follow what all pods say (Ctrl-C ends)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
-	kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
+	trap 'exit 0' INT; kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
 
 status: ## show pods and volumes, and name what is wrong
 	$(rollout) status
