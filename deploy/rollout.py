@@ -259,7 +259,9 @@ def kubectl(*arguments: str, given: str | None = None) -> str:
     """What kubectl prints. Raises Failed with the last line of its complaint."""
     done = run(["kubectl", f"--namespace={NAMESPACE}", *arguments], given=given)
     if done.returncode:
-        complaint = [line for line in done.stderr.splitlines() if line.strip()] or ["no word"]
+        # kubectl adds the advice to each kind that the cluster does not know.
+        advice = "ensure CRDs are installed first"
+        complaint = [line for line in done.stderr.splitlines() if line.strip() not in ("", advice)] or ["no word"]
         raise Failed(f"kubectl {arguments[0]} failed: {complaint[-1].strip()}")
     return done.stdout
 

@@ -241,6 +241,16 @@ def test_an_overlay_elsewhere_is_refused(capsys: pytest.CaptureFixture[str], mon
     assert "uses the namespace elsewhere" in capsys.readouterr().err
 
 
+def test_a_kind_that_the_cluster_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = 'error: no matches for kind "PodDisruptionBudget" in version "policy/v1"'
+    done = subprocess.CompletedProcess([], 1, "", f"{told}\nensure CRDs are installed first\n")
+    monkeypatch.setattr(rollout, "run", lambda command, given: done)
+    with pytest.raises(
+        rollout.Failed, match=r'^kubectl apply failed: .* "PodDisruptionBudget" in version "policy/v1"$'
+    ):
+        rollout.kubectl("apply")
+
+
 def test_the_image_that_is_deployed_is_the_one_that_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = rollout.with_image("deploy/overlays/minikube", "registry.example:5000/team/randstream:abc")
