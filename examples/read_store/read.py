@@ -5,6 +5,7 @@ python examples/read_store/read.py STORE
 
 from __future__ import annotations
 
+import fileinput
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ def main(store: Path) -> None:
         sys.exit(f"{store} holds no number yet")
     print(f"randstream {numbers.mean():.6f}")
     segments = sorted(store.rglob("*.numbers"))
-    print(f"numpy      {np.concatenate([np.loadtxt(segment, ndmin=1) for segment in segments]).mean():.6f}")
+    with fileinput.input(segments) as lines:
+        print(f"numpy      {np.loadtxt(lines).mean():.6f}")
     try:
         import pandas as pd
     except ImportError:
