@@ -88,14 +88,20 @@ async def test_batch_whose_body_failed_is_not_acknowledged() -> None:
         await asyncio.wait_for(sink.commit(), 0)
 
 
-async def test_waiting_numbers_are_dropped_and_a_batch_in_hand_is_not_repeated_on_a_new_connection() -> None:
+async def test_a_new_connection_drops_waiting_numbers_and_waits_for_the_batch_in_hand() -> None:
     sink = BatchSink()
     await sink.open(OFFERED)
     sink.begin(0)
     sink.append(stream().lines(0, 3), 3)
     await sink.next_batch()
     sink.append(stream().lines(3, 2), 2)
-    assert await sink.open(OFFERED) == 3
+    opening = asyncio.ensure_future(sink.open(OFFERED))
+    await asyncio.sleep(0)
+    assert not opening.done()
+    asking = asyncio.ensure_future(sink.next_batch())
+    assert await opening == 3
+    sink.finish(is_done=False)
+    assert await asking is None
 
 
 async def test_distribution_that_cannot_be_read_is_a_sink_error() -> None:

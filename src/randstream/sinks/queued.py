@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ..protocol.frames import Open
 from .immediate import ImmediateSink
 
 BATCH_BYTES: Final = 2**20
@@ -28,6 +29,12 @@ class QueuedSink(ImmediateSink):
         self._appended_bytes = 0
         self._passed_bytes = 0
         self._change = asyncio.Event()
+
+    async def open(self, offered: Open) -> int | None:
+        """Drop what waits, and let what is being passed on be passed on wholly: to name an offset acknowledges it."""
+        offset = await super().open(offered)
+        await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
+        return offset
 
     async def commit(self) -> int:
         """Wait until all that was appended before is passed on wholly."""
