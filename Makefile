@@ -209,14 +209,19 @@ ifeq ($(CLUSTER),minikube)
 	{ echo "Minikube has no image $(TAGGED): make build load-images (or say CLUSTER=none)" >&2; exit 1; }
 endif
 	$(rollout) deploy $(OVERLAY) $(TAGGED)
-	@echo; echo "Look:  make logs"; echo "       make status"; echo "       make scale N=5"
+	@echo; echo "Look:  make logs"; echo "       make status"
 	@echo "       kubectl -n randstream port-forward deploy/producer 9001    and open http://127.0.0.1:9001"
+ifeq ($(OVERLAY),daemonset)
+	@echo "       kubectl -n randstream exec -it deploy/producer -- python -m randstream top 127.0.0.1:9001"
+else
+	@echo "       make scale N=5"
 	@echo "Prove: kubectl -n randstream exec worker-0 -- python -m randstream verify /data/store"
+endif
 	@echo "End:   make clean"
 
 logs: ## follow what all pods say (Ctrl-C ends)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
-	kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
+	trap 'exit 0' INT; kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
 
 status: ## show pods and volumes, and name what is wrong
 	$(rollout) status

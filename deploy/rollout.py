@@ -26,6 +26,7 @@ HOPELESS = {
     "ImageInspectError", "ImagePullBackOff", "InvalidImageName", "RunContainerError",
 }  # fmt: skip
 """Reasons that waiting does not cure."""
+WORKLOADS = "daemonsets,deployments,statefulsets"
 
 Object = dict[str, Any]
 
@@ -66,6 +67,7 @@ def deploy(overlay: str, image: str) -> None:
     check_cluster()
     manifests = kubectl("kustomize", str(with_image(folder, image)))
     check_namespace(manifests, folder)
+    check_kinds(manifests)
     print("try it without applying it")
     kubectl("apply", "--dry-run=client", "--filename=-", given=manifests)
     for document in manifests.split("\n---\n"):
@@ -113,12 +115,20 @@ def check_namespace(manifests: str, folder: str) -> None:
         raise Failed(f"{folder} uses the namespace {', '.join(sorted(others))}; `make` knows only {NAMESPACE}.")
 
 
+def check_kinds(manifests: str) -> None:
+    """Raises Failed if workers of another kind are there: both would be pods of the one Service."""
+    for each in get(WORKLOADS):
+        if not re.search(rf"^kind: {each['kind']}$", manifests, re.MULTILINE):
+            name = each["metadata"]["name"]
+            raise Failed(f"The {each['kind']} {name} of another overlay is there: make clean first.")
+
+
 def wait() -> None:
     """Wait until every pod is new and ready. Raises Failed as soon as one cannot become so."""
     deadline = time.monotonic() + WAIT_SECONDS
     told = ""
     while True:
-        objects = get("deployments,statefulsets,pods")
+        objects = get(f"{WORKLOADS},pods")
         if not objects:
             raise Failed(f"Nothing is deployed in the namespace {NAMESPACE}: make all.")
         behind = [state for each in objects if (state := describe_rollout(each))]
@@ -138,12 +148,19 @@ def wait() -> None:
 
 
 def describe_rollout(workload: Object) -> str | None:
-    """How far a Deployment or StatefulSet has come; None: it is there, or is neither."""
-    if workload["kind"] == "Pod":
-        return None
-    status, wanted = workload["status"], workload["spec"]["replicas"]
+    """How far a workload has come; None: it is there, or is none."""
+    status = workload["status"]
+    match workload["kind"]:
+        case "Pod":
+            return None
+        case "DaemonSet":
+            wanted = status.get("desiredNumberScheduled", 0)
+            names = ("currentNumberScheduled", "updatedNumberScheduled", "numberReady")
+        case _:
+            wanted = workload["spec"]["replicas"]
+            names = ("replicas", "updatedReplicas", "readyReplicas")
     seen = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
-    counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
+    counts = [status.get(name, 0) for name in names]
     if seen and counts == [wanted] * 3:
         return None
     return f"{workload['metadata']['name']} ({counts[1]} of {wanted} new, {counts[2]} ready)"
@@ -209,10 +226,10 @@ def last_warning(pod: str) -> str | None:
 def show_status() -> int:
     """Print what there is; 1 if something is wrong with it."""
     check_cluster()
-    objects = get("deployments,statefulsets,pods")
+    objects = get(f"{WORKLOADS},pods")
     if not objects:
         raise Failed(f"Nothing is deployed in the namespace {NAMESPACE}: make all.")
-    print(kubectl("get", "deployments,statefulsets,pods,persistentvolumeclaims", "--output=wide"), end="")
+    print(kubectl("get", f"{WORKLOADS},pods,persistentvolumeclaims", "--output=wide"), end="")
     found = troubles(objects, only_new=False)
     for pod, why, _ in found:
         print(f"{pod}: {why}", file=sys.stderr)
@@ -242,7 +259,9 @@ def kubectl(*arguments: str, given: str | None = None) -> str:
     """What kubectl prints. Raises Failed with the last line of its complaint."""
     done = run(["kubectl", f"--namespace={NAMESPACE}", *arguments], given=given)
     if done.returncode:
-        complaint = [line for line in done.stderr.splitlines() if line.strip()] or ["no word"]
+        # kubectl adds the advice to each kind that the cluster does not know.
+        advice = "ensure CRDs are installed first"
+        complaint = [line for line in done.stderr.splitlines() if line.strip() not in ("", advice)] or ["no word"]
         raise Failed(f"kubectl {arguments[0]} failed: {complaint[-1].strip()}")
     return done.stdout
 

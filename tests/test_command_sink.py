@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harness import Clock, Log, a_worker, producing, stream, until
+from tests.harness import Clock, Log, a_worker, dialled, producing, stream, until
+from tests.protocol.network import open_line
 
 from randstream.errors import SettingsError
 from randstream.observe.status import LinkState
@@ -223,6 +224,25 @@ async def test_a_worker_acknowledges_only_what_the_commands_pipe_took(tmp_path: 
         (link,) = producer.links
         acked = len(stream().lines(0, link.acked_offset))
         assert acked <= 2**16 < len(stream().lines(0, link.offset))
+
+
+async def test_a_new_connection_waits_while_the_command_has_not_taken_what_it_was_given(
+    tmp_path: Path, quick: Any
+) -> None:
+    quick("randstream.sinks.command.CLOSE_SECONDS", 0.05)
+    script = f"if [ -e $0 ]; then exec cat > /dev/null; fi; {NEVER_READ}"
+    async with a_worker(command=("sh", "-c", script, str(tmp_path / "pid"))) as worker:
+        async with dialled(worker) as peer:
+            await peer.start()
+            peer.say(stream().lines(0, 40_000))  # more than a pipe takes
+            await until(lambda: worker.tally.numbers == 40_000 and text(tmp_path / "pid").endswith("\n"))
+        async with dialled(worker) as peer:
+            await peer.line()
+            peer.say(open_line(stream=stream().id, heartbeat="0.05"))
+            for _ in range(3):
+                assert await peer.line() == b"#wait\n"
+            os.kill(int(text(tmp_path / "pid")), signal.SIGKILL)  # the next one reads
+            assert (await peer.line_starting(b"#resume ")).startswith(b"#resume offset=")
 
 
 async def test_a_worker_whose_command_is_dead_is_not_ready(log: Log, quick: Any) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -39,6 +40,16 @@ def load_rollout() -> ModuleType:
 rollout = load_rollout()
 
 
+@cache
+def render(overlay: str, kinds: str) -> list[str]:
+    """What an overlay has of these kinds, a regular expression."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [each for each in rendered.split("\n---\n") if re.search(rf"^kind: ({kinds})$", each, re.MULTILINE)]
+
+
 # ---- the manifests ---------------------------------------------------------------------------------------------------
 
 
@@ -50,15 +61,14 @@ def test_every_environment_variable_in_deploy_is_a_setting() -> None:
             assert used <= known, path
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("role", ROLES)
-def test_the_settings_that_are_deployed_are_accepted(role: str, tmp_path: Path) -> None:
+def test_the_settings_that_an_overlay_deploys_are_accepted(overlay: str, role: str, tmp_path: Path) -> None:
     (tmp_path / "seed").write_text("42")
+    [config] = [each for each in render(overlay, "ConfigMap") if re.search(rf"^  name: {role}-", each, re.MULTILINE)]
     given = {}
-    for path in sorted(DEPLOY.rglob(f"{role}.env")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line and not line.startswith("#"):
-                variable, _, value = line.partition("=")
-                given[VARIABLES[role][variable]] = str(tmp_path / "seed") if variable.endswith("_FILE") else value
+    for variable, value in re.findall(r'^  (RANDSTREAM_[A-Z_]+): "?(.*?)"?$', config, re.MULTILINE):
+        given[VARIABLES[role][variable]] = str(tmp_path / "seed") if variable.endswith("_FILE") else value
     settings = ROLES[role](**given)
     assert settings.admin is not None
     assert settings.admin.port == 9001
@@ -81,13 +91,11 @@ def test_a_drain_ends_within_the_pods_grace(role: str) -> None:
     assert grace + 5 <= killed_after
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
-    rendered = render(overlay)
-    pods = objects(rendered, "Deployment|StatefulSet")
-    assert pods.keys() == ROLES.keys()
-    for pod in pods.values():
+    pods = render(overlay, "Deployment|StatefulSet|DaemonSet")
+    assert len(pods) == len(ROLES)
+    for pod in pods:
         for promise in (
             "runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false",
             "type: RuntimeDefault",
@@ -97,51 +105,45 @@ def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
             assert promise in pod
         assert re.search(r"drop:\n\s+- ALL\n", pod)
         assert re.search(r"- configMapRef:\n\s+name: (producer|worker)-[a-z0-9]{10}\n", pod)
-    names = set(re.findall(r"^  namespace: (\S+)$", rendered, re.MULTILINE))
-    assert names == {rollout.NAMESPACE}
+    namespaces = re.findall(r"^  namespace: (\S+)$", "\n".join(render(overlay, ".*")), re.MULTILINE)
+    assert set(namespaces) == {rollout.NAMESPACE}
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_a_daemon_set_has_a_worker_on_every_node_with_the_nodes_name() -> None:
+    [worker] = render("daemonset", "DaemonSet")
+    assert re.search(r"- name: RANDSTREAM_NAME\n\s+valueFrom:\n\s+fieldRef:\n\s+fieldPath: spec.nodeName\n", worker)
+    assert "tolerations:\n      - operator: Exists\n" in worker
+    assert not re.search("replicas|serviceName|podManagementPolicy", worker)
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_seed_is_a_file_of_the_producers_pod_and_nobody_elses(overlay: str) -> None:
-    rendered = render(overlay)
-    pods = objects(rendered, "Deployment|StatefulSet")
-    assert "  RANDSTREAM_SEED_FILE: /run/secrets/randstream/seed\n" in rendered
+    pods = by_name(render(overlay, "Deployment|StatefulSet|DaemonSet"))
+    assert "  RANDSTREAM_SEED_FILE: /run/secrets/randstream/seed\n" in "".join(render(overlay, "ConfigMap"))
     assert "mountPath: /run/secrets/randstream\n" in pods["producer"]
     assert "secretName: randstream-seed" in pods["producer"]
     assert "randstream-seed" not in pods["worker"]
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_with_mutual_tls_each_pod_has_the_certificate_that_its_peer_asks_for() -> None:
-    rendered = render("production-mtls")
-    pods = {
-        "producer": objects(rendered, "Deployment")["producer"],
-        "worker": objects(rendered, "StatefulSet")["worker"],
-    }
-    certificates = objects(rendered, "Certificate")
+    pods = by_name(render("production-mtls", "Deployment|StatefulSet"))
+    certificates = by_name(render("production-mtls", "Certificate"))
     for role, pod in pods.items():
         assert "mountPath: /run/secrets/randstream-tls\n" in pod
         assert f"secretName: {role}-tls\n" in pod
         assert f"secretName: {role}-tls\n" in certificates[role]
+    settings = "".join(render("production-mtls", "ConfigMap"))
     for name in ("tls.crt", "tls.key", "ca.crt"):
-        assert rendered.count(f": /run/secrets/randstream-tls/{name}\n") == len(ROLES)
-    [allowed] = re.findall(r"RANDSTREAM_ALLOW_PRODUCER: (.+)", rendered)
+        assert settings.count(f": /run/secrets/randstream-tls/{name}\n") == len(ROLES)
+    [allowed] = re.findall(r"RANDSTREAM_ALLOW_PRODUCER: (.+)", settings)
     assert f"  dnsNames:\n  - {allowed}\n" in certificates["producer"]
     assert f"  - '*.worker.{rollout.NAMESPACE}.svc.cluster.local'\n" in certificates["worker"]  # what SRV records name
     assert "client auth" in certificates["producer"]
     assert "client auth" not in certificates["worker"]
 
 
-def render(overlay: str) -> str:
-    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def objects(rendered: str, kind: str) -> dict[str, str]:
-    """The objects of a kind, by name."""
-    found = [each for each in rendered.split("\n---\n") if re.search(rf"^kind: ({kind})$", each, re.MULTILINE)]
-    return {re.findall(r"^metadata:\n(?:  .*\n)*?  name: (\S+)$", each, re.MULTILINE)[0]: each for each in found}
+def by_name(objects: list[str]) -> dict[str, str]:
+    return {re.findall(r"^metadata:\n(?:  .*\n)*?  name: (\S+)$", each, re.MULTILINE)[0]: each for each in objects}
 
 
 # ---- rollout ---------------------------------------------------------------------------------------------------------
@@ -170,6 +172,11 @@ def a_stateful_set(**status: int) -> dict[str, Any]:
     }
 
 
+def a_daemon_set(**status: int) -> dict[str, Any]:
+    status = {"observedGeneration": 1, "currentNumberScheduled": 2, "desiredNumberScheduled": 2, **status}
+    return {"kind": "DaemonSet", "metadata": {"name": "worker", "generation": 1}, "spec": {}, "status": status}
+
+
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What `kubectl get events` shows."""
@@ -184,6 +191,19 @@ def test_a_rollout_is_over_when_every_replica_is_new_and_ready() -> None:
     assert rollout.describe_rollout(a_stateful_set(updatedReplicas=1)) == "worker (1 of 3 new, 3 ready)"
     assert rollout.describe_rollout(a_stateful_set(replicas=4)) is not None
     assert rollout.describe_rollout(a_stateful_set(observedGeneration=1)) is not None
+
+
+def test_a_rollout_on_every_node_is_over_when_each_has_a_new_worker_that_is_ready() -> None:
+    assert rollout.describe_rollout(a_daemon_set(updatedNumberScheduled=2, numberReady=2)) is None
+    assert rollout.describe_rollout(a_daemon_set(updatedNumberScheduled=1)) == "worker (1 of 2 new, 0 ready)"
+    assert rollout.describe_rollout(a_daemon_set(observedGeneration=0)) == "worker (0 of 2 new, 0 ready)"
+
+
+def test_workers_of_another_kind_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "get", lambda kinds: [a_stateful_set()])
+    rollout.check_kinds("apiVersion: apps/v1\nkind: StatefulSet\n")
+    with pytest.raises(rollout.Failed, match="StatefulSet worker of another overlay is there: make clean first"):
+        rollout.check_kinds("apiVersion: apps/v1\nkind: DaemonSet\n")
 
 
 def test_a_ready_pod_is_no_trouble() -> None:
@@ -249,6 +269,16 @@ def test_an_overlay_elsewhere_is_refused(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr(rollout, "with_image", lambda folder, image: Path(folder))
     assert rollout.main(["deploy", OVERLAYS[0], "randstream:1"]) == 1
     assert "uses the namespace elsewhere" in capsys.readouterr().err
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = 'error: no matches for kind "PodDisruptionBudget" in version "policy/v1"'
+    done = subprocess.CompletedProcess([], 1, "", f"{told}\nensure CRDs are installed first\n")
+    monkeypatch.setattr(rollout, "run", lambda command, given: done)
+    with pytest.raises(
+        rollout.Failed, match=r'^kubectl apply failed: .* "PodDisruptionBudget" in version "policy/v1"$'
+    ):
+        rollout.kubectl("apply")
 
 
 def test_the_image_that_is_deployed_is_the_one_that_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,12 +43,17 @@ NOT_RUN_HERE = {
     'make chaos ARGS="-k full_disk"': "tests/chaos/test_failing_disk.py is what it picks",
     "kubectl -n randstream port-forward deploy/producer 9001": "needs a cluster: tests/e2e/test_cluster.py",
     "randstream top http://127.0.0.1:9001": "tests/observe/test_top.py, on a port from the system",
-    "examples/bash_worker/worker.sh 9000 bash-0 &": "tests/test_examples.py, on a port from the system",
-    "randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/test_examples.py",
-    'randstream numbers --seed 42 --worker bash-0 --count "$(wc -l <bash-0.numbers)" | cmp - bash-0.numbers':
+    "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
+    "make clean": "tests/e2e/test_daemonset.py",
+    "kubectl -n randstream exec deploy/producer -- python -m randstream top 127.0.0.1:9001":
+        "tests/e2e/test_daemonset.py",
+    "examples/bash_worker/worker.sh 9000 bash-0": "tests/test_examples.py, on a port from the system",
+    '.venv/bin/randstream numbers --seed 42 --worker bash-0 --count "$(wc -l <bash-0.numbers)" | cmp - bash-0.numbers':
         "tests/test_examples.py compares the same",
-    "python examples/pi/run.py --workers 3 --points 100000": "tests/test_examples.py, with fewer points",
-    "python examples/read_store/read.py STORE/worker-0-6ae2a63a0ac05109": "tests/test_examples.py, on a store it makes",
+    ".venv/bin/python examples/pi/run.py --workers 3 --points 100000": "tests/test_examples.py, with fewer points",
+    ".venv/bin/randstream worker --name worker-0 --store store": "endless: tests/test_examples.py makes a store",
+    ".venv/bin/python examples/read_store/read.py store": "tests/test_examples.py, on a store it makes",
+    "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers": "tests/test_examples.py runs awk so",
     **{f"... {recipe}": "tests/observe/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip
 """Commands of code blocks, and where else they are run, or why not at all. `...`: whatever is piped into the rest."""

@@ -98,7 +98,7 @@ async def test_batch_whose_body_failed_is_not_acknowledged() -> None:
         await asyncio.wait_for(sink.commit(), 0)
 
 
-async def test_waiting_numbers_are_dropped_and_a_batch_in_hand_is_not_repeated_on_a_new_connection() -> None:
+async def test_a_new_connection_drops_waiting_numbers_and_waits_for_the_batch_in_hand() -> None:
     sink = BatchSink()
     await sink.open(OFFERED)
     sink.begin(0)

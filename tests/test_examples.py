@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
-from tests.harness import NUMBERS, SEED, free_port, until
+from tests.harness import NUMBERS, PATIENCE, SEED, free_port, processes, until
 
-from randstream.producer import Producer
 from randstream.protocol.frames import Beat, Open, crc32c
-from randstream.settings import ProducerSettings
 from randstream.store import DurableSink
 from randstream.stream import NumberStream
 
@@ -35,6 +35,36 @@ def test_pi_over_workers_equals_pi_from_the_seed_alone() -> None:
     assert lines[2] == "equal to the last digit"
 
 
+@pytest.mark.skipif(not shutil.which("pgrep"), reason="procps is not installed")
+def test_pi_ends_on_ctrl_c_without_a_word_and_leaves_no_process() -> None:
+    command = [sys.executable, EXAMPLES / "pi" / "run.py", "--workers", "2", "--points", "100000000"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def count() -> int:
+        members = subprocess.run(["pgrep", "-s", str(run.pid)], stdout=subprocess.PIPE, check=False)
+        return len(members.stdout.split())
+
+    deadline = monotonic() + PATIENCE
+    while count() < 4:  # itself, the workers and the producer
+        assert monotonic() < deadline
+    run.send_signal(signal.SIGINT)
+    assert run.communicate(timeout=PATIENCE) == (b"", b"")
+    assert run.returncode == 130
+    assert count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [([], "give the folder of a store: read.py STORE"), (["nowhere"], "nowhere")],
+)
+def test_store_that_cannot_be_read_is_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
+    command = [sys.executable, EXAMPLES / "read_store" / "read.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    [told] = done.stderr.splitlines()
+    assert line in told
+
+
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_store_reads_the_same_in_every_way(tmp_path: Path) -> None:
     stream = NumberStream(SEED, "worker-0", NUMBERS)
@@ -51,42 +81,50 @@ async def test_store_reads_the_same_in_every_way(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) > 1
     read = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, EXAMPLES / "read_store" / "read.py", folder],
+        [sys.executable, EXAMPLES / "read_store" / "read.py", tmp_path],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
+    assert read.stderr == ""  # though the last segment has no number yet
     means = dict(line.split(maxsplit=1) for line in read.stdout.splitlines())
     expected = f"{stream.read(0, 3000).mean():.6f}"
     assert means.pop("pandas") in (expected, "not installed")
     assert means == {"randstream": expected, "numpy": expected, "awk": expected}
 
 
-@pytest.mark.skipif(not shutil.which("nc.openbsd"), reason="Debian's netcat-openbsd is not installed")
+@pytest.mark.skipif(
+    not (shutil.which("nc.openbsd") and shutil.which("pkill")), reason="netcat-openbsd or procps is not installed"
+)
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_bash_worker_survives_kills_and_cuts_without_a_gap_or_a_repeat(tmp_path: Path) -> None:
-    port = free_port()
-    file = tmp_path / "bash-0.numbers"
-    script = [EXAMPLES / "bash_worker" / "worker.sh", str(port), "bash-0"]
+    port, file = free_port(), tmp_path / "bash-0.numbers"
+    producing = ("producer", "--workers", f"127.0.0.1:{port}", "--seed", SEED, "--rate", "200", "--heartbeat", "0.1")
 
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(script, cwd=tmp_path, start_new_session=True)
+    def start_worker() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([EXAMPLES / "bash_worker" / "worker.sh", str(port), "bash-0"], cwd=tmp_path)
 
-    settings = ProducerSettings(
-        workers=f"127.0.0.1:{port}", seed=SEED, numbers=NUMBERS, rate=200, heartbeat_interval=0.1, grace_period=0.0
-    )
-    producer = Producer(settings)
-    worker = start()
+    async def grow() -> None:
+        size = file.stat().st_size if file.exists() else 0
+        await until(lambda: file.exists() and file.stat().st_size > size + 100)
+
+    worker = start_worker()
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(producer.run())
-            for target in (20, 60, 100):
-                await until(lambda target=target: file.exists() and file.read_bytes().count(b"\n") > target)
-                os.killpg(worker.pid, signal.SIGKILL)
+        with processes() as start:
+            producer = start(*producing)
+            for _ in range(2):
+                await grow()
+                worker.kill()  # its netcat is left behind
                 worker.wait()
-                worker = start()
-            await until(lambda: file.read_bytes().count(b"\n") > 140)
-            producer.stop()
+                worker = start_worker()
+                await grow()
+                await asyncio.to_thread(subprocess.run, ["pkill", "-P", str(worker.pid), "nc"], check=True)  # a cut
+                await grow()
+                producer.end(signal.SIGKILL)
+                producer = start(*producing)
+            await grow()
     finally:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
+        worker.terminate()
+        assert worker.wait(PATIENCE) == 0
+    with socket.socket() as caller:
+        assert caller.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED, "a netcat is left behind"
     lines = file.read_bytes()
     assert lines == NumberStream(SEED, "bash-0", NUMBERS).lines(0, lines.count(b"\n"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,17 +19,19 @@ import numpy as np
 from randstream import NumberStream
 
 NUMBERS = "uniform:0:1"
-RANDSTREAM = (sys.executable, "-m", "randstream")
+ENDS = (signal.SIGINT, signal.SIGTERM)
 SIMULATE = Path(__file__).with_name("simulate.py")
 
 
 def main() -> int:
     """Stream, recompute, compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Estimate π over several workers, then from the seed alone.")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--points", type=int, default=100_000, help="for each worker")
     parser.add_argument("--seed", default="pi")
     options = parser.parse_args()
+    if options.workers < 1 or options.points < 1:
+        parser.error("give at least one worker and one point")
     names = [f"worker-{number}" for number in range(options.workers)]
     streamed = stream(names, options.points, options.seed)
     computed = sum(recompute(name, options.points, options.seed) for name in names)
@@ -41,29 +44,40 @@ def main() -> int:
 
 def stream(names: list[str], points: int, seed: str) -> int:
     """The hits that the workers' programs counted, all together."""
-    processes = []
+    processes: list[subprocess.Popen[str]] = []
+    signals: list[int] = []
+    for number in ENDS:  # noted, not raised: a process that is just being started is ended too
+        signal.signal(number, lambda number, _: signals.append(number))
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in names]
         try:
-            ports = []
             for name, file in zip(names, files, strict=True):
-                command = [sys.executable, str(SIMULATE), str(points), str(file)]
-                worker = subprocess.Popen(
-                    [*RANDSTREAM, "worker", "--name", name, "--listen", "127.0.0.1:0", "--", *command],
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-                processes.append(worker)
-                ports.append(wait_address(worker))
-            producer = [*RANDSTREAM, "producer", "--workers", ",".join(ports), "--numbers", NUMBERS, "--rate", "max"]
-            processes.append(subprocess.Popen([*producer, "--seed", seed], stderr=subprocess.DEVNULL))
+                command = (sys.executable, str(SIMULATE), str(points), str(file))
+                worker = ("worker", "--name", name, "--listen", "127.0.0.1:0", "--", *command)
+                processes.append(start(*worker, stderr=subprocess.PIPE))
+            addresses = ",".join(wait_address(worker) for worker in processes)
+            producer = ("producer", "--workers", addresses, "--numbers", NUMBERS, "--rate", "max", "--seed", seed)
+            processes.append(start(*producer, "--log-level", "error"))
             while not all(file.exists() for file in files):
+                if signals:
+                    sys.exit(128 + signals[0])
+                if any(process.poll() is not None for process in processes):
+                    sys.exit("a worker or the producer has ended")
                 time.sleep(0.05)
             return sum(int(file.read_text()) for file in files)
         finally:
-            for process in reversed(processes):
+            for process in processes:
                 process.terminate()
+            for process in processes:
                 process.communicate()
+            for number in ENDS:
+                signal.signal(number, signal.SIG_DFL)
+
+
+def start(*arguments: str, stderr: int | None = None) -> subprocess.Popen[str]:
+    """A randstream process that Ctrl-C does not reach: we end it."""
+    command = [sys.executable, "-m", "randstream", *arguments]
+    return subprocess.Popen(command, stderr=stderr, text=True, process_group=0)
 
 
 def wait_address(worker: subprocess.Popen[str]) -> str:
@@ -73,7 +87,7 @@ def wait_address(worker: subprocess.Popen[str]) -> str:
         event = json.loads(line)
         if event["event"] == "worker.listening":
             return str(event["address"])
-    raise RuntimeError("a worker did not start")
+    sys.exit("a worker did not start")
 
 
 def recompute(name: str, points: int, seed: str) -> int:

@@ -1,10 +1,11 @@
 """The mean of a stored stream, read in four ways.
 
-python examples/read_store/read.py STORE/WORKER-STREAM
+python examples/read_store/read.py STORE
 """
 
 from __future__ import annotations
 
+import fileinput
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from randstream import read_store
+from randstream.errors import RandstreamError
 
 AWK = '!/^#/ { sum += $1; count++ } END { printf "%.6f\\n", sum / count }'
 
 
-def main(folder: Path) -> None:
-    """Print the mean of the stream in `folder`, read in each way."""
-    segments = sorted(folder.glob("*.numbers"))
-    print(f"randstream {read_store(folder).mean():.6f}")
-    print(f"numpy      {np.concatenate([np.loadtxt(segment) for segment in segments]).mean():.6f}")
+def main(store: Path) -> None:
+    """Print the mean of the one stream in `store`, read in each way."""
+    numbers = read_store(store)
+    if not len(numbers):
+        sys.exit(f"{store} holds no number yet")
+    print(f"randstream {numbers.mean():.6f}")
+    segments = sorted(store.rglob("*.numbers"))
+    with fileinput.input(segments) as lines:
+        print(f"numpy      {np.loadtxt(lines).mean():.6f}")
     try:
         import pandas as pd
     except ImportError:
@@ -33,4 +39,9 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit("give the folder of a store: read.py STORE")
+    try:
+        main(Path(sys.argv[1]))
+    except (RandstreamError, OSError) as error:
+        sys.exit(str(error))

@@ -42,6 +42,18 @@ def test_a_link_that_goes_back_to_an_acknowledged_offset_has_no_rate_below_zero(
     assert observer.snapshot(limit=1).links[0].rate == 0
 
 
+def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = FakeLink(state=LinkState.WAITING)
+    role = FakeRole(links=[link])
+    observer = observed(role, 3, 0)
+    link.state, link.offset = LinkState.STREAMING, 1_000_000
+    assert observer.snapshot(limit=1).links[0].rate == 0
+    observer.tick(1.0)
+    role.advance(50)
+    monkeypatch.setattr("randstream.observe.observer.monotonic", lambda: 2.0)
+    assert observer.snapshot(limit=1).links[0].rate == pytest.approx(50)
+
+
 def test_links_that_come_and_go_between_two_looks_are_no_surprise() -> None:
     role = FakeRole()
     observer = observed(role, 3, 50)

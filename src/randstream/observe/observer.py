@@ -66,7 +66,9 @@ class Observer:
         if self._looks:
             last = self._looks[-1]
             self._history.append(round((numbers - last.numbers) / max(now - last.at, SHORTEST_SECONDS), 1))
-        self._looks.append(_Look(now, numbers, {link: link.offset for link in self.role.links}))
+        # Before a link's first connection its offset, 0, says nothing: it may resume at any.
+        begun = (link for link in self.role.links if link.offset or link.state is LinkState.STREAMING)
+        self._looks.append(_Look(now, numbers, {link: link.offset for link in begun}))
 
     def snapshot(self, *, limit: int, name_filter: str = "") -> Snapshot:
         """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`."""
@@ -96,11 +98,18 @@ class Observer:
                 reconnects=tally.ends.total(),
             ),
             history=list(self._history),
-            links=[link.status(now, _advance(link, before) / elapsed) for link in shown],
+            links=[link.status(now, self._rate(link, now)) for link in shown],
             left_out=len(matching) - len(shown),
             histogram=self._histogram(),
             events=list(role.journal.entries),
         )
+
+    def _rate(self, link: ObservedLink, now: float) -> float:
+        before = next((look for look in self._looks if link in look.offsets), None)
+        if before is None:
+            return 0.0
+        # A link that went back to an acknowledged offset has not advanced by less than nothing.
+        return max(0, link.offset - before.offsets[link]) / max(now - before.at, SHORTEST_SECONDS)
 
     def _sample(self) -> None:
         numbers = self.role.numbers
@@ -138,11 +147,6 @@ def _find_shape(numbers: str) -> Shape | None:
         return shape_of(parse_distribution(numbers))
     except SettingsError:
         return None
-
-
-def _advance(link: ObservedLink, before: _Look) -> int:
-    """A link that went back to an acknowledged offset has not advanced by less than nothing."""
-    return max(0, link.offset - before.offsets.get(link, link.offset))
 
 
 def count_in(shape: Shape, numbers: Any) -> NDArray[np.int64]:

@@ -1,0 +1,79 @@
+"""One worker a node, and what `top` shows when a stream breaks: examples/continuity. The tests go in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e import cluster
+from tests.e2e.cluster import NAMESPACE, kubectl, make, objects, pods, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+DAEMONSET = "OVERLAY=daemonset"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed() -> Iterator[None]:
+    cluster.run("python3", "deploy/rollout.py", "clean")
+    make("all", DAEMONSET)
+    yield
+    make("clean")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> list[str]:
+    return sorted(node["metadata"]["name"] for node in objects("nodes"))
+
+
+def top() -> str:
+    return kubectl("exec", "deployment/producer", "--", "python", "-m", "randstream", "top", "127.0.0.1:9001")
+
+
+def flowing() -> list[str]:
+    """Who `top` shows to have a stream that flows."""
+    return sorted(re.findall(r"^● (\S+) +streaming ", top(), re.MULTILINE))
+
+
+def test_every_node_has_a_worker_of_its_name_and_its_stream_flows(nodes: list[str]) -> None:
+    assert sorted(pod["spec"]["nodeName"] for pod in pods("worker").values()) == nodes
+    until(lambda: flowing() == nodes, "all streams flow")
+
+
+def test_top_names_the_node_whose_worker_died_and_its_stream_goes_on(nodes: list[str]) -> None:
+    pod, node = next((name, pod["spec"]["nodeName"]) for name, pod in pods("worker").items())
+    kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    until(lambda: f"{node} lost: " in top(), "top tells of it")
+    until(lambda: flowing() == nodes, "all streams flow again")
+    [producer] = pods("producer")
+    offsets = [
+        line["offset"] for line in cluster.logs(producer) if line["event"] == "link.resumed" and line["worker"] == node
+    ]
+    assert offsets[0] == 0
+    assert offsets[-1] > 0
+
+
+def test_a_worker_that_cannot_be_reached_is_shown_by_its_address_until_it_can(nodes: list[str]) -> None:
+    kubectl("delete", "networkpolicy", "worker")
+    kubectl("delete", "pods", "--selector=app.kubernetes.io/component=worker")
+    until(
+        lambda: sorted(pod["status"].get("podIP", "") for pod in pods("worker").values())[0], "new pods have addresses"
+    )
+    unreached = ["○ " + pod["status"]["podIP"].replace(".", "-") for pod in pods("worker").values()]
+    until(lambda: all(each in top() for each in unreached), "top shows them")
+    assert flowing() == []
+    make("deploy", DAEMONSET, cluster.tag())
+    until(lambda: flowing() == nodes, "all streams flow again")
+
+
+def test_the_workers_of_another_overlay_do_not_join_them() -> None:
+    done = make("deploy", cluster.tag(), check=False)
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert line == "The DaemonSet worker of another overlay is there: make clean first."
+
+
+def test_clean_removes_all_of_it() -> None:
+    make("clean")
+    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
