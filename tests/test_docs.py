@@ -53,7 +53,8 @@ NOT_RUN_HERE = {
     ".venv/bin/python examples/pi/run.py --workers 3 --points 100000": "tests/test_examples.py, with fewer points",
     ".venv/bin/randstream worker --name worker-0 --store store": "endless: tests/test_examples.py makes a store",
     ".venv/bin/python examples/read_store/read.py store": "tests/test_examples.py, on a store it makes",
-    "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers": "tests/test_examples.py runs awk so",
+    "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers":
+        "tests/test_examples.py runs awk so",
     **{f"... {recipe}": "tests/observe/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip
 """Commands of code blocks, and where else they are run, or why not at all. `...`: whatever is piped into the rest."""
