@@ -58,7 +58,12 @@ async def test_full_speed_draws_a_bounded_number_of_runs_ahead_and_wakes_its_own
         assert pump.next_run(0.0, ROOM) is not None
         await until(lambda: len(woken) == RUNS_AHEAD + 1)
         assert gated.drawn == [run * RUN_NUMBERS for run in range(RUNS_AHEAD + 1)]
+        assert pump.next_due() < 0  # there are runs
+        gated.gate = threading.Semaphore(0)
+        for _ in range(RUNS_AHEAD):
+            assert pump.next_run(0.0, ROOM) is not None
         assert pump.next_due() == float("inf")
+        gated.gate.release(20)
         pump.close()
 
 

@@ -170,7 +170,7 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
             return runs.pop(0) if runs else None
 
         def next_due(self) -> float:
-            return float("inf")
+            return float("-inf") if runs else float("inf")
 
         close = next_due
 

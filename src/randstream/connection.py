@@ -74,7 +74,7 @@ class Owner(Protocol):
         """A frame, or the time, meant this. After `Closed` there is none, and the owner closes the connection."""
 
     def on_writable(self, now: float) -> None:
-        """There is room to write again, or data came or time passed: a moment to send more."""
+        """There is room to write again, or it is the time that `poke` named: a moment to say more. A flush follows."""
 
     def on_lost(self, error: Exception | None) -> None:
         """The socket is gone without a `Closed`: at its end (None) or with an error, of ours if it is no OSError."""
@@ -104,6 +104,7 @@ class Connection(asyncio.Protocol):
         self.end = end
         self.is_writable = False
         self._high_water = high_water
+        self._poked_for = NEVER
         self._owner: Owner | None = owner
         self._alarm = wheel.alarm(self._on_alarm)
         self._transport: asyncio.Transport | None = None
@@ -133,7 +134,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """asyncio: the write buffer has room."""
         self.is_writable = True
-        self._deliver([], monotonic())
+        if self._owner is not None:
+            self._owner.on_writable(monotonic())
+            self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
@@ -143,15 +146,15 @@ class Connection(asyncio.Protocol):
             self._release().on_lost(exc)
 
     def poke(self, when: float) -> None:
-        """Call the owner's `on_writable` at `when`, and keep the end's deadline, whichever is sooner."""
+        """Call the owner's `on_writable` at `when`, instead of whatever was named before."""
+        self._poked_for = when
         self._alarm.set(min(when, self.end.deadline))
 
     def flush(self) -> None:
         """Write what the end has to say, if there is room, and mind its deadline. Without room, the newest waits."""
         if self.is_writable:
             self._write()
-        if self._alarm.when > self.end.deadline:
-            self._alarm.set(self.end.deadline)
+        self._alarm.set(min(self._poked_for, self.end.deadline))
 
     def close(self) -> None:
         """Tell the owner no more; write the end's last words and close, within LINGER. Idempotent."""
@@ -187,20 +190,15 @@ class Connection(asyncio.Protocol):
     def _on_alarm(self) -> None:
         now = monotonic()
         if self._owner is not None:
+            self._poked_for = NEVER
             self._owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
-            self._tell(self.end.handle_timer(now), now)
-            self.flush()
+            self._deliver(self.end.handle_timer(now), now)
 
     def _deliver(self, events: list[Event], now: float) -> None:
-        self._tell(events, now)
-        if self._owner is not None:
-            self._owner.on_writable(now)
-            self.flush()
-
-    def _tell(self, events: list[Event], now: float) -> None:
         for event in events:
             if self._owner is not None:
                 self._owner.on_event(event, now)
+        self.flush()
 
     def _release(self) -> Owner:
         assert self._owner is not None

@@ -94,6 +94,7 @@ class Link(ABC):
         self._pump: Pump | None = None
         self._up_since: float | None = None
         self._is_finishing = False
+        self._waits_for_room = False
         self._throttle = Throttle(LINES_A_MINUTE)
         self._absences = Throttle(ABSENCES_A_MINUTE)
         self._log = structlog.get_logger("randstream").bind(target=str(target))
@@ -174,7 +175,7 @@ class Link(ABC):
         return RUN_NUMBERS * MAX_NUMBER_LINE_BYTES
 
     def on_writable(self, now: float) -> None:
-        """Send what is due, as far as the peer and the write buffer give room."""
+        """Say what is due, as far as the peer and the write buffer give room. The caller flushes."""
         pump, connection = self._pump, self._connection
         if pump is None or connection is None:
             return
@@ -185,13 +186,16 @@ class Link(ABC):
             self._send(lines, count, now)
             self._context.tally.numbers += count
             self._context.tally.number_bytes += len(lines)
+            if pump.next_due() > now:
+                break  # the caller flushes, so that a beat that is due too shares the write
             connection.flush()
         else:
             connection.poke(now)  # there may be more, after whatever else the loop has to do
             return
         due = pump.next_due()
         # What is due already waits for room, and whoever makes room calls: an ack, or the kernel.
-        connection.poke(due if due > now else float("inf"))
+        self._waits_for_room = due <= now
+        connection.poke(float("inf") if self._waits_for_room else due)
 
     def _dial(self) -> None:
         self.state = LinkState.DIALLING
@@ -290,6 +294,8 @@ class Link(ABC):
 
     def _on_drawn(self) -> None:
         self.on_writable(monotonic())
+        if self._connection is not None:
+            self._connection.flush()
 
     def _set_finished(self) -> None:
         if self.state is not LinkState.FINISHED:

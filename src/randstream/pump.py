@@ -17,6 +17,8 @@ from .stream import NumberStream
 RUN_NUMBERS: Final = 131072
 """Numbers in a run: two or three megabytes, two milliseconds to draw. Smaller ones cost more in going from thread to
 loop, at 16384 a quarter of a producer's speed; larger ones only memory."""
+NOW: Final = float("-inf")
+"""What was due before any time."""
 RUNS_AHEAD: Final = 2
 """Runs drawn or asked for, so that the thread goes from one to the next without waiting for the loop."""
 
@@ -28,7 +30,7 @@ class Pump(Protocol):
         """The next run and its count of numbers, within `room` bytes; None if there is none now."""
 
     def next_due(self) -> float:
-        """When to ask again, in seconds; infinity: when there is room, or the pump wakes its owner."""
+        """When there will be a run, in seconds; infinity: when the pump wakes its owner, if ever."""
 
     def close(self) -> None:
         """Draw no more."""
@@ -87,7 +89,7 @@ class FullSpeedPump:
 
     def next_due(self) -> float:
         """See `Pump`."""
-        return float("inf")
+        return NOW if self._runs and self._runs[0].done() else float("inf")
 
     def close(self) -> None:
         """See `Pump`."""

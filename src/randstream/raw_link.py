@@ -66,6 +66,8 @@ class RawLink(Link):
     def on_writable(self, now: float) -> None:
         """See `Link`."""
         super().on_writable(now)
+        if self._connection is not None:
+            self._connection.flush()
         if self._connection is not None and self._connection.is_writable:
             self._note_taken()
             if self._is_finishing:

@@ -221,14 +221,19 @@ class Session:
     def _prove(self, beat: Beat) -> None:
         if self._drained_offset is not None:
             return
-        self._host.sink.prove(beat)
-        self._host.intake.note_beat(self._connection.now)
+        is_done = self._host.sink.prove(beat)
+        now = self._connection.now
+        self._host.intake.note_beat(now)
         self._say_checkpoint(beat.offset)
         if self._is_draining:
             self._drained_offset = beat.offset
         if self.receiver.acked_offset != beat.offset:
-            self._proved.set()
-        elif self._is_draining:
+            if not is_done:
+                self._proved.set()
+                return
+            self.receiver.acknowledge(beat.offset, now)
+            self._host.intake.note_commit(beat.offset, 0.0)
+        if self._is_draining:
             self.end(Reason.SHUTDOWN)
 
     async def _commit(self) -> None:

@@ -104,6 +104,7 @@ class StreamLink(Link):
         self._say("link.resumed", now, stream=self.stream.id, offset=offset)
         self._note("link.resumed", f"at offset {offset}")
         self._context.on_resumed(self)
+        self.on_writable(now)
 
     def _note_ack(self, ack: Acknowledged, sender: Sender, now: float) -> None:
         assert self.stream is not None
@@ -118,6 +119,8 @@ class StreamLink(Link):
             known = self._context.acked_offsets.get(self.stream.id, 0)
             self._context.acked_offsets[self.stream.id] = max(known, ack.offset)
             self._backoff.reset()
+            if self._waits_for_room:
+                self.on_writable(now)
             if self.state is LinkState.STALLED:
                 self.state = LinkState.STREAMING
                 self._say("link.recovered", now, acked=ack.offset)

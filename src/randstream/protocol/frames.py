@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import numpy as np
 from google_crc32c import extend
@@ -99,11 +99,10 @@ Frame = ControlFrame | Numbers
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """How one `key=value` is spelled, read and written. `read` may raise ValueError."""
+    """How one `key=value` is spelled and read. `read` may raise ValueError."""
 
     pattern: re.Pattern[str]
     read: Callable[[str], Any]
-    write: Callable[[Any], str]
     optional: bool = False
 
 
@@ -133,28 +132,24 @@ def _read_hex(text: str) -> int:
     return int(text, 16)
 
 
-def _write_hex32(value: int) -> str:
-    return f"{value:08x}"
-
-
-_NAME = _Key(NAME, str, str)
-_OFFSET = _Key(re.compile(r"0|[1-9][0-9]{0,18}"), _read_offset, str)
-_OPAQUE_TIME = _Key(re.compile(r"[0-9]{1,20}"), str, str)
+_NAME = _Key(NAME, str)
+_OFFSET = _Key(re.compile(r"0|[1-9][0-9]{0,18}"), _read_offset)
+_OPAQUE_TIME = _Key(re.compile(r"[0-9]{1,20}"), str)
 
 _KEYS: Final[dict[type, dict[str, _Key]]] = {
     Hello: {"worker": _NAME},
     Open: {
         "worker": _NAME,
-        "stream": _Key(re.compile(r"[0-9a-f]{16}"), str, str),
-        "numbers": _Key(re.compile(r"[a-z0-9]+(?::[0-9.e+-]+)*"), str, str),
+        "stream": _Key(re.compile(r"[0-9a-f]{16}"), str),
+        "numbers": _Key(re.compile(r"[a-z0-9]+(?::[0-9.e+-]+)*"), str),
         "producer": _NAME,
-        "heartbeat": _Key(re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?"), _read_heartbeat, str),
+        "heartbeat": _Key(re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?"), _read_heartbeat),
     },
     Wait: {},
-    Resume: {"offset": _Key(_OFFSET.pattern, _read_offset, str, optional=True)},
-    Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), _read_hex, _write_hex32), "t": _OPAQUE_TIME},
-    Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, str, optional=True)},
-    Close: {"reason": _Key(re.compile(r"[a-z][a-z-]{0,31}"), _read_reason, str)},
+    Resume: {"offset": _Key(_OFFSET.pattern, _read_offset, optional=True)},
+    Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), _read_hex), "t": _OPAQUE_TIME},
+    Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, optional=True)},
+    Close: {"reason": _Key(re.compile(r"[a-z][a-z-]{0,31}"), _read_reason)},
 }
 _VERBS: Final[dict[str, type]] = {f"#{kind.__name__.lower()}": kind for kind in _KEYS}
 _CHECK: Final = re.compile(r"(.*) check=([0-9a-f]{8})")
@@ -169,17 +164,29 @@ def extend_crc(crc: int, run: Lines) -> int:
 
 def encode(frame: ControlFrame) -> bytes:
     """The control line of `frame`, LF included."""
-    words = [f"#{type(frame).__name__.lower()}"]
-    if isinstance(frame, Hello):
-        words.append(VERSION)
-    for name, key in _KEYS[type(frame)].items():
-        value = getattr(frame, name)
-        if value is not None:
-            words.append(f"{name}={key.write(value)}")
-    line = " ".join(words)
-    if isinstance(frame, Open):
-        line += f" check={crc32c(line.encode()):08x}"
-    return line.encode() + b"\n"
+    match frame:
+        case Beat(offset, crc, t):
+            line = f"#beat offset={offset} crc={crc:08x} t={t}"
+        case Ack(offset, None):
+            line = f"#ack offset={offset}"
+        case Ack(offset, t):
+            line = f"#ack offset={offset} t={t}"
+        case Hello(worker):
+            line = f"#hello {VERSION} worker={worker}"
+        case Open(worker, stream, numbers, producer, heartbeat):
+            line = f"#open worker={worker} stream={stream} numbers={numbers} producer={producer} heartbeat={heartbeat}"
+            line += f" check={crc32c(line.encode()):08x}"
+        case Wait():
+            line = "#wait"
+        case Resume(None):
+            line = "#resume"
+        case Resume(offset):
+            line = f"#resume offset={offset}"
+        case Close(reason):
+            line = f"#close reason={reason}"
+        case _:
+            assert_never(frame)
+    return f"{line}\n".encode()
 
 
 def parse_control_line(line: bytes) -> ControlFrame:

@@ -38,6 +38,8 @@ class State(Enum):
     CLOSED = auto()
     """Nothing: either end has said or done the last thing."""
 
+    __hash__ = object.__hash__  # Enum's is written in Python, and every frame is looked up by its state
+
 
 AUTHOR: Final[dict[type[Frame], Role]] = {
     Hello: Role.WORKER,

@@ -42,8 +42,11 @@ class Sink(Protocol):
     def append(self, run: Lines, count: int) -> None:
         """Take `count` whole number lines. A revocable sink only keeps them in memory, unproven."""
 
-    def prove(self, beat: Beat) -> None:
-        """A beat held: everything appended so far, up to `beat.offset`, is as the producer sent it."""
+    def prove(self, beat: Beat) -> bool:
+        """A beat held: everything appended so far, up to `beat.offset`, is as the producer sent it.
+
+        True: and all of it is where it shall go, so that there is nothing to commit.
+        """
 
     async def commit(self) -> int:
         """Make all that is proven as durable as this sink promises; the offset below which everything now is.

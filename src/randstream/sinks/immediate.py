@@ -54,9 +54,10 @@ class ImmediateSink:
     async def wait_room(self) -> None:
         """Wait until little enough is waiting: raw peers know no window."""
 
-    def prove(self, beat: Beat) -> None:
-        """Remember how far the numbers are known to be good."""
+    def prove(self, beat: Beat) -> bool:
+        """Remember how far the numbers are known to be good; they have been passed on."""
         self._proven_offset = beat.offset
+        return True
 
     async def commit(self) -> int:
         """All that was appended is passed on already."""

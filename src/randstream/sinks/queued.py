@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ..protocol.frames import Lines, Open
+from ..protocol.frames import Beat, Lines, Open
 from .immediate import ImmediateSink
 
 BATCH_BYTES: Final = 2**20
@@ -35,6 +35,10 @@ class QueuedSink(ImmediateSink):
         self._drop_waiting()
         await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
         return await super().open(offered)
+
+    def prove(self, beat: Beat) -> bool:
+        """Remember how far the numbers are known to be good; whether they have been passed on."""
+        return super().prove(beat) and self._passed_bytes >= self._appended_bytes
 
     async def commit(self) -> int:
         """Wait until all that was appended before is passed on wholly."""

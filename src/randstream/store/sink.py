@@ -141,7 +141,7 @@ class DurableSink:
         self._count += count
         self._size += len(run)
 
-    def prove(self, beat: Beat) -> None:
+    def prove(self, beat: Beat) -> bool:
         """Let the next commit have what was appended, with `beat`. One that proves no numbers is not stored."""
         if beat.offset != self._proven_offset + self._count:
             raise LocalProtocolError(f"a beat at {beat.offset} after {self._proven_offset} + {self._count} numbers")
@@ -149,6 +149,7 @@ class DurableSink:
             self._waiting.append(PendingInterval(self._proven_offset, self._runs, beat, self._size))
             self._proven_offset = beat.offset
             self._forget_unproven()
+        return False
 
     async def commit(self) -> int:
         """Make all that is proven durable; the offset below which everything is.
