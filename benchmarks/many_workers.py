@@ -154,12 +154,14 @@ def plot(rows: list[dict[str, float | int | bool]], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5))
     sizes = [row["workers"] for row in rows]
     left.plot(sizes, [row["us_per_link_second"] for row in rows], "o-", color="#2a78b8")
-    left.set_ylabel("µs of CPU a stream and second")
+    left.set_ylabel("µs of the producer's CPU a stream and second")
+    left.set_yscale("log")
+    left.set_ylim(10, 10_000)
     right.plot(sizes, [row["late_p99_ms"] for row in rows], "o-", color="#2a78b8")
     right.set_ylabel("p99 lateness of a number, ms")
+    right.set_ylim(0, 50)
     for axes in (left, right):
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
         axes.set_xlabel("streams")
         axes.grid(alpha=0.3)
     figure.tight_layout()
