@@ -18,16 +18,8 @@ import click
 
 from . import __version__
 from .errors import RandstreamError, SettingsError, SinkError
-from .settings import (
-    REQUIRED,
-    CommonSettings,
-    ProducerSettings,
-    Setting,
-    WorkerSettings,
-    read_seed,
-    refuse_rivals,
-    settings_of,
-)
+from .settings import REQUIRED, CommonSettings, ProducerSettings, Setting, WorkerSettings, refuse_rivals, settings_of
+from .values import read_seed
 
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"

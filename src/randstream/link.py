@@ -29,10 +29,11 @@ from .pacing import Pacer
 from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
 from .protocol.frames import Lines
 from .pump import RUN_NUMBERS, FullSpeedPump, PacedPump, Pump
-from .settings import ProducerSettings, Target
+from .settings import ProducerSettings
 from .stream import NumberStream
 from .timers import TimerWheel
 from .tls import Credentials
+from .values import Target
 
 RUNS_A_TURN: Final = 4
 """Half a million numbers, some 10 ms: a rate above what the machine can make must not keep the loop for ever."""

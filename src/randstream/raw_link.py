@@ -11,8 +11,8 @@ from .link import Link, LinkContext
 from .protocol.end import NEVER
 from .protocol.events import Event
 from .protocol.frames import Lines
-from .settings import Target
 from .stream import NumberStream
+from .values import Target
 
 
 class RawSender:

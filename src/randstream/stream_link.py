@@ -14,8 +14,8 @@ from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Prove
 from .protocol.frames import Lines, Numbers
 from .protocol.sender import Sender
 from .protocol.states import State
-from .settings import Target
 from .stream import NumberStream
+from .values import Target
 
 
 class StreamLink(Link):
