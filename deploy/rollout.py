@@ -25,7 +25,9 @@ HOPELESS = {
     "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull", "ErrImagePull",
     "ImageInspectError", "ImagePullBackOff", "InvalidImageName", "RunContainerError",
 }  # fmt: skip
-"""Reasons that waiting does not cure."""
+"""Reasons that waiting does not cure, unless..."""
+SLOW = "timed out waiting for the condition"
+"""...the kubelet was too slow for itself, as right after its start: it tries again."""
 WORKLOADS = "daemonsets,deployments,statefulsets"
 
 Object = dict[str, Any]
@@ -207,7 +209,8 @@ def trouble_of(pod: Object) -> tuple[str, bool] | None:
             return f"it ended with status {ended['exitCode']}: {last_line or ended.get('reason')}", is_hopeless
         if waiting.get("reason") in HOPELESS:
             advice = " Load the image: make load-images." if "Image" in waiting["reason"] else ""
-            return f"{waiting['reason']}: {waiting.get('message', '')}{advice}", True
+            message = waiting.get("message", "")
+            return f"{waiting['reason']}: {message}{advice}", SLOW not in message
     return last_warning(pod["metadata"]["name"]) or "not ready yet", False
 
 

@@ -231,6 +231,12 @@ def test_an_image_that_is_not_there_is_hopeless_and_says_how_to_load_it() -> Non
     assert why == "ErrImageNeverPull: no. Load the image: make load-images."
 
 
+def test_a_kubelet_that_was_too_slow_for_itself_is_waited_for() -> None:
+    message = "failed to sync configmap cache: timed out waiting for the condition"
+    slow = a_pod(**container(waiting={"reason": "CreateContainerConfigError", "message": message}))
+    assert rollout.trouble_of(slow) == (f"CreateContainerConfigError: {message}", False)
+
+
 def test_a_missing_secret_is_named_and_may_still_come(events: list[dict[str, Any]]) -> None:
     events.append({
         "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"},
