@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self.is_writable = True
         if self._owner is not None:
             self._owner.on_writable(monotonic())
-            self.flush()
+        self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
@@ -152,6 +152,8 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what the end has to say, if there is room, and mind its deadline. Without room, the newest waits."""
+        if self._owner is None:
+            return
         if self.is_writable:
             self._write()
         self._alarm.set(min(self._poked_for, self.end.deadline))
