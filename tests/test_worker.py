@@ -26,7 +26,7 @@ from tests.protocol.network import beat_line, open_line
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.observe.status import LinkState
 from randstream.protocol.events import Waited
-from randstream.protocol.frames import Beat, Open
+from randstream.protocol.frames import Beat, Lines, Open
 from randstream.settings import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.pipe import StdoutSink
@@ -526,6 +526,23 @@ async def test_a_port_that_is_taken_is_a_settings_error_and_the_sink_is_given_ba
             await second.run()
         assert sink.is_closed
         assert second.problem == "not listening"
+
+
+async def test_the_bug_of_a_sink_ends_the_worker_loudly() -> None:
+    class Buggy(Memory):
+        def append(self, run: Lines, count: int) -> None:
+            raise ZeroDivisionError("a bug")
+
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # the loop tells of it as well
+    worker = Worker(WorkerSettings(name=WORKER, listen="127.0.0.1:0"), Buggy())
+    running = asyncio.ensure_future(worker.run())
+    await worker.wait_listening()
+    async with dialled(worker) as peer:
+        await peer.start(0)
+        peer.say(b"5\n")
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(running, PATIENCE)
+    assert caught.group_contains(ZeroDivisionError)
 
 
 async def test_the_bug_of_an_alarm_ends_the_worker_loudly() -> None:
