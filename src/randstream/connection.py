@@ -219,7 +219,8 @@ class AcceptedConnection(Connection):
         super().__init__(end, owner, wheel, high_water=0)
         peername = writer.get_extra_info("peername")  # none, if it has gone already
         self.peer = str(Address(*peername[:2])) if peername else "unknown"
-        self._streams = writer.transport.get_protocol()  # it holds the writer, which would close the socket as it goes
+        self._writer = writer  # since Python 3.13 one that nobody holds closes its socket
+        self._streams = writer.transport.get_protocol()
         self._gone = asyncio.Event()
         self._is_paused = False
         writer.transport.set_protocol(self)
@@ -233,7 +234,7 @@ class AcceptedConnection(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
         self._gone.set()
-        self._streams.connection_lost(None)
+        self._streams.connection_lost(None)  # until Python 3.12 it and the writer hold each other
         super().connection_lost(exc)
 
     def flush(self) -> None:
