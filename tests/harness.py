@@ -319,11 +319,17 @@ async def a_listener(port: int = 0) -> AsyncIterator[Listener]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that nobody else is given while this process lives.
+
+    The socket stays bound, which refuses every dial and keeps the kernel from handing the port to another. As it does
+    not listen, a server that sets SO_REUSEADDR, as those of asyncio and uvloop do, may still take it.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    port: int = sock.getsockname()[1]
+    sock.detach()
+    return port
 
 
 # ---- real processes --------------------------------------------------------------------------------------------------

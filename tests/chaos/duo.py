@@ -14,8 +14,9 @@ from urllib.request import urlopen
 
 from tests.chaos.census import take_census
 from tests.chaos.ledger import Ledger
-from tests.chaos.process import HEARTBEAT, SEED, Event, Process, Stage, free_port
+from tests.chaos.process import HEARTBEAT, SEED, Event, Process, Stage
 from tests.chaos.proxy import FaultProxy
+from tests.harness import free_port
 
 WORKER: Final = "worker-0"
 NUMBERS: Final = "integers:1:100"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -175,14 +173,6 @@ class Stage:
         process = Process(self, name, command, on_event)
         self._processes.append(process)
         return process
-
-
-def free_port() -> int:
-    """A port that a process may take again after a kill: outside of the range that the kernel gives to others."""
-    while True:
-        port = random.SystemRandom().randrange(20000, 30000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _dying_with_us() -> list[str]:

@@ -14,8 +14,9 @@ from tests.chaos.crew import CREWS, GRACE, Crew, Seat
 from tests.chaos.hands import ProducerHand, WorkerHand
 from tests.chaos.ledger import Ledger
 from tests.chaos.plan import CORRUPTIONS, CUTS, KILLS, PRODUCER_WEIGHTS, WORKER_WEIGHTS, Kind
-from tests.chaos.process import HEARTBEAT, SEED, Event, Stage, free_port
+from tests.chaos.process import HEARTBEAT, SEED, Event, Stage
 from tests.chaos.proxy import FaultProxy
+from tests.harness import free_port
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from tests.harness import free_port
 from tests.observe.roles import site_of
 from tests.observe.test_observed_roles import pair
 
@@ -19,10 +20,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 MONITORING = Path(__file__).parents[2] / "deploy/components/monitoring"
 
 
-async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path: Path, unused_tcp_port: int) -> None:
+async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path: Path) -> None:
     prometheus = shutil.which("prometheus")
     if prometheus is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
+    port = free_port()
     async with pair(discard=True) as (producer, worker), site_of(producer) as sent, site_of(worker) as received:
         config = {
             "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
@@ -36,11 +38,11 @@ async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path
         (tmp_path / "prometheus.yaml").write_text(json.dumps(config))  # JSON is YAML
         server = await asyncio.create_subprocess_exec(
             prometheus, f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
-            f"--web.listen-address=127.0.0.1:{unused_tcp_port}",
+            f"--web.listen-address=127.0.0.1:{port}",
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as client:
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
                 for query in (
                     "count(up == 1) == 2",
                     "randstream_numbers_sent_total > 100",
