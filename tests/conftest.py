@@ -12,6 +12,8 @@ from hypothesis import settings
 from structlog.testing import capture_logs
 from tests.harness import Clock, Log
 
+from randstream import speedups
+
 settings.register_profile("randstream", deadline=None, derandomize=True)
 settings.load_profile("randstream")
 
@@ -50,3 +52,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(name, seconds)
 
     return set_wait
+
+
+@pytest.fixture(scope="module", params=["compiled", "not compiled"])
+def speedups_or_not(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test of the module runs with the speed-ups and without."""
+    is_wanted = request.param == "compiled"
+    if is_wanted and not speedups.ARE_COMPILED:
+        pytest.skip(
+            "there was no C compiler when this was installed: apt-get install gcc libc6-dev; make clean-venv setup"
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speedups, "ARE_COMPILED", is_wanted)
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from randstream import __version__
+from randstream import __version__, speedups
 
 ROOT = Path(__file__).parents[1]
+HAS_COMPILER = shutil.which("cc") is not None
 RELEASE = runpy.run_path(str(ROOT / ".ci/release.py"))
 
 
@@ -64,12 +66,36 @@ def test_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
     }
     info = f"randstream-{__version__}.dist-info"
     (wheel,) = dist.glob("*.whl")
-    assert wheel.name == f"randstream-{__version__}-py3-none-any.whl"
+    kind = "any"
+    if HAS_COMPILER:
+        kind = re.sub("[-.]", "_", sysconfig.get_platform())
+        expected.add("randstream/libspeedups.so")
+    assert wheel.name == f"randstream-{__version__}-py3-none-{kind}.whl"
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) == expected | {
             f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
         }
     assert {"randstream/py.typed", "randstream/observe/page.html"} <= expected
+
+
+def test_a_machine_with_a_compiler_gets_the_speedups() -> None:
+    assert speedups.ARE_COMPILED == HAS_COMPILER
+
+
+def test_without_a_compiler_the_wheel_is_for_any_machine(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    run = subprocess.run(
+        build, cwd=tmp_path, env={**os.environ, "CC": "no-such-compiler"}, capture_output=True, text=True, check=True
+    )
+    assert "no speed-ups" in run.stderr
+    assert "no-such-compiler" in run.stderr
+    (wheel,) = tmp_path.glob("dist/*.whl")
+    assert wheel.name == f"randstream-{__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if "libspeedups" in name]
 
 
 def test_sdist_holds_what_is_tracked_and_nothing_else(dist: Path) -> None:

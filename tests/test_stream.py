@@ -20,6 +20,7 @@ from randstream.distributions import parse_distribution
 from randstream.errors import RandstreamError, SettingsError
 from randstream.stream import BLOCK, FEW, NumberStream, check_known_answers, parse_seed, to_lines
 
+pytestmark = pytest.mark.usefixtures("speedups_or_not")
 END = 2**63 - 1
 """The offset after the last number."""
 

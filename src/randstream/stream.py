@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from randstream import speedups
 from randstream.distributions import Distribution, Numbers, Words, parse_distribution
 from randstream.errors import RandstreamError, SettingsError
 from randstream.known_answers import ENCODINGS, STREAMS
@@ -23,7 +24,7 @@ from randstream.protocol import MAX_OFFSET, NAME
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
-BLOCK: Final = 8192
+BLOCK: Final = 16384
 """Numbers made at a time: the arrays of a block stay in a core's cache, and malloc keeps their memory."""
 
 LONGEST_LINE_BYTES: Final = 25
@@ -87,25 +88,26 @@ class NumberStream:
 
     def lines(self, offset: int, count: int) -> bytes:
         """Those numbers as text, each ended by LF. Raises ValueError beyond the stream."""
+        return bytes(self.view(offset, count))
+
+    def view(self, offset: int, count: int) -> bytes | memoryview:
+        """The same as `lines`, but of many numbers a view, which saves a copy. Raises ValueError beyond the stream."""
         _require_within_stream(offset, count)
         if count <= FEW:
             return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
-        return bytes(self.view(offset, count))
-
-    def view(self, offset: int, count: int) -> memoryview:
-        """The same as `lines`, for runs of many, where nobody wants a copy. Raises ValueError beyond the stream."""
-        _require_within_stream(offset, count)
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
-        size = 0
+        begin = len(room)
         end = offset + count
-        for start in range(offset, end, BLOCK):
-            words = self._words(start, min(BLOCK, end - start))
-            size += _put_lines(_to_json(self.distribution.from_words(words)), room[size:])
-        return room[:size].data.toreadonly()
+        for start in reversed(range(offset, end, BLOCK)):
+            numbers = self.distribution.from_words(self._words(start, min(BLOCK, end - start)))
+            begin = _put_lines(numbers, room, begin)
+        return room[begin:].data.toreadonly()
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
         block, skip = divmod(offset, 4)
+        if speedups.ARE_COMPILED and count > FEW:
+            return speedups.draw_words(self._key, block, (skip + count + 3) // 4)[skip : skip + count]
         state: Any = {
             "bit_generator": "Philox",
             "state": {"counter": (block, 0, 0, 0), "key": self._key},
@@ -123,26 +125,23 @@ def to_lines(numbers: Numbers | list[int | float]) -> bytes:
     """`numbers` as text, each ended by LF. The spelling is orjson's, which `check_known_answers` checks."""
     if len(numbers) == 0:
         return b""
-    json = _to_json(numbers)
-    if len(numbers) <= FEW:
-        return json.translate(JSON_TO_LINES, b"[")
-    lines = np.empty(len(json), np.uint8)
-    return lines[: _put_lines(json, lines)].tobytes()
+    if isinstance(numbers, list) or len(numbers) <= FEW:
+        return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY).translate(JSON_TO_LINES, b"[")
+    room = np.empty(len(numbers) * LONGEST_LINE_BYTES, np.uint8)
+    return room[_put_lines(numbers, room, len(room)) :].tobytes()
 
 
-def _to_json(numbers: Numbers | list[int | float]) -> bytes:
-    json: bytes = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json
-
-
-def _put_lines(json: bytes, room: NDArray[np.uint8]) -> int:
-    """Write the numbers of a JSON array as lines to the beginning of `room`; how many bytes they took."""
+def _put_lines(numbers: Numbers, room: NDArray[np.uint8], end: int) -> int:
+    """Write `numbers` as lines that end at `room[end]`; where they begin. There is LONGEST_LINE_BYTES for each."""
+    if speedups.ARE_COMPILED and numbers.dtype.kind in "iu":
+        return speedups.put_lines(numbers, room, end)
+    json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
     shift = (codes == ord(",")).view(np.uint8)
     shift *= ord(",") - ord("\n")
-    lines = np.subtract(codes, shift, out=room[: len(codes)])
+    lines = np.subtract(codes, shift, out=room[end - len(codes) : end])
     lines[-1] = ord("\n")  # was the `]`
-    return len(codes)
+    return end - len(codes)
 
 
 def check_known_answers() -> None:

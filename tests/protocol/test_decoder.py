@@ -16,6 +16,7 @@ from randstream.protocol import MAX_CONTROL_LINE_BYTES
 from randstream.protocol.decoder import Decoder, _fault, count_lines
 from randstream.protocol.frames import Beat, Frame, Numbers, Wait, parse_control_line
 
+pytestmark = pytest.mark.usefixtures("speedups_or_not")
 CONTROL_LINES = [HELLO, open_line(), beat_line(7), b"#wait\n", b"#resume offset=7\n", b"#ack offset=7\n"]
 WAIT_OF_512_BYTES = b"#wait colour=" + b"x" * (511 - 13) + b"\n"
 NUMBER_OF_64_BYTES = b"-" + b"1" * 62 + b"\n"
