@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-import pytest
 from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 
-from randstream.connection import Connection, write_now
+from randstream.connection import Connection
 from randstream.protocol.end import NEVER
 from randstream.timers import TimerWheel
 
@@ -95,42 +94,3 @@ async def test_what_comes_after_a_close_in_the_same_breath_is_ignored(log: Log) 
         await peer.accept()
         peer.say(b"#ack offset=0\n#close reason=takeover\n#ack offset=0\n")
         assert (await log.wait("link.lost"))["reason"] == "takeover"
-
-
-class Kernel:
-    """A transport's socket, for `write_now`."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def get_extra_info(self, name: str) -> socket.socket:
-        assert name == "socket"
-        return self._sock
-
-
-@pytest.mark.parametrize("sizes", [(2**22,), (10, 2**22, 10), (2**17, 2**17, 2**22), (10, 10)])
-def test_what_the_kernel_does_not_take_is_left_byte_by_byte(sizes: tuple[int, ...]) -> None:
-    here, there = socket.socketpair()
-    with here, there:
-        here.setblocking(False)
-        chunks = [bytes([number]) * size for number, size in enumerate(sizes)]
-        left = write_now(Kernel(here), chunks)  # type: ignore[arg-type]
-        taken = sum(sizes) - sum(map(len, left))
-        assert taken > 0
-        assert (taken == sum(sizes)) == (left == [])
-        received = b""
-        while len(received) < taken:
-            received += there.recv(2**20)
-        assert received + b"".join(left) == b"".join(chunks)
-        here.shutdown(socket.SHUT_WR)
-        assert there.recv(1) == b""
-
-
-def test_a_kernel_that_takes_nothing_leaves_all_to_the_transport() -> None:
-    here, there = socket.socketpair()
-    with here, there:
-        here.setblocking(False)
-        assert write_now(Kernel(here), [b"x" * 2**22]) != []  # type: ignore[arg-type]
-        chunks: list[bytes | memoryview] = [b"12\n", b"3\n"]
-        assert write_now(Kernel(here), chunks) is chunks  # type: ignore[arg-type]
-    assert write_now(Kernel(here), chunks) is chunks  # type: ignore[arg-type]

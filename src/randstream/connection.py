@@ -7,7 +7,6 @@ its owner's affair.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 from time import monotonic
@@ -24,8 +23,6 @@ WRITE_LOW_WATER: Final = 2**18
 """Bytes. A buffer that empties before the loop comes back leaves the kernel idle; uvloop's default mark is 16."""
 WRITELINES_NEVER_PAUSES: Final = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
 """asyncio's own transport then fills the memory for a peer that never reads (CVE-2024-12254); uvloop's does not."""
-LARGE_BYTES: Final = 2**16
-"""From here on the kernel's copying takes longer than asking for it ourselves."""
 LINGER: Final = 1.0
 """Seconds that a closed connection has to get its last bytes out, before it is cut."""
 READ_ON_SECONDS: Final = 0.1
@@ -46,22 +43,6 @@ def close_soon(transport: asyncio.WriteTransport) -> None:
     """Close once what was written is out, or after LINGER: a peer that never reads cannot hold a socket."""
     transport.close()
     asyncio.get_running_loop().call_later(LINGER, transport.abort)
-
-
-def write_now(transport: asyncio.WriteTransport, chunks: list[Lines]) -> list[Lines]:
-    """Give the kernel what it takes of `chunks` while other threads run; what is left. Errors are the transport's.
-
-    uvloop's own write holds the interpreter's lock while the kernel copies, which stops the thread that draws.
-    """
-    try:
-        taken = os.writev(transport.get_extra_info("socket").fileno(), chunks)
-    except OSError:
-        return chunks
-    for done, chunk in enumerate(chunks):
-        if taken < len(chunk):
-            return [memoryview(chunk)[taken:], *chunks[done + 1 :]]
-        taken -= len(chunk)
-    return []
 
 
 class Owner(Protocol):
@@ -178,8 +159,6 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if not out or transport is None or transport.is_closing():
             return
-        if max(map(len, out)) >= LARGE_BYTES and not transport.get_write_buffer_size():
-            out = write_now(transport, out)
         transport.writelines(out)
         if WRITELINES_NEVER_PAUSES:
             self._set_write_limits(transport)  # which looks at the buffer

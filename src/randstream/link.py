@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
@@ -28,15 +27,15 @@ from .observe.throttle import Throttle
 from .pacing import Pacer
 from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
 from .protocol.frames import Lines
-from .pump import RUN_NUMBERS, FullSpeedPump, PacedPump, Pump
+from .pump import RUN_NUMBERS, Pump
 from .settings import ProducerSettings
 from .stream import NumberStream
-from .timers import TimerWheel
+from .timers import NOW, TimerWheel
 from .tls import Credentials
 from .values import Target
 
 RUNS_A_TURN: Final = 4
-"""Half a million numbers, some 10 ms: a rate above what the machine can make must not keep the loop for ever."""
+"""At full speed a millisecond, of slow distributions three: then the loop does whatever else it has to do."""
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
 LINES_A_MINUTE: Final = 6
@@ -56,7 +55,6 @@ class LinkContext:
     resolver: Resolver
     credentials: Credentials | None
     random: Random
-    drawer: Executor
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     on_resumed: Callable[[Link], None]
     on_finished: Callable[[Link], None]
@@ -144,7 +142,7 @@ class Link(ABC):
         """End gracefully: get what was sent acknowledged, say goodbye, call `on_finished`."""
         self._is_finishing = True
         self._alarm.set(float("inf"))
-        self._end_pumping()
+        self._pump = None
         if self._connection is None or self._dialling is not None:
             self.abort()
         else:
@@ -191,7 +189,7 @@ class Link(ABC):
                 break  # the caller flushes, so that a beat that is due too shares the write
             connection.flush()
         else:
-            connection.poke(now)  # there may be more, after whatever else the loop has to do
+            connection.poke(NOW)  # there may be more, after whatever else the loop has to do
             return
         due = pump.next_due()
         # What is due already waits for room, and whoever makes room calls: an ack, or the kernel.
@@ -241,7 +239,7 @@ class Link(ABC):
 
     def on_lost(self, error: Exception | None) -> None:
         """The connection, or the attempt at one, is over: try again later."""
-        self._end_pumping()
+        self._pump = None
         self._connection = None
         if self._is_finishing:
             self._set_finished()
@@ -282,21 +280,7 @@ class Link(ABC):
         self.state = LinkState.STREAMING
         self.offset = self.acked_offset = offset
         self._up_since = now
-        rate = self._context.settings.rate
-        if rate == float("inf"):
-            self._pump = FullSpeedPump(stream, offset, self._context.drawer, self._on_drawn)
-        else:
-            self._pump = PacedPump(stream, offset, Pacer(rate, now))
-
-    def _end_pumping(self) -> None:
-        if self._pump is not None:
-            self._pump.close()
-            self._pump = None
-
-    def _on_drawn(self) -> None:
-        self.on_writable(monotonic())
-        if self._connection is not None:
-            self._connection.flush()
+        self._pump = Pump(stream, offset, Pacer(self._context.settings.rate, now))
 
     def _set_finished(self) -> None:
         if self.state is not LinkState.FINISHED:

@@ -15,7 +15,7 @@ class Pacer:
     """A token bucket, DEPTH_SECONDS deep and at least one number, empty at the start.
 
     Counted from the start rather than added up, so that the long-run rate has no rounding in it.
-    `rate` in numbers a second, finite and above 0; times in seconds.
+    `rate` in numbers a second, above 0, infinite for as fast as can be; times in seconds.
     """
 
     def __init__(self, rate: float, now: float) -> None:

@@ -6,7 +6,6 @@ Embeddable: no signal handlers, no log set-up.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from math import isinf
 from random import SystemRandom
 from time import monotonic
@@ -82,34 +81,29 @@ class Producer:
         loop = asyncio.get_running_loop()
         wheel = TimerWheel(loop, self._on_bug)
         self._resolver = Resolver()
-        drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._context = LinkContext(
-                    settings=self.settings,
-                    wheel=wheel,
-                    resolver=self._resolver,
-                    credentials=self._credentials,
-                    random=SystemRandom(),
-                    drawer=drawer,
-                    spawn=group.create_task,
-                    on_resumed=self._on_resumed,
-                    on_finished=self._on_finished,
-                    on_bug=self._on_bug,
-                    tally=self.tally,
-                    journal=self.journal,
-                )
-                try:
-                    for watch in self._start_links():
-                        group.create_task(watch.run(self._stopping))
-                    await self._stopping.wait()
-                    await self._finish_links()
-                finally:  # before the group ends, which takes no more dials
-                    self._stopping.set()
-                    self._abort_links()
-                    wheel.close()
-        finally:
-            drawer.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.TaskGroup() as group:
+            self._context = LinkContext(
+                settings=self.settings,
+                wheel=wheel,
+                resolver=self._resolver,
+                credentials=self._credentials,
+                random=SystemRandom(),
+                spawn=group.create_task,
+                on_resumed=self._on_resumed,
+                on_finished=self._on_finished,
+                on_bug=self._on_bug,
+                tally=self.tally,
+                journal=self.journal,
+            )
+            try:
+                for watch in self._start_links():
+                    group.create_task(watch.run(self._stopping))
+                await self._stopping.wait()
+                await self._finish_links()
+            finally:  # before the group ends, which takes no more dials
+                self._stopping.set()
+                self._abort_links()
+                wheel.close()
         if self._bug is not None:
             raise self._bug
 

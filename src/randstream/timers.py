@@ -14,6 +14,8 @@ from typing import Final
 
 TICK: Final = 0.005
 """Seconds. Deadlines that fall in one tick share one timer; nothing is ever early, and late by one tick at most."""
+NOW: Final = -math.inf
+"""The time that is not rounded up to a tick: the loop's next turn."""
 
 
 class Alarm:
@@ -31,7 +33,7 @@ class Alarm:
     def set(self, when: float) -> None:
         """Call back at `when` instead of whatever was set. Moving it later costs nothing now."""
         self.when = when
-        slot = when // TICK + 1 if when < math.inf else math.inf
+        slot = max(0.0, when // TICK + 1) if when < math.inf else math.inf
         if slot < self._slot:
             self._slot = slot
             self._wheel.add(slot, self)
