@@ -55,7 +55,8 @@ def test_lines_are_counted_from_any_start_to_any_end(text: bytes, count: int) ->
 def test_a_library_that_is_missing_or_for_another_machine_means_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speedups, "LIBRARY", tmp_path / "libspeedups.so")
+    library = tmp_path / "libspeedups.so"
+    monkeypatch.setattr(speedups, "LIBRARY", str(library))
     assert speedups._load() is None
-    speedups.LIBRARY.write_bytes(b"\x7fELF of another machine")
+    library.write_bytes(b"\x7fELF of another machine")
     assert speedups._load() is None

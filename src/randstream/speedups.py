@@ -6,18 +6,17 @@ Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson 
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-LIBRARY: Final = Path(__file__).with_name("libspeedups.so")
+LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
 
 
 def _load() -> ctypes.CDLL | None:
     try:
-        library = ctypes.CDLL(str(LIBRARY))
+        library = ctypes.CDLL(LIBRARY)
     except OSError:  # not compiled, or for another kind of machine
         return None
     word, size, address = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p
