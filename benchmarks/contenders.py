@@ -70,7 +70,15 @@ def _finish(group: Group, receiver: subprocess.Popen[bytes], seconds: float) -> 
     return float(count), float(took)
 
 
-def randstream(sink: tuple[str, ...], *, with_tls: bool = False) -> Callable[[float], Result]:
+RANDSTREAM = (PYTHON, "-m", "randstream")
+WITHOUT_SPEEDUPS = (
+    PYTHON, "-c", "from randstream import cli, speedups; speedups.ARE_COMPILED = False; cli.main()",
+)  # fmt: skip
+
+
+def randstream(
+    sink: tuple[str, ...], *, with_tls: bool = False, program: tuple[str, ...] = RANDSTREAM
+) -> Callable[[float], Result]:
     """randstream itself, at full speed; the worker's own log says from when to when and how many."""
 
     def run(seconds: float) -> Result:
@@ -80,13 +88,13 @@ def randstream(sink: tuple[str, ...], *, with_tls: bool = False) -> Callable[[fl
             listen = ["--name", "worker-0", "--listen", f"127.0.0.1:{port}"]
             tls = make_certificates(Path(folder)) if with_tls else []
             worker = group.start(
-                [PYTHON, "-m", "randstream", "worker", *listen, *tls, *arguments],
+                [*program, "worker", *listen, *tls, *arguments],
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             wait_port(port)
             producer = group.start(
-                [PYTHON, "-m", "randstream", "producer", "--workers", f"127.0.0.1:{port}", "--seed", "benchmark",
-                 "--rate", "max", "--numbers", "bits64", *tls],
+                [*program, "producer", "--workers", f"127.0.0.1:{port}", "--seed", "benchmark", "--rate", "max",
+                 "--numbers", "bits64", *tls],
             )  # fmt: skip
             time.sleep(seconds + START_SECONDS)
             group.reap(producer, signal.SIGTERM)
@@ -228,6 +236,7 @@ CONTENDERS = (
     Contender("randstream, command (cat)", randstream(("--", "sh", "-c", "cat >/dev/null"))),
     Contender("randstream, store", randstream(("--store", "FOLDER"))),
     Contender("randstream, discard, TLS", randstream(("--discard",), with_tls=True), ("trustme",)),
+    Contender("randstream, discard, without speed-ups", randstream(("--discard",), program=WITHOUT_SPEEDUPS)),
     Contender("iperf3 (bytes, no numbers)", iperf3, ("iperf3",)),
     Contender("ZeroMQ, 1000 a message", pair("zeromq_pair", "1000"), ("zmq",)),
     Contender("ZeroMQ, 1 a message", pair("zeromq_pair", "1"), ("zmq",)),

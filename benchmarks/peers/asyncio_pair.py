@@ -12,10 +12,9 @@ from benchmarks.peers.numbers import batches
 
 async def send(port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    for lines in batches(1000):
-        for line in lines.splitlines(keepends=True):
-            writer.write(line)
-            await writer.drain()
+    for line in batches(1):
+        writer.write(line)
+        await writer.drain()
 
 
 async def receive(port: int, seconds: float) -> None:

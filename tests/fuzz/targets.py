@@ -13,6 +13,7 @@ from tests.protocol.network import START, WORKER, open_line
 from tests.store.disk import Disk
 from tests.store.streams import OFFERED
 
+from randstream import speedups
 from randstream.distributions import parse_distribution
 from randstream.errors import Reason, RemoteProtocolError, SettingsError
 from randstream.protocol import MAX_CONTROL_LINE_BYTES, MAX_NUMBER_LINE_BYTES
@@ -69,13 +70,20 @@ def decode(slices: list[bytes]) -> tuple[list[ControlFrame | bytes], bool]:
 
 
 def fuzz_decoder(data: bytes) -> None:
-    """Any slicing means the same. The first byte gives the slices' length, 0: one slice."""
+    """Any slicing means the same, and the speed-ups judge as a regular expression does.
+
+    The first byte gives the slices' length, 0: one slice.
+    """
     size = data[0] if data else 0
     whole, is_bad = decode([data[1:]])
     sliced, is_bad_too = decode([data[at : at + size] for at in range(1, len(data), size)] if size else [data[1:]])
     assert is_bad == is_bad_too
     if not is_bad:
         assert whole == sliced
+    if speedups.ARE_COMPILED:
+        lines = data[1:].split(b"\n")
+        count = len(lines) if all(NUMBER_LINE.fullmatch(line) for line in lines) else 0
+        assert speedups.count_lines(data + b"\n", min(1, len(data)), len(data) + 1) == count
     for frame in whole:
         if not isinstance(frame, bytes):
             line = encode(frame)
