@@ -23,7 +23,7 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configur
         library = source.with_name("libspeedups.so")
         unfinished = library.with_suffix(".tmp")
         compiler = shlex.split(os.environ.get("CC", "cc"))
-        flags = shlex.split("-std=c11 -O3 -Wall -Wextra -Wno-psabi -shared -fPIC -o")
+        flags = shlex.split("-std=c11 -O3 -Wall -Wextra -shared -fPIC -o")
         ours = [shlex.split(os.environ.get(name, "")) for name in ("CFLAGS", "LDFLAGS")]
         try:
             subprocess.run([*compiler, *ours[0], *flags, unfinished, source, *ours[1]], check=True)

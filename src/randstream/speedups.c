@@ -104,22 +104,22 @@ size_t put_signed_lines(const int64_t *numbers, size_t count, char *end) {
 
 /* ---- looking at lines -------------------------------------------------------------------------------------------- */
 
-/* One copy for processors with AVX2 and one for all others; which it is to be is asked when the library is loaded. */
-#if defined(__x86_64__) && defined(__GLIBC__)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
-#else
-#define FOR_EACH_PROCESSOR
-#endif
+enum { BLOCK = 32, PAGE = 64 * BLOCK /* a byte counts two halves of each */, MAX_LINE = 64 };
 
-enum { WIDTH = 32, PAGE = 128 * WIDTH /* a byte counts its blocks */, MAX_LINE = 64 };
+/* Vectors of what every 64-bit processor has registers for. */
+typedef uint8_t Bytes __attribute__((vector_size(16)));
+typedef int8_t Marks __attribute__((vector_size(16))); /* -1 where something holds, else 0 */
+typedef uint64_t Words __attribute__((vector_size(16)));
 
-typedef uint8_t Bytes __attribute__((vector_size(WIDTH)));
-typedef int8_t Marks __attribute__((vector_size(WIDTH))); /* -1 where something holds, else 0 */
-typedef uint64_t Words __attribute__((vector_size(WIDTH)));
+static inline Bytes load(const uint8_t *at) {
+  Bytes bytes;
+  memcpy(&bytes, at, sizeof bytes);
+  return bytes;
+}
 
 static inline int any(Marks marks) {
   Words words = (Words)marks;
-  return (words[0] | words[1] | words[2] | words[3]) != 0;
+  return (words[0] | words[1]) != 0;
 }
 
 static inline int starts_number(uint8_t byte) { return (uint8_t)(byte - '0') < 10 || byte == '-'; }
@@ -142,35 +142,37 @@ static inline __attribute__((always_inline)) size_t look(
     const uint8_t *at, size_t size, int is_plain, int *is_wrong, int *has_gap) {
   Bytes counts = {0};
   Marks wrong = {0};
-  for (const uint8_t *stop = at + size; at < stop; at += WIDTH) {
-    Bytes byte, next;
-    memcpy(&byte, at, WIDTH);
-    memcpy(&next, at + 1, WIDTH);
-    Marks is_end = byte == '\n';
-    Marks is_number = (byte - '0') < 10;
-    Marks starts = (next - '0') < 10;
-    if (!is_plain) {
-      is_number |= (byte == '-') | (byte == '.') | (byte == 'e') | (byte == '+');
-      starts |= next == '-';
+  for (const uint8_t *stop = at + size; at < stop; at += BLOCK) {
+    Marks ends = {0};
+    for (const uint8_t *half = at; half < at + BLOCK; half += sizeof(Bytes)) {
+      Bytes byte = load(half), next = load(half + 1);
+      Marks is_end = byte == '\n';
+      Marks is_number = (byte - '0') < 10;
+      Marks starts = (next - '0') < 10;
+      if (!is_plain) {
+        is_number |= (byte == '-') | (byte == '.') | (byte == 'e') | (byte == '+');
+        starts |= next == '-';
+      }
+      wrong |= ~(is_number | is_end) | (is_end & ~starts);
+      counts -= (Bytes)is_end;
+      ends |= is_end;
     }
-    wrong |= ~(is_number | is_end) | (is_end & ~starts);
-    counts -= (Bytes)is_end;
-    *has_gap |= !any(is_end);
+    *has_gap |= !any(ends);
   }
   *is_wrong = any(wrong);
   size_t count = 0;
-  for (int i = 0; i < WIDTH; i++)
+  for (size_t i = 0; i < sizeof counts; i++)
     count += counts[i];
   return count;
 }
 
 /* How many lines data[start..end), whose last byte is LF, are; 0 if they are not number lines alone. */
-FOR_EACH_PROCESSOR size_t count_number_lines(const uint8_t *data, size_t start, size_t end) {
+size_t count_number_lines(const uint8_t *data, size_t start, size_t end) {
   const uint8_t *at = data + start, *last = data + end - 1;
   int is_plain = 1, is_wrong = !starts_number(*at), has_gap = 0;
   size_t count = 1;
-  for (size_t size; last - at >= WIDTH; at += size) {
-    size = (size_t)(last - at) < PAGE ? (size_t)(last - at) / WIDTH * WIDTH : PAGE;
+  for (size_t size; last - at >= BLOCK; at += size) {
+    size = (size_t)(last - at) < PAGE ? (size_t)(last - at) / BLOCK * BLOCK : PAGE;
     int is_odd = 1;
     size_t lines = is_plain ? look(at, size, 1, &is_odd, &has_gap) : 0;
     if (is_odd) {
