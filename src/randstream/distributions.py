@@ -44,7 +44,7 @@ class Distribution(Protocol):
         """The number made from one word, 0 <= word < 2^64."""
 
     def from_words(self, words: Words) -> Numbers:
-        """The numbers made from `words`, shape (n,): a new array, shape (n,), of `from_word` of each."""
+        """The numbers made from `words`, shape (n,): `from_word` of each, shape (n,). It may be `words` itself."""
 
 
 def parse_distribution(text: str) -> Distribution:
@@ -117,7 +117,7 @@ class Bits64:
         return word
 
     def from_words(self, words: Words) -> Numbers:
-        return words.copy()
+        return words
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,17 +67,22 @@ static inline unsigned count_digits(uint64_t number) {
   return guess + (number >= LEAST[guess]);
 }
 
-static inline void put_eight(char *at, uint32_t number) {
-  memcpy(at, QUADS + number / 10000 * 4, 4);
-  memcpy(at + 4, QUADS + number % 10000 * 4, 4);
+/* Eight digits, of a number below 10^8. As a fixed-point number, n / 10^4 has the first four before the point; what is
+   behind it, times 10^4, the others. 2^40 / 10^4 is rounded up by 0.23, which is too little to reach a digit. */
+static inline void put_eight(char *at, uint64_t number) {
+  uint64_t scaled = number * 109951163;
+  uint64_t rest = (scaled & 0xFFFFFFFFFF) * 10000;
+  memcpy(at, QUADS + 4 * (scaled >> 40), 4);
+  memcpy(at + 4, QUADS + 4 * (rest >> 40), 4);
 }
 
 static inline char *put_line(char *end, uint64_t number) {
   *--end = '\n';
-  put_eight(end - 8, (uint32_t)(number % 100000000));
+  put_eight(end - 8, number % 100000000);
   if (number >= 100000000) { /* of most streams, all numbers or none */
-    put_eight(end - 16, (uint32_t)(number / 100000000 % 100000000));
-    memcpy(end - 20, QUADS + number / 10000000000000000 * 4, 4);
+    uint64_t high = number / 100000000, top = high / 100000000;
+    put_eight(end - 16, high % 100000000);
+    memcpy(end - 20, QUADS + 4 * top, 4);
   }
   return end - count_digits(number);
 }
