@@ -23,6 +23,26 @@ def test_more_chunks_than_one_call_takes_are_written_in_order(tmp_path: Path) ->
     assert (tmp_path / "file").read_bytes() == b"".join(chunks)
 
 
+def test_the_disk_is_asked_to_begin_with_all_of_a_large_write_but_its_last_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def advise(descriptor: int, position: int, size: int, advice: int) -> None:
+        asked.append((position, size))
+        raise OSError(errno.EINVAL, "no such advice here")  # which is all the same
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    chunks = [bytes([number]) * 300_000 for number in range(20)]
+    file = FILES.create(tmp_path / "file")
+    file.write(0, [b"0\n"])
+    assert asked == []
+    file.write(2, chunks)
+    file.close()
+    assert (tmp_path / "file").read_bytes() == b"0\n" + b"".join(chunks)
+    assert asked == [(2, 2_100_000), (2_100_002, 2_100_000)]
+
+
 def test_a_write_that_takes_only_a_part_is_an_error(tmp_path: Path) -> None:
     file = FILES.create(tmp_path / "file")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,6 +18,8 @@ from ..protocol.frames import Lines
 
 _MAX_CHUNKS: Final = 1024
 """IOV_MAX of Linux: the most buffers one `pwritev` takes."""
+_PIECE_BYTES: Final = 2 * 2**20
+"""Of a larger write, what the disk is asked to begin with while the rest is copied: `fdatasync` then waits for less."""
 
 
 class File(Protocol):
@@ -90,13 +93,20 @@ class OSFile:
         return os.pread(self._descriptor, count, position)
 
     def write(self, position: int, chunks: Sequence[Lines]) -> None:
-        for first in range(0, len(chunks), _MAX_CHUNKS):
-            batch = chunks[first : first + _MAX_CHUNKS]
-            asked = sum(map(len, batch))
-            written = os.pwritev(self._descriptor, batch, position)
+        first = 0
+        while first < len(chunks):
+            asked, end = 0, first
+            while end < len(chunks) and end - first < _MAX_CHUNKS and asked < _PIECE_BYTES:
+                asked += len(chunks[end])
+                end += 1
+            written = os.pwritev(self._descriptor, chunks[first:end], position)
             if written != asked:
                 raise short_write(written, asked)
+            if end < len(chunks):
+                with suppress(OSError):  # it only asks
+                    os.posix_fadvise(self._descriptor, position, written, os.POSIX_FADV_DONTNEED)
             position += written
+            first = end
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)
