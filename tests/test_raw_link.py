@@ -172,8 +172,6 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
         def next_due(self) -> float:
             return float("-inf") if runs else float("inf")
 
-        close = next_due
-
     async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1e-6) as producer:
         await listener.peer()
         (link,) = producer.links
@@ -187,6 +185,8 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
             connection.is_writable = bool(runs)
 
         connection.flush = fail_the_second
+        link.on_writable(0.0)
+        assert (link.acked_offset, link.offset) == (2, 2)
         link.on_writable(0.0)
         assert (link.acked_offset, link.offset) == (2, 3)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.harness import until
 
 from randstream import timers
-from randstream.timers import TICK, Alarm, TimerWheel
+from randstream.timers import NOW, TICK, Alarm, TimerWheel
 
 
 class Handle:
@@ -40,6 +40,9 @@ class Time:
     def call_at(self, when: float, callback: Callable[[], None]) -> Any:
         self.handles.append(Handle(when, callback))
         return self.handles[-1]
+
+    def call_soon(self, callback: Callable[[], None]) -> Any:
+        return self.call_at(self.now, callback)
 
     @property
     def pending(self) -> list[Handle]:
@@ -163,6 +166,35 @@ def test_an_alarm_that_sets_itself_to_the_past_does_not_hold_up_the_loop() -> No
         turns += 1
         assert turns < 10
     assert turns == 4
+
+
+def test_an_alarm_set_to_now_rings_in_the_next_turn_and_not_at_the_next_tick() -> None:
+    time = Time()
+    first, rung_first = ringing(time)
+    second, rung_second = ringing(time)
+    later, rung_later = ringing(time)
+    later.set(1000.002)
+    for alarm in (first, second, first):
+        alarm.set(NOW)
+    assert len(time.pending) == 1
+    time.serve()
+    assert (time.now, rung_first, rung_second, rung_later) == (1000.0, [1000.0], [1000.0], [])
+    time.advance(TICK)
+    assert (len(rung_first), len(rung_second), len(rung_later)) == (1, 1, 1)
+
+
+async def test_an_alarm_that_is_always_set_to_now_leaves_the_loop_its_turns() -> None:
+    wheel = TimerWheel(asyncio.get_running_loop(), lambda bug: None)
+    rung = itertools.count()
+
+    def again() -> None:
+        next(rung)
+        alarm.set(NOW)
+
+    alarm = wheel.alarm(again)
+    alarm.set(NOW)
+    await until(lambda: next(rung) > 10)
+    wheel.close()
 
 
 def test_the_bug_of_one_alarm_does_not_silence_the_others() -> None:

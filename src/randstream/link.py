@@ -34,8 +34,6 @@ from .timers import NOW, TimerWheel
 from .tls import Credentials
 from .values import Target
 
-RUNS_A_TURN: Final = 4
-"""At full speed a millisecond, of slow distributions three: then the loop does whatever else it has to do."""
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
 LINES_A_MINUTE: Final = 6
@@ -174,27 +172,23 @@ class Link(ABC):
         return RUN_NUMBERS * MAX_NUMBER_LINE_BYTES
 
     def on_writable(self, now: float) -> None:
-        """Say what is due, as far as the peer and the write buffer give room. The caller flushes."""
+        """Send the run that is due, as far as the peer and the write buffer give room. The caller flushes."""
         pump, connection = self._pump, self._connection
         if pump is None or connection is None:
             return
-        for _ in range(RUNS_A_TURN):
-            if not connection.is_writable or (run := pump.next_run(now, self._room())) is None:
-                break
+        run = pump.next_run(now, self._room()) if connection.is_writable else None
+        if run is not None:
             lines, count = run
             self._send(lines, count, now)
             self._context.tally.numbers += count
             self._context.tally.number_bytes += len(lines)
-            if pump.next_due() > now:
-                break  # the caller flushes, so that a beat that is due too shares the write
-            connection.flush()
-        else:
-            connection.poke(NOW)  # there may be more, after whatever else the loop has to do
-            return
         due = pump.next_due()
-        # What is due already waits for room, and whoever makes room calls: an ack, or the kernel.
-        self._waits_for_room = due <= now
-        connection.poke(float("inf") if self._waits_for_room else due)
+        # What is due and was not sent waits for room, and whoever makes room calls: an ack, or the kernel.
+        self._waits_for_room = due <= now and run is None
+        if self._waits_for_room:
+            connection.poke(float("inf"))
+        else:  # more that is due already goes after whatever else the loop has to do
+            connection.poke(due if due > now else NOW)
 
     def _dial(self) -> None:
         self.state = LinkState.DIALLING

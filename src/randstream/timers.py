@@ -67,7 +67,7 @@ class TimerWheel:
         self._on_bug = on_bug
         self._slots: dict[float, list[Alarm]] = {}
         self._order: list[float] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._next = math.inf
 
     def alarm(self, callback: Callable[[], None]) -> Alarm:
@@ -98,7 +98,10 @@ class TimerWheel:
         if self._timer is not None:
             self._timer.cancel()
         self._next = self._order[0]
-        self._timer = self._loop.call_at(self._next * TICK, self._turn)
+        if self._next:
+            self._timer = self._loop.call_at(self._next * TICK, self._turn)
+        else:
+            self._timer = self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._timer = None
