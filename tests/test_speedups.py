@@ -20,27 +20,49 @@ pytestmark = pytest.mark.skipif(not speedups.ARE_COMPILED, reason="there was no 
 EDGES = [0, *(10**n + d for n in range(1, 20) for d in (-1, 0, 1)), *(2**n - 1 for n in range(65))]
 """Where the number of digits changes, of decimal and of binary ones."""
 
-
-def lines_of(numbers: list[int], dtype: str) -> bytes:
-    array = np.array(numbers, dtype)
-    room = np.full(len(array) * LONGEST_LINE_BYTES + 2, ord("~"), np.uint8)
-    end = len(room) - 1
-    begin = speedups.put_lines(array, room[1:-1], end - 1) + 1
-    assert room[0] == room[-1] == ord("~")
-    assert len(array) == 0 or begin > 0
-    return room[begin:end].tobytes()
+offsets = st.integers(0, 2000) | st.integers(0, 2**63 - 5000)
+counts = st.integers(0, 40) | st.integers(0, 3000)
+keys = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 
 
-@given(st.lists(st.integers(0, 2**64 - 1)))
-@example([number for number in EDGES if number < 2**64])
-def test_unsigned_numbers_are_spelled_as_python_spells_them(numbers: list[int]) -> None:
-    assert lines_of(numbers, "uint64") == b"".join(b"%d\n" % number for number in numbers)
+def drawn(key: tuple[int, int], offset: int, count: int, low: int, span: int) -> bytes:
+    """The lines, having looked that nothing was written outside of the room."""
+    space = np.full(count * LONGEST_LINE_BYTES + 2, ord("~"), np.uint8)
+    room = space[1:-1]
+    begin = speedups.draw_lines(key, offset, count, low, span, room)
+    assert space[0] == space[-1] == ord("~")
+    return room[begin:].tobytes()
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
-@example([sign * number for number in EDGES if number < 2**63 for sign in (1, -1)] + [-(2**63)])
-def test_signed_numbers_are_spelled_as_python_spells_them(numbers: list[int]) -> None:
-    assert lines_of(numbers, "int64") == b"".join(b"%d\n" % number for number in numbers)
+def words(key: tuple[int, int], offset: int, count: int) -> list[int]:
+    """As NumPy makes them."""
+    generator = np.random.Philox(key=np.array(key, np.uint64), counter=offset // 4)
+    made: list[int] = generator.random_raw(offset % 4 + count)[offset % 4 :].tolist()
+    return made
+
+
+@given(key=keys, offset=offsets, count=counts)
+def test_words_are_numpys_from_any_offset_on(key: tuple[int, int], offset: int, count: int) -> None:
+    expected = b"".join(b"%d\n" % word for word in words(key, offset, count))
+    assert drawn(key, offset, count, 0, 2**64) == expected
+
+
+@given(key=keys, offset=offsets, low=st.integers(-(2**63), 2**63 - 1), span=st.integers(1, 2**32))
+@example((1, 2), 0, -(2**63), 1)
+@example((1, 2), 0, -(2**63), 2**32)
+@example((1, 2), 0, 2**63 - 2**32, 2**32)
+def test_numbers_are_scaled_as_the_specification_says(key: tuple[int, int], offset: int, low: int, span: int) -> None:
+    low = min(low, 2**63 - span)
+    expected = b"".join(b"%d\n" % (low + (word * span >> 64)) for word in words(key, offset, 50))
+    assert drawn(key, offset, 50, low, span) == expected
+
+
+@pytest.mark.parametrize("number", EDGES)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_of_any_length_is_spelled_as_python_spells_it(number: int, sign: int) -> None:
+    number *= sign
+    if -(2**63) <= number < 2**63:
+        assert drawn((0, 0), 7, 3, number, 1) == b"%d\n" % number * 3
 
 
 @pytest.mark.parametrize("text", [b"1", b"-", b"12345678901234567890", b"-1.5e+300"])

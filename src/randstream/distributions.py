@@ -108,6 +108,8 @@ class Bits64:
     """The words themselves: whole numbers from 0 to 2^64 - 1."""
 
     dtype: ClassVar[str] = "uint64"
+    low: ClassVar[int] = 0
+    span: ClassVar[int] = 2**64
 
     @property
     def spelling(self) -> str:

@@ -6,39 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* ---- words ---------------------------------------------------------------------------------------------------------
-
-   Philox4x64-10, as NumPy has it, which counts up before it makes a block. Source: Salmon et al., Parallel random
-   numbers: as easy as 1, 2, 3 (SC11). */
-
-static inline uint64_t multiply(uint64_t a, uint64_t b, uint64_t *high) {
-  unsigned __int128 product = (unsigned __int128)a * b;
-  *high = (uint64_t)(product >> 64);
-  return (uint64_t)product;
-}
-
-/* Words 4 * block to 4 * (block + count) - 1; block + count is below 2^64. */
-void put_words(uint64_t key0, uint64_t key1, uint64_t block, size_t count, uint64_t *words) {
-  for (uint64_t *end = words + 4 * count; words < end; words += 4) {
-    uint64_t x0 = ++block, x1 = 0, x2 = 0, x3 = 0, k0 = key0, k1 = key1;
-    for (int round = 0; round < 10; round++) {
-      uint64_t high0, high2;
-      uint64_t low0 = multiply(x0, 0xD2E7470EE14C6C93, &high0), low2 = multiply(x2, 0xCA5A826395121157, &high2);
-      x0 = high2 ^ x1 ^ k0;
-      x1 = low2;
-      x2 = high0 ^ x3 ^ k1;
-      x3 = low0;
-      k0 += 0x9E3779B97F4A7C15;
-      k1 += 0xBB67AE8584CAA73B;
-    }
-    words[0] = x0;
-    words[1] = x1;
-    words[2] = x2;
-    words[3] = x3;
-  }
-}
-
-/* ---- numbers to lines ---------------------------------------------------------------------------------------------
+/* ---- words to lines of whole numbers ------------------------------------------------------------------------------
 
    From the last number to the first, each with all 20 digits: the zeros in front are where the line before is going to
    end. So nothing depends on how long a number is, which no processor could guess. */
@@ -87,22 +55,77 @@ static inline char *put_line(char *end, uint64_t number) {
   return end - count_digits(number);
 }
 
-/* Write `count` numbers as lines, the last of which ends at `end`; how many bytes they take. Up to 21 bytes a number
-   before `end` are written to, whatever that is. */
-size_t put_unsigned_lines(const uint64_t *numbers, size_t count, char *end) {
-  char *begin = end;
-  while (count)
-    begin = put_line(begin, numbers[--count]);
-  return (size_t)(end - begin);
+static inline uint64_t multiply(uint64_t a, uint64_t b, uint64_t *high) {
+  unsigned __int128 product = (unsigned __int128)a * b;
+  *high = (uint64_t)(product >> 64);
+  return (uint64_t)product;
 }
 
-size_t put_signed_lines(const int64_t *numbers, size_t count, char *end) {
-  char *begin = end;
+/* Words 4 * block to 4 * block + count - 1, `count` being a multiple of four, of Philox4x64-10 as NumPy has it, which
+   counts up before it makes a block. Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC11). */
+static void make_words(uint64_t key0, uint64_t key1, uint64_t block, size_t count, uint64_t *words) {
+  for (uint64_t *end = words + count; words < end; words += 4) {
+    uint64_t x0 = ++block, x1 = 0, x2 = 0, x3 = 0, k0 = key0, k1 = key1;
+    for (int round = 0; round < 10; round++) {
+      uint64_t high0, high2;
+      uint64_t low0 = multiply(x0, 0xD2E7470EE14C6C93, &high0), low2 = multiply(x2, 0xCA5A826395121157, &high2);
+      x0 = high2 ^ x1 ^ k0;
+      x1 = low2;
+      x2 = high0 ^ x3 ^ k1;
+      x3 = low0;
+      k0 += 0x9E3779B97F4A7C15;
+      k1 += 0xBB67AE8584CAA73B;
+    }
+    words[0] = x0;
+    words[1] = x1;
+    words[2] = x2;
+    words[3] = x3;
+  }
+}
+
+/* Words to numbers, in place: low + floor(word * span / 2^64). */
+static void scale(uint64_t *words, size_t count, int64_t low, uint64_t span) {
+  for (size_t i = 0; i < count; i++) {
+    multiply(words[i], span, &words[i]);
+    words[i] += (uint64_t)low;
+  }
+}
+
+static char *put_unsigned_lines(const uint64_t *numbers, size_t count, char *begin) {
+  while (count)
+    begin = put_line(begin, numbers[--count]);
+  return begin;
+}
+
+static char *put_signed_lines(const uint64_t *numbers, size_t count, char *begin) {
   while (count) {
-    int64_t number = numbers[--count];
-    begin = put_line(begin, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+    uint64_t number = numbers[--count], sign = 0 - (number >> 63); /* all ones for a negative number */
+    begin = put_line(begin, (number ^ sign) - sign);
     begin[-1] = '-';
-    begin -= number < 0;
+    begin += (int64_t)sign;
+  }
+  return begin;
+}
+
+enum { BATCH = 512 }; /* words at a time, which the nearest cache holds */
+
+/* Write numbers `offset` to `offset + count - 1` as lines, the last of which ends at `end`; how many bytes they take.
+   Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. Up to 22 bytes a number before `end`
+   are written to, whatever that is. */
+size_t draw_lines(
+    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *end) {
+  uint64_t words[BATCH];
+  char *begin = end;
+  for (uint64_t stop = offset + count; stop > offset;) {
+    uint64_t first = (stop - 1) / BATCH * BATCH;
+    if (first < offset)
+      first = offset / 4 * 4;
+    size_t made = (size_t)(stop - first), unwanted = first < offset ? (size_t)(offset - first) : 0;
+    make_words(key0, key1, first / 4, (made + 3) / 4 * 4, words);
+    if (span)
+      scale(words, made, low, span);
+    begin = (low < 0 ? put_signed_lines : put_unsigned_lines)(words + unwanted, made - unwanted, begin);
+    stop = first;
   }
   return (size_t)(end - begin);
 }

@@ -6,7 +6,7 @@ Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson 
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,9 @@ def _load() -> ctypes.CDLL | None:
         library = ctypes.CDLL(LIBRARY)
     except OSError:  # not compiled, or for another kind of machine
         return None
-    word, size, address = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p
-    library.put_words.argtypes = [word, word, word, size, address]
-    library.put_words.restype = None
-    for put_lines in library.put_unsigned_lines, library.put_signed_lines:
-        put_lines.argtypes = [address, size, address]
-        put_lines.restype = size
+    word, size = ctypes.c_uint64, ctypes.c_size_t
+    library.draw_lines.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p]
+    library.draw_lines.restype = size
     library.count_number_lines.argtypes = [ctypes.c_char_p, size, size]
     library.count_number_lines.restype = size
     return library
@@ -34,23 +31,15 @@ _LIBRARY: Final = _load()
 ARE_COMPILED: Final = _LIBRARY is not None
 
 
-def draw_words(key: tuple[int, int], block: int, count: int) -> NDArray[np.uint64]:
-    """The words of `count` blocks of Philox4x64-10 from `block` on, shape (4 * count,)."""
-    assert _LIBRARY is not None
-    words = np.empty(4 * count, np.uint64)
-    _LIBRARY.put_words(*key, block, count, words.ctypes.data)
-    return words
+def draw_lines(key: tuple[int, int], offset: int, count: int, low: int, span: int, room: NDArray[np.uint8]) -> int:
+    """Write whole numbers `offset` to `offset + count - 1` as lines to the end of `room`; where in it they begin.
 
-
-def put_lines(numbers: NDArray[Any], room: NDArray[np.uint8], end: int) -> int:
-    """Write `numbers`, of type uint64 or int64, as lines that end at `room[end]`; where they begin.
-
-    Up to 21 bytes a number before `end` are written to.
+    Number n is low + floor(word n of Philox4x64-10 * span / 2^64), with a span of up to 2^64 (which C takes for 0).
+    `room` has at least 22 bytes a number.
     """
     assert _LIBRARY is not None
-    put = _LIBRARY.put_unsigned_lines if numbers.dtype == np.uint64 else _LIBRARY.put_signed_lines
-    size: int = put(numbers.ctypes.data, len(numbers), room.ctypes.data + end)
-    return end - size
+    size: int = _LIBRARY.draw_lines(*key, offset, count, low, span, room.ctypes.data + len(room))
+    return len(room) - size
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:

@@ -17,14 +17,14 @@ import orjson
 from numpy.typing import NDArray
 
 from randstream import speedups
-from randstream.distributions import Distribution, Numbers, Words, parse_distribution
+from randstream.distributions import Bits64, Distribution, Integers, Numbers, Words, parse_distribution
 from randstream.errors import RandstreamError, SettingsError
 from randstream.known_answers import ENCODINGS, STREAMS
 from randstream.protocol import MAX_OFFSET, NAME
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
-BLOCK: Final = 16384
+BLOCK: Final = 8192
 """Numbers made at a time: the arrays of a block stay in a core's cache, and malloc keeps their memory."""
 
 LONGEST_LINE_BYTES: Final = 25
@@ -96,18 +96,24 @@ class NumberStream:
         if count <= FEW:
             return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
+        if speedups.ARE_COMPILED and isinstance(self.distribution, Integers | Bits64):
+            begin = speedups.draw_lines(self._key, offset, count, self.distribution.low, self.distribution.span, room)
+        else:
+            begin = self._draw_lines(offset, count, room)
+        return room[begin:].data.toreadonly()
+
+    def _draw_lines(self, offset: int, count: int, room: NDArray[np.uint8]) -> int:
+        """What `speedups.draw_lines` does, of any numbers."""
         begin = len(room)
         end = offset + count
         for start in reversed(range(offset, end, BLOCK)):
             numbers = self.distribution.from_words(self._words(start, min(BLOCK, end - start)))
             begin = _put_lines(numbers, room, begin)
-        return room[begin:].data.toreadonly()
+        return begin
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
         block, skip = divmod(offset, 4)
-        if speedups.ARE_COMPILED and count > FEW:
-            return speedups.draw_words(self._key, block, (skip + count + 3) // 4)[skip : skip + count]
         state: Any = {
             "bit_generator": "Philox",
             "state": {"counter": (block, 0, 0, 0), "key": self._key},
@@ -133,8 +139,6 @@ def to_lines(numbers: Numbers | list[int | float]) -> bytes:
 
 def _put_lines(numbers: Numbers, room: NDArray[np.uint8], end: int) -> int:
     """Write `numbers` as lines that end at `room[end]`; where they begin. There is LONGEST_LINE_BYTES for each."""
-    if speedups.ARE_COMPILED and numbers.dtype.kind in "iu":
-        return speedups.put_lines(numbers, room, end)
     json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
     shift = (codes == ord(",")).view(np.uint8)
