@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from . import __version__
+from . import __version__, speedups
 from .errors import SettingsError
 from .observe.logs import flush_logs
 from .observe.status import ObservedRole
@@ -56,7 +56,7 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     loop, new_loop = _find_loop(settings.loop)
     log.info(
         "service.started", role=kind, name=settings.name, version=__version__, pid=os.getpid(),
-        loop=loop, python=platform.python_version(),
+        loop=loop, python=platform.python_version(), speedups=speedups.ARE_COMPILED,
     )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
