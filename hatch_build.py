@@ -29,7 +29,7 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configur
             subprocess.run([*compiler, *ours[0], *flags, unfinished, source, *ours[1]], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             library.unlink(missing_ok=True)
-            self.app.display_warning(f"no speed-ups; randstream works without, whole numbers at half the speed: {error}")
+            self.app.display_warning(f"no speed-ups; all works without, whole numbers at half the speed: {error}")
             return
         unfinished.replace(library)
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
