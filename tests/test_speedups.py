@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,16 @@ def test_a_library_that_is_missing_or_for_another_machine_means_none(
     assert speedups._load() is None
     library.write_bytes(b"\x7fELF of another machine")
     assert speedups._load() is None
+
+
+@pytest.mark.slow
+def test_no_byte_is_read_or_written_outside_of_its_room(tmp_path: Path) -> None:
+    program = tmp_path / "alone"
+    source = Path(__file__).with_name("speedups_alone.c")
+    flags = "-std=c11 -O1 -w -fsanitize=address,undefined -fno-sanitize-recover=all -o"
+    built = subprocess.run(["cc", *flags.split(), program, source], capture_output=True, text=True, check=False)
+    if "cannot find" in built.stderr:
+        pytest.skip("the compiler has no sanitizers")
+    assert (built.returncode, built.stderr) == (0, "")
+    run = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "2000\n", "")

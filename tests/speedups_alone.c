@@ -1,0 +1,78 @@
+/* The speed-ups without Python, in rooms of exactly their size, so that a sanitizer sees each byte too many: against
+   printf, and against a judge that looks at one byte after the other. Prints how many rounds there were. */
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../src/randstream/speedups.c"
+
+static uint64_t state = 42;
+
+static uint64_t draw(uint64_t below) { /* splitmix64 */
+  uint64_t x = state += 0x9E3779B97F4A7C15;
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
+  x = (x ^ x >> 27) * 0x94D049BB133111EB;
+  return (x ^ x >> 31) % below;
+}
+
+static size_t judge(const uint8_t *data, size_t size) {
+  size_t count = 0, length = 0;
+  for (size_t i = 0; i < size; i++) {
+    int is_end = data[i] == '\n';
+    const char *allowed = length ? "0123456789.e+-" : "0123456789-";
+    if (is_end ? !length || length > 63 : !data[i] || !strchr(allowed, data[i]))
+      return 0;
+    length = is_end ? 0 : length + 1;
+    count += (size_t)is_end;
+  }
+  return count;
+}
+
+static void look_at_lines(void) {
+  static const char *kinds[] = {"0123456789", "0123456789.e+-", "0123456789.e+-\n#/:,"};
+  const char *kind = kinds[draw(3)];
+  size_t size = 1 + (size_t)draw(draw(2) ? 100 : 9000), longest = 1 + (size_t)draw(draw(4) ? 25 : 66), length = 0;
+  uint8_t *data = malloc(size);
+  for (size_t i = 0; i < size; i++) {
+    int is_end = i + 1 == size || length >= longest || (length && !draw(20));
+    data[i] = is_end ? '\n' : (uint8_t)(length ? kind[draw(strlen(kind))] : "0123456789-"[draw(11)]);
+    length = is_end ? 0 : length + 1;
+  }
+  if (!draw(4) && size > 1)
+    data[draw(size - 1)] = (uint8_t)draw(256);
+  size_t start = (size_t)draw(3) ? 0 : (size_t)draw(size);
+  assert(count_number_lines(data, start, size) == judge(data + start, size - start));
+  free(data);
+}
+
+static void draw_numbers(void) {
+  size_t count = (size_t)draw(draw(2) ? 40 : 3000), room = 25 * count;
+  uint64_t key0 = draw(UINT64_MAX), key1 = draw(UINT64_MAX), offset = draw(draw(2) ? 2000 : INT64_MAX - 5000);
+  uint64_t span = draw(2) ? 0 : 1 + draw(1ull << (1 + draw(32)));
+  int64_t low = span ? (int64_t)((uint64_t)INT64_MIN + draw(UINT64_MAX - span)) : 0;
+  char *text = malloc(room), line[32];
+  size_t size = draw_lines(key0, key1, offset, count, low, span, text + room);
+  char *at = text + room - size;
+  for (uint64_t n = offset; n < offset + count; n++) {
+    uint64_t words[4];
+    make_words(key0, key1, n / 4, 4, words);
+    uint64_t word = words[n % 4];
+    uint64_t number = span ? (uint64_t)low + (uint64_t)((unsigned __int128)word * span >> 64) : word;
+    int length = low < 0 ? sprintf(line, "%" PRId64 "\n", (int64_t)number) : sprintf(line, "%" PRIu64 "\n", number);
+    assert(at + length <= text + room && !memcmp(at, line, (size_t)length));
+    at += length;
+  }
+  assert(at == text + room);
+  free(text);
+}
+
+int main(void) {
+  int round = 0;
+  for (; round < 2000; round++) {
+    look_at_lines();
+    draw_numbers();
+  }
+  printf("%d\n", round);
+}
