@@ -1,4 +1,4 @@
-"""The commands. The only reader of the command line and the environment, and the one place that chooses exit codes.
+"""The commands, and the one place that chooses exit codes.
 
 0: done. 1: something failed, or is damaged. 2: what was given cannot be used, said in one line. 130: Ctrl-C.
 Every import that costs is made inside the command that needs it: `--help` is quick.
@@ -6,11 +6,10 @@ Every import that costs is made inside the command that needs it: `--help` is qu
 
 from __future__ import annotations
 
-import difflib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -18,21 +17,14 @@ import click
 
 from . import __version__
 from .errors import RandstreamError, SettingsError, SinkError
-from .settings import REQUIRED, CommonSettings, ProducerSettings, Setting, WorkerSettings, refuse_rivals, settings_of
+from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
+from .settings import CommonSettings, ProducerSettings, WorkerSettings
 from .values import read_seed
 
-ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 RUN_NUMBERS: Final = 65536
-HELP_NAMES: Final = ("-h", "--help")
-_NOT_GIVEN: Final = (None, False, ())
-"""What click makes of an option, a switch and arguments that are not there."""
-
-_ROLES: Final = {"producer": ProducerSettings, "worker": WorkerSettings}
-_PRODUCER: Final = settings_of(ProducerSettings)
-_WORKER: Final = settings_of(WorkerSettings)
-_SEED: Final = {name: _PRODUCER[name] for name in ("seed", "seed_file")}
-_NUMBERS: Final = {**_SEED, "numbers": _PRODUCER["numbers"]}
+_SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
+_NUMBERS: Final = {**_SEED, "numbers": PRODUCER["numbers"]}
 
 
 def main() -> None:
@@ -72,7 +64,7 @@ def _run(arguments: list[str]) -> int:
 
         return shell_complete(commands, {}, "randstream", COMPLETION_VARIABLE, instruction)
     # Not `commands.main`, which ends with 1 when a reader has gone.
-    with commands.make_context("randstream", _with_role(arguments)) as context:
+    with commands.make_context("randstream", with_role(arguments)) as context:
         status: int | None = commands.invoke(context)
     return status or 0
 
@@ -103,96 +95,11 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _with_role(arguments: list[str]) -> list[str]:
-    """Put the role that the environment names in front, unless a command is given."""
-    if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
-        return arguments
-    role = os.environ.get(ROLE_VARIABLE)
-    if not role:
-        if not arguments:
-            raise SettingsError(
-                f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)"
-            )
-        return arguments
-    if role not in _ROLES:
-        raise SettingsError(f"{ROLE_VARIABLE}={role}: give producer or worker")
-    return [role, *arguments]
-
-
-def _read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> dict[str, Any]:
-    """The values given for `settings`: by flags, else by variables. An empty variable, but for a secret, gives nothing.
-
-    A flag sets aside the variables of the whole choice that it makes: --discard those of a store and a command.
-    """
-    _refuse_unknown_variables()
-    values = {
-        name: known.read(flags[name], known.label) for name, known in settings.items() if flags[name] not in _NOT_GIVEN
-    }
-    made = {settings[name].choice for name in values}
-    for name, known in settings.items():
-        text = os.environ.get(known.variable)
-        is_given = bool(text) or (known.is_secret and text is not None)
-        if is_given and name not in values and not (known.choice and known.choice in made):
-            values[name] = known.read(text, known.variable)
-    refuse_rivals(settings, values)
-    return values
-
-
-def _refuse_unknown_variables() -> None:
-    known = [ROLE_VARIABLE, *(each.variable for each in (_PRODUCER | _WORKER).values())]
-    for variable in os.environ:
-        if not variable.startswith("RANDSTREAM_") or variable in known:
-            continue
-        if "_SERVICE_" in variable or "_PORT" in variable:
-            advice = "Kubernetes makes it of a Service: set enableServiceLinks: false in the pod"
-        else:
-            stems = [each.removeprefix("RANDSTREAM_") for each in known]
-            near = difflib.get_close_matches(variable.removeprefix("RANDSTREAM_"), stems, n=1)
-            advice = f"did you mean RANDSTREAM_{near[0]}?" if near else "unset it; --help tells those there are"
-        raise SettingsError(f"{variable} is no setting; {advice}")
-
-
 class _InOrder(click.Group):
     """Lists its commands as they are defined: what a newcomer wants comes first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
-
-
-class _WithProgram(click.Command):
-    """Takes what follows `--` as `command`, and no other arguments: a slip of the pen is not run as a program."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        end = args.index("--") if "--" in args else len(args)
-        ctx.params["command"] = tuple(args[end + 1 :])
-        return super().parse_args(ctx, args[:end])
-
-
-def _options(settings: dict[str, Setting], *, with_default: bool = True) -> Callable[[Any], Any]:
-    def decorate(command: Any) -> Any:
-        for name, known in reversed(settings.items()):
-            if not known.is_argument:
-                command = _option(name, known, with_default)(command)
-        return command
-
-    return decorate
-
-
-def _option(name: str, known: Setting, with_default: bool) -> Callable[[Any], Any]:
-    text = known.help if known.help.endswith(".") else f"{known.help}."
-    if known.default_text == REQUIRED:
-        text += " Required."
-    elif with_default and not known.is_switch:
-        text += f" Default: {known.default_text}."
-    return click.option(
-        f"--{known.flag}",
-        name,
-        metavar=known.metavar or None,
-        is_flag=known.is_switch,
-        multiple=known.is_list,
-        default=None,
-        help=f"{text} [{known.variable}]",
-    )
 
 
 @click.group(
@@ -228,13 +135,13 @@ def demo(seconds: float | None) -> int:
     short_help="Stream numbers to workers, for ever.",
     epilog="Example: randstream producer --workers a:9000,b:9000 --rate max --seed-file seed.txt",
 )
-@_options(_PRODUCER)
+@options(PRODUCER)
 def producer(**flags: Any) -> int:
     """Stream numbers to workers, for ever. Workers that are away are dialled until they are back.
 
     SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
     """
-    settings = ProducerSettings(**_read_given(_PRODUCER, flags))
+    settings = ProducerSettings(**read_given(PRODUCER, flags))
     with _prepared(settings):
         from .producer import Producer
         from .service import run_service
@@ -243,13 +150,13 @@ def producer(**flags: Any) -> int:
 
 
 @commands.command(
-    cls=_WithProgram,
+    cls=WithProgram,
     options_metavar="[OPTIONS] [-- COMMAND...]",
     short_help="Take numbers: to stdout, a store or a command.",
     epilog="Example: randstream worker --listen 0.0.0.0:9000 --store /data"
     "\n\nExample: randstream worker -- ./simulate --fast",
 )
-@_options(_WORKER)
+@options(WORKER)
 def worker(**flags: Any) -> int:
     """Take one stream of numbers: to standard output; to a store, to a COMMAND's standard input, or nowhere.
 
@@ -257,7 +164,7 @@ def worker(**flags: Any) -> int:
 
     SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
     """
-    settings = WorkerSettings(**_read_given(_WORKER, flags))
+    settings = WorkerSettings(**read_given(WORKER, flags))
     if not (settings.store or settings.discard or settings.command):
         _require_output()
     with _prepared(settings):
@@ -271,14 +178,14 @@ def worker(**flags: Any) -> int:
     short_help="Print what a worker gets, from any offset.",
     epilog="Example: randstream numbers --seed 42 --worker worker-0 --offset 1000000 --count 5",
 )
-@_options(_SEED, with_default=False)
-@_options({"numbers": _PRODUCER["numbers"]})
+@options(_SEED, with_default=False)
+@options({"numbers": PRODUCER["numbers"]})
 @click.option("--worker", required=True, metavar="NAME", help="Whose numbers.")
 @click.option("--offset", default=0, type=click.IntRange(0), metavar="N", help="Of the first number. Default: 0.")
 @click.option("--count", default=10, type=click.IntRange(0), metavar="N", help="How many numbers. Default: 10.")
 def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     """Print exactly what a worker gets, anywhere in its stream, one number a line."""
-    given = _read_given(_NUMBERS, flags)
+    given = read_given(_NUMBERS, flags)
     seed = read_seed(given.get("seed"), given.get("seed_file"))
     if seed is None:
         raise SettingsError("no seed is given; give --seed or --seed-file")
@@ -289,9 +196,9 @@ def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     _check_known_answers()
     from .stream import NumberStream
 
-    stream = NumberStream(seed, worker, given.get("numbers", _PRODUCER["numbers"].default_text))
+    stream = NumberStream(seed, worker, given.get("numbers", PRODUCER["numbers"].default_text))
     starts = range(offset, offset + count, RUN_NUMBERS)
-    _write(stream.lines(start, min(RUN_NUMBERS, offset + count - start)) for start in starts)
+    _write(stream.view(start, min(RUN_NUMBERS, offset + count - start)) for start in starts)
 
 
 @commands.command(
@@ -299,14 +206,14 @@ def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     epilog="Example: randstream verify /data --seed-file seed.txt",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@_options(_SEED, with_default=False)
+@options(_SEED, with_default=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Check stores: every beat's offset and checksum, and with the seed every number.
 
     PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage.
     """
-    given = _read_given(_SEED, flags)
+    given = read_given(_SEED, flags)
     seed = read_seed(given.get("seed"), given.get("seed_file"))
     _check_known_answers()
     from .verify_command import run_verify
@@ -354,7 +261,7 @@ def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[by
         raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _write(texts: Iterable[bytes]) -> None:
+def _write(texts: Iterable[bytes | memoryview]) -> None:
     _require_output()
     # Python's own has no buffer under PYTHONUNBUFFERED, and then may write only a part.
     with open(sys.stdout.fileno(), "wb", closefd=False) as out:
