@@ -90,6 +90,9 @@ class Clock:
             def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
                 return self._loop.call_at(when - clock.ahead, callback)
 
+            def call_soon(self, callback: Callable[[], None]) -> asyncio.Handle:
+                return self._loop.call_soon(callback)
+
         class FollowingWheel(timers.TimerWheel):
             def __init__(self, loop: Any, on_bug: Callable[[Exception], None]) -> None:
                 super().__init__(ShiftedLoop(loop), on_bug)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.harness import Clock, Log, a_worker, dialled, producing, stream, until
@@ -236,6 +236,7 @@ async def test_a_new_connection_waits_while_the_command_has_not_taken_what_it_wa
             await peer.start()
             peer.say(stream().lines(0, 40_000))  # more than a pipe takes
             await until(lambda: worker.tally.numbers == 40_000 and text(tmp_path / "pid").endswith("\n"))
+            await until(lambda: not cast("CommandSink", worker.sink)._waiting)  # the command has the last of it in hand
         async with dialled(worker) as peer:
             await peer.line()
             peer.say(open_line(stream=stream().id, heartbeat="0.05"))
