@@ -39,9 +39,9 @@ class NoFile(OSFile):
 SEGMENT = Segment(Path("00000000000000000000.numbers"), NoFile(), 0, 0)
 
 BASELINES: dict[str, float] = {
-    "draw and format a run": 0.04,
+    "draw and format a run": 0.036,
     "draw and format a run, without speed-ups": 0.12,
-    "decode a run": 0.01,
+    "decode a run": 0.016,
     "decode a run, without speed-ups": 0.035,
     "check a run": 0.016,
     "append an interval": 10.5,
