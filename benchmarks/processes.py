@@ -31,7 +31,7 @@ class Group:
     def start(self, command: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
         """Start one, in the group's care."""
         options.setdefault("stderr", subprocess.DEVNULL)
-        child = subprocess.Popen(command, **options)  # type: ignore[call-overload]
+        child = subprocess.Popen(command, **options)
         self.children.append(child)
         return child
 

@@ -45,7 +45,7 @@ class TimingSink(DiscardSink):
         self.begins = 0
 
     async def open(self, offered: object) -> int | None:
-        offset = await super().open(offered)  # type: ignore[arg-type]
+        offset = await super().open(offered)
         self.begun_at = monotonic()
         self.begins += 1
         self.shifts = []

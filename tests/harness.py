@@ -95,7 +95,7 @@ class Clock:
 
         class FollowingWheel(timers.TimerWheel):
             def __init__(self, loop: Any, on_bug: Callable[[Exception], None]) -> None:
-                super().__init__(ShiftedLoop(loop), on_bug)  # type: ignore[arg-type]
+                super().__init__(ShiftedLoop(loop), on_bug)
                 clock.wheels.append(self)
 
         for module in self.MODULES:
@@ -396,7 +396,7 @@ class Process:
     def _read_out(self) -> None:
         assert self.popen.stdout is not None
         with self.popen.stdout as out:
-            while data := out.read1(2**16):  # type: ignore[attr-defined]
+            while data := out.read1(2**16):
                 with self._news:
                     self.out += data
                     self._news.notify_all()

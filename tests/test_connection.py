@@ -67,10 +67,10 @@ async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(l
     import asyncio
 
     wheel = TimerWheel(asyncio.get_running_loop(), lambda bug: None)
-    connection = Connection(Silent(), Nobody(), wheel)  # type: ignore[arg-type]
+    connection = Connection(Silent(), Nobody(), wheel)
     connection.abort()
     transport = Transport()
-    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.connection_made(transport)
     assert transport.is_aborted
     connection.data_received(b"late")
     connection.resume_writing()

@@ -151,7 +151,7 @@ async def test_longest_delay_follows_an_end_that_haste_cannot_mend(
         peer.say(f"#close reason={reason}\n".encode())
         lost = await log.wait("link.lost")
         assert (lost["reason"], lost["retry_in"]) == (reason, 4.75)
-        assert only(producer).last_error.startswith(f"{reason}: ")  # type: ignore[union-attr]
+        assert only(producer).last_error.startswith(f"{reason}: ")
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ async def test_a_worker_that_reads_nothing_is_sent_a_bounded_amount(monkeypatch:
         peer = await listener.peer()
         peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
         await peer.accept()
-        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        peer.writer.transport.pause_reading()
         sent = -1
         while sent != only(producer).offset:
             sent = only(producer).offset
@@ -411,7 +411,7 @@ async def test_what_only_a_producer_says_is_a_bug_if_it_comes_as_an_event_of_a_w
     async with a_listener() as listener, producing(listener) as producer:
         await (await listener.peer()).accept()
         with pytest.raises(LocalProtocolError):
-            only(producer).on_event(Started(0), 0.0)  # type: ignore[attr-defined]
+            only(producer).on_event(Started(0), 0.0)
 
 
 # ---- the graceful end ------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_lo
     for number in range(LINES_A_MINUTE + 3):
         one.worker = other.worker = f"worker-{number}"
         for link in (one, other):
-            producer._on_resumed(link)  # type: ignore[arg-type]
+            producer._on_resumed(link)
     assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
 
 

@@ -67,14 +67,14 @@ async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}", rate=rate, numbers=numbers) as producer:
             peer = await listener.peer()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.writer.transport.pause_reading()
             (link,) = producer.links
             await until(lambda: link._connection is not None and not link._connection.is_writable)
             held = link.offset
             wheel_turns = await turns_of_the_wheel(link._context.wheel)
             assert link.offset == held > link.acked_offset
             assert wheel_turns <= 1
-            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            peer.writer.transport.resume_reading()
             got, count = bytearray(), 0
             while count < held + 50_000:
                 data = await peer.reader.read(2**20)
@@ -138,7 +138,7 @@ async def test_raw_target_that_never_reads_cannot_hold_up_the_end(log: Log) -> N
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}", rate="max", grace_period=0.05) as producer:
             peer = await listener.peer()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.writer.transport.pause_reading()
             (link,) = producer.links
             await until(lambda: link._connection is not None and not link._connection.is_writable)
         assert log.of("producer.grace_over")
@@ -177,7 +177,7 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
         (link,) = producer.links
         connection = await until(lambda: link._connection)
         await until(lambda: link.is_up)
-        link._pump = TwoRuns()  # type: ignore[assignment]
+        link._pump = TwoRuns()
         flush = connection.flush
 
         def fail_the_second() -> None:
@@ -194,4 +194,4 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
 async def test_raw_links_hear_no_events() -> None:
     async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
         with pytest.raises(LocalProtocolError):
-            producer.links[0].on_event(Waited(), 0.0)  # type: ignore[attr-defined]
+            producer.links[0].on_event(Waited(), 0.0)

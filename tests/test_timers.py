@@ -35,7 +35,7 @@ class Time:
         self.now = now
         self.handles: list[Handle] = []
         self.bugs: list[Exception] = []
-        self.wheel = TimerWheel(self, self.bugs.append)  # type: ignore[arg-type]
+        self.wheel = TimerWheel(self, self.bugs.append)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Any:
         self.handles.append(Handle(when, callback))
@@ -53,7 +53,7 @@ class Time:
         handle = min(self.pending, key=lambda handle: handle.when)
         self.handles.remove(handle)
         self.now = max(self.now, handle.when - early)
-        timers.monotonic = lambda: self.now  # type: ignore[attr-defined]
+        timers.monotonic = lambda: self.now
         handle.callback()
 
     def advance(self, seconds: float) -> None:

@@ -246,14 +246,14 @@ async def test_ack_once_a_heartbeat_whatever_the_sink_is_doing() -> None:
 async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_peer_reads_on() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
-        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        peer.writer.transport.pause_reading()
         assert worker.live is not None
         session, transport = worker.live, worker.live._connection._transport
         transport.write(b"#" * 2**24)
         await until(transport.get_write_buffer_size)
         peer.say(interval(0, 1))
         await until(lambda: session.receiver.acked_offset == 1)
-        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        peer.writer.transport.resume_reading()
         got = b""
         async with asyncio.timeout(PATIENCE):
             while not got.endswith(b"#ack offset=1 t=1\n"):
@@ -263,7 +263,7 @@ async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_p
 async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounded() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
-        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        peer.writer.transport.pause_reading()
         assert worker.live is not None
         session, transport = worker.live, worker.live._connection._transport
         transport.write(b"#" * 2**24)  # more than the kernel takes: as after many unread acks
@@ -296,13 +296,13 @@ async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -
 async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0, heartbeat="60")
-        older.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        older.writer.transport.pause_reading()
         await newer.start(0)
         for number in range(5):  # to a socket that is closed the first would be answered with a reset
             older.say(numbers(number, 1))
             newer.say(beat_line(0, t=str(number)))
             await newer.line_starting(b"#ack")
-        older.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        older.writer.transport.resume_reading()
         assert (await older.rest()).endswith(b"#close reason=takeover\n")
 
 
@@ -389,7 +389,7 @@ async def test_a_sink_that_fails_means_wait_then_no_ack_and_is_asked_again(log: 
 
 async def test_slots_when_all_are_taken_a_random_one_is_closed_with_busy_never_the_newcomer() -> None:
     async with a_worker() as worker, AsyncExitStack() as stack:
-        worker._random.choice = lambda sessions: sorted(sessions, key=lambda each: each.peer)[7]  # type: ignore[method-assign, assignment]
+        worker._random.choice = lambda sessions: sorted(sessions, key=lambda each: each.peer)[7]
         peers: list[Peer] = []
         for _ in range(UNOPENED_LIMIT):
             peers.append(await stack.enter_async_context(dialled(worker)))
@@ -493,7 +493,7 @@ async def test_a_connection_that_comes_while_the_worker_ends_is_cut() -> None:
         await peer.start(0)
         reader, writer = asyncio.StreamReader(), Cut()
         worker.stop()
-        worker._accept(reader, writer)  # type: ignore[arg-type]
+        worker._accept(reader, writer)
         assert writer.is_aborted
         peer.cut()
 

@@ -30,7 +30,7 @@ def ack_before_the_write() -> None:
         late.add(asyncio.create_task(write()))
         return self._proven_offset
 
-    DurableSink.commit = commit  # type: ignore[method-assign]
+    DurableSink.commit = commit
 
 
 def no_crc_check() -> None:
@@ -43,7 +43,7 @@ def no_crc_check() -> None:
         self._crc = beat.crc
         honest(self, beat)
 
-    Receiver._check = check  # type: ignore[method-assign]
+    Receiver._check = check
 
 
 def offset_of_another_stream() -> None:
@@ -56,7 +56,7 @@ def offset_of_another_stream() -> None:
         others = [other for name, other in self._context.acked_offsets.items() if name != stream.id]
         honest(self, stream, max([offset, *others]), now)
 
-    Link._begin_pumping = begin_pumping  # type: ignore[method-assign]
+    Link._begin_pumping = begin_pumping
 
 
 MUTANTS: Final[dict[str, Callable[[], None]]] = {

@@ -96,7 +96,7 @@ async def test_the_port_taken_is_a_settings_error_that_names_the_flag() -> None:
         with pytest.raises(
             SettingsError, match=r"^cannot listen on 127.0.0.1:\d+: Address already in use; give another"
         ):
-            await AdminServer(FakeRole(), Address("127.0.0.1", site.port)).start()  # type: ignore[arg-type]
+            await AdminServer(FakeRole(), Address("127.0.0.1", site.port)).start()
 
 
 def test_a_process_whose_admin_port_is_taken_ends_with_2_and_one_line() -> None:
@@ -116,7 +116,7 @@ def test_a_process_whose_admin_port_is_taken_ends_with_2_and_one_line() -> None:
 
 async def test_the_server_looks_at_once_and_lets_go_of_everything_at_the_end() -> None:
     role = FakeRole()
-    async with serve_admin(role, Address("127.0.0.1", 0)) as (host, port):  # type: ignore[arg-type]
+    async with serve_admin(role, Address("127.0.0.1", 0)) as (host, port):
         url = f"http://{host}:{port}"
         async with aiohttp.ClientSession(url) as client, client.get("/events") as events:
             assert (await events.content.readline()) == b"retry: 1000\n"

@@ -20,7 +20,7 @@ ROLES = ["producer", "worker"]
 def exposition(role: FakeRole) -> str:
     lag = Buckets()
     lag.observe(0.003)
-    metrics = Metrics(role, lag, lambda: {"events": 2, "numbers": 1})  # type: ignore[arg-type]
+    metrics = Metrics(role, lag, lambda: {"events": 2, "numbers": 1})
     return metrics.exposition("text/plain")[0].decode()
 
 
@@ -95,7 +95,7 @@ def test_names_follow_the_conventions(role: str) -> None:
 
 
 def test_nothing_is_registered_globally() -> None:
-    Metrics(FakeRole(), Buckets(), dict)  # type: ignore[arg-type]
+    Metrics(FakeRole(), Buckets(), dict)
     assert not [family for family in prometheus_client.REGISTRY.collect() if family.name.startswith("randstream")]
 
 

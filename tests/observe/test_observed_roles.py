@@ -36,7 +36,7 @@ async def running(role: Any) -> AsyncIterator[None]:
 @asynccontextmanager
 async def pair(**given: Any) -> AsyncIterator[tuple[Producer, Worker]]:
     """A worker that `given` says more of, and a producer of a thousand numbers a second for it."""
-    worker = Worker(WorkerSettings(name="worker-0", listen="127.0.0.1:0", grace_period=1, **given))  # type: ignore[arg-type]
+    worker = Worker(WorkerSettings(name="worker-0", listen="127.0.0.1:0", grace_period=1, **given))
     async with running(worker):
         _, port = await worker.wait_listening()
         producer = Producer(
@@ -45,7 +45,7 @@ async def pair(**given: Any) -> AsyncIterator[tuple[Producer, Worker]]:
                 seed="42",
                 rate=1000.0,
                 heartbeat_interval=HEARTBEAT,
-                name="producer-0",  # type: ignore[arg-type]
+                name="producer-0",
             )
         )
         async with running(producer):
@@ -93,7 +93,7 @@ async def test_what_is_sampled_is_what_flows() -> None:
             observer = Observer(role)
             observer.tick(0.0)
             link, offset = role.links[0], role.links[0].offset
-            await wait_until(lambda link=link, offset=offset: link.offset > offset + 50)  # type: ignore[misc]
+            await wait_until(lambda link=link, offset=offset: link.offset > offset + 50)
             observer.tick(1.0)
             histogram = observer.snapshot(limit=0).histogram
             assert histogram is not None
@@ -143,18 +143,18 @@ async def test_readiness_goes_first_and_liveness_last() -> None:
 
 
 async def test_a_producer_is_ready_without_its_workers_but_not_without_names() -> None:
-    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")  # type: ignore[arg-type]
+    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
     async with running(producer := Producer(settings)):
         await wait_until(lambda: bool(producer.links) and producer.links[0].last_error is not None)
         assert producer.problem is None
-    settings = ProducerSettings(workers="no-such-name.invalid:9000", seed="42")  # type: ignore[arg-type]
+    settings = ProducerSettings(workers="no-such-name.invalid:9000", seed="42")
     async with running(producer := Producer(settings)):
         await wait_until(lambda: bool(producer.links) and producer.links[0].last_error is not None)
         assert "cannot resolve no-such-name.invalid" in str(producer.problem)
 
 
 async def test_the_journal_is_told_of_an_absent_worker_once() -> None:
-    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")  # type: ignore[arg-type]
+    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
     async with running(producer := Producer(settings)):
         await wait_until(lambda: producer.tally.failures.total() >= 3)
     assert [entry.event for entry in producer.journal.entries] == ["link.unreachable"]
@@ -163,9 +163,9 @@ async def test_the_journal_is_told_of_an_absent_worker_once() -> None:
 @pytest.mark.parametrize("role", ["producer", "worker"])
 async def test_the_json_of_a_role_that_has_done_nothing_is_complete(role: str) -> None:
     one = (
-        Producer(ProducerSettings(workers="127.0.0.1:1", seed="42"))  # type: ignore[arg-type]
+        Producer(ProducerSettings(workers="127.0.0.1:1", seed="42"))
         if role == "producer"
-        else Worker(WorkerSettings(listen="127.0.0.1:0", discard=True))  # type: ignore[arg-type]
+        else Worker(WorkerSettings(listen="127.0.0.1:0", discard=True))
     )
     async with site_of(one) as site:
         found = json.loads((await site.get("/api/links"))[1])

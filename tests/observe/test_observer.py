@@ -11,7 +11,7 @@ from randstream.observe.status import LinkState
 
 def observed(role: FakeRole, seconds: int, numbers_a_second: int) -> Observer:
     """An observer that has looked for so long. Its last look is in the past, as the real one's is."""
-    observer = Observer(role)  # type: ignore[arg-type]
+    observer = Observer(role)
     for second in range(-seconds, 1):
         observer.tick(float(second))
         role.advance(numbers_a_second)
@@ -68,7 +68,7 @@ def test_trouble_comes_first_and_the_rest_is_counted() -> None:
     links = [FakeLink(f"worker-{number}") for number in range(50)]
     links[40].state = LinkState.WAITING
     links[45].state = LinkState.STALLED
-    snapshot = Observer(FakeRole(links=links)).snapshot(limit=3)  # type: ignore[arg-type]
+    snapshot = Observer(FakeRole(links=links)).snapshot(limit=3)
     assert [link.worker for link in snapshot.links] == ["worker-45", "worker-40", "worker-0"]
     assert snapshot.left_out == 47
     assert snapshot.totals.links == 50
@@ -77,7 +77,7 @@ def test_trouble_comes_first_and_the_rest_is_counted() -> None:
 
 def test_a_filter_finds_workers_and_peers_whatever_their_case() -> None:
     links = [FakeLink("Alpha", "10.0.0.1:9000"), FakeLink(None, "beta:9000"), FakeLink("gamma", "10.0.0.3:9000")]
-    observer = Observer(FakeRole(links=links))  # type: ignore[arg-type]
+    observer = Observer(FakeRole(links=links))
     for name, found in (("alpha", 1), ("BETA", 1), ("10.0", 2), ("nobody", 0), ("", 3)):
         snapshot = observer.snapshot(limit=10, name_filter=name)
         assert (len(snapshot.links), snapshot.left_out) == (found, 0)
@@ -114,7 +114,7 @@ def test_however_many_links_there_are_few_are_sampled() -> None:
 
 
 def test_the_json_has_the_fields_of_the_dataclass() -> None:
-    snapshot = Observer(FakeRole()).snapshot(limit=1)  # type: ignore[arg-type]
+    snapshot = Observer(FakeRole()).snapshot(limit=1)
     found = json.loads(to_json(snapshot))
     assert list(found) == list(snapshot.__dataclass_fields__)
     assert found["links"][0]["state"] == "streaming"

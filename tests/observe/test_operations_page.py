@@ -83,7 +83,7 @@ def test_an_events_level_and_fields_are_in_the_table(name: str, known: tuple[set
 
 
 def metrics_of(role: str) -> dict[str, str]:
-    text = Metrics(FakeRole(role), Buckets(), dict).exposition("text/plain")[0].decode()  # type: ignore[arg-type]
+    text = Metrics(FakeRole(role), Buckets(), dict).exposition("text/plain")[0].decode()
     return {
         family.name + ("_total" if family.type == "counter" else ""): family.type
         for family in text_string_to_metric_families(text)

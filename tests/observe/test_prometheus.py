@@ -34,7 +34,7 @@ async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path
                 for each in (sent, received)
             ],
         }
-        config["scrape_configs"][1]["job_name"] = "workers"  # type: ignore[index]
+        config["scrape_configs"][1]["job_name"] = "workers"
         (tmp_path / "prometheus.yaml").write_text(json.dumps(config))  # JSON is YAML
         server = await asyncio.create_subprocess_exec(
             prometheus, f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",

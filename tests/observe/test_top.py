@@ -20,7 +20,7 @@ from randstream.observe.top import Source, render, run_top
 
 
 def screen(role: FakeRole, *, limit: int = 100, silence: float = 0.0, width: int = 120) -> str:
-    snapshot: dict[str, Any] = json.loads(to_json(Observer(role).snapshot(limit=limit)))  # type: ignore[arg-type]
+    snapshot: dict[str, Any] = json.loads(to_json(Observer(role).snapshot(limit=limit)))
     console = Console(file=io.StringIO(), width=width)
     console.print(render(snapshot, silence=silence))
     out = console.file

@@ -167,7 +167,7 @@ def test_a_segment_that_retention_takes_meanwhile_is_passed_over(
 
     def open_after_retention(self: OSFiles, path: Path, original: object = OSFiles.open) -> OSFile:
         segment_path(folder, 0).unlink(missing_ok=True)
-        return original(self, path)  # type: ignore[operator, no-any-return]
+        return original(self, path)
 
     monkeypatch.setattr(OSFiles, "open", open_after_retention)
     report = verify([folder], SEED)
