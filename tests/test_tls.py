@@ -26,6 +26,7 @@ from tests.harness import NUMBERS, Log, Memory, Peer, a_listener, a_worker, dial
 from tests.protocol.network import HELLO, START, WORKER, a_sender, repeatable
 
 from randstream.connection import Spoken
+from randstream.credentials import Credentials
 from randstream.errors import (
     PeerClosed,
     PeerTimeout,
@@ -40,7 +41,7 @@ from randstream.protocol.events import Closed, Event, Greeted
 from randstream.protocol.frames import Numbers
 from randstream.protocol.receiver import Receiver
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings
-from randstream.tls import SHOWN_NAMES, Credentials, SecuredEnd
+from randstream.tls import SHOWN_NAMES, SecuredEnd
 
 HOST = "127.0.0.1"
 PRODUCER = "producer.example"
@@ -469,7 +470,7 @@ def test_a_plain_producer_that_a_secured_worker_lets_wait_hints_at_tls() -> None
 
 def test_a_changed_byte_ends_the_connection(worker_files: Files, producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
-    talk.receiver._end.close(Reason.SHUTDOWN)  # type: ignore[attr-defined]
+    talk.receiver._end.close(Reason.SHUTDOWN)
     record = bytearray(b"".join(talk.receiver.data_to_send()))
     record[8] ^= 1
     (closed,) = talk.sender.receive_data(bytes(record), START)

@@ -17,6 +17,7 @@ import structlog
 
 from .backoff import Backoff
 from .connection import Connection
+from .credentials import Credentials
 from .discovery import Resolver
 from .distributions import Numbers
 from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
@@ -31,7 +32,6 @@ from .pump import RUN_NUMBERS, Pump
 from .settings import ProducerSettings
 from .stream import NumberStream
 from .timers import NOW, TimerWheel
-from .tls import Credentials
 from .values import Target
 
 DIALS_AT_ONCE: Final = 100

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from .credentials import Credentials
 from .discovery import Resolver, Watch
 from .link import Link, LinkContext
 from .observe.journal import Journal
@@ -22,7 +23,6 @@ from .raw_link import RawLink
 from .settings import ProducerSettings
 from .stream_link import StreamLink
 from .timers import TimerWheel
-from .tls import Credentials
 from .values import Target
 
 DIALS_A_SECOND: Final = 5000

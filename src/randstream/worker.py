@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from .connection import AcceptedConnection
+from .credentials import Credentials
 from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
 from .intake import Intake
 from .observe.throttle import LINES_A_MINUTE, Throttle
@@ -22,7 +23,6 @@ from .settings import WorkerSettings
 from .sinks import Sink
 from .sinks.immediate import DiscardSink, ImmediateSink
 from .timers import TimerWheel
-from .tls import Credentials
 from .values import Address
 
 UNOPENED_LIMIT: Final = 16
