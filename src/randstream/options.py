@@ -10,7 +10,8 @@ from typing import Any, Final
 import click
 
 from .errors import SettingsError
-from .settings import REQUIRED, ProducerSettings, Setting, WorkerSettings, refuse_rivals, settings_of
+from .setting import REQUIRED, Setting, refuse_rivals
+from .settings import ProducerSettings, WorkerSettings, settings_of
 
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")
