@@ -16,9 +16,9 @@ import pytest
 
 from randstream import __version__, cli
 from randstream.errors import RandstreamError
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
-from randstream.stream import NumberStream
 from randstream.verify_command import run_verify
 
 SECRET = "hunter2"
@@ -300,7 +300,7 @@ def test_arithmetic_that_differs_on_this_machine_is_refused(
     def differ() -> None:
         raise RandstreamError("this machine's int64 text differs")
 
-    monkeypatch.setattr("randstream.stream.check_known_answers", differ)
+    monkeypatch.setattr("randstream.numbers.stream.check_known_answers", differ)
     for command in (["worker"], ["producer", "--workers", "a"], ["numbers", "--worker=w", "--seed=1"], ["verify", "/"]):
         assert refusal(*command) == "this machine's int64 text differs"
 
@@ -309,7 +309,7 @@ def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("randstream.stream.check_known_answers", interrupt)
+    monkeypatch.setattr("randstream.numbers.stream.check_known_answers", interrupt)
     assert run("numbers", "--worker=w", "--seed=1") == (130, "", "")
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from randstream.distributions import LAST_WORD, Distribution, Integers, Uniform, parse_distribution
 from randstream.errors import SettingsError
-from randstream.portable import inverse_normal, inverse_normals, log
+from randstream.numbers.distributions import LAST_WORD, Distribution, Integers, Uniform, parse_distribution
+from randstream.numbers.portable import inverse_normal, inverse_normals, log
 
 words = st.integers(0, LAST_WORD)
 small_floats = st.floats(-1e300, 1e300, allow_subnormal=True)

@@ -18,8 +18,9 @@ import pytest
 import structlog
 from tests.harness import NUMBERS, SEED, WORKER, stream, until
 
-from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings, known_answers
+from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings
 from randstream.errors import RandstreamError, Reason, SettingsError, SinkError
+from randstream.numbers import known_answers
 from randstream.observe.status import LinkState
 from randstream.protocol.frames import Beat, Open
 from randstream.sinks.batches import BatchSink

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from tests.harness import NUMBERS, PATIENCE, SEED, free_port, processes, until
 
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c
 from randstream.store import DurableSink
-from randstream.stream import NumberStream
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

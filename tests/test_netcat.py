@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.harness import PATIENCE, Memory, a_worker, free_port, producing, until
 
-from randstream.stream import NumberStream
+from randstream.numbers.stream import NumberStream
 
 pytestmark = pytest.mark.skipif(
     shutil.which("nc.openbsd") is None, reason="nc.openbsd is not installed: apt-get install netcat-openbsd"

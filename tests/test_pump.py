@@ -7,10 +7,10 @@ import math
 import pytest
 from tests.harness import stream
 
+from randstream.numbers.stream import LONGEST_LINE_BYTES
 from randstream.pacing import Pacer
 from randstream.protocol import MAX_INTERVAL_BYTES, MAX_OFFSET
 from randstream.pump import RUN_NUMBERS, Pump
-from randstream.stream import LONGEST_LINE_BYTES
 
 ROOM = 2**25
 

@@ -11,9 +11,9 @@ import pytest
 from tests.harness import Clock, Log, Peer, a_listener, producing, until
 
 from randstream.errors import LocalProtocolError
+from randstream.numbers.stream import NumberStream
 from randstream.observe.status import LinkState
 from randstream.protocol.events import Waited
-from randstream.stream import NumberStream
 
 
 def raw_stream(port: int, numbers: str = "integers:1:100") -> NumberStream:

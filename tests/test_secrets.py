@@ -17,8 +17,8 @@ from time import monotonic
 import pytest
 from tests.harness import PATIENCE, free_port
 
+from randstream.numbers.stream import NumberStream
 from randstream.settings import ProducerSettings, settings_of
-from randstream.stream import NumberStream
 
 SEED = "Zq8-a-seed-that-nothing-else-spells"
 BROKEN = """

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from randstream import speedups
-from randstream.stream import LONGEST_LINE_BYTES
+from randstream.numbers.stream import LONGEST_LINE_BYTES
 
 pytestmark = pytest.mark.skipif(not speedups.ARE_COMPILED, reason="there was no C compiler when this was installed")
 

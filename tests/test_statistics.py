@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from randstream.stream import NumberStream
+from randstream.numbers.stream import NumberStream
 
 SEED = "statistics"
 COUNT = 100_000

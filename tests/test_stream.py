@@ -15,10 +15,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from randstream import stream as stream_module
-from randstream.distributions import parse_distribution
 from randstream.errors import RandstreamError, SettingsError
-from randstream.stream import BLOCK, FEW, NumberStream, check_known_answers, parse_seed, to_lines
+from randstream.numbers import stream as stream_module
+from randstream.numbers.distributions import parse_distribution
+from randstream.numbers.stream import BLOCK, FEW, NumberStream, check_known_answers, parse_seed, to_lines
 
 pytestmark = pytest.mark.usefixtures("speedups_or_not")
 END = 2**63 - 1

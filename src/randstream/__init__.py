@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .embed import Producer as Producer
     from .embed import Worker as Worker
+    from .numbers.stream import NumberStream as NumberStream
     from .settings import ProducerSettings as ProducerSettings
     from .settings import WorkerSettings as WorkerSettings
     from .sinks.batches import Batch as Batch
     from .store import read_store as read_store
-    from .stream import NumberStream as NumberStream
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "NumberStream": "stream",
+    "NumberStream": "numbers.stream",
     "Batch": "sinks.batches",
     "Producer": "embed",
     "ProducerSettings": "settings",

@@ -194,7 +194,7 @@ def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
             f"a stream has the numbers 0 to 2^63 - 2; --offset {offset} --count {count} goes past its end"
         )
     _check_known_answers()
-    from .stream import NumberStream
+    from .numbers.stream import NumberStream
 
     stream = NumberStream(seed, worker, given.get("numbers", PRODUCER["numbers"].default_text))
     starts = range(offset, offset + count, RUN_NUMBERS)
@@ -274,7 +274,7 @@ def _require_output() -> None:
 
 
 def _check_known_answers() -> None:
-    from .stream import check_known_answers
+    from .numbers.stream import check_known_answers
 
     check_known_answers()
 

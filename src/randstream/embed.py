@@ -9,9 +9,9 @@ from typing import Self
 
 from . import producer, worker
 from .errors import Reason, SettingsError
+from .numbers.stream import check_known_answers
 from .settings import ProducerSettings, WorkerSettings
 from .sinks.batches import Batch, BatchSink
-from .stream import check_known_answers
 
 
 class _Embedded:

@@ -19,8 +19,9 @@ from .backoff import Backoff
 from .connection import Connection
 from .credentials import Credentials
 from .discovery import Resolver
-from .distributions import Numbers
 from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
+from .numbers.distributions import Numbers
+from .numbers.stream import NumberStream
 from .observe.journal import Journal
 from .observe.status import LinkState, LinkStatus
 from .observe.tally import Tally
@@ -30,7 +31,6 @@ from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
 from .protocol.frames import Lines
 from .pump import RUN_NUMBERS, Pump
 from .settings import ProducerSettings
-from .stream import NumberStream
 from .timers import NOW, TimerWheel
 from .values import Target
 

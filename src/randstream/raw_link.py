@@ -8,10 +8,10 @@ from .backoff import LONGEST_DELAY
 from .connection import Connection
 from .errors import LocalProtocolError
 from .link import Link, LinkContext
+from .numbers.stream import NumberStream
 from .protocol.end import NEVER
 from .protocol.events import Event
 from .protocol.frames import Lines
-from .stream import NumberStream
 from .values import Target
 
 

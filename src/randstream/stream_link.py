@@ -8,13 +8,13 @@ from typing import assert_never
 from .connection import Connection
 from .errors import LocalProtocolError, Reason
 from .link import Link, LinkContext
+from .numbers.stream import NumberStream
 from .observe.status import LinkState
 from .protocol import SILENCE_HEARTBEATS
 from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from .protocol.frames import Lines, Numbers
 from .protocol.sender import Sender
 from .protocol.states import State
-from .stream import NumberStream
 from .values import Target
 
 

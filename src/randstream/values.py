@@ -125,7 +125,7 @@ def check_rate(value: Any) -> float:
 
 def check_numbers(value: Any) -> str:
     """The canonical spelling of a distribution."""
-    from .distributions import parse_distribution  # NumPy: not for --help
+    from .numbers.distributions import parse_distribution  # NumPy: not for --help
 
     return parse_distribution(str(value)).spelling
 
@@ -219,7 +219,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 def check_seed(value: Any) -> str:
     """Any text that is not empty; white space at its ends is dropped."""
-    from .stream import parse_seed  # NumPy: not for --help
+    from .numbers.stream import parse_seed  # NumPy: not for --help
 
     return parse_seed(str(value))
 

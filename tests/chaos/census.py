@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from randstream.numbers.stream import NumberStream
 from randstream.store import verify
-from randstream.stream import NumberStream
 
 _CONTROL_LINE: Final = re.compile(rb"^#.*\n", re.MULTILINE)
 _BLOCK: Final = 2**16

@@ -14,8 +14,8 @@ from tests.store.disk import Disk
 from tests.store.streams import OFFERED
 
 from randstream import speedups
-from randstream.distributions import parse_distribution
 from randstream.errors import Reason, RemoteProtocolError, SettingsError
+from randstream.numbers.distributions import parse_distribution
 from randstream.protocol import MAX_CONTROL_LINE_BYTES, MAX_NUMBER_LINE_BYTES
 from randstream.protocol.decoder import Decoder
 from randstream.protocol.events import Closed, Event, Proved, Started

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from tests.observe.roles import site_of, wait_until
 
+from randstream.numbers.stream import NumberStream
 from randstream.observe.guard import PLACES
 from randstream.observe.observer import Observer
 from randstream.observe.status import LinkState
 from randstream.producer import Producer
 from randstream.settings import ProducerSettings, WorkerSettings
-from randstream.stream import NumberStream
 from randstream.worker import Worker
 
 HEARTBEAT = 0.05

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c, encode
 from randstream.store.files import Files, OSFiles
 from randstream.store.segment import PendingInterval
 from randstream.store.store import Store
-from randstream.stream import NumberStream
 
 SEED = "42"
 WORKER = "worker-0"

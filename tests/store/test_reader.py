@@ -12,12 +12,12 @@ import pytest
 from tests.store.streams import FOLDER, OFFERED, SEED, STREAM, WORKER, interval, make_store, stored, text
 
 from randstream.errors import SettingsError
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c, encode
 from randstream.store import DamagedStore, StoreReader, read_runs, read_store, reader, walk
 from randstream.store.files import OSFile, OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
-from randstream.stream import NumberStream
 
 ENDS = (10, 25, 1_000, 1_001, 4_000, 4_500)
 

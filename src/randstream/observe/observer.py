@@ -14,8 +14,8 @@ import orjson
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..distributions import parse_distribution
 from ..errors import SettingsError
+from ..numbers.distributions import parse_distribution
 from .shape import Shape, shape_of
 from .status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, Totals
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import erf, exp, sqrt
 from typing import Final
 
-from ..distributions import Bits64, Distribution, Exponential, Integers, Normal, Uniform
+from ..numbers.distributions import Bits64, Distribution, Exponential, Integers, Normal, Uniform
 
 MOST_BINS: Final = 32
 FEWEST_BINS: Final = 8

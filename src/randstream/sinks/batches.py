@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..distributions import parse_distribution
 from ..errors import SettingsError, SinkError
+from ..numbers.distributions import parse_distribution
 from ..protocol.frames import Open
 from .queued import QueuedSink
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
+from ..numbers.stream import NumberStream
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
-from ..stream import NumberStream
 from .chain import find_flaw
 from .files import File, Files
 from .layout import (

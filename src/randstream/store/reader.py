@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..distributions import parse_distribution
 from ..errors import SettingsError
+from ..numbers.distributions import parse_distribution
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from .chain import find_flaw

@@ -1,0 +1,1 @@
+"""Numbers: a stream as a function of seed, worker, distribution and offset. Pure."""
