@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from randstream.settings import CommonSettings, ProducerSettings, Setting, WorkerSettings, settings_of
+from randstream.settings.roles import CommonSettings, ProducerSettings, Setting, WorkerSettings, settings_of
 
 PAGE = Path(__file__).with_name("settings.md")
 

@@ -22,7 +22,7 @@ from tests.protocol.network import beat_line, open_line
 from randstream import timers
 from randstream.numbers.stream import NumberStream
 from randstream.producer import Producer
-from randstream.settings import ProducerSettings, WorkerSettings
+from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
 from randstream.sinks.immediate import ImmediateSink
 from randstream.worker import Worker

@@ -18,7 +18,7 @@ from randstream import __version__, cli
 from randstream.errors import RandstreamError
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, encode
-from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
+from randstream.settings.roles import CommonSettings, ProducerSettings, WorkerSettings, settings_of
 from randstream.verify_command import run_verify
 
 SECRET = "hunter2"

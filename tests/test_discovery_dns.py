@@ -19,8 +19,8 @@ from randstream import discovery
 from randstream.discovery import Watch, refresh_delay
 from randstream.errors import Reason, SettingsError
 from randstream.producer import Producer
-from randstream.settings import ProducerSettings
-from randstream.values import Target, check_target
+from randstream.settings.checks import Target, check_target
+from randstream.settings.roles import ProducerSettings
 from randstream.worker import Worker
 
 SRV = "_stream._tcp.worker.ns.svc.test."

@@ -33,7 +33,7 @@ from tests.protocol.network import beat_line, checked, open_line
 
 from randstream.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE
-from randstream.settings import WorkerSettings
+from randstream.settings.roles import WorkerSettings
 from randstream.store import verify
 from randstream.worker import PARTINGS_LIMIT, UNOPENED_LIMIT, Worker, make_sink
 

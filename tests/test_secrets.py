@@ -18,7 +18,7 @@ import pytest
 from tests.harness import PATIENCE, free_port
 
 from randstream.numbers.stream import NumberStream
-from randstream.settings import ProducerSettings, settings_of
+from randstream.settings.roles import ProducerSettings, settings_of
 
 SEED = "Zq8-a-seed-that-nothing-else-spells"
 BROKEN = """

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from randstream import service
 from randstream.errors import SettingsError, SinkError
 from randstream.service import run_service
-from randstream.settings import CommonSettings, WorkerSettings
+from randstream.settings.roles import CommonSettings, WorkerSettings
 
 
 class Role:

@@ -13,8 +13,8 @@ import pytest
 from docs.settings_table import PAGE, page
 
 from randstream.errors import SettingsError
-from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
-from randstream.values import Address, Target, read_seed
+from randstream.settings.checks import Address, Target, read_seed
+from randstream.settings.roles import CommonSettings, ProducerSettings, WorkerSettings, settings_of
 
 WORKERS = "worker-0:9000"
 SECRET = "hunter2"

@@ -40,7 +40,7 @@ from randstream.protocol import HANDSHAKE_LIMIT
 from randstream.protocol.events import Closed, Event, Greeted
 from randstream.protocol.frames import Numbers
 from randstream.protocol.receiver import Receiver
-from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings
+from randstream.settings.roles import CommonSettings, ProducerSettings, WorkerSettings
 from randstream.tls import SHOWN_NAMES, SecuredEnd
 
 HOST = "127.0.0.1"

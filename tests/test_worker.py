@@ -27,10 +27,10 @@ from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.observe.status import LinkState
 from randstream.protocol.events import Waited
 from randstream.protocol.frames import Beat, Lines, Open
-from randstream.settings import WorkerSettings
+from randstream.settings.checks import Address
+from randstream.settings.roles import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.pipe import StdoutSink
-from randstream.values import Address
 from randstream.worker import UNOPENED_LIMIT, Worker, make_sink
 
 OTHER_STREAM = "0123456789abcdef"

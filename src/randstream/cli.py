@@ -18,8 +18,8 @@ import click
 from . import __version__
 from .errors import RandstreamError, SettingsError, SinkError
 from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
-from .settings import CommonSettings, ProducerSettings, WorkerSettings
-from .values import read_seed
+from .settings.checks import read_seed
+from .settings.roles import CommonSettings, ProducerSettings, WorkerSettings
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 RUN_NUMBERS: Final = 65536

@@ -15,8 +15,8 @@ from typing import Final, Protocol, cast
 from .protocol.end import NEVER
 from .protocol.events import Event
 from .protocol.frames import Lines
+from .settings.checks import Address
 from .timers import TimerWheel
-from .values import Address
 
 WRITE_HIGH_WATER: Final = 2**20
 WRITE_LOW_WATER: Final = 2**18

@@ -10,7 +10,7 @@ import structlog
 
 from .errors import SettingsError
 from .protocol.end import End
-from .settings import CommonSettings, WorkerSettings
+from .settings.roles import CommonSettings, WorkerSettings
 from .tls import SecuredEnd
 
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"

@@ -10,7 +10,7 @@ from typing import Self
 from . import producer, worker
 from .errors import Reason, SettingsError
 from .numbers.stream import check_known_answers
-from .settings import ProducerSettings, WorkerSettings
+from .settings.roles import ProducerSettings, WorkerSettings
 from .sinks.batches import Batch, BatchSink
 
 

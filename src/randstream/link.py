@@ -30,9 +30,9 @@ from .pacing import Pacer
 from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
 from .protocol.frames import Lines
 from .pump import RUN_NUMBERS, Pump
-from .settings import ProducerSettings
+from .settings.checks import Target
+from .settings.roles import ProducerSettings
 from .timers import NOW, TimerWheel
-from .values import Target
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""

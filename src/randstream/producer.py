@@ -20,10 +20,10 @@ from .observe.journal import Journal
 from .observe.tally import Tally
 from .observe.throttle import LINES_A_MINUTE, Throttle
 from .raw_link import RawLink
-from .settings import ProducerSettings
+from .settings.checks import Target
+from .settings.roles import ProducerSettings
 from .stream_link import StreamLink
 from .timers import TimerWheel
-from .values import Target
 
 DIALS_A_SECOND: Final = 5000
 """The first dials are spread so, and at most over a second: ten thousand workers do not hear all at once."""

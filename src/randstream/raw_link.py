@@ -12,7 +12,7 @@ from .numbers.stream import NumberStream
 from .protocol.end import NEVER
 from .protocol.events import Event
 from .protocol.frames import Lines
-from .values import Target
+from .settings.checks import Target
 
 
 class RawSender:

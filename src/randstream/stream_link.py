@@ -15,7 +15,7 @@ from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Prove
 from .protocol.frames import Lines, Numbers
 from .protocol.sender import Sender
 from .protocol.states import State
-from .values import Target
+from .settings.checks import Target
 
 
 class StreamLink(Link):

@@ -19,11 +19,11 @@ from .observe.throttle import LINES_A_MINUTE, Throttle
 from .protocol.frames import Open
 from .protocol.receiver import Receiver
 from .session import Session
-from .settings import WorkerSettings
+from .settings.checks import Address
+from .settings.roles import WorkerSettings
 from .sinks import Sink
 from .sinks.immediate import DiscardSink, ImmediateSink
 from .timers import TimerWheel
-from .values import Address
 
 UNOPENED_LIMIT: Final = 16
 """Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from randstream.observe.admin import serve_admin
-from randstream.values import Address
+from randstream.settings.checks import Address
 
 
 class Process:

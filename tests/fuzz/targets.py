@@ -22,9 +22,7 @@ from randstream.protocol.events import Closed, Event, Proved, Started
 from randstream.protocol.frames import Ack, ControlFrame, Numbers, crc32c, encode, parse_control_line
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.states import State
-from randstream.store.layout import DamagedStore, encode_header, segment_path
-from randstream.store.recovery import recover
-from randstream.values import (
+from randstream.settings.checks import (
     Target,
     check_address,
     check_command,
@@ -39,6 +37,8 @@ from randstream.values import (
     check_switch,
     check_targets,
 )
+from randstream.store.layout import DamagedStore, encode_header, segment_path
+from randstream.store.recovery import recover
 
 # ---- the decoder -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from tests.observe.roles import FakeLink, FakeRole, site_of
 
 from randstream.errors import SettingsError
 from randstream.observe.admin import MOST_LINKS, AdminServer, serve_admin
-from randstream.values import Address
+from randstream.settings.checks import Address
 
 
 async def test_livez_answers_as_long_as_the_loop_turns_ready_or_not() -> None:

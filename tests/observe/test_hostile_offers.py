@@ -14,7 +14,7 @@ from tests.protocol.network import repeatable
 
 from randstream.observe.observer import Observer, to_json
 from randstream.protocol.frames import Open, encode, parse_control_line
-from randstream.settings import WorkerSettings
+from randstream.settings.roles import WorkerSettings
 from randstream.worker import Worker
 
 KINDS = st.sampled_from(["integers", "bits64", "uniform", "exponential", "normal", "oftomorrow"])

@@ -17,7 +17,7 @@ from randstream.observe.guard import PLACES
 from randstream.observe.observer import Observer
 from randstream.observe.status import LinkState
 from randstream.producer import Producer
-from randstream.settings import ProducerSettings, WorkerSettings
+from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.worker import Worker
 
 HEARTBEAT = 0.05

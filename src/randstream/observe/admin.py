@@ -25,7 +25,7 @@ import structlog
 from aiohttp import web
 
 from ..errors import SettingsError
-from ..values import Address
+from ..settings.checks import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .http import HEADERS, Refusal, parameters, text

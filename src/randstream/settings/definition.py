@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from .errors import SettingsError
-from .values import shorten
+from ..errors import SettingsError
+from .checks import shorten
 
 REQUIRED: Final = "required"
 """The default's text of a setting that has none."""

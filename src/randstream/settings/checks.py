@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .errors import SettingsError
-from .protocol import MAX_HEARTBEAT, MIN_HEARTBEAT, NAME
+from ..errors import SettingsError
+from ..protocol import MAX_HEARTBEAT, MIN_HEARTBEAT, NAME
 
 DEFAULT_PORT: Final = 9000
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -125,7 +125,7 @@ def check_rate(value: Any) -> float:
 
 def check_numbers(value: Any) -> str:
     """The canonical spelling of a distribution."""
-    from .numbers.distributions import parse_distribution  # NumPy: not for --help
+    from ..numbers.distributions import parse_distribution  # NumPy: not for --help
 
     return parse_distribution(str(value)).spelling
 
@@ -219,7 +219,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 def check_seed(value: Any) -> str:
     """Any text that is not empty; white space at its ends is dropped."""
-    from .numbers.stream import parse_seed  # NumPy: not for --help
+    from ..numbers.stream import parse_seed  # NumPy: not for --help
 
     return parse_seed(str(value))
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
-from .errors import SettingsError
-from .protocol import MAX_HEARTBEAT, MIN_HEARTBEAT
-from .setting import REQUIRED, Given, Setting, refuse_rivals, setting
-from .values import (
+from ..errors import SettingsError
+from ..protocol import MAX_HEARTBEAT, MIN_HEARTBEAT
+from .checks import (
     DEFAULT_PORT,
     Address,
     Target,
@@ -40,6 +39,7 @@ from .values import (
     or_none,
     read_seed,
 )
+from .definition import REQUIRED, Given, Setting, refuse_rivals, setting
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOOPS: Final = ("uvloop", "asyncio")
