@@ -19,7 +19,7 @@ from typing import Any, Final
 import pytest
 from tests.protocol.network import beat_line, open_line
 
-from randstream import timers
+from randstream.net import timers
 from randstream.numbers.stream import NumberStream
 from randstream.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings

@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 
-from randstream.connection import Connection
+from randstream.net.connection import Connection
+from randstream.net.timers import TimerWheel
 from randstream.protocol.end import NEVER
-from randstream.timers import TimerWheel
 
 
 def options(transport: Any) -> tuple[bool, bool, int]:

@@ -31,7 +31,7 @@ from tests.harness import (
 )
 from tests.protocol.network import beat_line, checked, open_line
 
-from randstream.connection import Connection
+from randstream.net.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.settings.roles import WorkerSettings
 from randstream.store import verify

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.harness import until
 
-from randstream import timers
-from randstream.timers import NOW, TICK, Alarm, TimerWheel
+from randstream.net import timers
+from randstream.net.timers import NOW, TICK, Alarm, TimerWheel
 
 
 class Handle:

@@ -25,8 +25,6 @@ from hypothesis import strategies as st
 from tests.harness import NUMBERS, Log, Memory, Peer, a_listener, a_worker, dialled, producing, stream, until
 from tests.protocol.network import HELLO, START, WORKER, a_sender, repeatable
 
-from randstream.connection import Spoken
-from randstream.credentials import Credentials
 from randstream.errors import (
     PeerClosed,
     PeerTimeout,
@@ -36,12 +34,14 @@ from randstream.errors import (
     TlsError,
     is_transient,
 )
+from randstream.net.connection import Spoken
+from randstream.net.credentials import Credentials
+from randstream.net.tls import SHOWN_NAMES, SecuredEnd
 from randstream.protocol import HANDSHAKE_LIMIT
 from randstream.protocol.events import Closed, Event, Greeted
 from randstream.protocol.frames import Numbers
 from randstream.protocol.receiver import Receiver
 from randstream.settings.roles import CommonSettings, ProducerSettings, WorkerSettings
-from randstream.tls import SHOWN_NAMES, SecuredEnd
 
 HOST = "127.0.0.1"
 PRODUCER = "producer.example"

@@ -588,7 +588,7 @@ async def test_a_sink_that_can_never_take_numbers_again_ends_the_connection_with
 
 
 async def test_a_peer_that_does_not_part_is_cut_after_a_while(quick: Any) -> None:
-    quick("randstream.connection.LINGER", 0.05)
+    quick("randstream.net.connection.LINGER", 0.05)
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0)
         session = worker.live

@@ -16,10 +16,11 @@ from typing import Any, Final
 import structlog
 
 from .backoff import Backoff
-from .connection import Connection
-from .credentials import Credentials
 from .discovery import Resolver
 from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
+from .net.connection import Connection
+from .net.credentials import Credentials
+from .net.timers import NOW, TimerWheel
 from .numbers.distributions import Numbers
 from .numbers.stream import NumberStream
 from .observe.journal import Journal
@@ -32,7 +33,6 @@ from .protocol.frames import Lines
 from .pump import RUN_NUMBERS, Pump
 from .settings.checks import Target
 from .settings.roles import ProducerSettings
-from .timers import NOW, TimerWheel
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""

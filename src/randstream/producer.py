@@ -13,9 +13,10 @@ from typing import Final
 
 import structlog
 
-from .credentials import Credentials
 from .discovery import Resolver, Watch
 from .link import Link, LinkContext
+from .net.credentials import Credentials
+from .net.timers import TimerWheel
 from .observe.journal import Journal
 from .observe.tally import Tally
 from .observe.throttle import LINES_A_MINUTE, Throttle
@@ -23,7 +24,6 @@ from .raw_link import RawLink
 from .settings.checks import Target
 from .settings.roles import ProducerSettings
 from .stream_link import StreamLink
-from .timers import TimerWheel
 
 DIALS_A_SECOND: Final = 5000
 """The first dials are spread so, and at most over a second: ten thousand workers do not hear all at once."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import monotonic
 
 from .backoff import LONGEST_DELAY
-from .connection import Connection
 from .errors import LocalProtocolError
 from .link import Link, LinkContext
+from .net.connection import Connection
 from .numbers.stream import NumberStream
 from .protocol.end import NEVER
 from .protocol.events import Event

@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol, assert_never
 
 import structlog
 
-from .connection import AcceptedConnection
 from .errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
 from .intake import Intake
+from .net.connection import AcceptedConnection
 from .observe.throttle import Throttle
 from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from .protocol.frames import Beat, Numbers, Open

@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import assert_never
 
-from .connection import Connection
 from .errors import LocalProtocolError, Reason
 from .link import Link, LinkContext
+from .net.connection import Connection
 from .numbers.stream import NumberStream
 from .observe.status import LinkState
 from .protocol import SILENCE_HEARTBEATS

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import structlog
 
-from .connection import AcceptedConnection
-from .credentials import Credentials
 from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
 from .intake import Intake
+from .net.connection import AcceptedConnection
+from .net.credentials import Credentials
+from .net.timers import TimerWheel
 from .observe.throttle import LINES_A_MINUTE, Throttle
 from .protocol.frames import Open
 from .protocol.receiver import Receiver
@@ -23,7 +24,6 @@ from .settings.checks import Address
 from .settings.roles import WorkerSettings
 from .sinks import Sink
 from .sinks.immediate import DiscardSink, ImmediateSink
-from .timers import TimerWheel
 
 UNOPENED_LIMIT: Final = 16
 """Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""

@@ -8,9 +8,9 @@ from typing import Final
 
 import structlog
 
-from .errors import SettingsError
-from .protocol.end import End
-from .settings.roles import CommonSettings, WorkerSettings
+from ..errors import SettingsError
+from ..protocol.end import End
+from ..settings.roles import CommonSettings, WorkerSettings
 from .tls import SecuredEnd
 
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"

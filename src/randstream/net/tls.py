@@ -10,11 +10,11 @@ import ssl
 from contextlib import suppress
 from typing import Any, Final
 
-from .errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError, TlsError
-from .protocol.end import End
-from .protocol.events import Closed, Event
-from .protocol.frames import Lines
-from .protocol.states import State
+from ..errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError, TlsError
+from ..protocol.end import End
+from ..protocol.events import Closed, Event
+from ..protocol.frames import Lines
+from ..protocol.states import State
 
 RECORD_BYTES: Final = 2**14
 """The most that a record holds (RFC 8446, 5.1), and so what one call of OpenSSL gives."""

@@ -1,0 +1,1 @@
+"""Net: one socket and what is spoken there; timers, TLS, certificates."""
