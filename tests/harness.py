@@ -21,7 +21,7 @@ from tests.protocol.network import beat_line, open_line
 
 from randstream.net import timers
 from randstream.numbers.stream import NumberStream
-from randstream.producer import Producer
+from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
 from randstream.sinks.immediate import ImmediateSink
@@ -100,7 +100,7 @@ class Clock:
 
         for module in self.MODULES:
             monkeypatch.setattr(f"randstream.{module}.monotonic", self, raising=False)
-        monkeypatch.setattr("randstream.producer.TimerWheel", FollowingWheel)
+        monkeypatch.setattr("randstream.producer.producer.TimerWheel", FollowingWheel)
         monkeypatch.setattr("randstream.worker.TimerWheel", FollowingWheel)
 
     def jump(self, seconds: float) -> None:

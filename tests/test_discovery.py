@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 from tests.harness import Clock, until
 
-from randstream import discovery
-from randstream.discovery import Resolver
+from randstream.producer import discovery
+from randstream.producer.discovery import Resolver
 
 
 class Names:

@@ -15,10 +15,10 @@ import dns.rrset
 import pytest
 from tests.harness import Log, a_listener, a_producer, a_worker, running, until
 
-from randstream import discovery
-from randstream.discovery import Watch, refresh_delay
 from randstream.errors import Reason, SettingsError
-from randstream.producer import Producer
+from randstream.producer import discovery
+from randstream.producer.discovery import Watch, refresh_delay
+from randstream.producer.producer import Producer
 from randstream.settings.checks import Target, check_target
 from randstream.settings.roles import ProducerSettings
 from randstream.worker import Worker

@@ -25,9 +25,9 @@ from tests.harness import (
 )
 
 from randstream.errors import LocalProtocolError
-from randstream.link import Link
 from randstream.observe.status import LinkState
-from randstream.producer import Producer
+from randstream.producer.link import Link
+from randstream.producer.producer import Producer
 from randstream.protocol import WINDOW_BYTES
 from randstream.protocol.events import Started
 
@@ -229,7 +229,7 @@ class SlowDial:
         self.dialled: list[str] = []
         self._swallows = swallows
         self._create = asyncio.get_running_loop().create_connection
-        monkeypatch.setattr("randstream.link.Link._connect", self.wrap(Link._connect))
+        monkeypatch.setattr("randstream.producer.link.Link._connect", self.wrap(Link._connect))
 
     def wrap(self, connect: Any) -> Any:
         async def dial(link: Link, address: str) -> None:
@@ -242,7 +242,7 @@ class SlowDial:
 
 
 async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("randstream.link.HANDSHAKE_LIMIT", 0.05)
+    monkeypatch.setattr("randstream.producer.link.HANDSHAKE_LIMIT", 0.05)
     SlowDial(monkeypatch, "127.0.0.1")
     async with producing("127.0.0.1:9"):
         lost = await log.wait("link.unreachable")
@@ -252,8 +252,8 @@ async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log, mon
 async def test_handshake_limit_does_not_count_the_wait_for_a_turn_to_dial(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("randstream.link.HANDSHAKE_LIMIT", 0.1)
-    monkeypatch.setattr("randstream.link.DIALS_AT_ONCE", 1)
+    monkeypatch.setattr("randstream.producer.link.HANDSHAKE_LIMIT", 0.1)
+    monkeypatch.setattr("randstream.producer.link.DIALS_AT_ONCE", 1)
     SlowDial(monkeypatch, "127.0.0.2")
     async with a_listener() as listener, producing("127.0.0.2:9", listener.target):
         await (await listener.peer()).accept()
@@ -265,7 +265,7 @@ async def test_a_kernels_timeout_is_not_taken_for_ours(log: Log, monkeypatch: py
     async def time_out(link: Link, address: str) -> None:
         raise TimeoutError(110, "Connection timed out")
 
-    monkeypatch.setattr("randstream.link.Link._connect", time_out)
+    monkeypatch.setattr("randstream.producer.link.Link._connect", time_out)
     async with producing("127.0.0.1:9"):
         unreachable = await log.wait("link.unreachable")
         assert (unreachable["reason"], unreachable["error"]) == ("cut", "[Errno 110] Connection timed out")
@@ -277,8 +277,8 @@ async def test_all_addresses_of_a_name_are_tried_though_one_refuses_and_one_swal
     async def resolve(resolver: Any, host: str) -> list[str]:
         return ["127.0.0.3", "127.0.0.2", "127.0.0.1"]
 
-    monkeypatch.setattr("randstream.link.HANDSHAKE_LIMIT", 0.3)
-    monkeypatch.setattr("randstream.discovery.Resolver.resolve", resolve)
+    monkeypatch.setattr("randstream.producer.link.HANDSHAKE_LIMIT", 0.3)
+    monkeypatch.setattr("randstream.producer.discovery.Resolver.resolve", resolve)
     dial = SlowDial(monkeypatch, "127.0.0.2")
     async with a_listener() as listener, producing(f"somewhere:{listener.port}"):
         await (await listener.peer()).accept()
@@ -397,7 +397,7 @@ async def test_a_bug_in_a_callback_ends_the_producer_loudly(monkeypatch: pytest.
     async with a_listener() as listener:
         producer = a_producer(listener.target)
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        monkeypatch.setattr("randstream.stream_link.StreamLink._resume", fail)
+        monkeypatch.setattr("randstream.producer.stream_link.StreamLink._resume", fail)
         running = asyncio.ensure_future(producer.run())
         peer = await listener.peer()
         peer.say(b"#hello randstream/1 worker=worker-0\n")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from randstream.pacing import DEPTH_SECONDS, HIGHEST_RATE, Pacer
+from randstream.producer.pacing import DEPTH_SECONDS, HIGHEST_RATE, Pacer
 
 rates = st.floats(min_value=5e-324, max_value=1.7e308) | st.floats(0.01, 1e6)
 moments = st.floats(0, 1e9)

@@ -24,7 +24,7 @@ from tests.harness import (
 
 from randstream.observe.status import LinkState
 from randstream.observe.throttle import LINES_A_MINUTE
-from randstream.producer import Producer
+from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker import Worker
 

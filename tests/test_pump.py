@@ -8,9 +8,9 @@ import pytest
 from tests.harness import stream
 
 from randstream.numbers.stream import LONGEST_LINE_BYTES
-from randstream.pacing import Pacer
+from randstream.producer.pacing import Pacer
+from randstream.producer.pump import RUN_NUMBERS, Pump
 from randstream.protocol import MAX_INTERVAL_BYTES, MAX_OFFSET
-from randstream.pump import RUN_NUMBERS, Pump
 
 ROOM = 2**25
 

@@ -22,7 +22,7 @@ from randstream.settings.roles import ProducerSettings, settings_of
 
 SEED = "Zq8-a-seed-that-nothing-else-spells"
 BROKEN = """
-import randstream.stream_link as links
+import randstream.producer.stream_link as links
 class Bug(Exception): pass
 def offer(self, sender, worker, now, *, seed=None):
     seed = self._context.settings.seed  # a local variable, as debuggers and pretty tracebacks show them
@@ -159,7 +159,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
 
 def test_no_repr_and_no_error_has_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
     from randstream import cli
-    from randstream.producer import Producer
+    from randstream.producer.producer import Producer
 
     settings = ProducerSettings(workers="a:1", seed=SEED)
     for each in (settings, Producer(settings), NumberStream(SEED, "worker-0", "bits64"), settings_of(ProducerSettings)):

@@ -143,7 +143,7 @@ def producer(**flags: Any) -> int:
     """
     settings = ProducerSettings(**read_given(PRODUCER, flags))
     with _prepared(settings):
-        from .producer import Producer
+        from .producer.producer import Producer
         from .service import run_service
 
         return run_service(lambda: Producer(settings), settings)

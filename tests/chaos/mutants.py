@@ -48,7 +48,7 @@ def no_crc_check() -> None:
 
 def offset_of_another_stream() -> None:
     """The producer makes the numbers of one worker from where another worker's stream stands."""
-    from randstream.link import Link
+    from randstream.producer.link import Link
 
     honest = Link._begin_pumping
 

@@ -16,7 +16,7 @@ from randstream.numbers.stream import NumberStream
 from randstream.observe.guard import PLACES
 from randstream.observe.observer import Observer
 from randstream.observe.status import LinkState
-from randstream.producer import Producer
+from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.worker import Worker
 

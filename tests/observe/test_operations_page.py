@@ -14,10 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.observe.roles import FakeRole
 
-from randstream.link import TROUBLES
 from randstream.observe.metrics import Metrics
 from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Totals
 from randstream.observe.tally import Buckets
+from randstream.producer.link import TROUBLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()

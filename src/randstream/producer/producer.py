@@ -13,16 +13,16 @@ from typing import Final
 
 import structlog
 
+from ..net.credentials import Credentials
+from ..net.timers import TimerWheel
+from ..observe.journal import Journal
+from ..observe.tally import Tally
+from ..observe.throttle import LINES_A_MINUTE, Throttle
+from ..settings.checks import Target
+from ..settings.roles import ProducerSettings
 from .discovery import Resolver, Watch
 from .link import Link, LinkContext
-from .net.credentials import Credentials
-from .net.timers import TimerWheel
-from .observe.journal import Journal
-from .observe.tally import Tally
-from .observe.throttle import LINES_A_MINUTE, Throttle
 from .raw_link import RawLink
-from .settings.checks import Target
-from .settings.roles import ProducerSettings
 from .stream_link import StreamLink
 
 DIALS_A_SECOND: Final = 5000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .numbers.stream import LONGEST_LINE_BYTES, NumberStream
+from ..numbers.stream import LONGEST_LINE_BYTES, NumberStream
+from ..protocol import MAX_OFFSET
+from ..protocol.frames import Lines
 from .pacing import Pacer
-from .protocol import MAX_OFFSET
-from .protocol.frames import Lines
 
 RUN_NUMBERS: Final = 16384
 """The most numbers in a run: a third of a megabyte, which a core's cache holds from the drawing to the kernel's copy.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .backoff import LONGEST_DELAY
-from .errors import LocalProtocolError
+from ..backoff import LONGEST_DELAY
+from ..errors import LocalProtocolError
+from ..net.connection import Connection
+from ..numbers.stream import NumberStream
+from ..protocol.end import NEVER
+from ..protocol.events import Event
+from ..protocol.frames import Lines
+from ..settings.checks import Target
 from .link import Link, LinkContext
-from .net.connection import Connection
-from .numbers.stream import NumberStream
-from .protocol.end import NEVER
-from .protocol.events import Event
-from .protocol.frames import Lines
-from .settings.checks import Target
 
 
 class RawSender:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from time import monotonic
 from typing import assert_never
 
-from .errors import LocalProtocolError, Reason
+from ..errors import LocalProtocolError, Reason
+from ..net.connection import Connection
+from ..numbers.stream import NumberStream
+from ..observe.status import LinkState
+from ..protocol import SILENCE_HEARTBEATS
+from ..protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
+from ..protocol.frames import Lines, Numbers
+from ..protocol.sender import Sender
+from ..protocol.states import State
+from ..settings.checks import Target
 from .link import Link, LinkContext
-from .net.connection import Connection
-from .numbers.stream import NumberStream
-from .observe.status import LinkState
-from .protocol import SILENCE_HEARTBEATS
-from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
-from .protocol.frames import Lines, Numbers
-from .protocol.sender import Sender
-from .protocol.states import State
-from .settings.checks import Target
 
 
 class StreamLink(Link):

@@ -15,24 +15,24 @@ from typing import Any, Final
 
 import structlog
 
-from .backoff import Backoff
+from ..backoff import Backoff
+from ..errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
+from ..net.connection import Connection
+from ..net.credentials import Credentials
+from ..net.timers import NOW, TimerWheel
+from ..numbers.distributions import Numbers
+from ..numbers.stream import NumberStream
+from ..observe.journal import Journal
+from ..observe.status import LinkState, LinkStatus
+from ..observe.tally import Tally
+from ..observe.throttle import Throttle
+from ..protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
+from ..protocol.frames import Lines
+from ..settings.checks import Target
+from ..settings.roles import ProducerSettings
 from .discovery import Resolver
-from .errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
-from .net.connection import Connection
-from .net.credentials import Credentials
-from .net.timers import NOW, TimerWheel
-from .numbers.distributions import Numbers
-from .numbers.stream import NumberStream
-from .observe.journal import Journal
-from .observe.status import LinkState, LinkStatus
-from .observe.tally import Tally
-from .observe.throttle import Throttle
 from .pacing import Pacer
-from .protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
-from .protocol.frames import Lines
 from .pump import RUN_NUMBERS, Pump
-from .settings.checks import Target
-from .settings.roles import ProducerSettings
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
