@@ -20,7 +20,7 @@ import uvloop
 from randstream import WorkerSettings
 from randstream.protocol.frames import Lines
 from randstream.sinks.immediate import DiscardSink
-from randstream.worker import Worker
+from randstream.worker.worker import Worker
 
 PORT = 9000
 

@@ -25,7 +25,7 @@ from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
 from randstream.sinks.immediate import ImmediateSink
-from randstream.worker import Worker
+from randstream.worker.worker import Worker
 
 SEED: Final = "42"
 WORKER: Final = "worker-0"
@@ -101,7 +101,7 @@ class Clock:
         for module in self.MODULES:
             monkeypatch.setattr(f"randstream.{module}.monotonic", self, raising=False)
         monkeypatch.setattr("randstream.producer.producer.TimerWheel", FollowingWheel)
-        monkeypatch.setattr("randstream.worker.TimerWheel", FollowingWheel)
+        monkeypatch.setattr("randstream.worker.worker.TimerWheel", FollowingWheel)
 
     def jump(self, seconds: float) -> None:
         """Let `seconds` pass at once; whatever became due rings in the loop's next turn."""

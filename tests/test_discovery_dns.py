@@ -21,7 +21,7 @@ from randstream.producer.discovery import Watch, refresh_delay
 from randstream.producer.producer import Producer
 from randstream.settings.checks import Target, check_target
 from randstream.settings.roles import ProducerSettings
-from randstream.worker import Worker
+from randstream.worker.worker import Worker
 
 SRV = "_stream._tcp.worker.ns.svc.test."
 NAME = "worker.ns.svc.test."

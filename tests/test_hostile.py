@@ -35,7 +35,7 @@ from randstream.net.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.settings.roles import WorkerSettings
 from randstream.store import verify
-from randstream.worker import PARTINGS_LIMIT, UNOPENED_LIMIT, Worker, make_sink
+from randstream.worker.worker import PARTINGS_LIMIT, UNOPENED_LIMIT, Worker, make_sink
 
 STRANGERS = 2000
 AT_ONCE = 250

@@ -26,7 +26,7 @@ from randstream.observe.status import LinkState
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
-from randstream.worker import Worker
+from randstream.worker.worker import Worker
 
 
 def cut(worker: Worker) -> None:

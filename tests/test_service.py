@@ -163,7 +163,7 @@ def test_the_admin_server_is_up_before_the_role_runs_and_down_after(settings: Co
     with_admin = WorkerSettings(loop=settings.loop, discard=True, admin="127.0.0.1:0")
 
     def make() -> Any:
-        from randstream.worker import Worker
+        from randstream.worker.worker import Worker
 
         role = Worker(with_admin)
         asyncio.get_running_loop().call_soon(role.stop)

@@ -31,7 +31,7 @@ from randstream.settings.checks import Address
 from randstream.settings.roles import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.pipe import StdoutSink
-from randstream.worker import UNOPENED_LIMIT, Worker, make_sink
+from randstream.worker.worker import UNOPENED_LIMIT, Worker, make_sink
 
 OTHER_STREAM = "0123456789abcdef"
 
@@ -367,7 +367,7 @@ async def test_other_stream_is_refused_while_a_connection_lives_and_admitted_aft
 
 
 async def test_a_sink_that_fails_means_wait_then_no_ack_and_is_asked_again(log: Log, quick: Any) -> None:
-    quick("randstream.session.SINK_RETRY_SECONDS")
+    quick("randstream.worker.session.SINK_RETRY_SECONDS")
     vault = Vault()
     vault.failures = ["disk on fire", "disk on fire", "disk full"]
     async with a_worker(vault) as worker, dialled(worker) as peer:

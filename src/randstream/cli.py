@@ -169,7 +169,7 @@ def worker(**flags: Any) -> int:
         _require_output()
     with _prepared(settings):
         from .service import run_service
-        from .worker import Worker
+        from .worker.worker import Worker
 
         return run_service(lambda: Worker(settings), settings)
 

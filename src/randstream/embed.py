@@ -7,12 +7,12 @@ from abc import abstractmethod
 from types import TracebackType
 from typing import Self
 
-from . import worker
 from .errors import Reason, SettingsError
 from .numbers.stream import check_known_answers
 from .producer import producer
 from .settings.roles import ProducerSettings, WorkerSettings
 from .sinks.batches import Batch, BatchSink
+from .worker import worker
 
 
 class _Embedded:

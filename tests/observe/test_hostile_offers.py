@@ -15,7 +15,7 @@ from tests.protocol.network import repeatable
 from randstream.observe.observer import Observer, to_json
 from randstream.protocol.frames import Open, encode, parse_control_line
 from randstream.settings.roles import WorkerSettings
-from randstream.worker import Worker
+from randstream.worker.worker import Worker
 
 KINDS = st.sampled_from(["integers", "bits64", "uniform", "exponential", "normal", "oftomorrow"])
 PARAMETERS = st.one_of(

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from randstream.errors import Reason
-from randstream.intake import TAILS, Intake, last_lines
 from randstream.observe.status import LinkState
 from randstream.protocol.frames import Open
 from randstream.sinks.immediate import DiscardSink
+from randstream.worker.intake import TAILS, Intake, last_lines
 
 OFFERED = Open("worker-0", "6ae2a63a0ac05109", "integers:1:100", "producer-0", 1.0)
 

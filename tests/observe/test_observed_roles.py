@@ -18,7 +18,7 @@ from randstream.observe.observer import Observer
 from randstream.observe.status import LinkState
 from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
-from randstream.worker import Worker
+from randstream.worker.worker import Worker
 
 HEARTBEAT = 0.05
 

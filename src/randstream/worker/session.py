@@ -8,16 +8,16 @@ from typing import Any, Final, Protocol, assert_never
 
 import structlog
 
-from .errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
+from ..errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError
+from ..net.connection import AcceptedConnection
+from ..observe.throttle import Throttle
+from ..protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
+from ..protocol.frames import Beat, Numbers, Open
+from ..protocol.receiver import Receiver
+from ..protocol.states import State
+from ..sinks import Sink
+from ..sinks.immediate import ImmediateSink
 from .intake import Intake
-from .net.connection import AcceptedConnection
-from .observe.throttle import Throttle
-from .protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
-from .protocol.frames import Beat, Numbers, Open
-from .protocol.receiver import Receiver
-from .protocol.states import State
-from .sinks import Sink
-from .sinks.immediate import ImmediateSink
 
 SINK_RETRY_SECONDS: Final = 1.0
 """How long a sink that failed is left alone before the next attempt."""

@@ -11,19 +11,19 @@ from typing import Any, Final
 
 import structlog
 
-from .errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
+from ..errors import PeerClosed, Reason, SettingsError, SinkError, reason_of
+from ..net.connection import AcceptedConnection
+from ..net.credentials import Credentials
+from ..net.timers import TimerWheel
+from ..observe.throttle import LINES_A_MINUTE, Throttle
+from ..protocol.frames import Open
+from ..protocol.receiver import Receiver
+from ..settings.checks import Address
+from ..settings.roles import WorkerSettings
+from ..sinks import Sink
+from ..sinks.immediate import DiscardSink, ImmediateSink
 from .intake import Intake
-from .net.connection import AcceptedConnection
-from .net.credentials import Credentials
-from .net.timers import TimerWheel
-from .observe.throttle import LINES_A_MINUTE, Throttle
-from .protocol.frames import Open
-from .protocol.receiver import Receiver
 from .session import Session
-from .settings.checks import Address
-from .settings.roles import WorkerSettings
-from .sinks import Sink
-from .sinks.immediate import DiscardSink, ImmediateSink
 
 UNOPENED_LIMIT: Final = 16
 """Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""
@@ -237,7 +237,7 @@ class Worker:
 def make_sink(settings: WorkerSettings) -> Sink:
     """The sink that the settings name."""
     if settings.store is not None:
-        from .store import DurableSink
+        from ..store import DurableSink
 
         return DurableSink(
             settings.store,
@@ -248,9 +248,9 @@ def make_sink(settings: WorkerSettings) -> Sink:
     if settings.discard:
         return DiscardSink()
     if settings.command:
-        from .sinks.command import CommandSink
+        from ..sinks.command import CommandSink
 
         return CommandSink(settings.command)
-    from .sinks.pipe import StdoutSink
+    from ..sinks.pipe import StdoutSink
 
     return StdoutSink()

@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import Reason
-from .observe.journal import Journal
-from .observe.status import LinkState, LinkStatus
-from .observe.tally import Tally
-from .observe.tap import Stored, Tap
-from .protocol import MAX_NUMBER_LINE_BYTES
-from .protocol.frames import Lines, Open
-from .sinks import Sink
+from ..errors import Reason
+from ..observe.journal import Journal
+from ..observe.status import LinkState, LinkStatus
+from ..observe.tally import Tally
+from ..observe.tap import Stored, Tap
+from ..protocol import MAX_NUMBER_LINE_BYTES
+from ..protocol.frames import Lines, Open
+from ..sinks import Sink
 
 TAILS: Final = 16
 TAIL_BYTES: Final = 4096
