@@ -81,7 +81,7 @@ async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
         loop.add_signal_handler(number, _on_signal, role, number)
     async with AsyncExitStack() as stack:
         if admin is not None:
-            from .observe.admin import serve_admin  # aiohttp: 0.2 s
+            from .admin.server import serve_admin  # aiohttp: 0.2 s
 
             await stack.enter_async_context(serve_admin(role, admin))
         await role.run()

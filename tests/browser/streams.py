@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from randstream.observe.admin import serve_admin
+from randstream.admin.server import serve_admin
 from randstream.settings.checks import Address
 
 

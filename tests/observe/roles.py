@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from randstream.observe.admin import AdminServer
+from randstream.admin.server import AdminServer
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus
 from randstream.observe.tally import Tally

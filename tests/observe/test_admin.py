@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from tests.observe.roles import FakeLink, FakeRole, site_of
 
+from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import SettingsError
-from randstream.observe.admin import MOST_LINKS, AdminServer, serve_admin
 from randstream.settings.checks import Address
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.observe.roles import FakeLink, FakeRole, site_of, wait_until
 
+from randstream.admin.observer import Observer
 from randstream.observe import events
-from randstream.observe.observer import Observer
 
 
 async def read_event(stream: asyncio.StreamReader) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.protocol.network import repeatable
 
-from randstream.observe.observer import Observer, to_json
+from randstream.admin.observer import Observer, to_json
 from randstream.protocol.frames import Open, encode, parse_control_line
 from randstream.settings.roles import WorkerSettings
 from randstream.worker.worker import Worker

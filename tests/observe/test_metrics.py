@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.observe.roles import FakeLink, FakeRole
 
-from randstream.observe.metrics import LABELLED_LINKS, Metrics
+from randstream.admin.metrics import LABELLED_LINKS, Metrics
 from randstream.observe.status import LinkState
 from randstream.observe.tally import Buckets
 

@@ -11,8 +11,8 @@ from tests.harness import Log
 from tests.observe.roles import FakeRole, site_of, wait_cut, wait_until
 from tests.store.streams import COUNT, STREAM, make_store, text
 
+from randstream.admin.numbers import PIECE_BYTES, as_event, pieces
 from randstream.observe import numbers, tap
-from randstream.observe.numbers import PIECE_BYTES, as_event, pieces
 from randstream.observe.tap import Tap
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.store.reader import Run
@@ -44,7 +44,7 @@ async def test_stored_numbers_come_from_any_offset_on(stored: FakeStore, offset:
 
 
 async def test_what_is_stored_later_follows_without_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("randstream.observe.follower.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("randstream.admin.follower.POLL_SECONDS", 0.001)
     store = FakeStore(make_store(tmp_path, 1000), 1000)
     async with site_of(worker(store)) as site, site.client.get("/numbers?offset=10") as answer:
         assert await answer.content.readexactly(len(text(10, 1000))) == text(10, 1000)

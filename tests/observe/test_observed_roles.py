@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from tests.observe.roles import site_of, wait_until
 
+from randstream.admin.guard import PLACES
+from randstream.admin.observer import Observer
 from randstream.numbers.stream import NumberStream
-from randstream.observe.guard import PLACES
-from randstream.observe.observer import Observer
 from randstream.observe.status import LinkState
 from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings

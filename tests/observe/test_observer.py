@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.observe.roles import FakeLink, FakeRole
 
-from randstream.observe.observer import HISTORY_TICKS, RATE_TICKS, Observer, to_json
+from randstream.admin.observer import HISTORY_TICKS, RATE_TICKS, Observer, to_json
 from randstream.observe.status import LinkState
 
 
@@ -26,7 +26,7 @@ def test_what_flowed_in_each_second_is_remembered_for_two_minutes() -> None:
 def test_a_rate_is_the_mean_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     role = FakeRole()
     observer = observed(role, 60, 50)
-    monkeypatch.setattr("randstream.observe.observer.monotonic", lambda: 1.0)
+    monkeypatch.setattr("randstream.admin.observer.monotonic", lambda: 1.0)
     snapshot = observer.snapshot(limit=10)
     assert snapshot.links[0].rate == pytest.approx(50)
     assert snapshot.totals.rate == pytest.approx(50)
@@ -50,7 +50,7 @@ def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before(mo
     assert observer.snapshot(limit=1).links[0].rate == 0
     observer.tick(1.0)
     role.advance(50)
-    monkeypatch.setattr("randstream.observe.observer.monotonic", lambda: 2.0)
+    monkeypatch.setattr("randstream.admin.observer.monotonic", lambda: 2.0)
     assert observer.snapshot(limit=1).links[0].rate == pytest.approx(50)
 
 

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.observe.roles import FakeRole
 
-from randstream.observe.metrics import Metrics
+from randstream.admin.metrics import Metrics
 from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Totals
 from randstream.observe.tally import Buckets
 from randstream.producer.link import TROUBLES

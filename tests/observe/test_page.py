@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from tests.observe.roles import FakeRole, site_of
 
-from randstream.observe.page import load_page
+from randstream.admin.page import load_page
 
 PAGE = load_page().body.decode()
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from randstream.admin.histogram import MOST_BINS, shape_of
+from randstream.admin.observer import count_in
 from randstream.numbers.distributions import parse_distribution
 from randstream.numbers.stream import NumberStream
-from randstream.observe.observer import count_in
-from randstream.observe.shape import MOST_BINS, shape_of
 
 SPREAD = [
     "integers:1:100",

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 from tests.observe.roles import FakeLink, FakeRole, site_of
 
+from randstream.admin.observer import Observer, to_json
 from randstream.errors import SettingsError
-from randstream.observe.observer import Observer, to_json
 from randstream.observe.status import LinkState
 from randstream.observe.top import Source, render, run_top
 

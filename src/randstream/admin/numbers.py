@@ -15,13 +15,13 @@ import structlog
 from aiohttp import web
 
 from ..errors import RandstreamError, SettingsError
+from ..observe.tap import Listener, Tap
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_OFFSET
 from ..store.reader import Run
 from .follower import Follower
 from .guard import GuardedServer
 from .http import HEADERS, Refusal, parameters
-from .tap import Listener, Tap
-from .throttle import LINES_A_MINUTE, Throttle
 
 CLIENTS: Final = 4
 """At a time: each may hold two intervals of the store in memory, 16 MiB."""

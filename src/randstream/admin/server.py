@@ -25,6 +25,8 @@ import structlog
 from aiohttp import web
 
 from ..errors import SettingsError
+from ..observe.status import ObservedRole
+from ..observe.tally import Buckets
 from ..settings.checks import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
@@ -33,8 +35,6 @@ from .metrics import Metrics
 from .numbers import Numbers
 from .observer import Observer, to_json
 from .page import PAGE
-from .status import ObservedRole
-from .tally import Buckets
 
 TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000

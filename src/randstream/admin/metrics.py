@@ -25,8 +25,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from .. import __version__
-from .status import LinkState, ObservedLink, ObservedRole
-from .tally import TIME_BOUNDS, Buckets
+from ..observe.status import LinkState, ObservedLink, ObservedRole
+from ..observe.tally import TIME_BOUNDS, Buckets
 
 LABELLED_LINKS: Final = 256
 """Links with series of their own. A Prometheus takes more, but nobody reads them: the totals have all links."""

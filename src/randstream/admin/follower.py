@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from ..observe.tap import Stored
 from ..store.reader import Run, StoreReader
-from .tap import Stored
 
 POLL_SECONDS: Final = 0.1
 """How often one who has read all looks for more; commits come once a heartbeat, and looking costs nothing."""

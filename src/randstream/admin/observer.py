@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..errors import SettingsError
 from ..numbers.distributions import parse_distribution
-from .shape import Shape, shape_of
-from .status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, Totals
+from ..observe.status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, Totals
+from .histogram import Shape, shape_of
 
 RATE_TICKS: Final = 5
 """Rates are means over so many looks: steady at one number a second, and yet a fall shows at once."""
