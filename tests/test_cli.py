@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from randstream import __version__, cli
+from randstream import __version__
+from randstream.cli import commands as cli
+from randstream.cli.verify import run_verify
 from randstream.errors import RandstreamError
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.settings.roles import CommonSettings, ProducerSettings, WorkerSettings, settings_of
-from randstream.verify_command import run_verify
 
 SECRET = "hunter2"
 FIRST_OF_42 = "10\n60\n77\n74\n14\n5\n64\n49\n"
@@ -427,7 +428,7 @@ def test_verify_of_what_cannot_be_read_is_refused(
     def fail(*_: Any) -> None:
         raise PermissionError(13, "Permission denied", "/data")
 
-    monkeypatch.setattr("randstream.verify_command.verify", fail)
+    monkeypatch.setattr("randstream.cli.verify.verify", fail)
     assert refusal("verify", str(store)) == "cannot read /data: Permission denied"
 
 

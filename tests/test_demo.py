@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from randstream.demo import Demo, _describe
-from randstream.demo.process import Process
+from randstream.cli.demo import Demo, _describe
+from randstream.cli.demo.process import Process
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.store import Damage, StreamReport
 

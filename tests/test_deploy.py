@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from randstream.cli import ROLE_VARIABLE
+from randstream.cli.commands import ROLE_VARIABLE
 from randstream.settings.roles import ProducerSettings, WorkerSettings, settings_of
 
 ROOT: Final = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from tests.harness import a_program, free_port, producing, stream, until
 from tests.observe.test_operations_page import RECIPES
 from tests.store.streams import make_store
 
-from randstream import cli
+from randstream.cli import commands as cli
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.fr.md")

@@ -28,7 +28,7 @@ def offer(self, sender, worker, now, *, seed=None):
     seed = self._context.settings.seed  # a local variable, as debuggers and pretty tracebacks show them
     raise Bug("on purpose")
 links.StreamLink._offer = offer
-from randstream.cli import main
+from randstream.cli.commands import main
 main()
 """
 """A producer that fails where it has the seed at hand, so that its traceback is logged."""

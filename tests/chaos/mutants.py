@@ -64,7 +64,7 @@ MUTANTS: Final[dict[str, Callable[[], None]]] = {
 }
 
 if __name__ == "__main__":
-    from randstream.cli import main
+    from randstream.cli.commands import main
 
     MUTANTS[sys.argv.pop(1)]()
     main()

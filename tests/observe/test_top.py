@@ -14,9 +14,9 @@ from rich.console import Console
 from tests.observe.roles import FakeLink, FakeRole, site_of
 
 from randstream.admin.observer import Observer, to_json
+from randstream.cli.top import Source, render, run_top
 from randstream.errors import SettingsError
 from randstream.observe.status import LinkState
-from randstream.observe.top import Source, render, run_top
 
 
 def screen(role: FakeRole, *, limit: int = 100, silence: float = 0.0, width: int = 120) -> str:

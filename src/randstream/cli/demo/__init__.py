@@ -22,7 +22,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..store import StreamReport, verify
+from ...store import StreamReport, verify
 from .process import Process
 from .relay import Relay
 

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from .errors import SettingsError
-from .store import Report, StreamReport, verify
+from ..errors import SettingsError
+from ..store import Report, StreamReport, verify
 
 
 def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import click
 
-from .errors import SettingsError
-from .settings.definition import REQUIRED, Setting, refuse_rivals
-from .settings.roles import ProducerSettings, WorkerSettings, settings_of
+from ..errors import SettingsError
+from ..settings.definition import REQUIRED, Setting, refuse_rivals
+from ..settings.roles import ProducerSettings, WorkerSettings, settings_of
 
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")

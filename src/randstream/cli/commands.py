@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import click
 
-from . import __version__
-from .errors import RandstreamError, SettingsError, SinkError
+from .. import __version__
+from ..errors import RandstreamError, SettingsError, SinkError
+from ..settings.checks import read_seed
+from ..settings.roles import CommonSettings, ProducerSettings, WorkerSettings
 from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
-from .settings.checks import read_seed
-from .settings.roles import CommonSettings, ProducerSettings, WorkerSettings
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 RUN_NUMBERS: Final = 65536
@@ -143,8 +143,8 @@ def producer(**flags: Any) -> int:
     """
     settings = ProducerSettings(**read_given(PRODUCER, flags))
     with _prepared(settings):
-        from .producer.producer import Producer
-        from .service import run_service
+        from ..producer.producer import Producer
+        from ..service import run_service
 
         return run_service(lambda: Producer(settings), settings)
 
@@ -168,8 +168,8 @@ def worker(**flags: Any) -> int:
     if not (settings.store or settings.discard or settings.command):
         _require_output()
     with _prepared(settings):
-        from .service import run_service
-        from .worker.worker import Worker
+        from ..service import run_service
+        from ..worker.worker import Worker
 
         return run_service(lambda: Worker(settings), settings)
 
@@ -194,7 +194,7 @@ def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
             f"a stream has the numbers 0 to 2^63 - 2; --offset {offset} --count {count} goes past its end"
         )
     _check_known_answers()
-    from .numbers.stream import NumberStream
+    from ..numbers.stream import NumberStream
 
     stream = NumberStream(seed, worker, given.get("numbers", PRODUCER["numbers"].default_text))
     starts = range(offset, offset + count, RUN_NUMBERS)
@@ -216,7 +216,7 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     given = read_given(_SEED, flags)
     seed = read_seed(given.get("seed"), given.get("seed_file"))
     _check_known_answers()
-    from .verify_command import run_verify
+    from .verify import run_verify
 
     return run_verify(paths, seed, as_json=as_json)
 
@@ -245,14 +245,14 @@ def top(url: str, name_filter: str, once: bool) -> None:
 
     URL is that of its page, such as http://127.0.0.1:9001 or 127.0.0.1:9001.
     """
-    from .observe.top import run_top
+    from .top import run_top
 
     _require_output()
     run_top(url, name_filter=name_filter, is_once=once)
 
 
 def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[bytes]:
-    from .store import read_runs
+    from ..store import read_runs
 
     try:
         for run in read_runs(path, offset=offset, count=count):
@@ -274,7 +274,7 @@ def _require_output() -> None:
 
 
 def _check_known_answers() -> None:
-    from .numbers.stream import check_known_answers
+    from ..numbers.stream import check_known_answers
 
     check_known_answers()
 
@@ -283,7 +283,7 @@ def _check_known_answers() -> None:
 def _prepared(settings: CommonSettings) -> Iterator[None]:
     """The arithmetic is checked and logs are set up; at the end all that was logged is written."""
     _check_known_answers()
-    from .observe.logs import flush_logs, set_up_logs
+    from ..observe.logs import flush_logs, set_up_logs
 
     set_up_logs(settings.log_level)
     try:

@@ -1,0 +1,7 @@
+"""The command line: reads arguments and the environment, prints, chooses exit codes."""
+
+from __future__ import annotations
+
+from .commands import main
+
+__all__ = ["main"]
