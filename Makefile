@@ -105,7 +105,7 @@ screenshots: setup $(VENV)/.stamp-browser ## make docs/images anew (needs Debian
 	$(BIN)/python -m tests.browser.screenshots
 
 metrics-check: setup ## metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
-	$(BIN)/python -m pytest tests/observe/test_metrics.py tests/observe/test_monitoring.py tests/observe/test_prometheus.py -m "e2e or not e2e" $(ARGS)
+	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/admin/test_monitoring.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
 
 lint: setup lint-deploy ## ruff, mypy --strict on src, the import layers, and what lint-deploy does
 	$(BIN)/ruff check .

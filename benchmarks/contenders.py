@@ -72,7 +72,8 @@ def _finish(group: Group, receiver: subprocess.Popen[bytes], seconds: float) -> 
 
 RANDSTREAM = (PYTHON, "-m", "randstream")
 WITHOUT_SPEEDUPS = (
-    PYTHON, "-c", "from randstream import cli, speedups; speedups.ARE_COMPILED = False; cli.main()",
+    PYTHON, "-c",
+    "from randstream import speedups; from randstream.cli import main; speedups.ARE_COMPILED = False; main()",
 )  # fmt: skip
 
 

@@ -71,7 +71,10 @@ class Log:
 class Clock:
     """`time.monotonic`, and ahead of it by as much as was jumped."""
 
-    MODULES = ("connection", "timers", "link", "stream_link", "raw_link", "worker", "discovery", "sinks.command")
+    MODULES = (
+        "net.connection", "net.timers", "producer.link", "producer.stream_link", "producer.raw_link", "worker.worker",
+        "producer.discovery", "sinks.command",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.ahead = 0.0

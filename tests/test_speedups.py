@@ -1,6 +1,7 @@
 """Speed-ups: the compiled code writes within its bounds, and gives what Python's arithmetic gives.
 
-`tests/protocol/test_decoder.py` shows that they judge lines byte by byte, `tests/test_stream.py` that numbers agree.
+`tests/protocol/test_decoder.py` shows that they judge lines byte by byte, `tests/numbers/test_stream.py` that numbers
+agree.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.admin.roles import FakeLink, FakeRole
 from tests.browser.streams import Streams, served
-from tests.observe.roles import FakeLink, FakeRole
 
 from randstream.observe.status import LinkState
 

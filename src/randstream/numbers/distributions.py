@@ -16,8 +16,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from randstream.errors import SettingsError
-from randstream.portable import inverse_normal, inverse_normals, log
+from ..errors import SettingsError
+from .portable import inverse_normal, inverse_normals, log
 
 Words = NDArray[np.uint64]
 Numbers = NDArray[Any]

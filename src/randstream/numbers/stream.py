@@ -16,11 +16,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from randstream import speedups
-from randstream.distributions import Bits64, Distribution, Integers, Numbers, Words, parse_distribution
-from randstream.errors import RandstreamError, SettingsError
-from randstream.known_answers import ENCODINGS, STREAMS
-from randstream.protocol import MAX_OFFSET, NAME
+from .. import speedups
+from ..errors import RandstreamError, SettingsError
+from ..protocol import MAX_OFFSET, NAME
+from .distributions import Bits64, Distribution, Integers, Numbers, Words, parse_distribution
+from .known_answers import ENCODINGS, STREAMS
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.observe.roles import FakeLink, FakeRole
+from tests.admin.roles import FakeLink, FakeRole
 
 from randstream.admin.observer import HISTORY_TICKS, RATE_TICKS, Observer, to_json
 from randstream.observe.status import LinkState

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.observe.roles import FakeLink, FakeRole, site_of
+from tests.admin.roles import FakeLink, FakeRole, site_of
 
 from randstream.admin.observer import Observer, to_json
 from randstream.cli.top import Source, render, run_top
@@ -88,7 +88,7 @@ async def test_in_a_pipe_it_prints_once_and_ends() -> None:
 
 HURRIED_TOP = """
 import sys
-from randstream.observe import top
+from randstream.cli import top
 top.PERIOD_SECONDS, top.STALE_SECONDS = 0.02, 0.1
 top.run_top(sys.argv[1])
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grimp
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text()
 DRAWN = re.search(r"```\n( *┌.*?┘)\n```", PAGE, re.DOTALL)
 MODULES = {path.stem for path in (ROOT / "src/randstream").iterdir() if path.suffix == ".py" or path.is_dir()} - {

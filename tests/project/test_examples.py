@@ -20,7 +20,7 @@ from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c
 from randstream.store import DurableSink
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_pi_over_workers_equals_pi_from_the_seed_alone() -> None:

@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.observe.roles import FakeLink, FakeRole, site_of, wait_until
+from tests.admin.roles import FakeLink, FakeRole, site_of, wait_until
 
+from randstream.admin import events
 from randstream.admin.observer import Observer
-from randstream.observe import events
 
 
 async def read_event(stream: asyncio.StreamReader) -> dict[str, Any]:

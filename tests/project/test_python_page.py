@@ -13,7 +13,7 @@ import pytest
 from tests.harness import HEARTBEAT, WORKER, a_program, free_port, producing, stream, until
 from tests.store.streams import make_store
 
-PAGE = Path(__file__).parents[1] / "docs/python.md"
+PAGE = Path(__file__).parents[2] / "docs/python.md"
 TOTAL, BOTH, LOGGING = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 OFFSETS = f"""
 import asyncio

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.admin.roles import FakeRole, site_of, wait_cut, wait_until
 from tests.harness import Log
-from tests.observe.roles import FakeRole, site_of, wait_cut, wait_until
 from tests.store.streams import COUNT, STREAM, make_store, text
 
+from randstream.admin import numbers
 from randstream.admin.numbers import PIECE_BYTES, as_event, pieces
-from randstream.observe import numbers, tap
+from randstream.observe import tap
 from randstream.observe.tap import Tap
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.store.reader import Run

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from tests.harness import a_program, free_port, producing, stream, until
-from tests.observe.test_operations_page import RECIPES
+from tests.project.test_operations_page import RECIPES
 from tests.store.streams import make_store
 
 from randstream.cli import commands as cli
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.fr.md")
 PAGES = sorted(
     str(page.relative_to(ROOT))
@@ -28,34 +28,36 @@ VARIABLES = {"ARGS", *re.findall(r"^([A-Z_]+) *\?=", MAKEFILE, re.MULTILINE), "N
 PROGRAMS = r"(?:\.venv/bin/)?randstream|make|python3?|kubectl|docker|nc|curl|git|pip|examples/\S+"
 
 NOT_RUN_HERE = {
-    "make demo": "tests/test_demo.py runs the command behind it, .ci/run the target",
+    "make demo": "tests/cli/test_demo.py runs the command behind it, .ci/run the target",
     "make test": "this is it",
     "make all": "tests/e2e/test_cluster.py",
     "make status": "tests/e2e/test_cluster.py",
     "make logs": "tests/e2e/test_cluster.py",
-    ".venv/bin/randstream worker --name worker-0": "endless: tests/test_processes.py",
-    ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/test_processes.py",
-    "pip install .": "tests/test_packaging.py, in an environment of its own",
-    'eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"': "tests/test_packaging.py, in a bash",
+    ".venv/bin/randstream worker --name worker-0": "endless: tests/processes/test_processes.py",
+    ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/processes/test_processes.py",
+    "pip install .": "tests/project/test_packaging.py, in an environment of its own",
+    'eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"': "tests/project/test_packaging.py, in a bash",
     "make chaos": "minutes long: .ci/run",
     "make chaos SECONDS=240": "minutes long: .ci/run runs a shorter one",
     "make chaos SEED=2026": "minutes long: tests/chaos/test_plan.py proves that a seed is a plan",
     'make chaos ARGS="-k full_disk"': "tests/chaos/test_failing_disk.py is what it picks",
     "kubectl -n randstream port-forward deploy/producer 9001": "needs a cluster: tests/e2e/test_cluster.py",
-    "randstream top http://127.0.0.1:9001": "tests/observe/test_top.py, on a port from the system",
+    "randstream top http://127.0.0.1:9001": "tests/cli/test_top.py, on a port from the system",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
     "make clean": "tests/e2e/test_daemonset.py",
     "kubectl -n randstream exec deploy/producer -- python -m randstream top 127.0.0.1:9001":
         "tests/e2e/test_daemonset.py",
-    "examples/bash_worker/worker.sh 9000 bash-0": "tests/test_examples.py, on a port from the system",
+    "examples/bash_worker/worker.sh 9000 bash-0": "tests/project/test_examples.py, on a port from the system",
     '.venv/bin/randstream numbers --seed 42 --worker bash-0 --count "$(wc -l <bash-0.numbers)" | cmp - bash-0.numbers':
-        "tests/test_examples.py compares the same",
-    ".venv/bin/python examples/pi/run.py --workers 3 --points 100000": "tests/test_examples.py, with fewer points",
-    ".venv/bin/randstream worker --name worker-0 --store store": "endless: tests/test_examples.py makes a store",
-    ".venv/bin/python examples/read_store/read.py store": "tests/test_examples.py, on a store it makes",
+        "tests/project/test_examples.py compares the same",
+    ".venv/bin/python examples/pi/run.py --workers 3 --points 100000":
+        "tests/project/test_examples.py, with fewer points",
+    ".venv/bin/randstream worker --name worker-0 --store store":
+        "endless: tests/project/test_examples.py makes a store",
+    ".venv/bin/python examples/read_store/read.py store": "tests/project/test_examples.py, on a store it makes",
     "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers":
-        "tests/test_examples.py runs awk so",
-    **{f"... {recipe}": "tests/observe/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
+        "tests/project/test_examples.py runs awk so",
+    **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip
 """Commands of code blocks, and where else they are run, or why not at all. `...`: whatever is piped into the rest."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.observe.test_operations_page import PAGE, metrics_of
+from tests.project.test_operations_page import PAGE, metrics_of
 
 FOLDER = Path(__file__).parents[2] / "deploy/components/monitoring"
 ALERTS = (FOLDER / "alerts.yaml").read_text()

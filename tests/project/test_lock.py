@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MADE = re.compile(
     r"^\t\$\(LOCK\) (pyproject\.toml )?-o (requirements/\S+)(?:.* --group (?:pyproject\.toml:)?(\S+))?", re.MULTILINE

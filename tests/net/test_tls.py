@@ -761,7 +761,8 @@ def test_bad_files_are_one_line_and_status_2(worker_files: Files) -> None:
 def test_allowed_producers_are_a_list_and_a_flag_may_be_repeated(
     worker_files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from randstream import cli, service
+    from randstream import service
+    from randstream.cli import commands as cli
 
     seen: list[CommonSettings] = []
     monkeypatch.setattr(service, "run_service", lambda make, settings: seen.append(settings) or 0)

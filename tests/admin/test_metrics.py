@@ -8,7 +8,7 @@ from collections import Counter
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.observe.roles import FakeLink, FakeRole
+from tests.admin.roles import FakeLink, FakeRole
 
 from randstream.admin.metrics import LABELLED_LINKS, Metrics
 from randstream.observe.status import LinkState

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "SECURITY.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| [^|]+ \| ([0-9]+)(?: (\w+))? \| `([a-z.]+)\.([A-Z_]+)` \| [^|]+ \|$", PAGE, re.MULTILINE)
 UNITS = {"": 1, "s": 1, "bytes": 1, "KiB": 2**10, "MiB": 2**20}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.observe.roles import site_of, wait_until
+from tests.admin.roles import site_of, wait_until
 
 from randstream.admin.guard import PLACES
 from randstream.admin.observer import Observer

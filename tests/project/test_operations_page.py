@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.observe.roles import FakeRole
+from tests.admin.roles import FakeRole
 
 from randstream.admin.metrics import Metrics
 from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Totals

@@ -6,9 +6,9 @@ import asyncio
 from asyncio import StreamReader, StreamWriter
 
 import pytest
-from tests.observe.roles import FakeLink, FakeRole, Site, site_of, wait_cut, wait_until
+from tests.admin.roles import FakeLink, FakeRole, Site, site_of, wait_cut, wait_until
 
-from randstream.observe import guard
+from randstream.admin import guard
 
 MANY = 200
 

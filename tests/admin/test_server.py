@@ -8,7 +8,7 @@ import sys
 
 import aiohttp
 import pytest
-from tests.observe.roles import FakeLink, FakeRole, site_of
+from tests.admin.roles import FakeLink, FakeRole, site_of
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import SettingsError

@@ -19,7 +19,7 @@ import pytest
 from randstream.cli.commands import ROLE_VARIABLE
 from randstream.settings.roles import ProducerSettings, WorkerSettings, settings_of
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 OVERLAYS: Final = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
 ROLES: Final = {"producer": ProducerSettings, "worker": WorkerSettings}

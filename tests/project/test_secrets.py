@@ -158,7 +158,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
 
 
 def test_no_repr_and_no_error_has_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    from randstream import cli
+    from randstream.cli import commands as cli
     from randstream.producer.producer import Producer
 
     settings = ProducerSettings(workers="a:1", seed=SEED)
