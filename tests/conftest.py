@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from structlog.testing import capture_logs
-from tests.harness import Clock, Log
+from tests.harness import JumpingClock, Log
 
 from randstream import speedups
 
@@ -36,12 +36,9 @@ def log() -> Iterator[Log]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """Time that can be moved on: `clock.jump(60)`. Producers, workers and wheels made after it follow it."""
-    clock = Clock()
-    clock.install(monkeypatch)
-    yield clock
-    clock.wheels.clear()
+def clock() -> JumpingClock:
+    """Time that can be moved on: `clock.jump(60)`. Hand it to whatever should follow it."""
+    return JumpingClock()
 
 
 @pytest.fixture

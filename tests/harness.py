@@ -16,11 +16,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-import pytest
 from tests.protocol.network import beat_line, open_line
 
-from randstream.net import timers
+from randstream.clock import Clock
 from randstream.numbers.stream import NumberStream
+from randstream.observe.journal import Journal
+from randstream.observe.report import SinkReport
+from randstream.observe.tally import Tally
 from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
@@ -68,49 +70,30 @@ class Log:
         return self.of(event)[count - 1]
 
 
-class Clock:
-    """`time.monotonic`, and ahead of it by as much as was jumped."""
-
-    MODULES = (
-        "net.connection", "net.timers", "producer.link", "producer.stream_link", "producer.raw_link", "worker.worker",
-        "producer.discovery", "sinks.command",
-    )  # fmt: skip
+class JumpingClock(Clock):
+    """Ahead of the real monotonic time by as much as was jumped. Hand it to roles and wheels."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self.wheels: list[timers.TimerWheel] = []
+        self._pending: list[tuple[asyncio.TimerHandle, Callable[[], None]]] = []
 
-    def __call__(self) -> float:
+    def now(self) -> float:
         return monotonic() + self.ahead
 
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = self
-
-        class ShiftedLoop:
-            def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-                self._loop = loop
-
-            def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-                return self._loop.call_at(when - clock.ahead, callback)
-
-            def call_soon(self, callback: Callable[[], None]) -> asyncio.Handle:
-                return self._loop.call_soon(callback)
-
-        class FollowingWheel(timers.TimerWheel):
-            def __init__(self, loop: Any, on_bug: Callable[[Exception], None]) -> None:
-                super().__init__(ShiftedLoop(loop), on_bug)
-                clock.wheels.append(self)
-
-        for module in self.MODULES:
-            monkeypatch.setattr(f"randstream.{module}.monotonic", self, raising=False)
-        monkeypatch.setattr("randstream.producer.producer.TimerWheel", FollowingWheel)
-        monkeypatch.setattr("randstream.worker.worker.TimerWheel", FollowingWheel)
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        handle = asyncio.get_running_loop().call_at(when - self.ahead, callback)
+        self._pending = [each for each in self._pending if not each[0].cancelled()][-100:]
+        self._pending.append((handle, callback))
+        return handle
 
     def jump(self, seconds: float) -> None:
         """Let `seconds` pass at once; whatever became due rings in the loop's next turn."""
         self.ahead += seconds
-        for wheel in self.wheels:
-            asyncio.get_running_loop().call_soon(wheel._turn)
+        pending, self._pending = self._pending, []
+        for handle, callback in pending:
+            if not handle.cancelled():
+                handle.cancel()
+                asyncio.get_running_loop().call_soon(callback)
 
 
 # ---- sinks -----------------------------------------------------------------------------------------------------------
@@ -141,6 +124,11 @@ class Memory(ImmediateSink):
         await until(lambda: self.count >= count, f"{count} numbers, not {self.count}")
 
 
+def a_report() -> SinkReport:
+    """What a sink is given to report to."""
+    return SinkReport(WORKER, Tally(), Journal(Clock()))
+
+
 # ---- roles in this process -------------------------------------------------------------------------------------------
 
 
@@ -156,12 +144,14 @@ async def running(role: Producer | Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 
 @asynccontextmanager
-async def a_worker(sink: Sink | None = None, *, port: int = 0, **settings: Any) -> AsyncIterator[Worker]:
+async def a_worker(
+    sink: Sink | None = None, *, port: int = 0, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[Worker]:
     """A worker on a free port, with a `Memory` if no sink is given nor set."""
     given: dict[str, Any] = {"name": WORKER, "listen": f"127.0.0.1:{port}", "grace_period": 0.5, **settings}
     if sink is None and "command" not in settings:
         sink = Memory()
-    worker = Worker(WorkerSettings(**given), sink)
+    worker = Worker(WorkerSettings(**given), sink, clock=clock)
     async with running(worker):
         await worker.wait_listening()
         yield worker
@@ -174,14 +164,14 @@ def address_of(target: str | Worker | Listener) -> str:
     return target.target if isinstance(target, Listener) else target
 
 
-def a_producer(*targets: str | Worker | Listener, **settings: Any) -> Producer:
+def a_producer(*targets: str | Worker | Listener, clock: Clock | None = None, **settings: Any) -> Producer:
     """A producer of the test's seed, not running yet."""
     workers = [address_of(target) for target in targets]
     given: dict[str, Any] = {
         "workers": ",".join(workers), "name": "producer-0", "seed": SEED, "numbers": NUMBERS, "rate": 1000,
         "heartbeat_interval": HEARTBEAT, "grace_period": 2.0, **settings,
     }  # fmt: skip
-    return Producer(ProducerSettings(**given))
+    return Producer(ProducerSettings(**given), clock=clock)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from types import TracebackType
 from typing import Self
 
-from .errors import Reason, SettingsError
+from .errors import SettingsError
 from .numbers.stream import check_known_answers
 from .producer import producer
 from .settings.roles import ProducerSettings, WorkerSettings
@@ -81,8 +81,7 @@ class Worker(worker.Worker, _Embedded):
     ) -> None:
         self._batches.finish(is_done=kind is None)
         await asyncio.sleep(0)  # what is finished with may now be acknowledged
-        if self.live is not None:
-            self.live.end(Reason.SHUTDOWN)
+        self.end_stream()
         await self._end(kind, error, traceback)
 
     def stop(self) -> None:

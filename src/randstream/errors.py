@@ -103,3 +103,13 @@ def reason_of(error: Exception) -> Reason:
 def is_transient(error: Exception) -> bool:
     """Whether a new attempt soon is likely to succeed: cuts, timeouts and polite ends, not a peer that disagrees."""
     return reason_of(error) not in PERSISTENT
+
+
+def is_polite(error: Exception) -> bool:
+    """Whether a connection ended with a `#close`."""
+    return isinstance(error, PeerClosed) and error.reason is not Reason.CUT
+
+
+def silent_end() -> OSError:
+    """What the end of a connection counts as if neither end gave a reason."""
+    return ConnectionResetError("the peer ended the connection without a word")

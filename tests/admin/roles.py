@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from randstream.admin.server import AdminServer
+from randstream.clock import Clock
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus
 from randstream.observe.tally import Tally
@@ -58,7 +59,9 @@ class FakeRole:
     problem: str | None = None
     links: list[FakeLink] = field(default_factory=lambda: [FakeLink()])
     tally: Tally = field(default_factory=Tally)
-    journal: Journal = field(default_factory=Journal)
+    journal: Journal = field(default_factory=lambda: Journal(Clock()))
+    warning: str | None = None
+    clock: Clock = field(default_factory=Clock)
     tap: Tap | None = None
 
     def advance(self, count: int) -> None:

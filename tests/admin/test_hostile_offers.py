@@ -31,8 +31,8 @@ def look(numbers: str, run: bytes) -> dict[str, object]:
     assert isinstance(offered, Open)
     worker = Worker(WorkerSettings(name="worker-0", discard=True))
     observer = Observer(worker)
-    worker.intake.note_open(offered)
-    worker.intake.note_start(0, 0.0)
+    worker.intake.set_opening(offered, worker.intake.report)
+    worker.intake.set_streaming(0, 0.0)
     for second in range(3):
         worker.intake.note_numbers(run, run.count(b"\n"))
         observer.tick(float(second))

@@ -12,7 +12,7 @@ from tests.harness import Log
 from tests.store.streams import COUNT, STREAM, make_store, text
 
 from randstream.admin import numbers
-from randstream.admin.numbers import PIECE_BYTES, as_event, pieces
+from randstream.admin.numbers import PIECE_BYTES, as_event
 from randstream.observe import tap
 from randstream.observe.tap import Tap
 from randstream.observe.throttle import LINES_A_MINUTE
@@ -168,7 +168,7 @@ async def test_so_many_clients_and_no_more(stored: FakeStore, monkeypatch: pytes
 
 async def test_a_client_that_reads_nothing_is_cut(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers, "SLOW_SECONDS", 0.05)
-    monkeypatch.setattr(numbers, "pieces", lambda run: iter([run] * 200))  # 100 MB: more than sockets hold
+    monkeypatch.setattr(Run, "pieces", lambda run, size: iter([run] * 200))  # 100 MB: more than sockets hold
     async with site_of(worker(stored)) as site:
         _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
         writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -201,7 +201,7 @@ async def test_a_listener_never_hears_past_a_gap() -> None:
 
 
 def test_a_large_run_is_written_in_parts_of_whole_lines() -> None:
-    parts = list(pieces(Run(5, text(5, COUNT), COUNT - 5)))
+    parts = list(Run(5, text(5, COUNT), COUNT - 5).pieces(PIECE_BYTES))
     assert len(parts) > 5
     assert all(part.lines.endswith(b"\n") and len(part.lines) <= PIECE_BYTES + 64 for part in parts)
     assert b"".join(part.lines for part in parts) == text(5, COUNT)

@@ -78,8 +78,8 @@ async def test_both_tell_one_story_of_the_link() -> None:
 async def test_a_cut_is_counted_by_its_reason_at_both_ends() -> None:
     async with pair(discard=True) as (producer, worker):
         offset = producer.links[0].offset
-        assert worker.live is not None
-        worker.live._connection._transport.abort()
+        assert worker.admission.live is not None
+        worker.admission.live.connection.transport.abort()
         await wait_until(lambda: worker.intake.reconnects == 1 and worker.intake.acked_offset > offset)
         assert producer.tally.ends == {"cut": 1}
         assert worker.tally.ends == {"cut": 1}

@@ -23,10 +23,10 @@ def test_what_flowed_in_each_second_is_remembered_for_two_minutes() -> None:
     assert observer.snapshot(limit=10).history == [14.0] * HISTORY_TICKS
 
 
-def test_a_rate_is_the_mean_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_is_the_mean_of_the_last_seconds() -> None:
     role = FakeRole()
     observer = observed(role, 60, 50)
-    monkeypatch.setattr("randstream.admin.observer.monotonic", lambda: 1.0)
+    role.clock.now = lambda: 1.0
     snapshot = observer.snapshot(limit=10)
     assert snapshot.links[0].rate == pytest.approx(50)
     assert snapshot.totals.rate == pytest.approx(50)
@@ -42,7 +42,7 @@ def test_a_link_that_goes_back_to_an_acknowledged_offset_has_no_rate_below_zero(
     assert observer.snapshot(limit=1).links[0].rate == 0
 
 
-def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before() -> None:
     link = FakeLink(state=LinkState.WAITING)
     role = FakeRole(links=[link])
     observer = observed(role, 3, 0)
@@ -50,7 +50,7 @@ def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before(mo
     assert observer.snapshot(limit=1).links[0].rate == 0
     observer.tick(1.0)
     role.advance(50)
-    monkeypatch.setattr("randstream.admin.observer.monotonic", lambda: 2.0)
+    role.clock.now = lambda: 2.0
     assert observer.snapshot(limit=1).links[0].rate == pytest.approx(50)
 
 

@@ -48,15 +48,16 @@ def no_crc_check() -> None:
 
 def offset_of_another_stream() -> None:
     """The producer makes the numbers of one worker from where another worker's stream stands."""
-    from randstream.producer.link import Link
+    from randstream.producer.stream_session import StreamSession
 
-    honest = Link._begin_pumping
+    original = StreamSession._resume
 
-    def begin_pumping(self: Any, stream: Any, offset: int, now: float) -> None:
-        others = [other for name, other in self._context.acked_offsets.items() if name != stream.id]
-        honest(self, stream, max([offset, *others]), now)
+    def resume(self: Any, offset: int, now: float) -> None:
+        others = [other for name, other in self._context.acked_offsets.items() if name != self._stream.id]
+        self._sender.offset = max([offset, *others])
+        original(self, self._sender.offset, now)
 
-    Link._begin_pumping = begin_pumping
+    StreamSession._resume = resume
 
 
 MUTANTS: Final[dict[str, Callable[[], None]]] = {

@@ -55,7 +55,7 @@ def decode(slices: list[bytes]) -> tuple[list[ControlFrame | bytes], bool]:
                 if not isinstance(frame, Numbers):
                     frames.append(frame)
                     continue
-                run = bytes(frame.run)
+                run = bytes(frame.lines)
                 assert frame.count == run.count(b"\n") > 0
                 assert all(NUMBER_LINE.fullmatch(line) for line in run[:-1].split(b"\n"))
                 if frames and isinstance(frames[-1], bytes):

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 
+from randstream.clock import Clock
 from randstream.net.connection import Connection
 from randstream.net.timers import TimerWheel
 from randstream.protocol.end import NEVER
@@ -26,16 +27,15 @@ async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_l
         for _ in producer.links:
             await listener.peer()
         for link in producer.links:
-            connection = await until(lambda link=link: link._connection)
-            transport = await until(lambda connection=connection: connection._transport)
+            transport = await until(lambda link=link: link.session and link.session.connection.transport)
             assert options(transport) == (True, True, 0)
 
 
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_sessions() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
-        assert worker.live is not None
-        assert options(worker.live._connection._transport) == (True, True, 0)
+        assert worker.admission.live is not None
+        assert options(worker.admission.live.connection.transport) == (True, True, 0)
 
 
 class Silent:
@@ -64,9 +64,8 @@ class Nobody:
 
 
 async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(log: Log) -> None:
-    import asyncio
 
-    wheel = TimerWheel(asyncio.get_running_loop(), lambda bug: None)
+    wheel = TimerWheel(Clock(), lambda bug: None)
     connection = Connection(Silent(), Nobody(), wheel)
     connection.abort()
     transport = Transport()
@@ -74,7 +73,7 @@ async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(l
     assert transport.is_aborted
     connection.data_received(b"late")
     connection.resume_writing()
-    connection._on_alarm()
+    connection._on_alarm(0.0)
     connection.connection_lost(None)
     wheel.close()
 

@@ -681,11 +681,11 @@ async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_th
         producing(worker, **producer_files.settings) as producer,
     ):
         await sink.wait_count(10)
-        live = worker.live
+        live = worker.admission.live
         worker_files.write(OTHER_CA.issue_cert(HOST), OTHER_CA)
         producer_files.write(OTHER_CA.issue_cert(PRODUCER), OTHER_CA)
         await sink.wait_count(sink.count + 500)
-        assert worker.live is live
+        assert worker.admission.live is live
         assert not log.of("tls.reloaded")
         assert live is not None
         live.end(Reason.SHUTDOWN)
@@ -709,7 +709,7 @@ async def test_a_slow_reader_behind_tls_stops_the_numbers_not_the_link(
         link = producer.links[0]
         connection: Any = await until(lambda: link._connection)
         await until(lambda: not connection.is_writable)
-        assert connection._transport.get_write_buffer_size() < 8 * 2**20
+        assert connection.transport.get_write_buffer_size() < 8 * 2**20
 
 
 async def speak_until_resumed(peer: Peer, end: SecuredEnd) -> None:
@@ -734,14 +734,14 @@ async def test_a_producer_that_ends_tls_and_not_the_link_is_a_link_lost(
                     sender.open(stream().id, NUMBERS, first_offset=0, now=START)
         peer.say(goodbye_of(end))
         lost = await log.wait("link.lost")
-        assert worker.live is None
+        assert worker.admission.live is None
     assert (lost["reason"], lost["error"]) == ("cut", "the peer closed the connection: cut")
 
 
 async def test_half_open_tls_connections_are_closed_at_the_end_of_the_worker(worker_files: Files, log: Log) -> None:
     async with a_worker(Memory(), **worker_files.settings) as worker, dialled(worker) as peer:
         peer.say(b"\x16\x03\x01")
-        await until(lambda: worker._sessions)
+        await until(lambda: worker.admission.present)
         worker.stop()
         assert await peer.rest() == b""
     assert log.of("peer.left")[0]["reason"] == "shutdown"

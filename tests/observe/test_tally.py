@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from randstream.clock import Clock
 from randstream.observe.journal import KEPT, Journal
 from randstream.observe.tally import TIME_BOUNDS, Buckets
 
@@ -13,7 +14,7 @@ def test_a_duration_falls_below_every_bound_that_it_does_not_exceed() -> None:
 
 
 def test_the_journal_keeps_the_last_entries_only() -> None:
-    journal = Journal()
+    journal = Journal(Clock())
     for number in range(KEPT + 5):
         journal.note("link.lost", f"worker-{number}", "cut")
     assert len(journal.entries) == KEPT

@@ -35,7 +35,8 @@ from randstream.net.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.settings.roles import WorkerSettings
 from randstream.store import verify
-from randstream.worker.worker import PARTINGS_LIMIT, UNOPENED_LIMIT, Worker, make_sink
+from randstream.worker.admission import PARTINGS_LIMIT, UNOPENED_LIMIT
+from randstream.worker.worker import Worker, make_sink
 
 STRANGERS = 2000
 AT_ONCE = 250
@@ -216,8 +217,8 @@ async def test_idle_and_slow_strangers_in_every_slot_do_not_keep_a_new_producer_
 
 async def test_unopened_connections_never_outnumber_their_slots(log: Log) -> None:
     async with a_worker(Memory()) as worker, strangers(worker, 100):
-        await until(lambda: 0 < len(worker._sessions) <= UNOPENED_LIMIT)
-        assert len(worker._unopened) <= UNOPENED_LIMIT
+        await until(lambda: 0 < len(worker.admission.present) <= UNOPENED_LIMIT)
+        assert len(worker.admission.unopened) <= UNOPENED_LIMIT
 
 
 async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -> None:
@@ -228,10 +229,10 @@ async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -
             refused = await stack.enter_async_context(dialled(worker))
             await refused.line()
             refused.say(OTHER_OPEN)
-            await until(lambda: worker._sessions == {worker.live})
+            await until(lambda: worker.admission.present == {worker.admission.live})
         group = worker._group
         assert group is not None
-        assert worker.live is not None
+        assert worker.admission.live is not None
         assert len(group._tasks) <= PARTINGS_LIMIT + 3  # the sink's, the live session's, one that is about to end
 
 
@@ -280,7 +281,7 @@ async def test_no_visits_make_a_worker_write_more_than_its_lines_a_minute(
                 await visit(peer, number)
                 if not is_stored:
                     await peer.rest()
-            await until(lambda: worker.live is None)
+            await until(lambda: worker.admission.live is None)
     assert 1 <= len(log.of(event)) <= LINES_A_MINUTE
 
 
@@ -295,13 +296,13 @@ async def test_what_a_connection_held_is_let_go_as_soon_as_it_is_over(words: byt
             for _ in range(5):
                 async with dialled(worker) as peer:
                     await peer.line()
-                    (session,) = worker._sessions - {worker.live}
-                    ends.append(weakref.ref(session._connection))
+                    (session,) = worker.admission.present - {worker.admission.live}
+                    ends.append(weakref.ref(session.connection))
                     del session
                     peer.say(words)
                     if words:
                         await peer.rest()
-                await until(lambda: worker._sessions == {worker.live})
+                await until(lambda: worker.admission.present == {worker.admission.live})
             await until(lambda: not any(end() for end in ends))
         finally:
             gc.enable()

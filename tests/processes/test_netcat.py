@@ -56,5 +56,5 @@ async def test_raw_source_is_an_actual_nc_that_ends_when_its_input_does() -> Non
                 nc.stdin.write(b"".join(b"%d\n" % number for number in range(1, 11)) + b"11")
                 nc.stdin.close()
                 assert await asyncio.wait_for(nc.wait(), PATIENCE) == 0
-            await until(lambda: worker.live is None)
+            await until(lambda: worker.admission.live is None)
         assert sink.taken == b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n" * 2

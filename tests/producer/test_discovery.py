@@ -9,22 +9,27 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from tests.harness import Clock, until
+from tests.harness import JumpingClock, until
 
-from randstream.producer import discovery
+from randstream.clock import Clock
 from randstream.producer.discovery import Resolver
+from randstream.producer.dns import Dns
 
 
-class Names:
+class Names(Dns):
     """Stands in for the system's resolver."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[str] = []
         self.answers: dict[str, list[str]] = {"pod": ["10.0.0.1", "10.0.0.2"]}
         self.gate = threading.Event()
         self.gate.set()
 
-    def look_up(self, host: str) -> list[str]:
+    def look_up_addresses(self, host: str) -> asyncio.Future[list[str]]:
+        return asyncio.get_running_loop().run_in_executor(None, self._look_up, host)
+
+    def _look_up(self, host: str) -> list[str]:
         self.asked.append(host)
         assert self.gate.wait(10)
         if host not in self.answers:
@@ -33,20 +38,20 @@ class Names:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    names = Names()
-    monkeypatch.setattr(discovery, "_look_up", names.look_up)
-    return names
+def names() -> Names:
+    return Names()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "fe80::1"])
 async def test_literal_addresses_skip_the_resolver(address: str, names: Names) -> None:
-    assert await Resolver().resolve(address) == [address]
+    assert await Resolver(names, Clock()).resolve(address) == [address]
     assert names.asked == []
 
 
-async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(names: Names, clock: Clock) -> None:
-    resolver = Resolver()
+async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(
+    names: Names, clock: JumpingClock
+) -> None:
+    resolver = Resolver(names, clock)
     assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
     names.answers["pod"] = ["10.0.0.3"]
     clock.jump(0.9)
@@ -57,9 +62,9 @@ async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(na
 
 
 async def test_resolve_questions_that_are_asked_together_share_one_look_up_however_long_it_takes(
-    names: Names, clock: Clock
+    names: Names, clock: JumpingClock
 ) -> None:
-    resolver = Resolver()
+    resolver = Resolver(names, clock)
     names.gate.clear()
     first = [asyncio.ensure_future(resolver.resolve("pod")) for _ in range(100)]
     await until(lambda: names.asked)
@@ -73,8 +78,10 @@ async def test_resolve_questions_that_are_asked_together_share_one_look_up_howev
     assert names.asked == ["pod"]
 
 
-async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_again(names: Names, clock: Clock) -> None:
-    resolver = Resolver()
+async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_again(
+    names: Names, clock: JumpingClock
+) -> None:
+    resolver = Resolver(names, clock)
     with pytest.raises(OSError, match="Name or service not known"):
         await resolver.resolve("gone")
     assert resolver.problem == "cannot resolve gone: Name or service not known"
@@ -87,7 +94,7 @@ async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_agai
 async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(names: Names) -> None:
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    resolver = Resolver()
+    resolver = Resolver(names, Clock())
     names.gate.clear()
     asking = asyncio.ensure_future(resolver.resolve("gone"))
     await until(lambda: names.asked)
@@ -101,10 +108,10 @@ async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(name
 
 
 async def test_resolve_asks_the_system() -> None:
-    assert set(await Resolver().resolve("localhost")) & {"127.0.0.1", "::1"}
+    assert set(await Resolver(Dns(), Clock()).resolve("localhost")) & {"127.0.0.1", "::1"}
 
 
 @pytest.mark.parametrize("make", [lambda: "x" * 70, lambda: "a..b"])
 async def test_resolve_of_what_no_name_can_be_is_a_failure_to_resolve(make: Callable[[], str]) -> None:
     with pytest.raises(socket.gaierror):
-        await Resolver().resolve(make())
+        await Resolver(Dns(), Clock()).resolve(make())

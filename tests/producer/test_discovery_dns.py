@@ -18,6 +18,7 @@ from tests.harness import Log, a_listener, a_producer, a_worker, running, until
 from randstream.errors import Reason, SettingsError
 from randstream.producer import discovery
 from randstream.producer.discovery import Watch, refresh_delay
+from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings.checks import Target, check_target
 from randstream.settings.roles import ProducerSettings
@@ -74,7 +75,7 @@ async def name_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServ
         lambda: server, local_addr=("127.0.0.1", 0)
     )
 
-    def make_resolver() -> dns.asyncresolver.Resolver:
+    def make_resolver(_: Dns) -> dns.asyncresolver.Resolver:
         resolver = dns.asyncresolver.Resolver(configure=False)
         resolver.nameservers = ["127.0.0.1"]
         resolver.port = server.port
@@ -83,9 +84,9 @@ async def name_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServ
         resolver.search = [dns.name.from_text("ns.svc.test.")]
         return resolver
 
-    monkeypatch.setattr(discovery, "make_resolver", make_resolver)
+    monkeypatch.setattr(Dns, "make_resolver", make_resolver)
     monkeypatch.setattr(discovery, "REFRESH_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(discovery, "QUESTION_SECONDS", 0.2)
+    monkeypatch.setattr("randstream.producer.dns.QUESTION_SECONDS", 0.2)
     yield server
     transport.close()
 
@@ -110,7 +111,7 @@ class Answers:
 @asynccontextmanager
 async def watching(target: str) -> AsyncIterator[tuple[Watch, Answers]]:
     answers = Answers()
-    watch = Watch(check_target(target), answers)
+    watch = Watch(check_target(target), Dns(), answers)
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch.run(stopping))
@@ -183,12 +184,12 @@ async def test_a_machine_without_name_servers_is_a_problem(
 ) -> None:
     attempts = asyncio.Event()
 
-    def make_resolver() -> Any:
+    def make_resolver(_: Dns) -> Any:
         attempts_loop.call_soon_threadsafe(attempts.set)
         raise dns.resolver.NoResolverConfiguration("Resolver configuration could not be read")
 
     attempts_loop = asyncio.get_running_loop()
-    monkeypatch.setattr(discovery, "make_resolver", make_resolver)
+    monkeypatch.setattr(Dns, "make_resolver", make_resolver)
     async with watching(f"srv://{SRV}") as (watch, answers):
         for _ in range(2):
             await attempts.wait()
@@ -251,7 +252,7 @@ async def test_a_worker_that_left_and_came_back_goes_on_where_it_stood(name_serv
             name_server.records[SRV, "SRV"] = records_of([worker])
             await until(lambda before=before: worker.intake.offset > before)
             name_server.records[SRV, "SRV"] = ["0 1 1 localhost."]
-            await until(lambda: worker.live is None)
+            await until(lambda: worker.admission.live is None)
 
 
 async def test_dns_failing_keeps_the_links_that_live(name_server: NameServer) -> None:
@@ -285,7 +286,7 @@ async def test_a_pod_that_moves_is_dialled_at_its_new_address(
     name_server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     addresses = {"worker-0.worker.ns.svc.test": "127.0.0.1"}
-    monkeypatch.setattr(discovery, "_look_up", lambda host: [addresses[host]])
+    monkeypatch.setattr("randstream.producer.dns._look_up_addresses", lambda host: [addresses[host]])
     monkeypatch.setattr(discovery, "ANSWER_SECONDS", 0.0)
     producer = a_producer(f"srv://{SRV}")
     async with running(producer):

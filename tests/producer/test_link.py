@@ -11,7 +11,7 @@ import pytest
 from tests.harness import (
     HEARTBEAT,
     PATIENCE,
-    Clock,
+    JumpingClock,
     Log,
     Peer,
     a_listener,
@@ -108,11 +108,11 @@ async def test_a_repeated_ack_has_no_round_trip() -> None:
 
 
 async def test_reconnect_for_ever_with_delays_that_start_over_at_the_first_ack_above_the_opening_beat(
-    clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+    clock: JumpingClock, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("randstream.backoff.Backoff.delay", counting_delays := CountingDelays())
     monkeypatch.setattr("randstream.backoff.Backoff.reset", counting_delays.reset)
-    async with a_listener() as listener, producing(listener):
+    async with a_listener() as listener, producing(listener, clock=clock):
         for _ in range(3):  # neither a connection, nor #resume, nor the ack of the opening beat is progress
             peer = await listener.peer()
             peer.say(ack_of(await peer.accept()))
@@ -176,9 +176,9 @@ async def test_a_polite_or_unknown_end_is_followed_by_a_short_delay(reason: str,
 
 
 async def test_successor_makes_the_producer_wait_5_to_10_seconds_doubling_though_it_makes_progress_between(
-    clock: Clock, log: Log
+    clock: JumpingClock, log: Log
 ) -> None:
-    async with a_listener() as listener, producing(listener):
+    async with a_listener() as listener, producing(listener, clock=clock):
         for number, (least, most) in enumerate([(5, 10), (10, 20), (20, 40), (30, 60), (30, 60)], start=1):
             peer = await listener.peer()
             await peer.accept()
@@ -200,8 +200,8 @@ async def test_silence_past_the_deadline_is_a_timeout_and_the_link_dials_again(l
         await listener.peer()
 
 
-async def test_late_timer_ends_nothing_on_a_link(clock: Clock, log: Log) -> None:
-    async with a_listener() as listener, producing(listener):
+async def test_late_timer_ends_nothing_on_a_link(clock: JumpingClock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener, clock=clock):
         peer = await listener.peer()
         peer.say(ack_of(await peer.accept()))
         clock.jump(100.0)
@@ -285,8 +285,8 @@ async def test_all_addresses_of_a_name_are_tried_though_one_refuses_and_one_swal
         assert dial.dialled == ["127.0.0.3", "127.0.0.2", "127.0.0.1"]
 
 
-async def test_an_unreachable_worker_is_said_once_and_then_at_intervals(clock: Clock, log: Log) -> None:
-    async with producing(f"127.0.0.1:{free_port()}") as producer:
+async def test_an_unreachable_worker_is_said_once_and_then_at_intervals(clock: JumpingClock, log: Log) -> None:
+    async with producing(f"127.0.0.1:{free_port()}", clock=clock) as producer:
         for failures in (5, 10):
             while sum(producer.tally.failures.values()) < failures:
                 clock.jump(5.1)
@@ -313,7 +313,7 @@ async def test_wait_means_stalled_and_resume_ends_it(log: Log) -> None:
         assert len(log.of("link.stalled")) == 1
 
 
-async def a_second_and_a_beat(clock: Clock, producer: Producer, peer: Peer, *answers: bytes) -> bytes:
+async def a_second_and_a_beat(clock: JumpingClock, producer: Producer, peer: Peer, *answers: bytes) -> bytes:
     """Let a second pass and its beat come, have `answers`, or else the last ack again, heard; the beat."""
     clock.jump(1.0)
     beat = await peer.line_starting(b"#beat ")
@@ -323,8 +323,8 @@ async def a_second_and_a_beat(clock: Clock, producer: Producer, peer: Peer, *ans
     return beat
 
 
-async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(clock: Clock, log: Log) -> None:
-    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
+async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(clock: JumpingClock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0, clock=clock) as producer:
         peer = await listener.peer()
         await peer.accept()
         for _ in range(3):
@@ -338,8 +338,8 @@ async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(clock: Clo
         assert log.of("link.lost") == []
 
 
-async def test_a_link_whose_acks_move_though_ever_later_is_not_stalled(clock: Clock, log: Log) -> None:
-    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
+async def test_a_link_whose_acks_move_though_ever_later_is_not_stalled(clock: JumpingClock, log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0, clock=clock) as producer:
         peer = await listener.peer()
         await peer.accept()
         beats = []
@@ -397,7 +397,7 @@ async def test_a_bug_in_a_callback_ends_the_producer_loudly(monkeypatch: pytest.
     async with a_listener() as listener:
         producer = a_producer(listener.target)
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        monkeypatch.setattr("randstream.producer.stream_link.StreamLink._resume", fail)
+        monkeypatch.setattr("randstream.producer.stream_session.StreamSession._resume", fail)
         running = asyncio.ensure_future(producer.run())
         peer = await listener.peer()
         peer.say(b"#hello randstream/1 worker=worker-0\n")

@@ -30,8 +30,8 @@ from randstream.worker.worker import Worker
 
 
 def cut(worker: Worker) -> None:
-    assert worker.live is not None
-    worker.live._connection._transport.abort()
+    assert worker.admission.live is not None
+    worker.admission.live.connection.transport.abort()
 
 
 async def test_a_worker_gets_exactly_the_numbers_of_its_stream() -> None:
@@ -97,7 +97,7 @@ async def die_after(sink: Memory, count: int, port: int, link: Any) -> Worker:
         await sink.wait_count(link.acked_offset + count)
         taken = sink.count
         cut(worker)
-        await until(lambda: worker.live is None)
+        await until(lambda: worker.admission.live is None)
         assert sink.count == taken
         return worker
 
@@ -124,7 +124,7 @@ async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_lo
     for number in range(LINES_A_MINUTE + 3):
         one.worker = other.worker = f"worker-{number}"
         for link in (one, other):
-            producer._on_resumed(link)
+            producer._on_resumed(link, 0.0)
     assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
 
 

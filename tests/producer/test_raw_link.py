@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.harness import Clock, Log, Peer, a_listener, producing, until
+from tests.harness import JumpingClock, Log, Peer, a_listener, producing, until
 
+from randstream.clock import Clock
 from randstream.errors import LocalProtocolError
 from randstream.numbers.stream import NumberStream
 from randstream.observe.status import LinkState
+from randstream.producer.raw_session import RawSession
 from randstream.protocol.events import Waited
 
 
@@ -36,8 +39,8 @@ async def test_raw_target_gets_number_lines_and_nothing_else() -> None:
         assert link.acked_offset == link.offset == got.count(b"\n") == producer.tally.acked_numbers
 
 
-async def test_raw_target_may_say_what_it_likes_or_nothing(clock: Clock, log: Log) -> None:
-    async with a_listener() as listener, producing(f"raw://{listener.target}"):
+async def test_raw_target_may_say_what_it_likes_or_nothing(clock: JumpingClock, log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", clock=clock):
         peer = await listener.peer()
         await lines(peer, 5)
         peer.say(b"#close reason=version\n", b"\xff" * 10_000)
@@ -65,13 +68,14 @@ async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_
 @pytest.mark.parametrize("numbers", ["integers:1:100", "normal:0:1"])
 async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_number(rate: Any, numbers: str) -> None:
     async with a_listener() as listener:
-        async with producing(f"raw://{listener.target}", rate=rate, numbers=numbers) as producer:
+        clock = CountingClock()
+        async with producing(f"raw://{listener.target}", rate=rate, numbers=numbers, clock=clock) as producer:
             peer = await listener.peer()
             peer.writer.transport.pause_reading()
             (link,) = producer.links
-            await until(lambda: link._connection is not None and not link._connection.is_writable)
+            await until(lambda: link.session and not link.session.connection.is_writable)
             held = link.offset
-            wheel_turns = await turns_of_the_wheel(link._context.wheel)
+            wheel_turns = await turns_of_the_wheel(clock)
             assert link.offset == held > link.acked_offset
             assert wheel_turns <= 1
             peer.writer.transport.resume_reading()
@@ -85,26 +89,31 @@ async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_
         assert got == raw_stream(listener.port, numbers).lines(0, got.count(b"\n"))
 
 
-async def turns_of_the_wheel(wheel: Any) -> int:
-    """How often `wheel` turns while ten of its ticks pass."""
-    turns = 0
-    turn = wheel._turn
+class CountingClock(Clock):
+    """The real time, and how many timers were asked of it."""
 
-    def count() -> None:
-        nonlocal turns
-        turns += 1
-        turn()
+    timers = 0
 
-    wheel._turn = count
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        self.timers += 1
+        return super().call_at(when, callback)
+
+    def call_soon(self, callback: Callable[[], None]) -> asyncio.Handle:
+        self.timers += 1
+        return super().call_soon(callback)
+
+
+async def turns_of_the_wheel(clock: CountingClock) -> int:
+    """How often a wheel asks `clock` for another turn while ten of its ticks pass."""
+    before = clock.timers
     reached = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, reached.set)
     await reached.wait()
-    wheel._turn = turn
-    return turns
+    return clock.timers - before
 
 
-async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely(clock: Clock, log: Log) -> None:
-    async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
+async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely(clock: JumpingClock, log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", clock=clock) as producer:
         (link,) = producer.links
         for delays, stays in enumerate((0, 0, 0, 10), start=1):
             peer = await listener.peer()
@@ -123,7 +132,7 @@ async def test_raw_target_drain_writes_what_it_began_and_closes(log: Log) -> Non
         async with producing(f"raw://{listener.target}", rate="max", grace_period=60) as producer:
             peer = await listener.peer()
             (link,) = producer.links
-            await until(lambda: link._connection is not None and not link._connection.is_writable)
+            await until(lambda: link.session and not link.session.connection.is_writable)
             producer.stop()
             await until(lambda: link._is_finishing)
             assert not link.is_finished
@@ -140,7 +149,7 @@ async def test_raw_target_that_never_reads_cannot_hold_up_the_end(log: Log) -> N
             peer = await listener.peer()
             peer.writer.transport.pause_reading()
             (link,) = producer.links
-            await until(lambda: link._connection is not None and not link._connection.is_writable)
+            await until(lambda: link.session and not link.session.connection.is_writable)
         assert log.of("producer.grace_over")
         assert link.state is LinkState.FINISHED
 
@@ -150,10 +159,10 @@ async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> N
         peer = await listener.peer()
         await lines(peer, 5)
         (link,) = producer.links
-        connection = link._connection
-        assert connection is not None
-        assert connection._transport is not None
-        sock = connection._transport.get_extra_info("socket")
+        assert link.session is not None
+        connection = link.session.connection
+        assert connection.transport is not None
+        sock = connection.transport.get_extra_info("socket")
         with socket.socket(fileno=os.dup(sock.fileno())) as twin:
             twin.shutdown(socket.SHUT_WR)
         await log.wait("link.lost")
@@ -162,36 +171,33 @@ async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> N
         assert 5 + got.count(b"\n") == written
 
 
-async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
-    runs = [(b"1\n2\n", 2), (b"3\n", 1)]
-
-    class TwoRuns:
-        def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
-            return runs.pop(0) if runs else None
-
-        def next_due(self) -> float:
-            return float("-inf") if runs else float("inf")
-
-    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1e-6) as producer:
+async def test_raw_target_counts_the_runs_before_a_write_that_failed(clock: JumpingClock) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=2, clock=clock) as producer:
         await listener.peer()
         (link,) = producer.links
-        connection = await until(lambda: link._connection)
         await until(lambda: link.is_up)
-        link._pump = TwoRuns()
+        assert link.session is not None
+        connection = link.session.connection
         flush = connection.flush
+        writes = [True, False]
 
         def fail_the_second() -> None:
             flush()
-            connection.is_writable = bool(runs)
+            connection.is_writable = writes.pop(0)
 
         connection.flush = fail_the_second
-        link.on_writable(0.0)
+        clock.ahead += 1.01
+        link.session.on_writable(clock.now())
         assert (link.acked_offset, link.offset) == (2, 2)
-        link.on_writable(0.0)
+        clock.ahead += 0.5
+        link.session.on_writable(clock.now())
         assert (link.acked_offset, link.offset) == (2, 3)
 
 
 async def test_raw_links_hear_no_events() -> None:
     async with a_listener() as listener, producing(f"raw://{listener.target}") as producer:
+        (link,) = producer.links
+        await until(lambda: link.is_up)
+        assert isinstance(link.session, RawSession)
         with pytest.raises(LocalProtocolError):
-            producer.links[0].on_event(Waited(), 0.0)
+            link.session.on_event(Waited(), 0.0)

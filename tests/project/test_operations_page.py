@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.admin.roles import FakeRole
 
 from randstream.admin.metrics import Metrics
+from randstream.observe.report import WARNINGS
 from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Totals
 from randstream.observe.tally import Buckets
-from randstream.producer.link import TROUBLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
@@ -44,7 +44,7 @@ def logged() -> Iterator[tuple[str, set[str], set[str]]]:
             event, *more = call.args
             fields = {keyword.arg for keyword in call.keywords if keyword.arg}
             throttled = LEVELS & {each.attr for each in ast.walk(event) if isinstance(each, ast.Attribute)}
-            if method in ("say", "_say") and throttled:  # a Throttle's: the logger's method comes first
+            if method == "say" and throttled:  # a Throttle's: the logger's method comes first
                 event = more[0]
                 fields.add("left_out")
             names = {each.value for each in ast.walk(event) if isinstance(each, ast.Constant)}
@@ -55,8 +55,8 @@ def logged() -> Iterator[tuple[str, set[str], set[str]]]:
                     yield name, throttled, fields
                 elif method in LEVELS:
                     yield name, {method}, fields
-                elif method == "_say":
-                    yield name, {"warning" if name in TROUBLES else "info"}, fields
+                elif method == "_tell":
+                    yield name, {"warning" if name in WARNINGS else "info"}, fields | {"left_out"}
                 elif method in CHOSEN:
                     yield name, CHOSEN[method], fields
 

@@ -22,12 +22,12 @@ from randstream.settings.roles import ProducerSettings, settings_of
 
 SEED = "Zq8-a-seed-that-nothing-else-spells"
 BROKEN = """
-import randstream.producer.stream_link as links
+import randstream.producer.stream_session as sessions
 class Bug(Exception): pass
-def offer(self, sender, worker, now, *, seed=None):
+def offer(self, worker, now, *, seed=None):
     seed = self._context.settings.seed  # a local variable, as debuggers and pretty tracebacks show them
     raise Bug("on purpose")
-links.StreamLink._offer = offer
+sessions.StreamSession._offer = offer
 from randstream.cli.commands import main
 main()
 """

@@ -220,7 +220,7 @@ class RevocableSink:
         raise AssertionError("a store always names the offset")
 
     def append(self, numbers: Numbers) -> None:
-        self._unproven.append(numbers.run)
+        self._unproven.append(numbers.lines)
 
     def prove(self, beat: Beat) -> None:
         self._proven.append((beat.offset, b"".join(self._unproven)))
@@ -282,7 +282,7 @@ class ImmediateSink:
         self.stored = bytearray()
 
     def append(self, numbers: Numbers) -> None:
-        self.stored += numbers.run
+        self.stored += numbers.lines
         self.offset += numbers.count
 
     def prove(self, beat: Beat) -> None:

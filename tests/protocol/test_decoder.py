@@ -56,7 +56,7 @@ def merged(frames: Iterable[Frame]) -> list[Frame]:
     out: list[Frame] = []
     for frame in frames:
         if isinstance(frame, Numbers) and out and isinstance(before := out[-1], Numbers):
-            out[-1] = Numbers(bytes(before.run) + frame.run, before.count + frame.count)
+            out[-1] = Numbers(bytes(before.lines) + frame.lines, before.count + frame.count)
         else:
             out.append(frame)
     return out
@@ -179,14 +179,14 @@ def test_a_run_of_numbers_is_one_frame_and_not_a_copy() -> None:
     run = number_lines(0, 10_000)
     (frame,) = Decoder().decode(run)
     assert frame == Numbers(run, 10_000)
-    assert isinstance(frame.run, memoryview)
-    assert frame.run.obj is run
+    assert isinstance(frame.lines, memoryview)
+    assert frame.lines.obj is run
 
 
 def test_a_run_that_is_kept_keeps_no_more_than_twice_its_size() -> None:
     run = number_lines(0, 1000)
     for data in (run, run + beat_line(1000, run) * 500, beat_line(0) * 500 + run + beat_line(1000, run)):
-        (kept,) = (frame.run for frame in Decoder().decode(data) if isinstance(frame, Numbers))
+        (kept,) = (frame.lines for frame in Decoder().decode(data) if isinstance(frame, Numbers))
         held = kept.obj if isinstance(kept, memoryview) else kept
         assert len(held) <= 2 * len(run)
 

@@ -136,7 +136,7 @@ def test_beat_checks_the_offset_and_the_crc_of_all_number_bytes_since_the_last_b
         (*numbers, proved) = receiver.receive_data(data, START)
         assert isinstance(proved, Proved)
         assert proved.beat.offset == first + count
-        assert b"".join(event.run for event in numbers) == run
+        assert b"".join(event.lines for event in numbers) == run
 
 
 @pytest.mark.parametrize("numbers", [b"53\n78\n", b"52\n", b"52\n78\n5\n", b"78\n52\n", b"5\n278\n", b""])

@@ -10,26 +10,45 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import pytest
-from tests.harness import Clock, Log, a_worker, dialled, producing, stream, until
+from tests.harness import JumpingClock, Log, a_report, a_worker, dialled, producing, stream, until
 from tests.protocol.network import open_line
 
+from randstream.clock import Clock
 from randstream.errors import SettingsError
 from randstream.observe.status import LinkState
 from randstream.sinks.command import CommandSink
+
+
+class Hasty(Random):
+    """Chance that always picks the shortest delay, and remembers what the longest would have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bounds: list[float] = []
+
+    def uniform(self, a: float, b: float) -> float:
+        self.bounds.append(b)
+        return a
+
 
 TAKE_TWO = 'read a; read b; echo "$a $b" >> "$0"; kill -9 $$'
 KEEP = 'exec cat >> "$0"'
 NEVER_READ = 'echo $$ > "$0"; exec sleep 1000'
 
 
+def a_sink(*command: str, clock: Clock | None = None, random: Random | None = None) -> CommandSink:
+    return CommandSink(command, clock or Clock(), random or Random(1))
+
+
 @asynccontextmanager
-async def working(*command: str) -> AsyncIterator[CommandSink]:
-    sink = CommandSink(command)
+async def working(*command: str, **more: Any) -> AsyncIterator[CommandSink]:
+    sink = a_sink(*command, **more)
     await sink.start()
-    task = asyncio.ensure_future(sink.run())
+    task = asyncio.ensure_future(sink.run(a_report()))
     try:
         yield sink
     finally:
@@ -54,11 +73,11 @@ async def test_a_command_gets_the_numbers_on_its_standard_input_and_their_end(tm
 
 async def test_a_command_that_is_not_there_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match=r"cannot run '\./no/such': No such file or directory; give a program"):
-        await CommandSink(["./no/such"]).start()
+        await a_sink("./no/such").start()
 
 
 async def test_a_command_that_was_never_started_needs_no_end() -> None:
-    await CommandSink(["cat"]).close()
+    await a_sink("cat").close()
 
 
 async def test_a_command_that_dies_says_so_is_a_problem_and_is_started_again(
@@ -139,18 +158,17 @@ async def test_a_command_that_reads_no_more_but_lives_is_a_problem() -> None:
         sink._process.kill()
 
 
-async def test_a_command_that_ran_for_long_is_restarted_soon_again(clock: Clock, log: Log, quick: Any) -> None:
+async def test_a_command_that_ran_for_long_is_restarted_soon_again(clock: JumpingClock, log: Log, quick: Any) -> None:
     quick("randstream.sinks.command.CLOSE_SECONDS", 0.05)
-    bounds: list[float] = []
-    quick("random.SystemRandom.uniform", lambda self, least, most: bounds.append(most) or 0.0)
-    async with working("sh", "-c", "exec sleep 1000") as sink:
+    random = Hasty()
+    async with working("sh", "-c", "exec sleep 1000", clock=clock, random=random) as sink:
         for number, alive in enumerate([0, 0, 11, 0], start=1):
             await log.wait("command.started", number)
             clock.jump(alive)
             assert sink._process is not None
             sink._process.kill()
         await log.wait("command.started", 5)
-    assert bounds == [0.1, 0.2, 0.1, 0.2]
+    assert random.bounds == [0.1, 0.2, 0.1, 0.2]
 
 
 @pytest.mark.parametrize(

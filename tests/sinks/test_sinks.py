@@ -11,13 +11,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.harness import PATIENCE, Log, stream, until
+from tests.harness import PATIENCE, Log, a_report, stream, until
 
+from randstream.clock import Clock
 from randstream.errors import SettingsError
+from randstream.observe.report import SinkReport
 from randstream.protocol.frames import Beat, Open
 from randstream.sinks.immediate import DiscardSink, ImmediateSink
-from randstream.sinks.pipe import FdWriter, PipeSink, StdoutSink
+from randstream.sinks.pipe import FdWriter, PipeSink
 from randstream.sinks.queued import BATCH_BYTES
+from randstream.sinks.stdout import StdoutSink
 
 OFFERED = Open("worker-0", "6ae2a63a0ac05109", "integers:1:100", "producer-0", 1.0)
 OTHER = Open("worker-0", "0123456789abcdef", "integers:1:100", "producer-0", 1.0)
@@ -96,7 +99,7 @@ class Slow(PipeSink):
         self.begun: list[bytes] = []
         self.written = b""
 
-    async def _write(self, batch: bytes) -> bool:
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
         self.begun.append(batch)
         await self.gate.acquire()
         self.written += batch
@@ -106,7 +109,7 @@ class Slow(PipeSink):
 @asynccontextmanager
 async def working(sink: Any) -> AsyncIterator[None]:
     await sink.start()
-    task = asyncio.ensure_future(sink.run())
+    task = asyncio.ensure_future(sink.run(a_report()))
     try:
         yield
     finally:
@@ -251,7 +254,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 async def test_stdout_gets_the_numbers_as_lines(pipe: Pipe) -> None:
-    sink = StdoutSink(pipe.writing.fileno())
+    sink = StdoutSink(Clock(), pipe.writing.fileno())
     await sink.open(OFFERED)
     sink.begin(0)
     async with working(sink):
@@ -262,7 +265,7 @@ async def test_stdout_gets_the_numbers_as_lines(pipe: Pipe) -> None:
 
 
 async def test_stdout_gives_back_its_thread_and_descriptor(pipe: Pipe) -> None:
-    async with working(StdoutSink(pipe.writing.fileno())):
+    async with working(StdoutSink(Clock(), pipe.writing.fileno())):
         pass
     pipe.writing.close()
     assert await pipe.read() == b""
@@ -270,16 +273,16 @@ async def test_stdout_gives_back_its_thread_and_descriptor(pipe: Pipe) -> None:
 
 async def test_stdout_whose_reader_went_ends_politely(pipe: Pipe) -> None:
     pipe.reading.close()
-    sink = StdoutSink(pipe.writing.fileno())
+    sink = StdoutSink(Clock(), pipe.writing.fileno())
     await sink.start()
     sink.append_raw(b"1\n")
-    await asyncio.wait_for(sink.run(), PATIENCE)
+    await asyncio.wait_for(sink.run(a_report()), PATIENCE)
     assert sink.problem is None
     await sink.close()
 
 
 async def test_stdout_that_is_full_is_a_problem_and_is_tried_again(log: Log, quick: Any, monkeypatch: Any) -> None:
-    quick("randstream.sinks.pipe.RETRY_SECONDS")
+    quick("randstream.sinks.stdout.RETRY_SECONDS")
     attempts, write = 0, FdWriter.write
 
     async def count(self: FdWriter, batch: bytes) -> tuple[int, OSError | None]:
@@ -289,7 +292,7 @@ async def test_stdout_that_is_full_is_a_problem_and_is_tried_again(log: Log, qui
 
     monkeypatch.setattr(FdWriter, "write", count)
     with open("/dev/full", "wb") as full:  # noqa: ASYNC230, PTH123
-        sink = StdoutSink(full.fileno())
+        sink = StdoutSink(Clock(), full.fileno())
         async with working(sink):
             sink.append_raw(b"1\n2\n")
             await until(lambda: sink.problem)
@@ -305,7 +308,7 @@ async def test_stdout_that_is_full_is_a_problem_and_is_tried_again(log: Log, qui
 
 
 async def test_stdout_goes_on_where_a_failed_write_stopped(quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick("randstream.sinks.pipe.RETRY_SECONDS")
+    quick("randstream.sinks.stdout.RETRY_SECONDS")
     taken: list[bytes] = []
 
     async def write(self: FdWriter, batch: bytes) -> tuple[int, OSError | None]:
@@ -313,7 +316,7 @@ async def test_stdout_goes_on_where_a_failed_write_stopped(quick: Any, monkeypat
         return (3, OSError(errno.ENOSPC, "full")) if len(taken) == 1 else (len(batch), None)
 
     monkeypatch.setattr(FdWriter, "write", write)
-    sink = StdoutSink(1)
+    sink = StdoutSink(Clock(), 1)
     async with working(sink):
         sink.append_raw(b"12\n34\n")
         await until(lambda: len(taken) == 2)
@@ -322,7 +325,7 @@ async def test_stdout_goes_on_where_a_failed_write_stopped(quick: Any, monkeypat
 
 async def test_stdout_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing.fileno(), False)
-    sink = StdoutSink(pipe.writing.fileno())
+    sink = StdoutSink(Clock(), pipe.writing.fileno())
     async with working(sink):
         sink.append_raw(b"1\n" * 200_000)
         got = 0
@@ -333,7 +336,7 @@ async def test_stdout_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) 
 
 async def test_stdout_that_is_closed_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="cannot write to standard output: Bad file descriptor"):
-        await StdoutSink(10**6).start()
+        await StdoutSink(Clock(), 10**6).start()
 
 
 async def test_a_write_whose_waiter_has_gone_is_done_all_the_same(pipe: Pipe) -> None:

@@ -80,6 +80,8 @@ class Lives:
                 store.start()
             except SettingsError:
                 continue
+            except SinkError:
+                assert not store.is_started  # `open` starts it
             self._open(store)
             return store
 

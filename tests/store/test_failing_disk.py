@@ -22,7 +22,7 @@ def started(disk: Disk) -> Store:
     """A process that was restarted until it ran."""
     while True:
         store = Store(STORE, WORKER, 12_000, 12_000, disk)
-        with suppress(SettingsError):
+        with suppress(SettingsError, SinkError):
             store.start()
             return store
 

@@ -68,9 +68,6 @@ def test_intervals_are_stored_as_they_came_each_with_its_beat(tmp_path: Path) ->
     assert store.commit([interval(7, 8)]) == 8
     assert store.path is not None
     assert segment_path(store.path, 0).read_bytes() == stored(0, 3, 7, 8)
-    assert store.committed_bytes == len(stored(0, 3, 7, 8)) - len(stored(0))
-    assert store.last_commit_seconds is not None
-    assert 0 < store.last_commit_seconds < 30
     store.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.harness import (
     HEARTBEAT,
     PATIENCE,
-    Clock,
+    JumpingClock,
     Log,
     Memory,
     Peer,
@@ -30,8 +30,9 @@ from randstream.protocol.frames import Beat, Lines, Open
 from randstream.settings.checks import Address
 from randstream.settings.roles import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
-from randstream.sinks.pipe import StdoutSink
-from randstream.worker.worker import UNOPENED_LIMIT, Worker, make_sink
+from randstream.sinks.stdout import StdoutSink
+from randstream.worker.admission import UNOPENED_LIMIT
+from randstream.worker.worker import Worker, make_sink
 
 OTHER_STREAM = "0123456789abcdef"
 
@@ -201,8 +202,8 @@ async def test_silence_past_the_deadline_closes_with_timeout(log: Log) -> None:
         assert (await log.wait("link.lost"))["reason"] == "timeout"
 
 
-async def test_late_timer_ends_nothing_on_a_session(clock: Clock, log: Log) -> None:
-    async with a_worker() as worker, dialled(worker) as peer:
+async def test_late_timer_ends_nothing_on_a_session(clock: JumpingClock, log: Log) -> None:
+    async with a_worker(clock=clock) as worker, dialled(worker) as peer:
         await peer.start(0)
         for number in range(3):
             clock.jump(100.0)
@@ -247,8 +248,8 @@ async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_p
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
         peer.writer.transport.pause_reading()
-        assert worker.live is not None
-        session, transport = worker.live, worker.live._connection._transport
+        assert worker.admission.live is not None
+        session, transport = worker.admission.live, worker.admission.live.connection.transport
         transport.write(b"#" * 2**24)
         await until(transport.get_write_buffer_size)
         peer.say(interval(0, 1))
@@ -264,8 +265,8 @@ async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounde
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
         peer.writer.transport.pause_reading()
-        assert worker.live is not None
-        session, transport = worker.live, worker.live._connection._transport
+        assert worker.admission.live is not None
+        session, transport = worker.admission.live, worker.admission.live.connection.transport
         transport.write(b"#" * 2**24)  # more than the kernel takes: as after many unread acks
         unread = await until(transport.get_write_buffer_size)
         for number in range(100):
@@ -306,8 +307,8 @@ async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
         assert (await older.rest()).endswith(b"#close reason=takeover\n")
 
 
-async def test_takeover_in_full_flow_is_known_for_what_it_is(clock: Clock) -> None:
-    async with a_worker(DiscardSink()) as worker, producing(worker, rate="max") as producer:
+async def test_takeover_in_full_flow_is_known_for_what_it_is(clock: JumpingClock) -> None:
+    async with a_worker(DiscardSink(), clock=clock) as worker, producing(worker, rate="max", clock=clock) as producer:
         (link,) = producer.links
         await until(lambda: link.acked_offset)
         async with dialled(worker) as newer:
@@ -361,7 +362,7 @@ async def test_other_stream_is_refused_while_a_connection_lives_and_admitted_aft
             assert await other.open(stream=OTHER_STREAM) == b"#close reason=refused\n"
             peer.say(interval(0, 1))
             await peer.line_starting(b"#ack offset=1 ")
-        await until(lambda: worker.live is None)
+        await until(lambda: worker.admission.live is None)
         async with dialled(worker) as other:
             assert await other.open(stream=OTHER_STREAM) == b"#resume\n"
 
@@ -398,7 +399,7 @@ async def test_slots_when_all_are_taken_a_random_one_is_closed_with_busy_never_t
         await newcomer.start(0)
         by_port = sorted(peers, key=lambda peer: peer.writer.get_extra_info("sockname"))
         assert await by_port[7].rest() == b"#close reason=busy\n"
-        assert len(worker._unopened) == UNOPENED_LIMIT - 1
+        assert len(worker.admission.unopened) == UNOPENED_LIMIT - 1
         extra = await stack.enter_async_context(dialled(worker))
         await extra.line_starting(b"#hello")
         assert not any(peer.reader.at_eof() for peer in peers if peer is not by_port[7])
@@ -410,8 +411,8 @@ async def test_slots_are_not_held_by_connections_that_opened() -> None:
         for _ in range(UNOPENED_LIMIT):
             peer = await stack.enter_async_context(dialled(worker))
             await peer.line_starting(b"#hello")
-        assert len(worker._unopened) == UNOPENED_LIMIT
-        assert worker.live is not None
+        assert len(worker.admission.unopened) == UNOPENED_LIMIT
+        assert worker.admission.live is not None
 
 
 # ---- the graceful end ------------------------------------------------------------------------------------------------
@@ -437,7 +438,7 @@ async def test_drain_at_a_beat_without_numbers_ends_at_once() -> None:
     async with a_worker(grace_period=60) as worker, dialled(worker) as peer:
         await peer.start(0)
         worker.stop()
-        await until(lambda: worker.live is not None and worker.live._is_draining)
+        await until(lambda: worker.admission.live is not None and worker.admission.live.is_draining)
         peer.say(beat_line(0, t="2"))
         assert (await peer.rest()).splitlines()[-2:] == [b"#ack offset=0 t=2", b"#close reason=shutdown"]
 
@@ -448,7 +449,7 @@ async def test_drain_takes_nothing_past_the_beat_it_ends_with() -> None:
         await peer.start(0)
         vault.gate.clear()
         worker.stop()
-        await until(lambda: worker.live is not None and worker.live._is_draining)
+        await until(lambda: worker.admission.live is not None and worker.admission.live.is_draining)
         peer.say(interval(0, 3), interval(3, 3), numbers(6, 1))
         await until(lambda: vault.is_committing)
         vault.gate.set()
@@ -461,7 +462,7 @@ async def test_drain_passes_nothing_on_past_the_beat_it_ends_with() -> None:
     async with a_worker(sink, grace_period=60) as worker, dialled(worker) as peer:
         await peer.start(0)
         worker.stop()
-        await until(lambda: worker.live is not None and worker.live._is_draining)
+        await until(lambda: worker.admission.live is not None and worker.admission.live.is_draining)
         peer.say(interval(0, 3) + interval(3, 3) + numbers(6, 1))
         assert (await peer.rest()).endswith(b"#ack offset=3 t=1\n#close reason=shutdown\n")
         assert sink.taken == numbers(0, 3)
@@ -591,36 +592,36 @@ async def test_a_peer_that_does_not_part_is_cut_after_a_while(quick: Any) -> Non
     quick("randstream.net.connection.LINGER", 0.05)
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0)
-        session = worker.live
+        session = worker.admission.live
         assert session is not None
         await newer.start(0)
         assert await older.line_starting(b"#close") == b"#close reason=takeover\n"
-        await until(session._connection._transport.is_closing)
+        await until(session.connection.transport.is_closing)
 
 
 async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
-        assert worker.live is not None
-        connection = worker.live._connection
-        connection._transport.abort()
+        assert worker.admission.live is not None
+        connection = worker.admission.live.connection
+        connection.transport.abort()
         connection.flush()
-        await until(lambda: worker.live is None)
+        await until(lambda: worker.admission.live is None)
 
 
 async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_producer() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
-        assert worker.live is not None
+        assert worker.admission.live is not None
         with pytest.raises(LocalProtocolError):
-            worker.live._handle(Waited())
+            worker.admission.live._handle(Waited())
 
 
 # ---- a long life -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(clock: Clock, log: Log) -> None:
-    async with a_worker() as worker, dialled(worker) as peer:
+async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(clock: JumpingClock, log: Log) -> None:
+    async with a_worker(clock=clock) as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
         for second in range(25):
             clock.jump(1.0)
@@ -631,13 +632,13 @@ async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(clock: C
         assert checkpoints[0]["rate"] == pytest.approx(5, rel=0.2)
 
 
-async def test_a_flood_of_strangers_is_logged_in_a_few_lines(log: Log, clock: Clock) -> None:
-    async with a_worker() as worker:
+async def test_a_flood_of_strangers_is_logged_in_a_few_lines(log: Log, clock: JumpingClock) -> None:
+    async with a_worker(clock=clock) as worker:
         for _ in range(40):
             async with dialled(worker) as peer:
                 peer.say(b"GET / HTTP/1.1\r\n")
                 await peer.rest()
-        await until(lambda: not worker._sessions)
+        await until(lambda: not worker.admission.present)
         assert len(log.of("peer.left")) == 12
         clock.jump(60.0)
         async with dialled(worker) as peer:
@@ -655,7 +656,7 @@ async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the
             await peer.start(0)
             peer.say(interval(0, 5))
             await peer.line_starting(b"#ack offset=5 ")
-        await until(lambda: worker.live is None)
+        await until(lambda: worker.admission.live is None)
         async with dialled(worker) as raw:
             raw.say(b"1\n22\n3")
             raw.writer.write_eof()
@@ -724,9 +725,11 @@ class Narrow(Memory):
         await self.room.wait()
 
 
-async def test_raw_source_is_held_back_while_the_sink_has_no_room_and_that_is_not_its_silence(clock: Clock) -> None:
+async def test_raw_source_is_held_back_while_the_sink_has_no_room_and_that_is_not_its_silence(
+    clock: JumpingClock,
+) -> None:
     sink = Narrow()
-    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
+    async with a_worker(sink, accept_raw=True, clock=clock) as worker, dialled(worker) as raw:
         raw.say(b"1\n")
         await until(lambda: sink.waits)
         raw.say((b"2" * 60 + b"\n") * 300_000)
@@ -736,7 +739,7 @@ async def test_raw_source_is_held_back_while_the_sink_has_no_room_and_that_is_no
         assert sink.count == taken == 1
         sink.room.set()
         await sink.wait_count(300_001)
-        assert worker.live is not None
+        assert worker.admission.live is not None
 
 
 async def test_raw_source_that_ends_while_it_is_held_back_is_let_go() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from ..observe.tap import Stored
-from ..store.reader import Run, StoreReader
+from ..protocol.runs import Run
+from ..store.reader import StoreReader
 
 POLL_SECONDS: Final = 0.1
 """How often one who has read all looks for more; commits come once a heartbeat, and looking costs nothing."""

@@ -91,6 +91,10 @@ class Metrics(Collector):
         yield _counter("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
         yield _counter("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
         yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
+        yield _gauge(
+            "randstream_sink_warning", "1 while the sink takes numbers but needs a person: see /api/links",
+            self._role.warning is not None,
+        )  # fmt: skip
         yield _counter("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
 
     def _of_links(self, links: list[ObservedLink]) -> Iterable[Metric]:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from time import monotonic
 from typing import Final
 
 import structlog
 from aiohttp import web
 
+from ..clock import Clock
 from ..errors import RandstreamError, SettingsError
 from ..observe.tap import Listener, Tap
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_OFFSET
-from ..store.reader import Run
+from ..protocol.runs import Run
 from .follower import Follower
 from .guard import GuardedServer
 from .http import HEADERS, Refusal, parameters
@@ -35,11 +34,12 @@ _OFFSET: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 log = structlog.get_logger("randstream")
 
 
-class Numbers:
+class NumbersFeed:
     """Answers `/numbers` from what passes `tap`, or has passed it into its store."""
 
-    def __init__(self, tap: Tap, guard: GuardedServer) -> None:
+    def __init__(self, tap: Tap, guard: GuardedServer, clock: Clock) -> None:
         self.clients = 0
+        self._clock = clock
         self._tap = tap
         self._guard = guard
         self._lines = Throttle(LINES_A_MINUTE)
@@ -89,14 +89,14 @@ class Numbers:
         why = "its numbers go on elsewhere, or it fell behind"
         try:
             while (run := await source.next_run()) is not None:
-                for piece in pieces(run):
+                for piece in run.pieces(PIECE_BYTES):
                     async with asyncio.timeout(SLOW_SECONDS):
                         await response.write(as_event(piece) if as_events else piece.lines)
         except TimeoutError:
             why = f"it took nothing for {SLOW_SECONDS:g} s"
         except RandstreamError as error:
             why = str(error)
-        self._lines.say(log.info, "tap.cut", monotonic(), peer=request.remote, why=why)
+        self._lines.say(log.info, "tap.cut", self._clock.now(), peer=request.remote, why=why)
         self._guard.end(request)  # not a good end: the client shall notice that there is more
         return response
 
@@ -113,18 +113,7 @@ def _wanted_offset(request: web.BaseRequest) -> int | None:
     return int(asked)
 
 
-def pieces(run: Run) -> Iterator[Run]:
-    """`run` in parts of about PIECE_BYTES, each of whole lines."""
-    start, offset = 0, run.offset
-    while start < len(run.lines):
-        end = run.lines.find(b"\n", start + PIECE_BYTES) + 1 or len(run.lines)
-        lines = run.lines[start:end]
-        count = lines.count(b"\n")
-        yield Run(offset, lines, count)
-        start, offset = end, offset + count
-
-
 def as_event(run: Run) -> bytes:
     """A server-sent event: a `data:` line for each number, and the next one's offset as its id."""
     data = run.lines[:-1].replace(b"\n", b"\ndata: ")
-    return b"id: %d\ndata: %b\n\n" % (run.offset + run.count, data)
+    return b"id: %d\ndata: %b\n\n" % (run.end_offset, data)

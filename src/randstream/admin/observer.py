@@ -6,7 +6,6 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
-from time import monotonic, time
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +50,8 @@ class Observer:
 
     def __init__(self, role: ObservedRole) -> None:
         self.role = role
-        self._started_at = monotonic()
+        self._clock = role.clock
+        self._started_at = self._clock.now()
         self._looks: deque[_Look] = deque(maxlen=RATE_TICKS + 1)
         self._history: deque[float] = deque(maxlen=HISTORY_TICKS)
         self._sampled: deque[NDArray[np.int64]] = deque(maxlen=HISTOGRAM_TICKS)
@@ -60,7 +60,7 @@ class Observer:
         self._turn = 0
 
     def tick(self, now: float) -> None:
-        """Look once. `now` is `time.monotonic`'s."""
+        """Look once. `now` is the role's clock's."""
         self._sample()
         numbers = self.role.tally.numbers
         if self._looks:
@@ -77,16 +77,17 @@ class Observer:
         wanted = name_filter.casefold()
         matching = [link for link in links if wanted in " ".join(link.label).casefold()] if wanted else links
         shown = nsmallest(limit, matching, key=lambda link: TROUBLE_FIRST[link.state])
-        now = monotonic()
+        now = self._clock.now()
         before = self._looks[0] if self._looks else _Look(now, tally.numbers, {})
         elapsed = max(now - before.at, SHORTEST_SECONDS)
         return Snapshot(
             role=role.role,
             name=role.name,
             version=__version__,
-            time=time(),
+            time=self._clock.wall_time(),
             uptime=now - self._started_at,
             problem=role.problem,
+            warning=role.warning,
             numbers=role.numbers,
             totals=Totals(
                 links=len(links),

@@ -18,7 +18,6 @@ import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import Final
 
 import structlog
@@ -32,7 +31,7 @@ from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .http import HEADERS, Refusal, parameters, text
 from .metrics import Metrics
-from .numbers import Numbers
+from .numbers import NumbersFeed
 from .observer import Observer, to_json
 from .page import PAGE
 
@@ -66,7 +65,7 @@ class AdminServer:
         self.guard = GuardedServer(self._answer)
         self._server: asyncio.Server | None = None
         self.events = Events(self.observer, self.guard)
-        self._numbers = None if role.tap is None else Numbers(role.tap, self.guard)
+        self._numbers = None if role.tap is None else NumbersFeed(role.tap, self.guard, role.clock)
         self._metrics = Metrics(role, self._loop_lag, self.count_clients)
         self._routes: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             "/": self._page,
@@ -93,10 +92,11 @@ class AdminServer:
 
     async def run(self) -> None:
         """Look at the role once a second, until cancelled; then stop serving."""
-        due = monotonic()
+        clock = self.role.clock
+        due = clock.now()
         try:
             while True:
-                now = monotonic()
+                now = clock.now()
                 self._loop_lag.observe(max(0.0, now - due))
                 self.observer.tick(now)
                 self.events.tick()

@@ -1,7 +1,7 @@
-"""Connection: one socket and one protocol end, with flow control, and the time.
+"""Connection: one socket and one protocol end, with flow control. It asks the clock and hands `now` to all it calls.
 
-Callbacks all through: a link costs no task, and what is read is copied once. It only carries: what an event means is
-its owner's affair.
+It works by callbacks: a link costs no task, and what is read is copied once. It only carries: what an event means is
+its owner's business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from time import monotonic
 from typing import Final, Protocol, cast
 
 from ..protocol.end import NEVER
@@ -24,9 +23,9 @@ WRITE_LOW_WATER: Final = 2**18
 WRITELINES_NEVER_PAUSES: Final = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
 """asyncio's own transport then fills the memory for a peer that never reads (CVE-2024-12254); uvloop's does not."""
 LINGER: Final = 1.0
-"""Seconds that a closed connection has to get its last bytes out, before it is cut."""
+"""Seconds that a closed connection has to send its last bytes before it is cut."""
 READ_ON_SECONDS: Final = 0.1
-"""After a pause in reading, how long what waits in the kernel has to be read before any silence counts."""
+"""Seconds after a pause in reading before silence counts again: what waits in the kernel is read first."""
 
 
 def set_socket_options(transport: asyncio.BaseTransport) -> None:
@@ -48,7 +47,7 @@ def close_soon(transport: asyncio.WriteTransport) -> None:
 class Owner(Protocol):
     """What a connection tells of itself. All calls are made on the loop's thread."""
 
-    def on_made(self) -> None:
+    def on_made(self, now: float) -> None:
         """The socket is connected."""
 
     def on_event(self, event: Event, now: float) -> None:
@@ -57,8 +56,8 @@ class Owner(Protocol):
     def on_writable(self, now: float) -> None:
         """There is room to write again, or it is the time that `poke` named: a moment to say more. A flush follows."""
 
-    def on_lost(self, error: Exception | None) -> None:
-        """The socket is gone without a `Closed`: at its end (None) or with an error, of ours if it is no OSError."""
+    def on_lost(self, error: Exception | None, now: float) -> None:
+        """The socket is gone without a `Closed`: at its end (None) or with an error, a bug if it is no OSError."""
 
 
 class Spoken(Protocol):
@@ -87,25 +86,26 @@ class Connection(asyncio.Protocol):
         self._high_water = high_water
         self._poked_for = NEVER
         self._owner: Owner | None = owner
+        self._clock = wheel.clock
         self._alarm = wheel.alarm(self._on_alarm)
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is connected."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         if self._owner is None:
-            self._transport.abort()
+            self.transport.abort()
             return
         self.is_writable = True
         set_socket_options(transport)
-        self._set_write_limits(self._transport)
-        self._owner.on_made()
+        self._set_write_limits(self.transport)
+        self._owner.on_made(self._clock.now())
         self.flush()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
         if self._owner is not None:
-            now = monotonic()
+            now = self._clock.now()
             self._deliver(self.end.receive_data(data, now), now)
 
     def pause_writing(self) -> None:
@@ -116,15 +116,15 @@ class Connection(asyncio.Protocol):
         """asyncio: the write buffer has room."""
         self.is_writable = True
         if self._owner is not None:
-            self._owner.on_writable(monotonic())
+            self._owner.on_writable(self._clock.now())
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
         self.is_writable = False
-        self._transport = None
+        self.transport = None
         if self._owner is not None:
-            self._release().on_lost(exc)
+            self._release().on_lost(exc, self._clock.now())
 
     def poke(self, when: float) -> None:
         """Call the owner's `on_writable` at `when`, instead of whatever was named before."""
@@ -143,20 +143,20 @@ class Connection(asyncio.Protocol):
         """Tell the owner no more; write the end's last words and close, within LINGER. Idempotent."""
         if self._owner is not None:
             self._release()
-        if self._transport is not None:
+        if self.transport is not None:
             self._write()
-            close_soon(self._transport)
+            close_soon(self.transport)
 
     def abort(self) -> None:
         """Cut the socket now, whatever is unsent."""
         self._owner = None
         self._alarm.forget()
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
     def _write(self) -> None:
         out = self.end.data_to_send()
-        transport = self._transport
+        transport = self.transport
         if not out or transport is None or transport.is_closing():
             return
         transport.writelines(out)
@@ -168,8 +168,7 @@ class Connection(asyncio.Protocol):
     def _set_write_limits(self, transport: asyncio.Transport) -> None:
         transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
 
-    def _on_alarm(self) -> None:
-        now = monotonic()
+    def _on_alarm(self, now: float) -> None:
         if self._owner is not None:
             self._poked_for = NEVER
             self._owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
@@ -191,7 +190,7 @@ class Connection(asyncio.Protocol):
 class AcceptedConnection(Connection):
     """The worker's side: takes the socket over from the reader and writer of `asyncio.start_server`.
 
-    Nothing waits in a buffer of ours: what cannot be written at once is said later, by what is then the newest ack.
+    It buffers nothing: what cannot be written at once is replaced by what is newest when the socket has room.
     """
 
     def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, writer: asyncio.StreamWriter) -> None:
@@ -204,11 +203,6 @@ class AcceptedConnection(Connection):
         self._is_paused = False
         writer.transport.set_protocol(self)
         self.connection_made(writer.transport)
-
-    @property
-    def now(self) -> float:
-        """The time, in seconds, as the wheel and the end understand it."""
-        return monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the socket is gone."""
@@ -226,15 +220,15 @@ class AcceptedConnection(Connection):
         """Read nothing until `resume_reading`. Meanwhile the peer's silence is not its fault."""
         self._is_paused = True
         self._alarm.set(NEVER)
-        if self._transport is not None:
-            self._transport.pause_reading()
+        if self.transport is not None:
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on, and first of all what has waited."""
         self._is_paused = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-            self._alarm.set(max(self.end.deadline, monotonic() + READ_ON_SECONDS))
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._alarm.set(max(self.end.deadline, self._clock.now() + READ_ON_SECONDS))
 
     async def wait_parted(self) -> None:
         """Write the last words, and read on until the peer has ended too, but not longer than LINGER.
@@ -243,7 +237,7 @@ class AcceptedConnection(Connection):
         """
         if self._owner is not None:
             self._release()
-        transport = self._transport
+        transport = self.transport
         if transport is None:
             return
         self._write()

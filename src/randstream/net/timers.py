@@ -1,6 +1,6 @@
 """The timer wheel: ten thousand deadlines for the price of a few timers.
 
-Times are `time.monotonic`'s, which both loops' own clocks follow: uvloop's only counts whole milliseconds.
+Times are in seconds of the clock that the wheel is given.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable
-from time import monotonic
 from typing import Final
+
+from ..clock import Clock
 
 TICK: Final = 0.005
 """Seconds. Deadlines that fall in one tick share one timer; nothing is ever early, and late by one tick at most."""
@@ -23,7 +24,7 @@ class Alarm:
 
     __slots__ = ("_callback", "_slot", "_wheel", "when")
 
-    def __init__(self, wheel: TimerWheel, callback: Callable[[], None]) -> None:
+    def __init__(self, wheel: TimerWheel, callback: Callable[[float], None]) -> None:
         self._wheel = wheel
         self._callback = callback
         self._slot = math.inf
@@ -39,39 +40,39 @@ class Alarm:
             self._wheel.add(slot, self)
 
     def forget(self) -> None:
-        """Call nobody any more, and let go of whom it was now, not when the tick comes that it was set to."""
+        """Never call back, and release the callback now rather than when the alarm would have rung."""
         self.when = math.inf
         self._callback = _call_nobody
 
     def ring(self, slot: float, now: float) -> None:
-        """The wheel's call: `slot` has come."""
+        """Only for `TimerWheel`: `slot` has come."""
         if slot != self._slot:
             return  # moved earlier since, and called then
         self._slot = math.inf
         if self.when <= now:
             self.when = math.inf
-            self._callback()
+            self._callback(now)
         else:
             self.set(self.when)
 
 
-def _call_nobody() -> None:
+def _call_nobody(now: float) -> None:
     pass
 
 
 class TimerWheel:
-    """Alarms by tick, with one loop timer for the nearest tick that has any."""
+    """Alarms by tick, with one timer of `clock` for the nearest tick that has any."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_bug: Callable[[Exception], None]) -> None:
-        self._loop = loop
+    def __init__(self, clock: Clock, on_bug: Callable[[Exception], None]) -> None:
+        self.clock = clock
         self._on_bug = on_bug
         self._slots: dict[float, list[Alarm]] = {}
         self._order: list[float] = []
         self._timer: asyncio.Handle | None = None
         self._next = math.inf
 
-    def alarm(self, callback: Callable[[], None]) -> Alarm:
-        """A new alarm, not set."""
+    def alarm(self, callback: Callable[[float], None]) -> Alarm:
+        """A new alarm, not set. `callback` is called with the time."""
         return Alarm(self, callback)
 
     def add(self, slot: float, alarm: Alarm) -> None:
@@ -99,20 +100,23 @@ class TimerWheel:
             self._timer.cancel()
         self._next = self._order[0]
         if self._next:
-            self._timer = self._loop.call_at(self._next * TICK, self._turn)
+            self._timer = self.clock.call_at(self._next * TICK, self.turn)
         else:
-            self._timer = self._loop.call_soon(self._turn)
+            self._timer = self.clock.call_soon(self.turn)
 
-    def _turn(self) -> None:
-        self._timer = None
-        now = monotonic()
+    def turn(self) -> None:
+        """Ring what is due. The loop calls this; so may whoever has moved the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self.clock.now()
         due: list[tuple[float, Alarm]] = []  # all before the first rings: one that is set to the past waits a turn
         while self._order and self._order[0] * TICK <= now:
             slot = heapq.heappop(self._order)
             due.extend((slot, alarm) for alarm in self._slots.pop(slot))
         for slot, alarm in due:
             try:
-                alarm.ring(slot, now)
+                alarm.ring(slot, self.clock.now())  # those before it may have taken their time
             except Exception as bug:
                 self._on_bug(bug)  # one alarm's bug must not silence the others
         self._arm()

@@ -20,7 +20,7 @@ from ..errors import SettingsError
 from .portable import inverse_normal, inverse_normals, log
 
 Words = NDArray[np.uint64]
-Numbers = NDArray[Any]
+NumberArray = NDArray[Any]
 
 LAST_WORD: Final = 2**64 - 1
 MAX_SPAN: Final = 2**32
@@ -43,7 +43,7 @@ class Distribution(Protocol):
     def from_word(self, word: int) -> int | float:
         """The number made from one word, 0 <= word < 2^64."""
 
-    def from_words(self, words: Words) -> Numbers:
+    def from_words(self, words: Words) -> NumberArray:
         """The numbers made from `words`, shape (n,): `from_word` of each, shape (n,). It may be `words` itself."""
 
 
@@ -91,7 +91,7 @@ class Integers:
     def from_word(self, word: int) -> int:
         return self.low + (word * self.span >> 64)
 
-    def from_words(self, words: Words) -> Numbers:
+    def from_words(self, words: Words) -> NumberArray:
         """By 32-bit halves: with span <= 2^32 no step exceeds 2^64 - 1, so that each is exact."""
         index = words & 0xFFFFFFFF
         index *= self.span
@@ -118,7 +118,7 @@ class Bits64:
     def from_word(self, word: int) -> int:
         return word
 
-    def from_words(self, words: Words) -> Numbers:
+    def from_words(self, words: Words) -> NumberArray:
         return words
 
 
@@ -142,7 +142,7 @@ class Uniform:
     def from_word(self, word: int) -> float:
         return self.low + (self.high - self.low) * ((word >> 11) * 2.0**-53)
 
-    def from_words(self, words: Words) -> Numbers:
+    def from_words(self, words: Words) -> NumberArray:
         return self.low + (self.high - self.low) * ((words >> 11) * 2.0**-53)
 
 
@@ -166,7 +166,7 @@ class Exponential:
         above: float = 1.0 - _probability(word)
         return self.scale * -log(above)
 
-    def from_words(self, words: Words) -> Numbers:
+    def from_words(self, words: Words) -> NumberArray:
         above: NDArray[np.float64] = 1.0 - _probability(words)
         return self.scale * -log(above)
 
@@ -191,7 +191,7 @@ class Normal:
     def from_word(self, word: int) -> float:
         return self.mean + self.sd * inverse_normal(_probability(word))
 
-    def from_words(self, words: Words) -> Numbers:
+    def from_words(self, words: Words) -> NumberArray:
         return self.mean + self.sd * inverse_normals(_probability(words))
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import speedups
 from ..errors import RandstreamError, SettingsError
 from ..protocol import MAX_OFFSET, NAME
-from .distributions import Bits64, Distribution, Integers, Numbers, Words, parse_distribution
+from .distributions import Bits64, Distribution, Integers, NumberArray, Words, parse_distribution
 from .known_answers import ENCODINGS, STREAMS
 
 FEW: Final = 16
@@ -81,7 +81,7 @@ class NumberStream:
     def __repr__(self) -> str:
         return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
 
-    def read(self, offset: int, count: int) -> Numbers:
+    def read(self, offset: int, count: int) -> NumberArray:
         """The `count` numbers from `offset` on, shape (count,). Raises ValueError beyond the stream."""
         _require_within_stream(offset, count)
         return self.distribution.from_words(self._words(offset, count))
@@ -127,7 +127,7 @@ class NumberStream:
         return philox.random_raw(skip + count)[skip:]
 
 
-def to_lines(numbers: Numbers | list[int | float]) -> bytes:
+def to_lines(numbers: NumberArray | list[int | float]) -> bytes:
     """`numbers` as text, each ended by LF. The spelling is orjson's, which `check_known_answers` checks."""
     if len(numbers) == 0:
         return b""
@@ -137,7 +137,7 @@ def to_lines(numbers: Numbers | list[int | float]) -> bytes:
     return room[_put_lines(numbers, room, len(room)) :].tobytes()
 
 
-def _put_lines(numbers: Numbers, room: NDArray[np.uint8], end: int) -> int:
+def _put_lines(numbers: NumberArray, room: NDArray[np.uint8], end: int) -> int:
     """Write `numbers` as lines that end at `room[end]`; where they begin. There is LONGEST_LINE_BYTES for each."""
     json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from time import time
 from typing import Final
+
+from ..clock import Clock
 
 KEPT: Final = 64
 """Entries: a screenful or two, and 10 KB a second at most for everybody who watches."""
@@ -24,9 +25,10 @@ class Entry:
 class Journal:
     """The last KEPT entries, newest last."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.entries: deque[Entry] = deque(maxlen=KEPT)
 
     def note(self, event: str, link: str, detail: str) -> None:
         """Add an entry, which pushes out the oldest."""
-        self.entries.append(Entry(time(), event, link, detail))
+        self.entries.append(Entry(self._clock.wall_time(), event, link, detail))

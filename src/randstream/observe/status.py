@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from ..clock import Clock
 from .journal import Entry, Journal
 from .tally import Tally
 from .tap import Tap
@@ -88,6 +89,8 @@ class Snapshot:
     """Seconds that this admin server has run."""
     problem: str | None
     """Why the role is not ready; None while it is."""
+    warning: str | None
+    """What does not stop the streams, but needs a person; None: nothing."""
     numbers: str | None
     """The distribution; None while a worker knows of none."""
     totals: Totals
@@ -122,7 +125,7 @@ class ObservedLink(Protocol):
         """The worker's name and the peer, as in `LinkStatus`, empty where unknown."""
 
     def status(self, now: float, rate: float) -> LinkStatus:
-        """All of it. `now` is `time.monotonic`'s."""
+        """All of it. `now` is the role's clock's."""
 
     def recent_numbers(self, since: int, count: int) -> Sequence[float] | Any:
         """Up to `count` of the numbers that passed last, none of them below offset `since`."""
@@ -146,6 +149,14 @@ class ObservedRole(Protocol):
     @property
     def problem(self) -> str | None:
         """Why it is not ready."""
+
+    @property
+    def warning(self) -> str | None:
+        """What does not stop the streams, but needs a person."""
+
+    @property
+    def clock(self) -> Clock:
+        """What its times are read from."""
 
     @property
     def links(self) -> Sequence[ObservedLink]:

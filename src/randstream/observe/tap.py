@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from ..protocol.frames import Lines
-from ..store.reader import Run
+from ..protocol.runs import Run
 
 WAITING_BYTES: Final = 4 * 2**20
 """The most that may wait for a listener: seconds of most streams, and little memory."""
@@ -47,7 +47,7 @@ class Listener:
         if run.offset != self._next_offset or self._waiting_bytes + len(run.lines) > WAITING_BYTES:
             self.close()
             return
-        self._next_offset = run.offset + run.count
+        self._next_offset = run.end_offset
         self._waiting.append(run)
         self._waiting_bytes += len(run.lines)
         self._change.set()
@@ -78,7 +78,7 @@ class Tap:
         self.store = store
         self.offset = 0
         """Of the number that passes next. Set it where the stream goes on; who expected anything else hears no more."""
-        self._listeners: set[Listener] = set()
+        self._listeners: dict[Listener, None] = {}
 
     def pass_on(self, lines: Lines, count: int) -> None:
         """Hand a run to everybody who listens."""
@@ -89,9 +89,9 @@ class Tap:
     def listen(self) -> Listener:
         """A listener, for what passes from now on."""
         listener = Listener(self, self.offset)
-        self._listeners.add(listener)
+        self._listeners[listener] = None
         return listener
 
     def forget(self, listener: Listener) -> None:
         """Only for `Listener`."""
-        self._listeners.discard(listener)
+        self._listeners.pop(listener, None)

@@ -1,21 +1,18 @@
-"""Discovery: from a target's name to addresses that can be dialled, and from a service's name to its workers."""
+"""Discovery: remembers for a moment what DNS says of names, and keeps asking it which workers a service has."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
+from ..clock import Clock
 from ..settings.checks import Target
-
-if TYPE_CHECKING:
-    from dns.asyncresolver import Resolver as DnsResolver
+from .dns import Dns, LookUpError
 
 ANSWER_SECONDS: Final = 1.0
 """How long an answer is shared: ten thousand links to one name ask once, and a pod that moved is found at once."""
@@ -23,8 +20,6 @@ ANSWER_SECONDS: Final = 1.0
 REFRESH_SECONDS: Final = (1.0, 5.0)
 """A service is asked for again when its answer's time to live is over, within these bounds: DNS is not pestered, and a
 pod that came or went is noticed in time."""
-QUESTION_SECONDS: Final = 3.0
-"""How long a question may take, with all its repetitions. A producer that ends waits for one under way."""
 
 log = structlog.get_logger("randstream")
 
@@ -32,8 +27,9 @@ log = structlog.get_logger("randstream")
 class Resolver:
     """Host names to addresses. Literal addresses are their own answer; equal questions share one for ANSWER_SECONDS."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, dns: Dns, clock: Clock) -> None:
+        self._dns = dns
+        self._clock = clock
         self._answers: dict[str, tuple[float, asyncio.Future[list[str]]]] = {}
         self.problem: str | None = None
         """Why the last name that was looked up could not be found; None if it was."""
@@ -46,10 +42,10 @@ class Resolver:
         """
         if _is_literal(host):
             return [host]
-        now = monotonic()
+        now = self._clock.now()
         asked_at, answer = self._answers.get(host, (-ANSWER_SECONDS, None))
         if answer is None or (answer.done() and now - asked_at >= ANSWER_SECONDS):
-            answer = self._loop.run_in_executor(None, _look_up, host)
+            answer = self._dns.look_up_addresses(host)
             answer.add_done_callback(_note_heard)
             self._answers[host] = (now, answer)
         try:
@@ -62,7 +58,7 @@ class Resolver:
 
 
 def _note_heard(answer: asyncio.Future[list[str]]) -> None:
-    """Whoever asked may have given up since: asyncio must not log a failure as one that nobody heard of."""
+    """Whoever asked may have given up since: asyncio must not log a failure that nobody waits for."""
     if not answer.cancelled():
         answer.exception()
 
@@ -75,26 +71,18 @@ def _is_literal(host: str) -> bool:
     return True
 
 
-def _look_up(host: str) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label that is empty or too long
-        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}") from None
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
 class Watch:
     """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_answer` with them.
 
     A service without workers is an empty answer. A question that fails is none: it changes nothing but `problem`.
     """
 
-    def __init__(self, target: Target, on_answer: Callable[[Watch, tuple[Target, ...]], None]) -> None:
+    def __init__(self, target: Target, dns: Dns, on_answer: Callable[[Watch, tuple[Target, ...]], None]) -> None:
         self.target = target
         self.problem: str | None = f"{target} is not looked up yet"
         """Why the workers are not known now; None while they are."""
+        self._dns = dns
         self._on_answer = on_answer
-        self._resolver: DnsResolver | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Ask until `stopping`. A question under way ends by itself: cancelled, it may leave uvloop an open socket."""
@@ -107,16 +95,11 @@ class Watch:
                     await stopping.wait()
 
     async def _ask(self) -> tuple[tuple[Target, ...] | None, float]:
-        """Ask once: the workers, None if DNS does not say; and for how many seconds that will do."""
-        from dns.exception import DNSException
-
+        """Ask once: the workers, None if DNS does not say; and for how many seconds the answer holds."""
         try:
-            if self._resolver is None:
-                self._resolver = await asyncio.to_thread(make_resolver)
-            workers, time_to_live = await _look_up_workers(self.target, self._resolver)
-        except (DNSException, OSError) as error:
-            self._resolver = None  # what the machine's DNS settings are may have changed
-            self._note(f"cannot look up {self.target}: {_reason(error)}")
+            workers, time_to_live = await self._dns.look_up_workers(self.target)
+        except LookUpError as error:
+            self._note(f"cannot look up {self.target}: {error}")
             return None, 0.0
         self._note(None if workers else f"{self.target} names no worker")
         return workers, time_to_live
@@ -135,50 +118,3 @@ def refresh_delay(time_to_live: float) -> float:
     """How long to wait before the next question, in seconds."""
     shortest, longest = REFRESH_SECONDS
     return min(max(time_to_live, shortest), longest)
-
-
-def make_resolver() -> DnsResolver:
-    """A resolver set up as the machine is: it reads `/etc/resolv.conf`."""
-    from dns.asyncresolver import Resolver  # 0.15 s, and only for who watches a service
-
-    return Resolver()
-
-
-async def _look_up_workers(service: Target, resolver: DnsResolver) -> tuple[tuple[Target, ...], float]:
-    """The workers that a `srv://` or `dns://` target names now, and for how many seconds that holds.
-
-    Raises:
-        dns.exception.DNSException, OSError: DNS did not say.
-    """
-    from dns.resolver import NXDOMAIN
-
-    found: set[tuple[str, int]] = set()
-    lives: list[int] = []
-    for kind in ("SRV",) if service.scheme == "srv" else ("A", "AAAA"):
-        try:
-            answer = await resolver.resolve(
-                service.host, kind, search=True, raise_on_no_answer=False, lifetime=QUESTION_SECONDS
-            )
-        except NXDOMAIN:
-            continue  # what a service without pods looks like
-        for record in answer.rrset or ():
-            if kind == "SRV":
-                found.add((record.target.to_text(omit_final_dot=True), record.port))
-            else:
-                found.add((record.address, service.port))
-        lives += [] if answer.rrset is None else [answer.rrset.ttl]
-    return tuple(Target("stream", host, port) for host, port in sorted(found)), min(lives, default=0)
-
-
-def _reason(error: Exception) -> str:
-    """Without the details that change with every question, such as how long it took."""
-    from dns.exception import Timeout
-    from dns.resolver import NoNameservers
-
-    match error:
-        case Timeout() | NoNameservers():
-            return "no name server gives an answer"
-        case OSError():
-            return error.strerror or str(error)
-        case _:
-            return str(error)

@@ -1,47 +1,35 @@
-"""Link: the one-way stream to one worker, which outlives its connections: dial, open, pump, back off, for ever.
+"""Link: the one-way stream to one worker. It outlives its connections: it dials, opens a session, backs off, for ever.
 
-A task is spent only on dialling; all else happens in the callbacks of the connection and of the timer wheel.
+A task is spent only on dialling; all else happens in the callbacks of the session's connection and of the timer wheel.
 """
 
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from time import monotonic
-from typing import Any, Final
-
-import structlog
+from typing import Any, Final, Protocol
 
 from ..backoff import Backoff
-from ..errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of
+from ..errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of, silent_end
 from ..net.connection import Connection
 from ..net.credentials import Credentials
-from ..net.timers import NOW, TimerWheel
-from ..numbers.distributions import Numbers
+from ..net.timers import TimerWheel
+from ..numbers.distributions import NumberArray
 from ..numbers.stream import NumberStream
 from ..observe.journal import Journal
+from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
-from ..observe.throttle import Throttle
-from ..protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
-from ..protocol.frames import Lines
+from ..protocol import HANDSHAKE_LIMIT
+from ..settings import ProducerSettings
 from ..settings.checks import Target
-from ..settings.roles import ProducerSettings
 from .discovery import Resolver
-from .pacing import Pacer
-from .pump import RUN_NUMBERS, Pump
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
-LINES_A_MINUTE: Final = 6
-"""Log lines that one link may write of its troubles; how many were left out is told with the next."""
-ABSENCES_A_MINUTE: Final = 1
-"""And of attempts that came to nothing: once, and then at intervals."""
-TROUBLES: Final = frozenset({"link.lost", "link.unreachable", "link.stalled"})
-"""Events that are warnings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +42,7 @@ class LinkContext:
     credentials: Credentials | None
     random: Random
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    on_resumed: Callable[[Link], None]
+    on_resumed: Callable[[Link, float], None]
     on_finished: Callable[[Link], None]
     on_bug: Callable[[Exception], None]
     tally: Tally
@@ -64,14 +52,27 @@ class LinkContext:
     """The highest offset acked, by stream: where a worker that remembers nothing goes on."""
 
 
-class Link(ABC):
-    """Keeps one target connected. Subclasses say what is spoken there.
+class Session(Protocol):
+    """One connection's life. It tells its link what happens."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, which the link makes."""
+
+    def finish(self, now: float) -> None:
+        """Get what was sent acknowledged, say goodbye, then call the link's `set_finished`."""
+
+
+class Link:
+    """Keeps one target connected. `begin` makes a session for each connection, and says what is spoken there.
 
     The public attributes are for observers: offsets are those of the next number, `round_trip` is in seconds,
     `heard_at` (the last ack) in seconds of the monotonic clock.
     """
 
-    def __init__(self, target: Target, context: LinkContext) -> None:
+    def __init__(
+        self, target: Target, context: LinkContext, begin: Callable[[Link, LinkContext, float], Session]
+    ) -> None:
         self.target = target
         self.state = LinkState.WAITING
         self.worker: str | None = None
@@ -83,18 +84,16 @@ class Link(ABC):
         self.reconnects = 0
         self.last_error: str | None = None
         self._context = context
-        self._loop = asyncio.get_running_loop()
+        self._begin = begin
+        self._clock = context.wheel.clock
         self._backoff = Backoff(context.random)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
-        self._pump: Pump | None = None
-        self._up_since: float | None = None
+        self.session: Session | None = None
+        self._up_since = math.inf
         self._is_finishing = False
-        self._waits_for_room = False
-        self._throttle = Throttle(LINES_A_MINUTE)
-        self._absences = Throttle(ABSENCES_A_MINUTE)
-        self._log = structlog.get_logger("randstream").bind(target=str(target))
+        name = str(target)
+        self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
 
     @property
     def is_finished(self) -> bool:
@@ -127,70 +126,108 @@ class Link(ABC):
             error=self.last_error,
         )
 
-    def recent_numbers(self, since: int, count: int) -> Sequence[float] | Numbers:
+    def recent_numbers(self, since: int, count: int) -> Sequence[float] | NumberArray:
         """See `ObservedLink`. Drawn again: what was sent is not kept."""
         first = max(since, self.offset - count)
         return () if self.stream is None or first >= self.offset else self.stream.read(first, self.offset - first)
 
-    def start(self, delay: float) -> None:
-        """Dial for the first time in `delay` seconds."""
-        self._alarm.set(monotonic() + delay)
+    # -- what the producer asks
 
-    def finish(self) -> None:
+    def start(self, when: float) -> None:
+        """Dial for the first time at `when`."""
+        self._alarm.set(when)
+
+    def finish(self, now: float) -> None:
         """End gracefully: get what was sent acknowledged, say goodbye, call `on_finished`."""
         self._is_finishing = True
-        self._alarm.set(float("inf"))
-        self._pump = None
-        if self._connection is None or self._dialling is not None:
-            self.abort()
+        self._alarm.set(math.inf)
+        if self.session is None or self._dialling is not None:
+            self.abort(now)
         else:
-            self._part(self._connection, monotonic())
+            self.session.finish(now)
 
-    def abort(self) -> None:
+    def abort(self, now: float) -> None:
         """End now, whatever is unsent."""
         if self._dialling is not None:
             self._dialling.cancel()
-        if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
-        self._set_finished()
+        if self.session is not None:
+            self.session.connection.abort()
+        self.set_finished(now)
 
-    @abstractmethod
-    def _make_connection(self, now: float) -> Connection:
-        """A connection, not made yet, that calls this link."""
+    # -- what a session tells
 
-    @abstractmethod
-    def _part(self, connection: Connection, now: float) -> None:
-        """Begin the graceful end of `connection`; `_set_finished` ends it."""
+    def set_opening(self) -> None:
+        """The socket is connected."""
+        self.state = LinkState.OPENING
 
-    @abstractmethod
-    def _send(self, lines: Lines, count: int, now: float) -> None:
-        """Hand a run to the connection's end."""
+    def serve(self, worker: str) -> NumberStream:
+        """The target is `worker`: the stream it gets."""
+        if self.stream is None or worker != self.worker:
+            settings = self._context.settings
+            self.worker = worker
+            self.stream = NumberStream(settings.seed, worker, settings.numbers)
+            self._report = self._report.about(name=worker, worker=worker)
+        return self.stream
 
-    def _room(self) -> int:
-        """How many bytes the peer lets us send now: for a run, whatever is in it."""
-        return RUN_NUMBERS * MAX_NUMBER_LINE_BYTES
+    def set_streaming(self, stream: NumberStream, offset: int, now: float, **fields: object) -> None:
+        """Numbers of `stream` flow from `offset` on."""
+        self.state = LinkState.STREAMING
+        self.offset = self.acked_offset = offset
+        self._up_since = now
+        self._report.resumed(offset, now, stream=stream.id, **fields)
+        self._context.on_resumed(self, now)
 
-    def on_writable(self, now: float) -> None:
-        """Send the run that is due, as far as the peer and the write buffer give room. The caller flushes."""
-        pump, connection = self._pump, self._connection
-        if pump is None or connection is None:
+    def note_acked(self, offset: int, now: float) -> None:
+        """All below `offset` has arrived for good: more than before."""
+        self._context.tally.acked_numbers += offset - self.acked_offset
+        self.acked_offset = offset
+        if self.state is LinkState.STALLED:
+            self.state = LinkState.STREAMING
+            self._report.recovered(offset, now)
+
+    def prove(self) -> None:
+        """The peer has shown that it means it: after the next loss the first delay is short again."""
+        self._backoff.reset()
+
+    def set_stalled(self, why: str, now: float) -> None:
+        """The worker lives, but takes no numbers."""
+        if self.state is not LinkState.STALLED:
+            self.state = LinkState.STALLED
+            self._report.stalled(why, now, offset=self.offset, acked=self.acked_offset)
+
+    def on_lost(self, error: Exception | None, now: float) -> None:
+        """The connection, or the attempt at one, is over: try again later."""
+        self.session = None
+        if self._is_finishing:
+            self.set_finished(now)
             return
-        run = pump.next_run(now, self._room()) if connection.is_writable else None
-        if run is not None:
-            lines, count = run
-            self._send(lines, count, now)
-            self._context.tally.numbers += count
-            self._context.tally.number_bytes += len(lines)
-        due = pump.next_due()
-        # What is due and was not sent waits for room, and whoever makes room calls: an ack, or the kernel.
-        self._waits_for_room = due <= now and run is None
-        if self._waits_for_room:
-            connection.poke(float("inf"))
-        else:  # more that is due already goes after whatever else the loop has to do
-            connection.poke(due if due > now else NOW)
+        error = error or silent_end()
+        if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
+            self._context.on_bug(error)
+        was_up = self.is_up
+        delay = self._delay_after(error, max(0.0, now - self._up_since))
+        fields: dict[str, Any] = {"retry_in": round(delay, 3), "offset": self.offset, "acked": self.acked_offset}
+        if was_up:
+            self._report.lost(error, now, **fields)
+        else:
+            self._report.unreachable(error, now, is_news=self.last_error is None, **fields)
+        self.last_error = f"{reason_of(error)}: {error}"
+        self.reconnects += was_up
+        self.state = LinkState.WAITING
+        self._up_since = math.inf
+        self._alarm.set(now + delay)
 
-    def _dial(self) -> None:
+    def set_finished(self, now: float) -> None:
+        """The link has ended for good."""
+        self.session = None
+        if self.state is not LinkState.FINISHED:
+            self.state = LinkState.FINISHED
+            self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
+            self._context.on_finished(self)
+
+    # -- dialling
+
+    def _dial(self, now: float) -> None:
         self.state = LinkState.DIALLING
         self._dialling = self._context.spawn(self._dial_in_turn())
 
@@ -199,7 +236,7 @@ class Link(ABC):
             async with self._context.dials:
                 await self._dial_addresses()
         except (OSError, PeerTimeout) as error:
-            self.on_lost(error)
+            self.on_lost(error, self._clock.now())
         finally:
             self._dialling = None
 
@@ -223,61 +260,16 @@ class Link(ABC):
             raise
 
     async def _connect(self, address: str) -> None:
-        connection = self._connection = self._make_connection(monotonic())
+        session = self.session = self._begin(self, self._context, self._clock.now())
+        connection = session.connection
         try:
-            await self._loop.create_connection(lambda: connection, address, self.target.port)
+            await asyncio.get_running_loop().create_connection(lambda: connection, address, self.target.port)
         except BaseException:
             connection.abort()
-            self._connection = None
+            self.session = None
             raise
-
-    def on_lost(self, error: Exception | None) -> None:
-        """The connection, or the attempt at one, is over: try again later."""
-        self._pump = None
-        self._connection = None
-        if self._is_finishing:
-            self._set_finished()
-            return
-        error = error or ConnectionResetError("the peer ended the connection without a word")
-        if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
-            self._context.on_bug(error)
-        was_up = self.is_up
-        (self._context.tally.ends if was_up else self._context.tally.failures)[reason_of(error)] += 1
-        if was_up or self.last_error is None:
-            self._note("link.lost" if was_up else "link.unreachable", str(error))
-        self.last_error = f"{reason_of(error)}: {error}"
-        now = monotonic()
-        delay = self._delay_after(error, 0.0 if self._up_since is None else now - self._up_since)
-        self._up_since = None
-        self.state = LinkState.WAITING
-        self.reconnects += was_up
-        self._say(
-            "link.lost" if was_up else "link.unreachable", now, reason=str(reason_of(error)), error=str(error),
-            retry_in=round(delay, 3), offset=self.offset, acked=self.acked_offset,
-        )  # fmt: skip
-        self._alarm.set(now + delay)
-
-    def _say(self, event: str, now: float, **fields: object) -> None:
-        """Log an event of this link, unless it has had its share of lines."""
-        throttle = self._absences if event == "link.unreachable" else self._throttle
-        throttle.say(self._log.warning if event in TROUBLES else self._log.info, event, now, **fields)
-
-    def _note(self, event: str, detail: str) -> None:
-        self._context.journal.note(event, self.worker or str(self.target), detail)
 
     def _delay_after(self, error: Exception, held: float) -> float:
         if reason_of(error) is Reason.TAKEOVER:
             return self._backoff.succession_delay(held)
         return self._backoff.delay() if is_transient(error) else self._backoff.longest_delay()
-
-    def _begin_pumping(self, stream: NumberStream, offset: int, now: float) -> None:
-        self.state = LinkState.STREAMING
-        self.offset = self.acked_offset = offset
-        self._up_since = now
-        self._pump = Pump(stream, offset, Pacer(self._context.settings.rate, now))
-
-    def _set_finished(self) -> None:
-        if self.state is not LinkState.FINISHED:
-            self.state = LinkState.FINISHED
-            self._log.info("link.closed", offset=self.offset, acked=self.acked_offset)
-            self._context.on_finished(self)

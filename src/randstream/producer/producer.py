@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from math import isinf
-from random import SystemRandom
-from time import monotonic
+from random import Random, SystemRandom
 from typing import Final
 
 import structlog
 
+from ..clock import Clock
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
@@ -21,31 +21,44 @@ from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings.checks import Target
 from ..settings.roles import ProducerSettings
 from .discovery import Resolver, Watch
+from .dns import Dns
 from .link import Link, LinkContext
-from .raw_link import RawLink
-from .stream_link import StreamLink
+from .raw_session import RawSession
+from .stream_session import StreamSession
 
 DIALS_A_SECOND: Final = 5000
-"""The first dials are spread so, and at most over a second: ten thousand workers do not hear all at once."""
+"""First dials, which are spread over a second at most: ten thousand workers are not dialled all at once."""
 
 log = structlog.get_logger("randstream")
 
 
 class Producer:
-    """Streams to every worker of `settings` until `stop`.
+    """Streams to every worker of `settings` until `stop`. Time, chance and DNS can be handed in.
 
-    Raises SettingsError at construction if the settings cannot be used.
+    Raises:
+        SettingsError: the settings cannot be used.
     """
 
     role: Final = "producer"
 
-    def __init__(self, settings: ProducerSettings) -> None:
+    def __init__(
+        self,
+        settings: ProducerSettings,
+        *,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        dns: Dns | None = None,
+    ) -> None:
         self.settings = settings
+        self.clock = clock or Clock()
+        self._random = random or SystemRandom()
+        self._dns = dns or Dns()
+        self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
-        self.tally, self.journal, self.tap = Tally(), Journal(), None
+        self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
         self._names: dict[str, Link] = {}
         self._shared_names: set[str] = set()
         self._lines = Throttle(LINES_A_MINUTE)
@@ -55,13 +68,12 @@ class Producer:
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
         self._unfinished = 0
-        self._resolver: Resolver | None = None
         self._bug: Exception | None = None
 
     @property
     def problem(self) -> str | None:
         """Why the producer is not ready, for an operator; None while it is. An absent worker is no reason."""
-        if self._resolver is None or self._stopping.is_set():
+        if self._context is None or self._stopping.is_set():
             return "not streaming"
         for watch in self._wanted:
             if watch is not None and watch.problem is not None:
@@ -78,16 +90,14 @@ class Producer:
         """Stream until `stop`, then end gracefully within the grace period."""
         if self.settings.seed_was_drawn:
             log.info("producer.seed_drawn", seed=self.settings.seed)
-        loop = asyncio.get_running_loop()
-        wheel = TimerWheel(loop, self._on_bug)
-        self._resolver = Resolver()
+        wheel = TimerWheel(self.clock, self._on_bug)
         async with asyncio.TaskGroup() as group:
             self._context = LinkContext(
                 settings=self.settings,
                 wheel=wheel,
                 resolver=self._resolver,
                 credentials=self._credentials,
-                random=SystemRandom(),
+                random=self._random,
                 spawn=group.create_task,
                 on_resumed=self._on_resumed,
                 on_finished=self._on_finished,
@@ -109,7 +119,7 @@ class Producer:
 
     def _start_links(self) -> list[Watch]:
         targets = self.settings.workers
-        watches = [Watch(target, self._on_answer) for target in targets if target.is_service]
+        watches = [Watch(target, self._dns, self._on_answer) for target in targets if target.is_service]
         self._wanted = {None: tuple(target for target in targets if not target.is_service)}
         self._wanted |= dict.fromkeys(watches, ())
         self._adjust_links()
@@ -137,22 +147,24 @@ class Producer:
 
     def _link_all(self, targets: list[Target]) -> None:
         assert self._context is not None
+        now = self.clock.now()
         spread = min(1.0, (len(targets) - 1) / DIALS_A_SECOND)
         for number, target in enumerate(targets):
             link = self._linked[target] = make_link(target, self._context)
             self.links.append(link)
             self._unfinished += 1
-            link.start(spread * number / len(targets))
+            link.start(now + spread * number / len(targets))
 
     def _unlink(self, link: Link) -> None:
         assert self._context is not None
-        link.finish()
-        # A worker that stalls would never acknowledge the last beat: nobody waits for it longer than at our own end.
-        self._context.wheel.alarm(link.abort).set(monotonic() + self.settings.grace_period)
+        now = self.clock.now()
+        link.finish(now)
+        # A worker that stalls never acknowledges the last beat: it gets as long as at our own end.
+        self._context.wheel.alarm(link.abort).set(now + self.settings.grace_period)
 
     async def _finish_links(self) -> None:
         for link in self._linked.values():
-            link.finish()
+            link.finish(self.clock.now())
         if self._unfinished:
             try:
                 async with asyncio.timeout(self.settings.grace_period):
@@ -164,9 +176,9 @@ class Producer:
     def _abort_links(self) -> None:
         for link in self.links:
             if not link.is_finished:
-                link.abort()
+                link.abort(self.clock.now())
 
-    def _on_resumed(self, link: Link) -> None:
+    def _on_resumed(self, link: Link, now: float) -> None:
         assert link.worker is not None
         other = self._names.get(link.worker, link)
         self._names[link.worker] = link
@@ -175,7 +187,7 @@ class Producer:
         if is_shared and link.worker not in self._shared_names:
             self._shared_names.add(link.worker)
             self._lines.say(
-                log.warning, "producer.name_shared", monotonic(),
+                log.warning, "producer.name_shared", now,
                 worker=link.worker, targets=[str(other.target), str(link.target)],
                 advice="both get the same numbers; give each worker a --name of its own",
             )  # fmt: skip
@@ -195,5 +207,5 @@ class Producer:
 
 
 def make_link(target: Target, context: LinkContext) -> Link:
-    """The kind of link that the target's scheme asks for."""
-    return RawLink(target, context) if target.scheme == "raw" else StreamLink(target, context)
+    """A link that has the kind of sessions which the target's scheme asks for."""
+    return Link(target, context, RawSession if target.scheme == "raw" else StreamSession)

@@ -1,10 +1,15 @@
-"""Pump: where the numbers of one connection come from: drawn when they are due, a run at a time."""
+"""Pump: sends the numbers of one connection as they become due, a run at a time."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Final
 
+from ..net.connection import Connection
+from ..net.timers import NOW
 from ..numbers.stream import LONGEST_LINE_BYTES, NumberStream
+from ..observe.tally import Tally
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Lines
 from .pacing import Pacer
@@ -15,23 +20,43 @@ Runs of half the size cost a quarter of the speed; larger ones gain nothing and 
 
 
 class Pump:
-    """Draws what `pacer` lets it, in order and without a gap from `offset` on."""
+    """Draws what `pacer` allows and gives it to `send`, whenever `connection` has room."""
 
-    def __init__(self, stream: NumberStream, offset: int, pacer: Pacer) -> None:
+    def __init__(
+        self,
+        stream: NumberStream,
+        pacer: Pacer,
+        connection: Connection,
+        send: Callable[[Lines, int, float], None],
+        tally: Tally,
+    ) -> None:
         self._stream = stream
-        self._offset = offset
         self._pacer = pacer
+        self._connection = connection
+        self._send = send
+        self._tally = tally
+        self.waits_for_room = False
+        """Whether a run is due that there was no room for. Whoever makes room calls `push` again."""
 
-    def next_run(self, now: float, room: int) -> tuple[Lines, int] | None:
-        """The run that is due and its count of numbers, if `room` bytes hold it whatever is in it; else None."""
-        count = min(self._pacer.due(now), RUN_NUMBERS, MAX_OFFSET - self._offset)
-        if count == 0 or count * LONGEST_LINE_BYTES > room:
-            return None
-        run = self._stream.view(self._offset, count)
-        self._offset += count
-        self._pacer.take(count)
-        return run, count
+    def push(self, offset: int, room: float, now: float) -> None:
+        """Send the run that is due at `offset`, if `room` bytes hold it whatever is in it. The caller flushes.
 
-    def next_due(self) -> float:
-        """When there will be a run, in seconds; infinity: the stream has ended."""
-        return self._pacer.next_due() if self._offset < MAX_OFFSET else float("inf")
+        The connection calls its owner back when the next run is due.
+        """
+        count = self._count_due(offset, room, now) if self._connection.is_writable else 0
+        if count:
+            lines = self._stream.view(offset, count)
+            self._pacer.take(count)
+            self._send(lines, count, now)
+            self._tally.numbers += count
+            self._tally.number_bytes += len(lines)
+        due = self._pacer.next_due() if offset + count < MAX_OFFSET else math.inf
+        self.waits_for_room = due <= now and not count
+        if self.waits_for_room:
+            self._connection.poke(math.inf)
+        else:  # another run that is due already goes after whatever else the loop has to do
+            self._connection.poke(due if due > now else NOW)
+
+    def _count_due(self, offset: int, room: float, now: float) -> int:
+        count = min(self._pacer.due(now), RUN_NUMBERS, MAX_OFFSET - offset)
+        return count if count * LONGEST_LINE_BYTES <= room else 0

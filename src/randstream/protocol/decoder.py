@@ -149,9 +149,9 @@ def _are_numbers(codes: Codes, ends: Mask) -> bool:
     return bool(allowed.all() and starters[0] and not (ends[:-1] > starters[1:]).any())
 
 
-def _fault(run: bytes) -> RemoteProtocolError:
+def _fault(lines: bytes) -> RemoteProtocolError:
     """Name what is wrong with a bad run: the slow way, for there is only one."""
-    for line in run.split(b"\n")[:-1]:
+    for line in lines.split(b"\n")[:-1]:
         if len(line) >= MAX_NUMBER_LINE_BYTES:
             return RemoteProtocolError(Reason.TOO_LONG, f"a number line of {len(line) + 1} bytes: {line[:32]!r}")
         if not _LINES.fullmatch(line + b"\n"):

@@ -63,9 +63,9 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A run of `count` whole number lines."""
+    """A run: `count` whole number lines."""
 
-    run: Lines
+    lines: Lines
     count: int
 
 
@@ -155,10 +155,10 @@ _VERBS: Final[dict[str, type]] = {f"#{kind.__name__.lower()}": kind for kind in 
 _CHECK: Final = re.compile(r"(.*) check=([0-9a-f]{8})")
 
 
-def extend_crc(crc: int, run: Lines) -> int:
-    """The CRC-32C of what gave `crc`, followed by `run`."""
+def extend_crc(crc: int, lines: Lines) -> int:
+    """The CRC-32C of what gave `crc`, followed by `lines`."""
     # The library takes no memoryview, but an array over its memory.
-    extended: int = extend(crc, run if isinstance(run, bytes) else np.frombuffer(run, np.uint8))
+    extended: int = extend(crc, lines if isinstance(lines, bytes) else np.frombuffer(lines, np.uint8))
     return extended
 
 

@@ -164,9 +164,9 @@ class Receiver(End):
     def _take(self, numbers: Numbers) -> None:
         assert self.offset is not None
         self.offset += numbers.count
-        self._crc = extend_crc(self._crc, numbers.run)
-        self._interval_bytes += len(numbers.run)
-        self._heard_bytes += len(numbers.run)
+        self._crc = extend_crc(self._crc, numbers.lines)
+        self._interval_bytes += len(numbers.lines)
+        self._heard_bytes += len(numbers.lines)
         if self.offset > MAX_OFFSET:
             raise RemoteProtocolError(Reason.MALFORMED, "numbers past the end of the stream")
         if self._interval_bytes > MAX_INTERVAL_BYTES:

@@ -96,22 +96,22 @@ class Sender(End):
         self._send(Open(self._worker, stream, numbers, self._producer, self.heartbeat))
         self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
 
-    def send_numbers(self, run: Lines, count: int, now: float) -> None:
-        """Send the `count` lines of `run`, which are numbers `offset` to `offset + count - 1`.
+    def send_numbers(self, lines: Lines, count: int, now: float) -> None:
+        """Send the `count` lines of `lines`, which are numbers `offset` to `offset + count - 1`.
 
         Raises:
             LocalProtocolError: more than `room`, than an interval, or than the stream has.
         """
-        if len(run) > self.room or len(run) > MAX_INTERVAL_BYTES or count > MAX_OFFSET - self.offset:
-            raise LocalProtocolError(f"{len(run)} bytes do not fit")
-        if self._interval_bytes + len(run) > MAX_INTERVAL_BYTES:
+        if len(lines) > self.room or len(lines) > MAX_INTERVAL_BYTES or count > MAX_OFFSET - self.offset:
+            raise LocalProtocolError(f"{len(lines)} bytes do not fit")
+        if self._interval_bytes + len(lines) > MAX_INTERVAL_BYTES:
             self._beat(now)
         self._advance(Numbers)
-        self._out.append(run)
+        self._out.append(lines)
         self.offset += count
-        self._crc = extend_crc(self._crc, run)
-        self._interval_bytes += len(run)
-        self._sent_bytes += len(run)
+        self._crc = extend_crc(self._crc, lines)
+        self._interval_bytes += len(lines)
+        self._sent_bytes += len(lines)
         if now >= self._next_beat - _EARLY * self.heartbeat:
             self._beat_on_schedule(now)
 

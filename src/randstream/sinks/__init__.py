@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..observe.report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
 
 
@@ -18,6 +19,10 @@ class Sink(Protocol):
     @property
     def problem(self) -> str | None:
         """Why the sink cannot take numbers now, for an operator; None while it can. Feeds readiness."""
+
+    @property
+    def warning(self) -> str | None:
+        """What does not keep it from taking numbers, but needs a person; None: nothing."""
 
     async def start(self) -> None:
         """Take what the sink holds for life (a lock, a thread, a command).
@@ -39,7 +44,7 @@ class Sink(Protocol):
     def begin(self, offset: int) -> None:
         """The producer chose to start at `offset`, because `open` returned None."""
 
-    def append(self, run: Lines, count: int) -> None:
+    def append(self, lines: Lines, count: int) -> None:
         """Take `count` whole number lines. A revocable sink only keeps them in memory, unproven."""
 
     def prove(self, beat: Beat) -> bool:
@@ -63,10 +68,11 @@ class Sink(Protocol):
         Returns the range of offsets (first, end) that had been passed on unproven and will come again, if any.
         """
 
-    async def run(self) -> None:
+    async def run(self, report: SinkReport) -> None:
         """Do what the sink has to do all its life beside being called, such as minding a command.
 
-        Returns when the sink can never take numbers again and the worker may end: a closed standard output.
+        Tells `report` of failures that no call of the worker's sees. Returns when the sink can never take numbers
+        again and the worker may end: a closed standard output.
         """
 
     async def close(self) -> None:

@@ -7,14 +7,15 @@ import contextlib
 import os
 from collections.abc import Sequence
 from functools import partial
-from random import SystemRandom
-from time import monotonic
+from random import Random
 from typing import Final
 
 import structlog
 
 from ..backoff import Backoff
+from ..clock import Clock
 from ..errors import SettingsError
+from ..observe.report import SinkReport
 from .pipe import FdWriter, PipeSink
 
 STEADY_SECONDS: Final = 10.0
@@ -31,10 +32,11 @@ class CommandSink(PipeSink):
     A number of which the pipe took only a part goes to the next command whole.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], clock: Clock, random: Random) -> None:
         super().__init__()
         self._command = command
-        self._backoff = Backoff(SystemRandom())
+        self._clock = clock
+        self._backoff = Backoff(random)
         self._process: asyncio.subprocess.Process | None = None
         self._writer: FdWriter | None = None
         self._started_at = 0.0
@@ -48,11 +50,11 @@ class CommandSink(PipeSink):
                 f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
             ) from error
 
-    async def run(self) -> None:
+    async def run(self, report: SinkReport) -> None:
         """Write, and mind the command, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._mind())
-            group.create_task(super().run())
+            group.create_task(super().run(report))
 
     async def close(self) -> None:
         """End the command: its standard input first, then SIGTERM, then SIGKILL."""
@@ -80,7 +82,7 @@ class CommandSink(PipeSink):
         finally:
             os.close(reading)
         self._writer = FdWriter(writing)
-        self._started_at = monotonic()
+        self._started_at = self._clock.now()
         self.problem = None
         log.info("command.started", command=self._command[0], command_pid=self._process.pid)
         self._notify()
@@ -95,7 +97,7 @@ class CommandSink(PipeSink):
         assert self._writer is not None
         self._writer.end()
         self._writer = None
-        if monotonic() - self._started_at >= STEADY_SECONDS:
+        if self._clock.now() - self._started_at >= STEADY_SECONDS:
             self._backoff.reset()
         while True:
             self.problem = problem
@@ -109,7 +111,7 @@ class CommandSink(PipeSink):
             else:
                 return
 
-    async def _write(self, batch: bytes) -> bool:
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
         while True:
             await self._wait_until(lambda: self._writer is not None)
             writer = self._writer

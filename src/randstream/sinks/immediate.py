@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..observe.report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
 
 
@@ -18,9 +19,10 @@ class ImmediateSink:
     """
 
     problem: str | None = None
+    warning: str | None = None
 
     def __init__(self) -> None:
-        self._offered = ""
+        self._offered_stream = ""
         self._stream: str | None = None
         self._offset = 0
         self._proven_offset = 0
@@ -31,7 +33,7 @@ class ImmediateSink:
     async def open(self, offered: Open) -> int | None:
         """Name an offset only for the stream that numbers were last taken of."""
         self._drop_waiting()
-        self._offered = offered.stream
+        self._offered_stream = offered.stream
         if self._stream != offered.stream:
             return None
         self._proven_offset = self._offset
@@ -39,20 +41,20 @@ class ImmediateSink:
 
     def begin(self, offset: int) -> None:
         """Take over the offset that the producer chose."""
-        self._stream = self._offered
+        self._stream = self._offered_stream
         self._offset = self._proven_offset = offset
 
-    def append(self, run: Lines, count: int) -> None:
-        """Pass the run on, and count it."""
+    def append(self, lines: Lines, count: int) -> None:
+        """Pass the lines on, and count them."""
         self._offset += count
-        self._pass_on(run, count)
+        self._pass_on(lines, count)
 
-    def append_raw(self, run: Lines) -> None:
+    def append_raw(self, lines: Lines) -> None:
         """Pass on numbers of a raw peer, which belong to no stream and leave the offset alone."""
-        self._pass_on(run, 0)
+        self._pass_on(lines, 0)
 
     async def wait_room(self) -> None:
-        """Wait until little enough is waiting: raw peers know no window."""
+        """Wait until there is room for more: raw peers know no window."""
 
     def prove(self, beat: Beat) -> bool:
         """Remember how far the numbers are known to be good; they have been passed on."""
@@ -70,15 +72,15 @@ class ImmediateSink:
         self._offset = min(first, end)
         return (first, end) if end > first else None
 
-    async def run(self) -> None:
+    async def run(self, report: SinkReport) -> None:
         """Nothing to do, for ever."""
         await asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:
         """Nothing to give back."""
 
-    def _pass_on(self, run: Lines, counted: int) -> None:
-        """Pass `run` on; it moved the offset by `counted`."""
+    def _pass_on(self, lines: Lines, counted: int) -> None:
+        """Pass `lines` on, which moved the offset by `counted`."""
 
     def _drop_waiting(self) -> None:
         """Forget what has not begun to be passed on, and take its numbers off the offset."""

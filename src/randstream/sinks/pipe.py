@@ -1,25 +1,16 @@
-"""Pipe sinks: numbers as text to a file descriptor, which may block for as long as it likes."""
+"""Pipe sinks: numbers as text to a file descriptor, which may block for any length of time."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import select
 import threading
 from abc import abstractmethod
 from queue import SimpleQueue
-from typing import Final
 
-import structlog
-
-from ..errors import SettingsError
+from ..observe.report import SinkReport
 from .queued import QueuedSink
-
-RETRY_SECONDS: Final = 1.0
-"""How long a failed write, to a file on a full disk say, waits for its next attempt."""
-
-log = structlog.get_logger("randstream")
 
 
 class FdWriter(threading.Thread):
@@ -74,53 +65,15 @@ def _settle(written: asyncio.Future[tuple[int, OSError | None]], outcome: tuple[
 class PipeSink(QueuedSink):
     """Passes batches to an `FdWriter`."""
 
-    async def run(self) -> None:
-        """Write, until `_write` says that there is no point any more."""
+    async def run(self, report: SinkReport) -> None:
+        """Write, until `_write` finds that nobody will ever read it."""
         while True:
             await self._wait_until(lambda: bool(self._waiting))
             batch = self._take_batch()
-            if not await self._write(batch):
+            if not await self._write(batch, report):
                 return
             self._note_passed(len(batch))
 
     @abstractmethod
-    async def _write(self, batch: bytes) -> bool:
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
         """Write all of `batch`, however long it takes. False: nobody will ever read it."""
-
-
-class StdoutSink(PipeSink):
-    """Numbers on standard output. A closed reader, as with `| head`, is a polite end."""
-
-    def __init__(self, fd: int = 1) -> None:
-        super().__init__()
-        self._fd = fd
-        self._writer: FdWriter | None = None
-
-    async def start(self) -> None:
-        """See `Sink`."""
-        try:
-            self._writer = FdWriter(os.dup(self._fd))
-        except OSError as error:
-            raise SettingsError(f"cannot write to standard output: {error.strerror}; open it, or --discard") from error
-
-    async def close(self) -> None:
-        """See `Sink`."""
-        assert self._writer is not None
-        self._writer.end()
-
-    async def _write(self, batch: bytes) -> bool:
-        assert self._writer is not None
-        while True:
-            taken, error = await self._writer.write(batch)
-            if error is None:
-                if self.problem is not None:
-                    self.problem = None
-                    log.info("sink.recovered")
-                return True
-            if error.errno == errno.EPIPE:
-                return False
-            if self.problem is None:
-                self.problem = f"cannot write to standard output: {error.strerror}"
-                log.error("sink.failing", error=self.problem, retry_in=RETRY_SECONDS)
-            batch = batch[taken:]
-            await asyncio.sleep(RETRY_SECONDS)

@@ -50,13 +50,13 @@ class QueuedSink(ImmediateSink):
         """Wait until less than a batch is waiting."""
         await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
 
-    def _pass_on(self, run: Lines, counted: int) -> None:
-        self._waiting_bytes += len(run)
-        self._appended_bytes += len(run)
-        if self._waiting and len(self._waiting[-1][0]) + len(run) <= SMALL_BYTES:
+    def _pass_on(self, lines: Lines, counted: int) -> None:
+        self._waiting_bytes += len(lines)
+        self._appended_bytes += len(lines)
+        if self._waiting and len(self._waiting[-1][0]) + len(lines) <= SMALL_BYTES:
             last, before = self._waiting.pop()
-            run, counted = bytes(last) + run, before + counted
-        self._waiting.append((run, counted))
+            lines, counted = bytes(last) + lines, before + counted
+        self._waiting.append((lines, counted))
         self._notify()
 
     def _drop_waiting(self) -> None:
@@ -66,14 +66,14 @@ class QueuedSink(ImmediateSink):
         self._waiting_bytes = 0
 
     def _take_batch(self) -> bytes:
-        runs: list[Lines] = []
+        taken: list[Lines] = []
         size = 0
-        while self._waiting and (not runs or size + len(self._waiting[0][0]) <= BATCH_BYTES):
-            run, _ = self._waiting.popleft()
-            runs.append(run)
-            size += len(run)
+        while self._waiting and (not taken or size + len(self._waiting[0][0]) <= BATCH_BYTES):
+            lines, _ = self._waiting.popleft()
+            taken.append(lines)
+            size += len(lines)
         self._waiting_bytes -= size
-        return b"".join(runs)
+        return b"".join(taken)
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():

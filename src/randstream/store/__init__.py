@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from .check import StreamReport
 from .layout import Damage, DamagedStore
-from .reader import Run, StoreReader, read_runs, read_store
+from .reader import StoreReader, read_runs, read_store
 from .recovery import Recovery
 from .sink import DurableSink
 from .verification import Report, verify
@@ -30,7 +30,6 @@ __all__ = [
     "DurableSink",
     "Recovery",
     "Report",
-    "Run",
     "StoreReader",
     "StreamReport",
     "read_runs",

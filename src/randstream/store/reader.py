@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,20 +14,12 @@ from ..errors import SettingsError
 from ..numbers.distributions import parse_distribution
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
+from ..protocol.runs import Run
 from .chain import find_flaw
 from .files import File, OSFiles
 from .layout import Damage, DamagedStore, Header, StoredStream, find_streams, read_header, segment_path
 from .recovery import RECOVERY_BYTES
 from .walk import MOST_BYTES, Walk, walk_from_beat, walk_from_start
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """`count` whole number lines, the first of them number `offset`. The beat after them held."""
-
-    offset: int
-    lines: bytes
-    count: int
 
 
 def read_store(path: Path | str, *, offset: int | None = None, count: int | None = None) -> NDArray[Any]:

@@ -66,8 +66,8 @@ class Segment:
         """Whether it holds no number yet. Another segment after it would have its name."""
         return self.committed_offset == segment_first(self.path)
 
-    def append(self, intervals: Sequence[PendingInterval]) -> int:
-        """Write `intervals`, each with its beat, and make them durable; how many bytes that were.
+    def append(self, intervals: Sequence[PendingInterval]) -> None:
+        """Write `intervals`, each with its beat, and make them durable.
 
         Raises OSError: none of them counts. They are cut off now, or else by the next append, which has to write
         them again: a second fdatasync alone would prove nothing, for Linux tells of a lost page once.
@@ -83,11 +83,9 @@ class Segment:
                 self.cut_back()
             raise
         self._is_torn = False
-        size = sum(map(len, chunks))
-        self.committed_bytes += size
+        self.committed_bytes += sum(map(len, chunks))
         self.committed_offset = intervals[-1].beat.offset
         self._evict_committed()
-        return size
 
     def _evict_committed(self) -> None:
         if self.committed_bytes - self._evicted_bytes >= EVICT_BYTES:

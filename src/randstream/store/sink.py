@@ -9,13 +9,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import structlog
 
+from ..clock import Clock
 from ..errors import LocalProtocolError, SinkError
+from ..observe.report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Lines, Open
@@ -28,6 +30,8 @@ log = structlog.get_logger("randstream")
 
 COMMIT_BYTES: Final = 64 * 2**20
 """The most that one commit writes: two windows, which holds no stream back, and less than `RECOVERY_BYTES`."""
+START_RETRY_SECONDS: Final = 1.0
+"""How long a store that could not start is left alone before the next attempt."""
 _SMALL_RUN_BYTES: Final = 4096
 """Shorter runs are joined: a peer that sends single numbers shall not make us keep an object for each."""
 
@@ -43,7 +47,7 @@ class DurableSink:
         worker: whose numbers; one process at a time may be that worker on this store.
         segment_bytes: the commit with which a segment reaches so many bytes is its last.
         retain_bytes: a segment is removed once those after it hold so many bytes; None: never.
-        files: the file system, for tests.
+        clock, files: the time and the file system, for tests.
     """
 
     def __init__(
@@ -53,8 +57,10 @@ class DurableSink:
         *,
         segment_bytes: int = 2**30,
         retain_bytes: int | None = None,
+        clock: Clock | None = None,
         files: Files | None = None,
     ) -> None:
+        self._clock = clock or Clock()
         self._store = Store(folder, worker, segment_bytes, retain_bytes, files or OSFiles())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._running: asyncio.Future[Any] | None = None
@@ -67,12 +73,12 @@ class DurableSink:
 
     @property
     def problem(self) -> str | None:
-        """Why the last `open` or `commit` failed, for an operator; None while all is well."""
+        """Why the last `start`, `open` or `commit` failed, for an operator; None while all is well."""
         return self._store.problem
 
     @property
-    def retention_problem(self) -> str | None:
-        """Why old segments could not be removed; the stream goes on without."""
+    def warning(self) -> str | None:
+        """Why old segments could not be removed; None if they could. The stream goes on, and the disk fills."""
         return self._store.retention_problem
 
     @property
@@ -86,27 +92,18 @@ class DurableSink:
         return self._store.committed_offset
 
     @property
-    def committed_bytes(self) -> int:
-        """Bytes made durable since `start`, beats included."""
-        return self._store.committed_bytes
-
-    @property
-    def last_commit_seconds(self) -> float | None:
-        """How long the last successful commit took to write and sync."""
-        return self._store.last_commit_seconds
-
-    @property
     def recovery(self) -> Recovery | None:
         """What the last recovery found and cut off; None if there was none."""
         return self._store.recovery
 
     async def start(self) -> None:
-        """Make the folder if it is missing, and lock it for this worker.
+        """Make the folder if it is missing, and lock it for this worker. What a disk may recover from is left to `run`.
 
         Raises:
             SettingsError: it is no folder, cannot be written, or is locked by another process.
         """
-        await self._run(self._store.start)
+        with suppress(SinkError):
+            await self._run(self._store.start)
 
     async def open(self, offered: Open) -> int:
         """Recover, or begin, the stream; the offset of the number wanted next, 0 when nothing is stored.
@@ -120,7 +117,7 @@ class DurableSink:
         offset = await self._run(self._store.open, offered)
         if (found := self._store.recovery) is not None and found is not before:
             self._lines.say(
-                log.warning if found.cut_bytes else log.info, "store.recovered", monotonic(),
+                log.warning if found.cut_bytes else log.info, "store.recovered", self._clock.now(),
                 path=str(found.path), offset=found.offset, cut_bytes=found.cut_bytes,
             )  # fmt: skip
         self._waiting.clear()
@@ -132,14 +129,14 @@ class DurableSink:
         """Never called: a store always names the offset."""
         raise LocalProtocolError(f"the producer may not choose an offset ({offset}): a store names it")
 
-    def append(self, run: Lines, count: int) -> None:
+    def append(self, lines: Lines, count: int) -> None:
         """Keep `count` number lines in memory until a beat proves them."""
-        if self._runs and max(len(run), len(self._runs[-1])) < _SMALL_RUN_BYTES:
-            self._runs[-1] = bytes(self._runs[-1]) + run
+        if self._runs and max(len(lines), len(self._runs[-1])) < _SMALL_RUN_BYTES:
+            self._runs[-1] = bytes(self._runs[-1]) + lines
         else:
-            self._runs.append(run)
+            self._runs.append(lines)
         self._count += count
-        self._size += len(run)
+        self._size += len(lines)
 
     def prove(self, beat: Beat) -> bool:
         """Let the next commit have what was appended, with `beat`. One that proves no numbers is not stored."""
@@ -176,8 +173,16 @@ class DurableSink:
         """Drop what no beat has proven. None of it was passed on."""
         self._forget_unproven()
 
-    async def run(self) -> None:
-        """Nothing to do, for ever: a full disk may have room again."""
+    async def run(self, report: SinkReport) -> None:
+        """Start, if the disk did not allow it before; then nothing, for ever: a full disk may have room again."""
+        while not self._store.is_started:
+            try:
+                await self._run(self._store.take_folder)
+            except SinkError as error:
+                report.failed(str(error), self._clock.now(), retry_in=START_RETRY_SECONDS)
+                await asyncio.sleep(START_RETRY_SECONDS)
+            else:
+                report.worked(self._clock.now())
         await asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:

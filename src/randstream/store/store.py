@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import time
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from ..errors import LocalProtocolError, SettingsError, SinkError
 from ..protocol.frames import Open
@@ -16,6 +17,15 @@ from .files import File, Files
 from .layout import list_folder, lock_path, segment_path, stream_folder
 from .recovery import Recovery, recover
 from .segment import PendingInterval, Segment
+
+PASSING_ERRORS: Final = frozenset(
+    {
+        errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
+    }
+)  # fmt: skip
+"""What a disk or a machine recovers from: the worker waits, at its start as later. Anything else that keeps a store from
+starting is for the user to mend, and ends the worker."""
 
 
 class Store:
@@ -31,14 +41,16 @@ class Store:
         self._opened: Open | None = None
         self._segment: Segment | None = None
         self.problem: str | None = None
-        """Why the last `open` or `commit` failed; None if it did not."""
+        """Why the last `start`, `open` or `commit` failed; None if it did not."""
         self.retention_problem: str | None = None
         """Why old segments could not be removed; the stream goes on without."""
         self.recovery: Recovery | None = None
         """The last one; None before the first, and for a stream that had no segment yet."""
-        self.committed_bytes = 0
-        """By this process, beats included."""
-        self.last_commit_seconds: float | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the folder is there, and locked for this worker."""
+        return self._lock is not None
 
     @property
     def committed_offset(self) -> int | None:
@@ -51,15 +63,31 @@ class Store:
         return None if self._segment is None else self._segment.path.parent
 
     def start(self) -> None:
-        """Make the folder if it is missing, and lock it for this worker. Raises SettingsError."""
-        path = lock_path(self._folder, self._worker)
+        """Take the folder for the first time, which tells what the user has to mend from what passes.
+
+        Raises:
+            SettingsError: the folder can never be used as it is.
+            SinkError: not now; call `take_folder` again.
+        """
         try:
-            self._make_folder(self._folder)
-            self._lock = self._files.lock(path)
-        except BlockingIOError:
-            raise SettingsError(f"{path} is locked: another process stores for {self._worker} here") from None
-        except OSError as error:
-            raise SettingsError(f"cannot use {self._folder} as a store: {_explain(error)}") from error
+            self.take_folder()
+        except SinkError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in PASSING_ERRORS:
+                raise
+            raise SettingsError(str(error)) from cause
+
+    def take_folder(self) -> None:
+        """Make the folder if it is missing, and lock it for this worker. Raises SinkError: not now."""
+        if self._lock is None:
+            path = lock_path(self._folder, self._worker)
+            with self._attempt(f"cannot use {self._folder} as a store"):
+                self._make_folder(self._folder)
+                try:
+                    self._lock = self._files.lock(path)
+                except BlockingIOError as error:
+                    what = f"locked: another process stores for {self._worker} here"
+                    raise BlockingIOError(error.errno, what, str(path)) from None
 
     def open(self, offered: Open) -> int:
         """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.
@@ -67,6 +95,7 @@ class Store:
         Raises:
             SinkError: not now; DamagedStore: not before a person has looked at it.
         """
+        self.take_folder()
         folder = stream_folder(self._folder, self._worker, offered.stream)
         with self._attempt(f"cannot open {folder}"):
             if self._segment is None or not _is_same_stream(self._opened, offered):
@@ -85,10 +114,8 @@ class Store:
         if segment is None or intervals[0].first != segment.committed_offset:
             raise LocalProtocolError("a commit that does not follow on the last one")
         with self._attempt(f"cannot write {segment.path}"):
-            started = time.monotonic()
             segment = self._segment_with_room(segment)
-            self.committed_bytes += segment.append(intervals)
-            self.last_commit_seconds = time.monotonic() - started
+            segment.append(intervals)
         with suppress(OSError):  # the next commit tries again, and tells
             self._segment_with_room(segment)
         return segment.committed_offset

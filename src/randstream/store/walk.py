@@ -51,15 +51,15 @@ class Walk:
         if beat is None:
             self._stop(_name_flaw(self._buffer, hash_at))
             return None
-        run = self._buffer[self._cursor : hash_at]
+        lines = self._buffer[self._cursor : hash_at]
         offset = int(beat[1])
-        if flaw := _check(run, offset - self.offset, int(beat[2], 16)):
+        if flaw := _check(lines, offset - self.offset, int(beat[2], 16)):
             self._stop(flaw)
             return None
         self.position += beat.end() - self._cursor
         self.first, self.offset = self.offset, offset
         self._cursor = beat.end()
-        return run
+        return lines
 
     def _find_beat(self) -> tuple[int, re.Match[bytes] | None]:
         hash_at = self._buffer.find(b"#", self._cursor)
@@ -90,22 +90,22 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
     return None if beat is None else Walk(file, position - 1 + beat.end(), int(beat[1]))
 
 
-def _check(run: bytes, count: int, crc: int) -> str | None:
-    if run and not run.endswith(b"\n"):
+def _check(lines: bytes, count: int, crc: int) -> str | None:
+    if lines and not lines.endswith(b"\n"):
         return "a number line that does not end before the beat"
-    if (found := _count_lines(run)) != count:
+    if (found := _count_lines(lines)) != count:
         return f"{found} number lines, but the beat after them counts {count}"
-    if (computed := crc32c(run)) != crc:
+    if (computed := crc32c(lines)) != crc:
         return f"number lines with crc {computed:08x}, but the beat after them says {crc:08x}"
     return None
 
 
-def _count_lines(run: bytes) -> int:
-    """As `run.count`, and ten times as fast on long runs."""
-    if len(run) <= _FEW_BYTES:
-        return run.count(b"\n")
-    ends = np.frombuffer(run, np.uint8)
-    blocks = range(0, len(run), _BLOCK_BYTES)
+def _count_lines(lines: bytes) -> int:
+    """As `lines.count`, and ten times as fast on long runs."""
+    if len(lines) <= _FEW_BYTES:
+        return lines.count(b"\n")
+    ends = np.frombuffer(lines, np.uint8)
+    blocks = range(0, len(lines), _BLOCK_BYTES)
     return sum(int(np.count_nonzero(ends[start : start + _BLOCK_BYTES] == _LF)) for start in blocks)
 
 

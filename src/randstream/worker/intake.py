@@ -1,4 +1,4 @@
-"""Intake: the one stream that comes into a worker, over all its connections, as observers see it. It only counts."""
+"""Intake: the one stream that comes into a worker, over all its connections. It counts and reports, no more."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Reason
+from ..errors import reason_of
 from ..observe.journal import Journal
+from ..observe.report import LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..observe.tap import Stored, Tap
+from ..observe.throttle import LINES_A_MINUTE
 from ..protocol import MAX_NUMBER_LINE_BYTES
 from ..protocol.frames import Lines, Open
 from ..sinks import Sink
@@ -29,16 +31,20 @@ class Intake:
     `sink_problem` tells why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
     """
 
-    def __init__(self, worker: str, sink: Sink, sink_problem: Callable[[], str | None]) -> None:
+    def __init__(
+        self, worker: str, sink: Sink, tally: Tally, journal: Journal, sink_problem: Callable[[], str | None]
+    ) -> None:
         self.worker = worker
-        self.tally = Tally()
-        self.journal = Journal()
+        self.report = LinkReport(worker, tally, journal, LINES_A_MINUTE)
+        """What each connection's own report is made from."""
         self.tap = Tap(sink if isinstance(sink, Stored) else None)
         self.offered: Open | None = None
         self.acked_offset = 0
         self.heard_at: float | None = None
         self.reconnects = 0
         self.last_error: str | None = None
+        self._tally = tally
+        self._live_report = self.report
         self._state = LinkState.WAITING
         self._sink_problem = sink_problem
         self._tails: deque[bytes] = deque(maxlen=TAILS)
@@ -59,31 +65,33 @@ class Intake:
         """See `ObservedLink`. Without the producer, which may be another at any time."""
         return self.worker, ""
 
-    def note_open(self, offered: Open) -> None:
-        """A connection has been admitted."""
+    def set_opening(self, offered: Open, report: LinkReport) -> None:
+        """A connection has been admitted, which `report` is about."""
         self.offered = offered
+        self._live_report = report
         self._state = LinkState.OPENING
 
-    def note_start(self, offset: int, now: float) -> None:
-        """The opening beat has come."""
+    def set_streaming(self, offset: int, now: float) -> None:
+        """The opening beat has come: numbers flow from `offset` on."""
         self.tap.offset = self.acked_offset = offset
         self.heard_at = now
         self._state = LinkState.STREAMING
-        self.journal.note("link.resumed", self.worker, f"at offset {offset}")
+        self._live_report.resumed(offset, now, numbers=self.offered and self.offered.numbers)
 
-    def note_raw(self) -> None:
-        """A raw peer has been admitted."""
+    def set_raw(self, report: LinkReport, now: float) -> None:
+        """A raw peer has been admitted, which `report` is about."""
+        self._live_report = report
         self._state = LinkState.STREAMING
-        self.journal.note("raw.accepted", self.worker, "number lines without a protocol")
+        report.accepted_raw(now)
 
-    def note_numbers(self, run: Lines, count: int, *, is_raw: bool = False) -> None:
+    def note_numbers(self, lines: Lines, count: int, *, is_raw: bool = False) -> None:
         """A run has come."""
-        self.tally.numbers += count
-        self.tally.number_bytes += len(run)
+        self._tally.numbers += count
+        self._tally.number_bytes += len(lines)
         if is_raw:
             return
-        self._tails.append(last_lines(run, TAIL_BYTES))
-        self.tap.pass_on(run, count)
+        self._tails.append(last_lines(lines, TAIL_BYTES))
+        self.tap.pass_on(lines, count)
 
     def note_beat(self, now: float) -> None:
         """A beat has held."""
@@ -91,18 +99,18 @@ class Intake:
 
     def note_commit(self, offset: int, seconds: float) -> None:
         """All below `offset` is in the sink and acknowledged."""
-        self.tally.commits.observe(seconds)
-        self.tally.acked_numbers += max(0, offset - self.acked_offset)
+        self._tally.commits.observe(seconds)
+        self._tally.acked_numbers += max(0, offset - self.acked_offset)
         self.acked_offset = offset
 
-    def note_end(self, reason: Reason, detail: str) -> None:
+    def set_waiting(self, error: Exception, now: float, *, is_polite: bool, **offsets: int | None) -> None:
         """The admitted connection is over."""
         was_up = self._state is LinkState.STREAMING
-        (self.tally.ends if was_up else self.tally.failures)[reason] += 1
         self.reconnects += was_up
-        self.last_error = f"{reason}: {detail}"
+        self.last_error = f"{reason_of(error)}: {error}"
         self._state = LinkState.WAITING
-        self.journal.note("link.lost", self.worker, detail)
+        tell = self._live_report.closed if is_polite else self._live_report.lost
+        tell(error, now, was_up=was_up, **offsets)
 
     def status(self, now: float, rate: float) -> LinkStatus:
         """See `ObservedLink`."""
@@ -130,9 +138,9 @@ class Intake:
             return np.empty(0)
 
 
-def last_lines(run: Lines, size: int) -> bytes:
-    """The whole lines within the last `size` bytes of `run`."""
-    if len(run) <= size:
-        return bytes(run)
-    tail = bytes(run[-size - 1 :])
+def last_lines(lines: Lines, size: int) -> bytes:
+    """The whole lines within the last `size` bytes of `lines`."""
+    if len(lines) <= size:
+        return bytes(lines)
+    tail = bytes(lines[-size - 1 :])
     return tail[tail.find(b"\n") + 1 :]

@@ -1,0 +1,146 @@
+"""Report: what happens to a link or a sink is told here once, and goes to the log, the journal and the counters."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Final
+
+import structlog
+
+from ..errors import reason_of
+from .journal import Journal
+from .tally import Tally
+from .throttle import LINES_A_MINUTE, Throttle
+
+LINK_LINES_A_MINUTE: Final = 6
+"""Log events that one of many links may write."""
+_LINES_A_MINUTE: Final = {"link.unreachable": 1, "worker.unproven": LINES_A_MINUTE, "peer.left": LINES_A_MINUTE}
+"""Events with a limit of their own: a worker that stays away is said once and then at intervals, and what strangers
+bring about does not keep the link's own events out of the log."""
+WARNINGS: Final = frozenset({"link.lost", "link.unreachable", "link.stalled", "worker.unproven"})
+"""Of a link's events; the others are informative."""
+
+
+class LinkReport:
+    """What happens to one link, at either end of it.
+
+    `name` is what the journal calls the link, `fields` are part of each of its log events. Offsets are those of the
+    next number, `now` is in seconds of the monotonic clock.
+    """
+
+    def __init__(self, name: str, tally: Tally, journal: Journal, lines_a_minute: int, **fields: object) -> None:
+        self._name = name
+        self._tally = tally
+        self._journal = journal
+        self._log = structlog.get_logger("randstream").bind(**fields)
+        self._lines_a_minute = lines_a_minute
+        self._throttles: dict[str, Throttle] = {}
+
+    def about(self, name: str | None = None, **fields: object) -> LinkReport:
+        """A report of the same link, with the same limits, that has more to say in each event."""
+        report = copy(self)
+        report._name = name or self._name
+        report._log = self._log.bind(**fields)
+        return report
+
+    def resumed(self, offset: int, now: float, **fields: object) -> None:
+        """Numbers flow from `offset` on."""
+        raw = ", raw" if fields.get("raw") else ""
+        self._tell("link.resumed", now, f"at offset {offset}{raw}", offset=offset, **fields)
+
+    def accepted_raw(self, now: float) -> None:
+        """A peer without a protocol sends number lines."""
+        self._tell("raw.accepted", now, "number lines without a protocol")
+
+    def lost(self, error: Exception, now: float, *, was_up: bool = True, **fields: object) -> None:
+        """A connection broke. `was_up`: it had carried numbers."""
+        self._count_end(error, was_up)
+        self._tell("link.lost", now, str(error), **_cause(error), **fields)
+
+    def unreachable(self, error: Exception, now: float, *, is_news: bool, **fields: object) -> None:
+        """An attempt came to nothing. `is_news`: the one before did not."""
+        self._count_end(error, was_up=False)
+        self._tell("link.unreachable", now, str(error) if is_news else "", **_cause(error), **fields)
+
+    def closed(self, error: Exception | None, now: float, *, was_up: bool = True, **fields: object) -> None:
+        """A polite end, by the peer (`error`) or by this end."""
+        if error is not None:
+            self._count_end(error, was_up)
+            fields = {**_cause(error), **fields}
+        self._tell("link.closed", now, str(error or "this end closed the connection"), **fields)
+
+    def stalled(self, why: str, now: float, *, offset: int, acked: int) -> None:
+        """The peer lives, but nothing moves."""
+        self._tell("link.stalled", now, why, why=why, offset=offset, acked=acked)
+
+    def recovered(self, acked: int, now: float) -> None:
+        """It moves again."""
+        self._tell("link.recovered", now, f"acknowledged up to {acked}", acked=acked)
+
+    def unproven(self, first: int, end: int, now: float) -> None:
+        """Numbers `first` to `end` - 1 were passed on, and then their beat did not hold."""
+        advice = "these numbers went out unproven and come again"
+        self._tell("worker.unproven", now, first=first, end=end, advice=advice)
+
+    def stranger_left(self, error: Exception, now: float) -> None:
+        """A connection that never got as far as the link has ended."""
+        self._tell("peer.left", now, **_cause(error))
+
+    def checkpoint(self, offset: int, rate: float) -> None:
+        """A sign of life, from a caller who limits how often."""
+        self._log.info("worker.checkpoint", offset=offset, rate=rate)
+
+    def _count_end(self, error: Exception, was_up: bool) -> None:
+        (self._tally.ends if was_up else self._tally.failures)[reason_of(error)] += 1
+
+    def _tell(self, event: str, now: float, detail: str = "", /, **fields: object) -> None:
+        kind = event if event in _LINES_A_MINUTE else ""
+        if kind not in self._throttles:
+            self._throttles[kind] = Throttle(_LINES_A_MINUTE.get(kind, self._lines_a_minute))
+        write = self._log.warning if event in WARNINGS else self._log.info
+        self._throttles[kind].say(write, event, now, **fields)
+        if detail:
+            self._journal.note(event, self._name, detail)
+
+
+class SinkReport:
+    """Whether a worker's sink takes numbers, and what it complains of otherwise. `now` as in `LinkReport`."""
+
+    def __init__(self, worker: str, tally: Tally, journal: Journal) -> None:
+        self.problem: str | None = None
+        """Why it takes no numbers now; None while it does."""
+        self.warning: str | None = None
+        """What does not stop it, but needs a person."""
+        self._worker = worker
+        self._tally = tally
+        self._journal = journal
+        self._log = structlog.get_logger("randstream")
+        self._lines = Throttle(LINES_A_MINUTE)
+
+    def failed(self, problem: str, now: float, *, retry_in: float) -> None:
+        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is said once."""
+        self._tally.sink_failures += 1
+        if problem != self.problem:
+            self.problem = problem
+            advice = "nothing is acknowledged until this is mended"
+            self._lines.say(self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice)
+            self._journal.note("sink.failing", self._worker, problem)
+
+    def worked(self, now: float, warning: str | None = None) -> None:
+        """It took them, with `warning` if there is something to complain of."""
+        if self.problem is not None:
+            self._journal.note("sink.recovered", self._worker, f"was: {self.problem}")
+            self.problem = None
+            self._lines.say(self._log.info, "sink.recovered", now)
+        if warning != self.warning:
+            was, self.warning = self.warning, warning
+            if warning is not None:
+                self._lines.say(self._log.warning, "sink.warning", now, warning=warning)
+                self._journal.note("sink.warning", self._worker, warning)
+            else:
+                self._lines.say(self._log.info, "sink.warning_over", now, warning=was)
+
+
+def _cause(error: Exception) -> dict[str, object]:
+    """The reason in one word and in a sentence: those of the same end are the same in the log of both roles."""
+    return {"reason": str(reason_of(error)), "error": str(error)}

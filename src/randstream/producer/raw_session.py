@@ -1,0 +1,99 @@
+"""RawSession: one connection to a peer that speaks no protocol, such as `nc -lk`: number lines and nothing else."""
+
+from __future__ import annotations
+
+import math
+
+from ..backoff import LONGEST_DELAY
+from ..errors import LocalProtocolError
+from ..net.connection import Connection
+from ..protocol.end import NEVER
+from ..protocol.events import Event
+from ..protocol.frames import Lines
+from .link import Link, LinkContext
+from .pacing import Pacer
+from .pump import Pump
+
+
+class RawSender:
+    """The end of a connection to a raw peer: nothing it says means anything, and its silence is no failure."""
+
+    deadline = NEVER
+
+    def __init__(self) -> None:
+        self._out: list[Lines] = []
+
+    def send_numbers(self, lines: Lines) -> None:
+        """Send `lines`."""
+        self._out.append(lines)
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """See `End`."""
+        return []
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """See `End`."""
+        return []
+
+    def data_to_send(self) -> list[Lines]:
+        """See `End`."""
+        out, self._out = self._out, []
+        return out
+
+
+class RawSession:
+    """Sends the numbers of the worker that the target's address names. Implements `Session`.
+
+    Nobody acknowledges: what the kernel has taken counts as arrived.
+    """
+
+    def __init__(self, link: Link, context: LinkContext, now: float) -> None:
+        self._link = link
+        self._context = context
+        self._sender = RawSender()
+        # Without a buffer of our own, writable means that the kernel has taken everything.
+        self.connection = Connection(self._sender, self, context.wheel, high_water=0)
+        self._stream = link.serve(link.target.raw_worker)
+        self._pump: Pump | None = None
+        self._made_at = math.inf
+        self._is_finishing = False
+
+    def finish(self, now: float) -> None:
+        """See `Session`."""
+        self._is_finishing = True
+        self._pump = None
+        self.on_writable(now)
+
+    def on_made(self, now: float) -> None:
+        """The socket is connected."""
+        self._made_at = now
+        pacer = Pacer(self._context.settings.rate, now)
+        self._pump = Pump(self._stream, pacer, self.connection, self._send, self._context.tally)
+        self._link.set_streaming(self._stream, self._link.acked_offset, now, raw=True)
+        self.on_writable(now)
+
+    def on_event(self, event: Event, now: float) -> None:
+        """See `Owner`."""
+        raise LocalProtocolError(f"a raw peer means {event}")
+
+    def on_writable(self, now: float) -> None:
+        """See `Owner`."""
+        if self._pump is not None:
+            self._pump.push(self._link.offset, math.inf, now)
+        self.connection.flush()
+        if self.connection.is_writable:
+            self._link.note_acked(self._link.offset, now)
+            if self._is_finishing:
+                self.connection.close()
+                self._link.set_finished(now)
+
+    def on_lost(self, error: Exception | None, now: float) -> None:
+        """See `Owner`."""
+        if now - self._made_at >= LONGEST_DELAY:
+            self._link.prove()  # nobody acks, but a peer that stays means it
+        self._link.on_lost(error, now)
+
+    def _send(self, lines: Lines, count: int, now: float) -> None:
+        self._link.note_acked(self._link.offset, now)  # there was room, so the kernel has all that went before
+        self._sender.send_numbers(lines)
+        self._link.offset += count

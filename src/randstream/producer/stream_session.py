@@ -1,0 +1,119 @@
+"""StreamSession: one connection to a randstream worker, from the dial to its end. It speaks through a `Sender`."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ..errors import LocalProtocolError, Reason
+from ..net.connection import Connection
+from ..numbers.stream import NumberStream
+from ..protocol import SILENCE_HEARTBEATS
+from ..protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
+from ..protocol.frames import Lines, Numbers
+from ..protocol.sender import Sender
+from ..protocol.states import State
+from .link import Link, LinkContext
+from .pacing import Pacer
+from .pump import Pump
+
+
+class StreamSession:
+    """Sends the numbers of whichever worker answers, from the offset that its sink names. Implements `Session`."""
+
+    def __init__(self, link: Link, context: LinkContext, now: float) -> None:
+        settings = context.settings
+        self._link = link
+        self._context = context
+        self._sender = Sender(producer=settings.name, heartbeat=settings.heartbeat_interval, now=now)
+        credentials = context.credentials
+        end = self._sender if credentials is None else credentials.secure(self._sender, link.target.host)
+        self.connection = Connection(end, self, context.wheel)
+        self._stream: NumberStream  # known from the greeting on
+        self._pump: Pump | None = None
+        self._moved_at = now
+        self._is_finishing = False
+
+    def finish(self, now: float) -> None:
+        """See `Session`."""
+        self._is_finishing = True
+        self._pump = None
+        if self._sender.state is State.STREAMING:
+            self._sender.send_final_beat(now)
+            self.connection.flush()
+        else:
+            self._say_goodbye(now)
+
+    def on_made(self, now: float) -> None:
+        """The socket is connected; the worker speaks first."""
+        self._link.set_opening()
+
+    def on_event(self, event: Event, now: float) -> None:
+        """What the worker said."""
+        match event:
+            case Greeted(worker):
+                self._offer(worker, now)
+            case Waited():
+                self._link.set_stalled("the worker's sink is not ready", now)
+            case Resumed(offset):
+                self._resume(offset, now)
+            case Acknowledged():
+                self._note_ack(event, now)
+            case Closed(error):
+                self.connection.close()
+                self._link.on_lost(error, now)
+            case Opened() | Started() | Proved() | Numbers():
+                raise LocalProtocolError(f"a sender reports {event}")
+            case _:
+                assert_never(event)
+
+    def on_writable(self, now: float) -> None:
+        """See `Owner`."""
+        if self._pump is None:
+            return
+        self._pump.push(self._sender.offset, self._sender.room, now)
+        since = self._sender.unacked_since
+        limit = SILENCE_HEARTBEATS * self._sender.heartbeat
+        if since is not None and now - max(since, self._moved_at) > limit:
+            self._link.set_stalled("no ack moves, the worker's sink is behind", now)
+
+    def on_lost(self, error: Exception | None, now: float) -> None:
+        """See `Owner`."""
+        self._link.on_lost(error, now)
+
+    def _offer(self, worker: str, now: float) -> None:
+        self._stream = self._link.serve(worker)
+        first_offset = self._context.acked_offsets.get(self._stream.id, 0)
+        self._sender.open(self._stream.id, self._context.settings.numbers, first_offset=first_offset, now=now)
+
+    def _resume(self, offset: int, now: float) -> None:
+        self._moved_at = now
+        pacer = Pacer(self._context.settings.rate, now)
+        self._pump = Pump(self._stream, pacer, self.connection, self._send, self._context.tally)
+        self._link.set_streaming(self._stream, offset, now)
+        self.on_writable(now)
+
+    def _send(self, lines: Lines, count: int, now: float) -> None:
+        self._sender.send_numbers(lines, count, now)
+        self._link.offset = self._sender.offset
+
+    def _note_ack(self, ack: Acknowledged, now: float) -> None:
+        link = self._link
+        link.heard_at = now
+        if ack.round_trip is not None:
+            link.round_trip = ack.round_trip
+            self._context.tally.round_trips.observe(ack.round_trip)
+        if ack.offset > link.acked_offset:
+            self._moved_at = now
+            link.note_acked(ack.offset, now)
+            link.prove()
+            acked_offsets = self._context.acked_offsets
+            acked_offsets[self._stream.id] = max(acked_offsets.get(self._stream.id, 0), ack.offset)
+            if self._pump is not None and self._pump.waits_for_room:
+                self.on_writable(now)
+        if self._is_finishing and self._sender.is_settled:
+            self._say_goodbye(now)
+
+    def _say_goodbye(self, now: float) -> None:
+        self._sender.close(Reason.SHUTDOWN)
+        self.connection.close()
+        self._link.set_finished(now)

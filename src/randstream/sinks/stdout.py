@@ -1,0 +1,53 @@
+"""Stdout sink: numbers as text on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from typing import Final
+
+from ..clock import Clock
+from ..errors import SettingsError
+from ..observe.report import SinkReport
+from .pipe import FdWriter, PipeSink
+
+RETRY_SECONDS: Final = 1.0
+"""How long a failed write, to a file on a full disk say, waits for its next attempt."""
+
+
+class StdoutSink(PipeSink):
+    """Writes to `fd`. A closed reader, as with `| head`, is a polite end."""
+
+    def __init__(self, clock: Clock, fd: int = 1) -> None:
+        super().__init__()
+        self._clock = clock
+        self._fd = fd
+        self._writer: FdWriter | None = None
+
+    async def start(self) -> None:
+        """See `Sink`."""
+        try:
+            self._writer = FdWriter(os.dup(self._fd))
+        except OSError as error:
+            raise SettingsError(f"cannot write to standard output: {error.strerror}; open it, or --discard") from error
+
+    async def close(self) -> None:
+        """See `Sink`."""
+        assert self._writer is not None
+        self._writer.end()
+
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
+        assert self._writer is not None
+        while True:
+            taken, error = await self._writer.write(batch)
+            if error is None:
+                self.problem = None
+                report.worked(self._clock.now())
+                return True
+            if error.errno == errno.EPIPE:
+                return False
+            self.problem = f"cannot write to standard output: {error.strerror}"
+            report.failed(self.problem, self._clock.now(), retry_in=RETRY_SECONDS)
+            batch = batch[taken:]
+            await asyncio.sleep(RETRY_SECONDS)
