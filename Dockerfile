@@ -1,8 +1,8 @@
-# One image for both roles: RANDSTREAM_ROLE=producer or worker decides. Plain enough for the classic builder.
+# One image for both roles: RANDSTREAM_ROLE=producer or worker decides. Simple enough for the classic builder.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-# `make clean` finds what is left of this stage by it.
+# `make clean` finds this stage's leftovers by this label.
 LABEL io.randstream.stage=build
 # Where packages come from, if not from the usual index.
 ARG PIP_INDEX_URL
@@ -31,8 +31,8 @@ LABEL org.opencontainers.image.title="randstream" \
       org.opencontainers.image.description="Endless, exactly reproducible streams of random numbers over one long-lived TCP connection a worker." \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /opt/randstream /opt/randstream
-# Nothing is installed and nobody changes users here: pip goes (from both places where images keep it), so do the setuid
-# bits. The one run leaves compiled what it imports of the standard library, as nothing can be written later on.
+# Nothing is installed and nobody changes users here, so pip goes (from both places where images keep it), and so do the
+# setuid bits. The run compiles the standard library modules it imports, because nothing can be written later.
 RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/lib/python3/dist-packages/pip* /usr/local/bin/pip* /usr/bin/pip* \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && /opt/randstream/bin/python -m randstream numbers --seed 42 --worker worker-0
@@ -42,12 +42,12 @@ WORKDIR /tmp
 EXPOSE 9000 9001
 ENTRYPOINT ["python", "-m", "randstream"]
 
-# docker build --target test: the suite on the Python that the image has.
+# docker build --target test: the suite on the image's Python.
 FROM build AS test
 COPY requirements/dev.txt requirements/
 RUN uv pip install --require-hashes -r requirements/dev.txt
 COPY . .
 RUN /opt/randstream/bin/python -m pytest -p no:cacheprovider
 
-# What a build without --target gives. (The classic builder then runs the tests first: `make build` names its target.)
+# The result of a build without --target. (The classic builder then runs the tests first: `make build` names its target.)
 FROM runtime

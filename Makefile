@@ -7,20 +7,20 @@ ARGS   ?=
 VENV := .venv
 BIN  := $(VENV)/bin
 
-# Of the branches in src/, how many percent a full `make test` must take.
+# The branch coverage of src/, in percent, that a full `make test` must reach.
 MIN_COVERAGE := 95
-# Test processes; 0 is none beside pytest itself. More pay only once the suite waits longer than it computes.
+# Test processes; 0 means only pytest itself. More help only if the suite waits longer than it computes.
 PROCESSES ?= 2
 
-# Where pods get the image from (minikube, kind; none: they pull it), and what of deploy/overlays is deployed.
+# Where pods get the image from (minikube, kind; none: they pull it), and which of deploy/overlays to deploy.
 CLUSTER      ?= minikube
 OVERLAY      ?= minikube
 IMAGE        ?= randstream
 PYTHON_IMAGE ?= python:3.13-slim-trixie
-# More for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
+# More options for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
 BUILD_ARGS   ?=
-# Follows what goes into the image, committed or not: a changed image has another tag, so no cluster runs the old one. Worked
-# out once, when first needed: an edit while `make all` runs does not change what is loaded and deployed.
+# A hash of the image's inputs, committed or not: a changed image has another tag, so no cluster runs the old one. Computed
+# once, when first needed: an edit while `make all` runs does not change what is loaded and deployed.
 TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md pyproject.toml requirements/image.txt \
 	requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
 TAGGED        = $(IMAGE):$(TAG)
@@ -30,7 +30,7 @@ TAGGED        = $(IMAGE):$(TAG)
 .PHONY: browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
-# `all` is an order, also under make -j; each target runs one command that is parallel in itself where that pays.
+# `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -38,7 +38,7 @@ help: ## list the targets
 
 ## ---- the environment ----------------------------------------------------------------------------------------------
 
-setup: $(VENV)/.stamp-dev ## make .venv from the locked, hashed requirements (the other targets do it themselves)
+setup: $(VENV)/.stamp-dev ## make .venv from the locked, hashed requirements (the other targets do this themselves)
 
 $(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"; exit 1; }
@@ -60,7 +60,7 @@ $(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py src/rands
 LOCK = $(UV) pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
-lock: ## make requirements/*.txt anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
+lock: ## regenerate requirements/*.txt from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@command -v $(UV) >/dev/null || { echo "There is no uv. Install it: pip install uv (or name it: make UV=/path/to/uv lock)"; exit 1; }
 	$(LOCK) pyproject.toml -o requirements/dev.txt --group dev
 	$(LOCK) pyproject.toml -o requirements/runtime.txt -c requirements/dev.txt
@@ -74,10 +74,10 @@ lock: ## make requirements/*.txt anew from pyproject.toml (needs uv; ARGS=--upgr
 
 ## ---- the loop -----------------------------------------------------------------------------------------------------
 
-demo: setup ## watch three streams lose a worker and a connection, and heal (ARGS="--seconds 15")
+demo: setup ## watch three streams lose a worker and a connection, and resume (ARGS="--seconds 15")
 	@$(BIN)/python -m randstream demo $(ARGS)
 
-# Without ARGS: all unit tests and the coverage gate. With ARGS ("-k takeover --pdb"): what they pick, without the gate.
+# Without ARGS: all unit tests and the coverage gate. With ARGS ("-k takeover --pdb"): the tests they select, without the gate.
 test: setup ## run the unit tests (ARGS="-k takeover" runs some of them, without the coverage gate)
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python -m pytest -n $(PROCESSES) --cov
@@ -88,32 +88,32 @@ else
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
-# How long the storm lasts; and the seed of its plan (none: a new one, which is printed).
+# How long the storm lasts, and the seed of its plan (if empty, a new one is drawn and printed).
 SECONDS ?= 60
 SEED    ?=
 
-chaos: setup ## kill, cut and freeze real processes, then hold every store against the seed (SECONDS=60 SEED=...)
+chaos: setup ## kill, cut and freeze real processes, then compare every store with the seed (SECONDS=60 SEED=...)
 	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" $(ARGS)
 
 fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery or the settings (SECONDS=60)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
-browser-test: setup $(VENV)/.stamp-browser ## the live page in a real Chromium (needs Debian's chromium)
+browser-test: setup $(VENV)/.stamp-browser ## test the live page in a real Chromium (needs Debian's chromium)
 	$(BIN)/python -m pytest tests/browser -m browser --timeout 60 $(ARGS)
 
-screenshots: setup $(VENV)/.stamp-browser ## make docs/images anew (needs Debian's chromium)
+screenshots: setup $(VENV)/.stamp-browser ## make new screenshots in docs/images (needs Debian's chromium)
 	$(BIN)/python -m tests.browser.screenshots
 
-metrics-check: setup ## metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
+metrics-check: setup ## check metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
 	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/admin/test_monitoring.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
 
-lint: setup lint-deploy ## ruff, mypy --strict on src, the import layers, and what lint-deploy does
+lint: setup lint-deploy ## ruff, mypy --strict on src, the import layers, and lint-deploy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports --no-logo
 
-# checkov pins what others want newer.
+# checkov pins packages that others want newer.
 $(VENV)/checkov/.stamp: requirements/checkov.txt | $(BIN)/pip
 	$(PYTHON) -m venv $(VENV)/checkov
 	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -132,22 +132,22 @@ $(VENV)/audit/.stamp: requirements/audit.txt | $(BIN)/pip
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-audit: $(VENV)/audit/.stamp ## look what we depend on up in the advisory database (says so where it cannot be reached)
+audit: $(VENV)/audit/.stamp ## look up our dependencies in the advisory database (reports if it cannot be reached)
 	@$(VENV)/audit/bin/python requirements/audit.py requirements/runtime.txt requirements/image.txt
 
-sbom: $(VENV)/audit/.stamp ## write build/sbom.cdx.json: what the image holds of Python packages, with hashes (CycloneDX)
+sbom: $(VENV)/audit/.stamp ## write build/sbom.cdx.json: the image's Python packages, with hashes (CycloneDX)
 	@mkdir -p build
 	$(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--of JSON -o build/sbom.cdx.json requirements/runtime.txt
 
-format: setup ## let ruff mend what it can
+format: setup ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: setup ## write docs/settings.md anew from the settings
+docs: setup ## regenerate docs/settings.md from the settings
 	$(BIN)/python docs/settings_table.py
 
-release-check: setup ## what must hold before a release; leaves the wheel and the sdist in dist/
+release-check: setup ## check everything a release needs; leaves the wheel and the sdist in dist/
 	$(BIN)/python .ci/release.py
 	@$(MAKE) --no-print-directory lint test
 	rm -rf dist
@@ -161,18 +161,18 @@ BENCH = $(BIN)/python -m benchmarks.bench
 bench: setup $(VENV)/.stamp-bench ## measure against nc, socat, NATS, ZeroMQ, Redis and iperf3 (ten minutes at most)
 	$(BENCH) --json benchmarks/results.json --plot docs/images/bench.png $(ARGS)
 
-bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, nothing written
+bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, without writing files
 	$(BENCH) --seconds 1 --rounds 1 $(ARGS)
 
-bench-guard: setup $(VENV)/.stamp-bench ## no hot function is twice as slow as it was, against plain Python in the same run
+bench-guard: setup $(VENV)/.stamp-bench ## check that no hot function is twice as slow as it was, against plain Python in the same run
 	$(BIN)/python -m pytest -q -s benchmarks/test_hot_paths.py
 
-bench-many: setup $(VENV)/.stamp-bench ## ten thousand streams from one producer: cost, lateness, what a kill does
+bench-many: setup $(VENV)/.stamp-bench ## measure ten thousand streams from one producer: cost, lateness, effect of a kill
 	$(BIN)/python -m benchmarks.many_workers --json benchmarks/many_workers.json --plot docs/images/many_workers.png $(ARGS)
 
 ## ---- on Kubernetes -------------------------------------------------------------------------------------------------
 
-# need TOOL,ADVICE: one line instead of a shell's complaint.
+# need TOOL,ADVICE: one line instead of the shell's error message.
 need = @command -v $(1) >/dev/null || { echo "There is no $(1). $(2)" >&2; exit 1; }
 need-docker = $(call need,docker,Install Docker. On Debian: apt-get install docker.io) ; \
 	docker version >/dev/null 2>&1 || { echo "Docker does not answer. Start it (systemctl start docker), or join the group docker." >&2; exit 1; }
@@ -188,7 +188,7 @@ build: ## build the image that both roles run
 build-client: build ## the same image: a client is a worker
 build-server: build ## the same image: the server is the producer
 
-load-images: ## let the cluster have the image (CLUSTER=kind, CLUSTER=none)
+load-images: ## load the image into the cluster (CLUSTER=kind, CLUSTER=none)
 	$(need-docker)
 	@docker image inspect $(TAGGED) >/dev/null 2>&1 || { echo "There is no image $(TAGGED) yet: make build" >&2; exit 1; }
 ifeq ($(CLUSTER),minikube)
@@ -219,7 +219,7 @@ else
 endif
 	@echo "End:   make clean"
 
-logs: ## follow what all pods say (Ctrl-C ends)
+logs: ## follow the logs of all pods (Ctrl-C ends)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	trap 'exit 0' INT; kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
 
@@ -232,7 +232,7 @@ scale: ## have N workers (make scale N=5)
 	kubectl --namespace randstream scale statefulset/worker --replicas $(N)
 	$(rollout) wait
 
-clean: ## remove all that was deployed (numbers and seed too) and every image that was built
+clean: ## remove everything that was deployed (numbers and seed too) and every image that was built
 	@status=0; $(PYTHON) deploy/rollout.py clean || status=1; rm -rf build/deploy; \
 	if docker version >/dev/null 2>&1; then \
 		for image in $$(docker images --format '{{.Repository}}:{{.Tag}}' $(IMAGE)); do \
@@ -242,7 +242,7 @@ clean: ## remove all that was deployed (numbers and seed too) and every image th
 		docker image prune --force --filter label=io.randstream.stage=build; \
 	fi; exit $$status
 
-e2e: setup ## try everything on the cluster of the current kubectl context (ARGS="-k scale" for a part)
+e2e: setup ## test everything on the cluster of the current kubectl context (ARGS="-k scale" for a part)
 	$(BIN)/python -m pytest -m e2e tests/e2e -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' $(ARGS)
 
 ## ---- housekeeping -------------------------------------------------------------------------------------------------
@@ -251,5 +251,5 @@ tidy: ## remove caches, coverage data and build results
 	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-clean-venv: ## remove .venv; the next target makes it anew
+clean-venv: ## remove .venv; the next target makes it again
 	rm -rf $(VENV)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import Any, Final
 
@@ -145,13 +146,18 @@ async def running(role: Producer | Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 @asynccontextmanager
 async def a_worker(
-    sink: Sink | None = None, *, port: int = 0, clock: Clock | None = None, **settings: Any
+    sink: Sink | None = None,
+    *,
+    port: int = 0,
+    clock: Clock | None = None,
+    random: Random | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Worker]:
     """A worker on a free port, with a `Memory` if no sink is given nor set."""
     given: dict[str, Any] = {"name": WORKER, "listen": f"127.0.0.1:{port}", "grace_period": 0.5, **settings}
     if sink is None and "command" not in settings:
         sink = Memory()
-    worker = Worker(WorkerSettings(**given), sink, clock=clock)
+    worker = Worker(WorkerSettings(**given), sink, clock=clock, random=random)
     async with running(worker):
         await worker.wait_listening()
         yield worker

@@ -688,7 +688,7 @@ async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_th
         assert worker.admission.live is live
         assert not log.of("tls.reloaded")
         assert live is not None
-        live.end(Reason.SHUTDOWN)
+        live.end(Reason.SHUTDOWN, worker.clock.now())
         await log.wait("link.resumed", 4)  # both ends, twice
         await sink.wait_count(sink.count + 10)
         assert len(log.of("tls.reloaded")) == 2
@@ -707,7 +707,7 @@ async def test_a_slow_reader_behind_tls_stops_the_numbers_not_the_link(
         peer = await listener.peer()
         await speak_until_resumed(peer, SecuredEnd(a_receiver(), context))
         link = producer.links[0]
-        connection: Any = await until(lambda: link._connection)
+        connection: Any = await until(lambda: link.session.connection)
         await until(lambda: not connection.is_writable)
         assert connection.transport.get_write_buffer_size() < 8 * 2**20
 

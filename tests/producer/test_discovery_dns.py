@@ -240,7 +240,7 @@ async def test_a_worker_that_left_has_acknowledged_all_and_heard_goodbye(name_se
         name_server.records[SRV, "SRV"] = records_of(two[1:])
         await until(lambda: leaver.is_finished)
         assert leaver.acked_offset == leaver.offset == two[0].intake.offset
-        await until(lambda: two[0].live is None)
+        await until(lambda: two[0].admission.live is None)
         assert two[0].tally.ends == {Reason.SHUTDOWN: 1}
 
 

@@ -411,7 +411,7 @@ async def test_what_only_a_producer_says_is_a_bug_if_it_comes_as_an_event_of_a_w
     async with a_listener() as listener, producing(listener) as producer:
         await (await listener.peer()).accept()
         with pytest.raises(LocalProtocolError):
-            only(producer).on_event(Started(0), 0.0)
+            only(producer).session.on_event(Started(0), 0.0)
 
 
 # ---- the graceful end ------------------------------------------------------------------------------------------------

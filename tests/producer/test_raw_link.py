@@ -183,7 +183,7 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed(clock: Jump
 
         def fail_the_second() -> None:
             flush()
-            connection.is_writable = writes.pop(0)
+            connection.is_writable = bool(writes) and writes.pop(0)
 
         connection.flush = fail_the_second
         clock.ahead += 1.01

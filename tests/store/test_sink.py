@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.harness import a_report
 from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
 
 from randstream.errors import LocalProtocolError, SettingsError, SinkError

@@ -47,7 +47,9 @@ def test_a_file_in_place_of_the_folder_is_a_wrong_setting(tmp_path: Path) -> Non
 
 def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     store = started(tmp_path)
-    with pytest.raises(SettingsError, match=rf"{tmp_path}/worker-0\.lock is locked"):
+    with pytest.raises(
+        SettingsError, match=rf"{tmp_path}/worker-0\.lock: locked: another process stores for worker-0 here"
+    ):
         new_store(tmp_path).start()
     store.close()
     started(tmp_path).close()

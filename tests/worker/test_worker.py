@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,10 +24,13 @@ from tests.harness import (
 )
 from tests.protocol.network import beat_line, open_line
 
+from randstream.clock import Clock
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.observe.status import LinkState
-from randstream.protocol.events import Waited
+from randstream.protocol import HANDSHAKE_LIMIT
+from randstream.protocol.events import Event, Waited
 from randstream.protocol.frames import Beat, Lines, Open
+from randstream.protocol.receiver import Receiver
 from randstream.settings.checks import Address
 from randstream.settings.roles import WorkerSettings
 from randstream.sinks.immediate import DiscardSink
@@ -42,6 +46,7 @@ class Vault:
 
     def __init__(self) -> None:
         self.problem: str | None = None
+        self.warning: str | None = None
         self.stored = b""
         self.offset = 0
         self.gate = asyncio.Event()
@@ -97,7 +102,7 @@ class Vault:
     def rewind(self) -> tuple[int, int] | None:
         return None
 
-    async def run(self) -> None:
+    async def run(self, report: Any) -> None:
         await asyncio.Event().wait()
 
     async def close(self) -> None:
@@ -389,20 +394,22 @@ async def test_a_sink_that_fails_means_wait_then_no_ack_and_is_asked_again(log: 
 
 
 async def test_slots_when_all_are_taken_a_random_one_is_closed_with_busy_never_the_newcomer() -> None:
-    async with a_worker() as worker, AsyncExitStack() as stack:
-        worker._random.choice = lambda sessions: sorted(sessions, key=lambda each: each.peer)[7]
+    class Seventh(Random):
+        def choice(self, seq: Any) -> Any:
+            return seq[7]
+
+    async with a_worker(random=Seventh()) as worker, AsyncExitStack() as stack:
         peers: list[Peer] = []
         for _ in range(UNOPENED_LIMIT):
             peers.append(await stack.enter_async_context(dialled(worker)))
             await peers[-1].line_starting(b"#hello")
         newcomer = await stack.enter_async_context(dialled(worker))
         await newcomer.start(0)
-        by_port = sorted(peers, key=lambda peer: peer.writer.get_extra_info("sockname"))
-        assert await by_port[7].rest() == b"#close reason=busy\n"
+        assert await peers[7].rest() == b"#close reason=busy\n"
         assert len(worker.admission.unopened) == UNOPENED_LIMIT - 1
         extra = await stack.enter_async_context(dialled(worker))
         await extra.line_starting(b"#hello")
-        assert not any(peer.reader.at_eof() for peer in peers if peer is not by_port[7])
+        assert not any(peer.reader.at_eof() for peer in peers if peer is not peers[7])
 
 
 async def test_slots_are_not_held_by_connections_that_opened() -> None:
@@ -546,28 +553,33 @@ async def test_the_bug_of_a_sink_ends_the_worker_loudly() -> None:
     assert caught.group_contains(ZeroDivisionError)
 
 
-async def test_the_bug_of_an_alarm_ends_the_worker_loudly() -> None:
-    worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0"), Memory())
+async def test_the_bug_of_an_alarm_ends_the_worker_loudly(clock: JumpingClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(receiver: Receiver, now: float) -> list[Event]:
+        raise KeyError(now)
+
+    monkeypatch.setattr(Receiver, "handle_timer", fail)
+    worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0"), Memory(), clock=clock)
     running = asyncio.ensure_future(worker.run())
     await worker.wait_listening()
-    assert worker._wheel is not None
-    worker._wheel.alarm({}.popitem).set(0.0)
-    with pytest.raises(KeyError):
-        await asyncio.wait_for(running, PATIENCE)
+    async with dialled(worker) as peer:
+        await peer.line()
+        clock.jump(HANDSHAKE_LIMIT + 1)
+        with pytest.raises(KeyError):
+            await asyncio.wait_for(running, PATIENCE)
 
 
 def test_make_sink_makes_what_the_settings_name(tmp_path: Any) -> None:
     made = {
-        type(make_sink(WorkerSettings(**given))).__name__
+        type(make_sink(WorkerSettings(**given), Clock(), Random(1))).__name__
         for given in ({}, {"discard": True}, {"command": ("cat",)}, {"store": tmp_path})
     }
     assert made == {"StdoutSink", "DiscardSink", "CommandSink", "DurableSink"}
-    assert isinstance(make_sink(WorkerSettings()), StdoutSink)
+    assert isinstance(make_sink(WorkerSettings(), Clock(), Random(1)), StdoutSink)
 
 
 async def test_a_sink_that_can_never_take_numbers_again_ends_the_worker() -> None:
     class Over(Memory):
-        async def run(self) -> None:
+        async def run(self, report: Any) -> None:
             return
 
     worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0", grace_period=60), Over())
@@ -578,7 +590,7 @@ async def test_a_sink_that_can_never_take_numbers_again_ends_the_connection_with
     class Ending(Memory):
         end = asyncio.Event()
 
-        async def run(self) -> None:
+        async def run(self, report: Any) -> None:
             await self.end.wait()
 
     sink = Ending()
@@ -614,7 +626,7 @@ async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_pro
         await peer.start(0)
         assert worker.admission.live is not None
         with pytest.raises(LocalProtocolError):
-            worker.admission.live._handle(Waited())
+            worker.admission.live.on_event(Waited(), 0.0)
 
 
 # ---- a long life -----------------------------------------------------------------------------------------------------
@@ -665,7 +677,7 @@ async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the
         (accepted,) = log.of("raw.accepted")
         assert accepted["peer"] == str(Address(*raw.writer.get_extra_info("sockname")))
         (closed,) = log.of("link.closed")  # its end is a polite one, and knows no offset
-        assert not closed.keys() & {"offset", "acked", "error"}
+        assert not closed.keys() & {"offset", "acked"}
         assert worker.tally.numbers == 7
         async with dialled(worker) as peer:
             await peer.start(5)

@@ -67,7 +67,7 @@ class LinkReport:
         if error is not None:
             self._count_end(error, was_up)
             fields = {**_cause(error), **fields}
-        self._tell("link.closed", now, str(error or "this end closed the connection"), **fields)
+        self._tell("link.closed", now, str(error or ""), **fields)
 
     def stalled(self, why: str, now: float, *, offset: int, acked: int) -> None:
         """The peer lives, but nothing moves."""

@@ -24,8 +24,8 @@ PASSING_ERRORS: Final = frozenset(
         errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
     }
 )  # fmt: skip
-"""What a disk or a machine recovers from: the worker waits, at its start as later. Anything else that keeps a store from
-starting is for the user to mend, and ends the worker."""
+"""What a disk or a machine recovers from: the worker waits, when it starts as later. Any other error when it starts is
+for the user to fix, and ends the worker."""
 
 
 class Store:

@@ -51,7 +51,7 @@ class Session:
         self._context = context
         self._clock = context.wheel.clock
         self._sink = context.sink
-        self._receiver = receiver
+        self.receiver = receiver
         self._raw_sink: ImmediateSink | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._over = asyncio.Event()
@@ -80,7 +80,7 @@ class Session:
 
     def end(self, reason: Reason, now: float) -> None:
         """Close the connection politely, now. Nothing that comes late from it reaches the sink."""
-        self._receiver.close(reason)
+        self.receiver.close(reason)
         self._finish(PeerClosed(reason, "this worker"), now)
 
     async def wait_over(self) -> None:
@@ -89,7 +89,7 @@ class Session:
 
     def drain(self, now: float) -> None:
         """End at the next beat, once all that it proves is in the sink and acknowledged."""
-        if self._receiver.state is State.STREAMING:
+        if self.receiver.state is State.STREAMING:
             self.is_draining = True
         else:
             self.end(Reason.SHUTDOWN, now)
@@ -111,7 +111,7 @@ class Session:
             case Proved(beat):
                 self._prove(beat, now)
             case Closed(error):
-                if isinstance(error, RemoteProtocolError) and self._receiver.offset is not None:
+                if isinstance(error, RemoteProtocolError) and self.receiver.offset is not None:
                     self._rewind(now)
                 self._finish(error, now)
             case Greeted() | Waited() | Resumed() | Acknowledged():
@@ -142,7 +142,7 @@ class Session:
     async def _open(self, offered: Open) -> None:
         offset = await self._open_sink(offered)
         self._is_resumed_by_name = offset is not None
-        self._receiver.resume(offset, self._clock.now())
+        self.receiver.resume(offset, self._clock.now())
         self.connection.flush()
         await self._commit()
 
@@ -153,7 +153,7 @@ class Session:
             except SinkError as error:
                 now = self._clock.now()
                 self._context.sink_report.failed(str(error), now, retry_in=SINK_RETRY_SECONDS)
-                self._receiver.wait(now)
+                self.receiver.wait(now)
                 self.connection.flush()
                 await asyncio.sleep(SINK_RETRY_SECONDS)
             else:
@@ -197,11 +197,11 @@ class Session:
         self._say_checkpoint(beat.offset, now)
         if self.is_draining:
             self._drained_offset = beat.offset
-        if self._receiver.acked_offset != beat.offset:
+        if self.receiver.acked_offset != beat.offset:
             if not is_done:
                 self._proved.set()
                 return
-            self._receiver.acknowledge(beat.offset, now)
+            self.receiver.acknowledge(beat.offset, now)
             self._context.intake.note_commit(beat.offset, 0.0)
         if self.is_draining:
             self.end(Reason.SHUTDOWN, now)
@@ -221,7 +221,7 @@ class Session:
                 continue
             now = clock.now()
             report.worked(now, self._sink.warning)
-            self._receiver.acknowledge(offset, now)
+            self.receiver.acknowledge(offset, now)
             self._context.intake.note_commit(offset, now - started_at)
             self.connection.flush()
             if self._drained_offset is not None and offset >= self._drained_offset:
@@ -257,7 +257,7 @@ class Session:
         elif self._raw_sink is not None:  # it knows no other goodbye than to end without a word
             self._context.intake.set_waiting(ended, now, is_polite=error is None or is_polite(error))
         else:
-            receiver = self._receiver
+            receiver = self.receiver
             self._context.intake.set_waiting(
                 ended, now, is_polite=is_polite(ended), offset=receiver.offset, acked=receiver.acked_offset
             )
