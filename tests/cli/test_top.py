@@ -95,7 +95,7 @@ top.run_top(sys.argv[1])
 
 
 SCREENS = 2**24
-"""Bytes: more than a test ever shows. A reader that is full pauses its terminal, and whoever writes there never ends."""
+"""Bytes: more than a test ever shows. A reader that is full stops reading, and top would wait to write for ever."""
 
 
 async def test_on_a_terminal_it_goes_on_until_ctrl_c_and_says_when_nobody_answers() -> None:

@@ -19,8 +19,8 @@ from randstream.errors import Reason, SettingsError
 from randstream.producer import discovery
 from randstream.producer.discovery import Watch, refresh_delay
 from randstream.producer.producer import Producer
-from randstream.settings.checks import Target, check_target
-from randstream.settings.roles import ProducerSettings
+from randstream.settings import ProducerSettings, Target
+from randstream.settings.addresses import check_target
 from randstream.worker.worker import Worker
 
 SRV = "_stream._tcp.worker.ns.svc.test."

@@ -27,8 +27,7 @@ from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.observe.status import LinkState
 from randstream.protocol.events import Waited
 from randstream.protocol.frames import Beat, Lines, Open
-from randstream.settings.checks import Address
-from randstream.settings.roles import WorkerSettings
+from randstream.settings import Address, WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.pipe import StdoutSink
 from randstream.worker.worker import UNOPENED_LIMIT, Worker, make_sink

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from ..settings.checks import Target
+from ..settings import Target
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver as DnsResolver

@@ -28,8 +28,7 @@ from ..observe.tally import Tally
 from ..observe.throttle import Throttle
 from ..protocol import HANDSHAKE_LIMIT, MAX_NUMBER_LINE_BYTES
 from ..protocol.frames import Lines
-from ..settings.checks import Target
-from ..settings.roles import ProducerSettings
+from ..settings import ProducerSettings, Seed, Target
 from .discovery import Resolver
 from .pacing import Pacer
 from .pump import RUN_NUMBERS, Pump
@@ -49,6 +48,7 @@ class LinkContext:
     """What all links of a producer share."""
 
     settings: ProducerSettings
+    seed: Seed
     wheel: TimerWheel
     resolver: Resolver
     credentials: Credentials | None

@@ -18,8 +18,7 @@ from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.tally import Tally
 from ..observe.throttle import LINES_A_MINUTE, Throttle
-from ..settings.checks import Target
-from ..settings.roles import ProducerSettings
+from ..settings import ProducerInputs, ProducerSettings, Target
 from .discovery import Resolver, Watch
 from .link import Link, LinkContext
 from .raw_link import RawLink
@@ -34,13 +33,15 @@ log = structlog.get_logger("randstream")
 class Producer:
     """Streams to every worker of `settings` until `stop`.
 
-    Raises SettingsError at construction if the settings cannot be used.
+    `inputs`: what `settings.resolve` gave; without them it is called here. Raises SettingsError at construction if the
+    settings cannot be used.
     """
 
     role: Final = "producer"
 
-    def __init__(self, settings: ProducerSettings) -> None:
+    def __init__(self, settings: ProducerSettings, inputs: ProducerInputs | None = None) -> None:
         self.settings = settings
+        self.inputs = inputs or settings.resolve(SystemRandom())
         self._credentials = Credentials(settings) if settings.uses_tls else None
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
@@ -76,14 +77,15 @@ class Producer:
 
     async def run(self) -> None:
         """Stream until `stop`, then end gracefully within the grace period."""
-        if self.settings.seed_was_drawn:
-            log.info("producer.seed_drawn", seed=self.settings.seed)
+        if self.inputs.seed.was_drawn:
+            log.info("producer.seed_drawn", seed=self.inputs.seed.text)
         loop = asyncio.get_running_loop()
         wheel = TimerWheel(loop, self._on_bug)
         self._resolver = Resolver()
         async with asyncio.TaskGroup() as group:
             self._context = LinkContext(
                 settings=self.settings,
+                seed=self.inputs.seed,
                 wheel=wheel,
                 resolver=self._resolver,
                 credentials=self._credentials,
@@ -108,7 +110,7 @@ class Producer:
             raise self._bug
 
     def _start_links(self) -> list[Watch]:
-        targets = self.settings.workers
+        targets = self.inputs.targets
         watches = [Watch(target, self._on_answer) for target in targets if target.is_service]
         self._wanted = {None: tuple(target for target in targets if not target.is_service)}
         self._wanted |= dict.fromkeys(watches, ())

@@ -11,7 +11,7 @@ from ..numbers.stream import NumberStream
 from ..protocol.end import NEVER
 from ..protocol.events import Event
 from ..protocol.frames import Lines
-from ..settings.checks import Target
+from ..settings import Target
 from .link import Link, LinkContext
 
 
@@ -48,7 +48,7 @@ class RawLink(Link):
         super().__init__(target, context)
         settings = context.settings
         self.worker = target.raw_worker
-        self.stream: NumberStream = NumberStream(settings.seed, self.worker, settings.numbers)
+        self.stream: NumberStream = NumberStream(context.seed.text, self.worker, settings.numbers)
         self._sender = RawSender()
 
     def on_made(self) -> None:

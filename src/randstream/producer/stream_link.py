@@ -14,7 +14,7 @@ from ..protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Prov
 from ..protocol.frames import Lines, Numbers
 from ..protocol.sender import Sender
 from ..protocol.states import State
-from ..settings.checks import Target
+from ..settings import Target
 from .link import Link, LinkContext
 
 
@@ -87,7 +87,7 @@ class StreamLink(Link):
         settings = self._context.settings
         if worker != self.worker:
             self.worker = worker
-            self.stream = NumberStream(settings.seed, worker, settings.numbers)
+            self.stream = NumberStream(self._context.seed.text, worker, settings.numbers)
             self._log = self._log.bind(worker=worker)
         assert self.stream is not None
         sender.open(

@@ -18,8 +18,7 @@ from ..net.timers import TimerWheel
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol.frames import Open
 from ..protocol.receiver import Receiver
-from ..settings.checks import Address
-from ..settings.roles import WorkerSettings
+from ..settings import Address, WorkerSettings
 from ..sinks import Sink
 from ..sinks.immediate import DiscardSink, ImmediateSink
 from .intake import Intake
