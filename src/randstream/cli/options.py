@@ -27,7 +27,7 @@ WORKER: Final = settings_of(WorkerSettings)
 
 
 def with_role(arguments: list[str]) -> list[str]:
-    """`arguments`, after the role that the environment names unless they give a command. Raises SettingsError."""
+    """`arguments`, with the role that the environment names put first if they give no command. Raises SettingsError."""
     if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)

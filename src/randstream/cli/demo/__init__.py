@@ -35,7 +35,7 @@ STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow"}
 
 
 class PoliteConsole(Console):
-    """A console whose reader may leave, as with `| head`: the demo goes on in silence, and tidies up."""
+    """A console whose reader may leave, as `| head` does: the demo goes on without output, and cleans up."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -124,7 +124,7 @@ class Demo:
         self._healed.set()
 
     async def _live_on(self, seconds: float) -> bool:
-        """Let the streams flow for so long; whether nobody asked to stop."""
+        """Let the streams flow for `seconds`; returns False if somebody asked to stop."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds * self._pace)
         return not self._stopping.is_set()
