@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from randstream.settings.roles import CommonSettings, ProducerSettings, Setting, WorkerSettings, settings_of
+from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
+from randstream.settings.definition import Setting
 
 PAGE = Path(__file__).with_name("settings.md")
 
 INTRODUCTION = """\
 # Settings
 
-<!-- Made by `make docs` from src/randstream/settings.py: change it there. -->
+<!-- Made by `make docs` from src/randstream/settings/roles.py: change it there. -->
 
 Every option of `randstream producer` and `randstream worker` is an environment variable too. A flag wins over a
 variable. An empty variable counts as not set; only an empty `RANDSTREAM_SEED` is an error, so that a secret that is not

@@ -172,6 +172,12 @@ def test_arithmetic_that_differs_on_this_machine_makes_no_producer(monkeypatch: 
         Producer(ProducerSettings(workers="127.0.0.1:9000"))
 
 
+def test_a_seed_file_that_cannot_be_read_makes_no_producer() -> None:
+    settings = ProducerSettings(workers="127.0.0.1:9000", seed_file="/nope")
+    with pytest.raises(SettingsError, match=r"^--seed-file /nope: cannot read /nope: No such file or directory$"):
+        Producer(settings)
+
+
 def of_the_program() -> list[object]:
     """What belongs to the whole program, as far as others have been seen to change it."""
     return [

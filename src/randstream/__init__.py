@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from .embed import Producer as Producer
     from .embed import Worker as Worker
     from .numbers.stream import NumberStream as NumberStream
-    from .settings.roles import ProducerSettings as ProducerSettings
-    from .settings.roles import WorkerSettings as WorkerSettings
+    from .settings import ProducerSettings as ProducerSettings
+    from .settings import WorkerSettings as WorkerSettings
     from .sinks.batches import Batch as Batch
     from .store import read_store as read_store
 
@@ -20,9 +20,9 @@ _HOMES = {
     "NumberStream": "numbers.stream",
     "Batch": "sinks.batches",
     "Producer": "embed",
-    "ProducerSettings": "settings.roles",
+    "ProducerSettings": "settings",
     "Worker": "embed",
-    "WorkerSettings": "settings.roles",
+    "WorkerSettings": "settings",
     "read_store": "store",
 }
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Self
 from .errors import SettingsError
 from .numbers.stream import check_known_answers
 from .producer import producer
-from .settings.roles import ProducerSettings, WorkerSettings
+from .settings import ProducerSettings, WorkerSettings
 from .sinks.batches import Batch, BatchSink
 from .worker import worker
 
@@ -106,6 +106,7 @@ class Producer(producer.Producer, _Embedded):
         ...
 
     Raises:
+        SettingsError: a file that the settings name cannot be read, or cannot be used.
         RandstreamError: this machine makes other numbers than it should.
     """
 

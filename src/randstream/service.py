@@ -17,8 +17,7 @@ from . import __version__, speedups
 from .errors import SettingsError
 from .observe.logs import flush_logs
 from .observe.status import ObservedRole
-from .settings.checks import Address
-from .settings.roles import CommonSettings
+from .settings import Address, CommonSettings
 
 HEAP_BYTES: Final = 16 * 2**20
 """Allocated and freed once: it raises glibc's marks for giving memory back, so that the kernel need not clear the same

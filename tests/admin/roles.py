@@ -16,7 +16,7 @@ from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus
 from randstream.observe.tally import Tally
 from randstream.observe.tap import Tap
-from randstream.settings.checks import Address
+from randstream.settings import Address
 
 
 @dataclass(eq=False)

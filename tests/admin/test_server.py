@@ -12,7 +12,7 @@ from tests.admin.roles import FakeLink, FakeRole, site_of
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import SettingsError
-from randstream.settings.checks import Address
+from randstream.settings import Address
 
 
 async def test_livez_answers_as_long_as_the_loop_turns_ready_or_not() -> None:

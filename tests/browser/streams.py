@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from randstream.admin.server import serve_admin
-from randstream.settings.checks import Address
+from randstream.settings import Address
 
 
 class Process:

@@ -1,4 +1,4 @@
-"""The commands: what flags and variables mean, what is said of bad ones, how a process ends."""
+"""The commands: what they print, what they refuse, how a process ends."""
 
 from __future__ import annotations
 
@@ -13,195 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.lines import FIRST_OF_42, SECRET, Run, segment_of, set_variables
 
-from randstream import __version__
 from randstream.cli import commands as cli
-from randstream.cli.verify import run_verify
 from randstream.errors import RandstreamError
 from randstream.numbers.stream import NumberStream
-from randstream.protocol.frames import Beat, Open, encode
-from randstream.settings.roles import CommonSettings, ProducerSettings, WorkerSettings, settings_of
-
-SECRET = "hunter2"
-FIRST_OF_42 = "10\n60\n77\n74\n14\n5\n64\n49\n"
-"""Source: docs/protocol.md, seed 42, worker-0, integers:1:100."""
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in [each for each in os.environ if each.startswith("RANDSTREAM_")]:
-        monkeypatch.delenv(variable)
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in this process: its exit status, output and errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        status = cli.run(list(arguments))
-        sys.stdout.flush()
-        return status, *capfd.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """The settings that a role would run with."""
-    seen: list[CommonSettings] = []
-
-    def keep(make_role: Callable[[], Any], settings: CommonSettings) -> int:
-        seen.append(settings)
-        return 0
-
-    monkeypatch.setattr("randstream.service.run_service", keep)
-    monkeypatch.setattr("randstream.observe.logs.set_up_logs", lambda level: None)
-
-    def settings(*arguments: str) -> Any:
-        status, out, err = run(*arguments)
-        assert (status, out, err) == (0, "", "")
-        return seen[-1]
-
-    return settings
-
-
-@pytest.fixture
-def refusal(run: Run) -> Callable[..., str]:
-    """The one line that a command line is refused with."""
-
-    def refusal(*arguments: str) -> str:
-        status, out, err = run(*arguments)
-        assert (status, out) == (2, "")
-        assert err.startswith("randstream: ")
-        assert err.count("\n") == 1
-        assert "Traceback" not in err
-        return err.removeprefix("randstream: ").rstrip("\n")
-
-    return refusal
-
-
-# ---- flags and variables ----
-
-PRODUCER = {
-    "workers": "a:1,raw://b:2",
-    "seed": "42",
-    "rate": "0.5",
-    "numbers": "normal:0:1",
-    "heartbeat": "2.5",
-    "name": "me",
-    "grace": "7",
-    "admin": "127.0.0.1:8080",
-    "log-level": "debug",
-    "loop": "asyncio",
-}
-WORKER = {
-    "listen": "0.0.0.0:1",
-    "store": "/data",
-    "segment-bytes": "64MiB",
-    "retain-bytes": "2GiB",
-    "name": "me",
-    "grace": "7",
-    "admin": ":8080",
-    "log-level": "error",
-    "loop": "asyncio",
-}
-
-
-def as_flags(given: dict[str, str]) -> list[str]:
-    return [f"--{flag}={value}" for flag, value in given.items()]
-
-
-def set_variables(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
-    for flag, value in given.items():
-        monkeypatch.setenv("RANDSTREAM_" + flag.upper().replace("-", "_"), value)
-
-
-@pytest.mark.parametrize(
-    ("role", "kind", "given"), [("producer", ProducerSettings, PRODUCER), ("worker", WorkerSettings, WORKER)]
-)
-def test_every_option_is_a_variable_too(
-    role: str,
-    kind: type[CommonSettings],
-    given: dict[str, str],
-    settings: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    names = {known.flag: name for name, known in settings_of(kind).items()}
-    expected = kind(**{names[flag]: value for flag, value in given.items()})
-    assert settings(role, *as_flags(given)) == expected
-    set_variables(monkeypatch, {**given, "role": role})
-    assert settings(role) == expected
-    assert settings() == expected
-    others = {"seed-file", "discard", "command", "accept-raw"}  # below
-    others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer"}  # with what they secure
-    assert set(names) - set(given) <= others, "a setting that no test gives"
-
-
-def test_switches_and_the_command_are_variables_too(
-    settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert settings("worker", "--discard", "--accept-raw") == WorkerSettings(discard=True, accept_raw=True)
-    set_variables(monkeypatch, {"command": "./simulate 'two words'", "accept-raw": "true", "discard": "false"})
-    assert settings("worker") == WorkerSettings(command=("./simulate", "two words"), accept_raw=True)
-
-
-def test_flags_win_over_variables(settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    set_variables(monkeypatch, {"workers": "a", "rate": "nonsense", "seed": SECRET})
-    made = settings("producer", "--rate", "5", "--seed", "42")
-    assert (made.rate, made.seed, str(made.workers[0])) == (5, "42", "a:9000")
-
-
-def test_a_flag_sets_aside_the_variable_of_the_other_choice(
-    settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    path = tmp_path / "seed"
-    path.write_text("42\n")
-    set_variables(monkeypatch, {"seed": SECRET, "store": "/data", "workers": "a"})
-    assert settings("producer", "--seed-file", str(path)).seed == "42"
-    assert settings("worker", "--discard").store is None
-    assert settings("worker", "--", "cat").command == ("cat",)
-    set_variables(monkeypatch, {"seed": "", "seed-file": "/nope"})
-    assert settings("producer", "--seed", "42").seed == "42"
-
-
-def test_two_variables_of_one_choice_are_refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    set_variables(monkeypatch, {"seed": SECRET, "seed-file": "x", "workers": "a", "store": "/data", "discard": "1"})
-    assert refusal("producer") == "--seed and --seed-file are both given; give one"
-    assert refusal("numbers", "--worker", "w") == "--seed and --seed-file are both given; give one"
-    assert refusal("worker") == "--store and --discard are both given; give one"
-
-
-def test_an_empty_variable_is_not_set(settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    set_variables(monkeypatch, {"admin": "", "role": "", "discard": "", "command": ""})
-    assert settings("worker") == WorkerSettings()
-
-
-def test_an_empty_seed_variable_draws_no_seed(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    set_variables(monkeypatch, {"seed": ""})
-    assert refusal("producer", "--workers", "a") == "RANDSTREAM_SEED: the seed is empty; give any text, such as 42"
-
-
-def test_what_follows_the_dashes_is_the_command(settings: Callable[..., Any]) -> None:
-    assert settings("worker", "--name", "w", "--", "prog", "--name", "x", "--", "-h").command == (
-        "prog", "--name", "x", "--", "-h",
-    )  # fmt: skip
-
-
-def test_a_role_takes_the_arguments_that_name_no_command(
-    settings: Callable[..., Any], run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RANDSTREAM_ROLE", "worker")
-    assert settings("--name", "w").name == "w"
-    assert settings("--", "cat").command == ("cat",)
-    assert isinstance(settings("producer", "--workers", "a"), ProducerSettings)
-    assert "No such command 'verfy'" in run("verfy", "/data")[2]
-    assert run("--version") == (0, f"randstream {__version__}\n", "")
-    assert "Commands:" in run("--help")[1]
-
-
-# ---- refusals ----
 
 
 @pytest.mark.parametrize(
@@ -245,56 +61,6 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert says in refusal(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("flag", "value", "says"),
-    [
-        ("role", "boss", "RANDSTREAM_ROLE=boss: give producer or worker"),
-        ("rate", "fast", "RANDSTREAM_RATE=fast: give a number"),
-        ("ratee", "5", "RANDSTREAM_RATEE is no setting; did you mean RANDSTREAM_RATE?"),
-        ("zzz", "5", "RANDSTREAM_ZZZ is no setting; unset it; --help tells those there are"),
-        ("port", "tcp://10.0.0.1:9000", "Kubernetes makes it of a Service: set enableServiceLinks: false"),
-        ("worker-service-host", "10.0.0.1", "set enableServiceLinks: false"),
-        ("discard", "maybe", "RANDSTREAM_DISCARD=maybe: give true or false"),
-        ("command", "it's", "RANDSTREAM_COMMAND=it's: No closing quotation; quote it as in a shell"),
-    ],
-)
-def test_a_variable_that_cannot_be_used_is_blamed_by_its_name(
-    flag: str, value: str, says: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_variables(monkeypatch, {"role": "producer" if flag == "rate" else "worker", flag: value})
-    assert says in refusal()
-
-
-def test_a_seed_is_in_no_refusal(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANDSTREAM_SEED", f"{SECRET}\udcff")
-    assert SECRET not in refusal("producer", "--workers", "a")
-    assert SECRET not in refusal("numbers", "--worker", "w", f"--seed={SECRET}", "--numbers=dice")
-    assert SECRET not in refusal("producer", f"--seed={SECRET}", "--rate=0")
-
-
-def test_help_and_completion_do_not_mind_an_unknown_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANDSTREAM_BOGUS", "1")
-    status, out, err = run("producer", "--help")
-    assert (status, err) == (0, "")
-    assert "[RANDSTREAM_HEARTBEAT]" in out
-    monkeypatch.setenv("_RANDSTREAM_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "randstream producer --hea")
-    monkeypatch.setenv("COMP_CWORD", "2")
-    assert run() == (0, "plain,--heartbeat\n", "")
-
-
-def test_help_says_of_every_option_what_it_means_and_its_variable(run: Run) -> None:
-    for role, kind in (("producer", ProducerSettings), ("worker", WorkerSettings)):
-        _, out, _ = run(role, "--help")
-        for known in settings_of(kind).values():
-            assert known.variable in out
-            assert known.is_argument or f"--{known.flag}" in out
-    _, out, _ = run("--help")
-    names = list(cli.commands.commands)
-    assert [line.split()[0] for line in out.splitlines() if line.split()[:1] and line.split()[0] in names] == names
-    assert "..." not in out.partition("Commands:")[2]
-
-
 def test_arithmetic_that_differs_on_this_machine_is_refused(
     refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,9 +90,6 @@ def test_a_closed_standard_output_is_refused(
         assert cli.run(["worker", "--discard"]) == 0
 
 
-# ---- numbers ----
-
-
 def test_numbers_are_exactly_the_workers(run: Run) -> None:
     arguments = ["numbers", "--seed", "42", "--worker", "worker-0"]
     assert run(*arguments, "--count", "8") == (0, FIRST_OF_42, "")
@@ -346,102 +109,6 @@ def test_numbers_reads_the_variables_of_the_seed_and_the_distribution(
     set_variables(monkeypatch, {"seed": " 42\n", "numbers": "bits64"})
     expected = NumberStream("42", "w", "bits64").lines(0, 10).decode()
     assert run("numbers", "--worker", "w") == (0, expected, "")
-
-
-# ---- stores ----
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A store that holds two streams, of 1000 numbers and none."""
-    import google_crc32c
-
-    for worker, count in (("worker-0", 1000), ("worker-1", 0)):
-        stream = NumberStream("42", worker, "integers:1:100")
-        offered = Open(worker, stream.id, "integers:1:100", "producer", 1.0)
-        text = encode(offered) + encode(Beat(0, 0, "0"))
-        if count:
-            lines = stream.lines(0, count)
-            text += lines + encode(Beat(count, google_crc32c.value(lines), "1"))
-        folder = tmp_path / f"{worker}-{stream.id}"
-        folder.mkdir()
-        (folder / f"{0:020d}.numbers").write_bytes(text)
-    return tmp_path
-
-
-def segment_of(store: Path, worker: str) -> Path:
-    return next(store.glob(f"{worker}-*/*.numbers"))
-
-
-def damage(store: Path) -> None:
-    path = segment_of(store, "worker-0")
-    text = bytearray(path.read_bytes())
-    text[-100] ^= 1
-    path.write_bytes(text)
-
-
-def test_verify_of_what_holds_says_so_and_exits_0(store: Path, run: Run) -> None:
-    status, out, err = run("verify", str(store), "--seed", "42")
-    assert (status, err) == (0, "")
-    one, other = (segment_of(store, worker).parent.name for worker in ("worker-0", "worker-1"))
-    assert out.splitlines() == [
-        f"ok       {one}: 1,000 numbers, offsets 0 to 999, every one as the seed makes it",
-        f"ok       {other}: 0 numbers, every one as the seed makes it",
-        "2 streams, none damaged",
-    ]
-
-
-def test_verify_without_the_seed_says_what_was_not_checked(store: Path, run: Run) -> None:
-    path = segment_of(store, "worker-0")
-    with path.open("ab") as file:
-        file.write(b"12\n")
-    _, out, _ = run("verify", str(path.parent))
-    numbers = "1,000 numbers, offsets 0 to 999, every checksum holds; 3 bytes after them await their beat"
-    assert out.splitlines() == [
-        f"ok       {path.parent.name}: {numbers}",
-        "Checked: offsets and checksums. Give --seed-file to have every number made again and compared, too.",
-    ]
-
-
-def test_verify_of_damage_says_where_and_exits_1(store: Path, run: Run) -> None:
-    damage(store)
-    status, out, err = run("verify", str(store), "--seed", "42")
-    lines = out.splitlines()
-    assert (status, err) == (1, "")
-    assert lines[0].startswith(
-        f"DAMAGED  {segment_of(store, 'worker-0').parent.name}: only 0 numbers hold; what follows"
-    )
-    assert lines[1].strip().startswith(f"{segment_of(store, 'worker-0')}: byte ")
-    assert lines[-1] == "2 streams, 1 damaged"
-
-
-def test_verify_as_json_is_one_object(store: Path, run: Run) -> None:
-    status, out, _ = run("verify", str(store), "--json")
-    report = json.loads(out)
-    assert (status, report["ok"], report["count"], report["with_seed"]) == (0, True, 1000, False)
-    assert [stream["end_offset"] for stream in report["streams"]] == [1000, 0]
-
-
-def test_verify_of_what_cannot_be_read_is_refused(
-    store: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied", "/data")
-
-    monkeypatch.setattr("randstream.cli.verify.verify", fail)
-    assert refusal("verify", str(store)) == "cannot read /data: Permission denied"
-
-
-def test_verify_shows_colours_and_progress_on_a_terminal_only(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    run_verify([str(store)], "42", as_json=False)
-    out, err = capsys.readouterr()
-    assert out.startswith("\x1b[32mok\x1b[0m       worker-0")
-    assert "\x1b[" in err
 
 
 def test_cat_prints_what_is_stored(store: Path, run: Run) -> None:
@@ -467,9 +134,6 @@ def test_cat_of_what_cannot_be_read_is_refused(refusal: Callable[..., str], monk
 
     monkeypatch.setattr("randstream.store.read_runs", fail)
     assert refusal("cat", "/data") == "cannot read /data: Permission denied"
-
-
-# ---- processes ----
 
 
 _started: list[subprocess.Popen[bytes]] = []

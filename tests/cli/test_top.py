@@ -94,9 +94,13 @@ top.run_top(sys.argv[1])
 """
 
 
+SCREENS = 2**24
+"""Bytes: more than a test ever shows. A reader that is full stops reading, and top would wait to write for ever."""
+
+
 async def test_on_a_terminal_it_goes_on_until_ctrl_c_and_says_when_nobody_answers() -> None:
     terminal, inside = os.openpty()
-    screen = asyncio.StreamReader()
+    screen = asyncio.StreamReader(limit=SCREENS)
     async with site_of(role := FakeRole()) as site:
         top = await asyncio.create_subprocess_exec(
             sys.executable, "-c", HURRIED_TOP, f"http://127.0.0.1:{site.port}",

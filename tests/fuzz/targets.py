@@ -22,9 +22,8 @@ from randstream.protocol.events import Closed, Event, Proved, Started
 from randstream.protocol.frames import Ack, ControlFrame, Numbers, crc32c, encode, parse_control_line
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.states import State
+from randstream.settings.addresses import Target, check_address, check_targets
 from randstream.settings.checks import (
-    Target,
-    check_address,
     check_command,
     check_heartbeat,
     check_identities,
@@ -32,11 +31,10 @@ from randstream.settings.checks import (
     check_numbers,
     check_rate,
     check_seconds,
-    check_seed,
     check_size,
     check_switch,
-    check_targets,
 )
+from randstream.settings.seed import check_seed
 from randstream.store.layout import DamagedStore, encode_header, segment_path
 from randstream.store.recovery import recover
 
@@ -263,7 +261,7 @@ CHECKS: Final[tuple[Callable[[str], object], ...]] = (
 def fuzz_settings(data: bytes) -> None:
     """What any text means as any setting: a value, which means itself again, or an error that says what to give."""
     text = data[1:].decode(errors="surrogateescape")
-    if not data or text.startswith("@"):  # that would read a file
+    if not data:
         return
     check = CHECKS[data[0] % len(CHECKS)]
     with suppress(ValueError, SettingsError):

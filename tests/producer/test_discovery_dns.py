@@ -20,8 +20,8 @@ from randstream.producer import discovery
 from randstream.producer.discovery import Watch, refresh_delay
 from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
-from randstream.settings.checks import Target, check_target
-from randstream.settings.roles import ProducerSettings
+from randstream.settings import ProducerSettings, Target
+from randstream.settings.addresses import check_target
 from randstream.worker.worker import Worker
 
 SRV = "_stream._tcp.worker.ns.svc.test."

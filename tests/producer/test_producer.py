@@ -199,7 +199,7 @@ async def test_a_seed_that_was_drawn_is_logged_and_one_that_was_given_is_not(log
     async with producing("127.0.0.1:9", seed=None) as producer:
         pass
     (drawn,) = log.of("producer.seed_drawn")
-    assert drawn["seed"] == producer.settings.seed
+    assert drawn["seed"] == producer.inputs.seed.text
     async with producing("127.0.0.1:9", seed="hush"):
         pass
     assert "hush" not in str(log.events)

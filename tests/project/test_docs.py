@@ -28,7 +28,7 @@ VARIABLES = {"ARGS", *re.findall(r"^([A-Z_]+) *\?=", MAKEFILE, re.MULTILINE), "N
 PROGRAMS = r"(?:\.venv/bin/)?randstream|make|python3?|kubectl|docker|nc|curl|git|pip|examples/\S+"
 
 NOT_RUN_HERE = {
-    "make demo": "tests/cli/test_demo.py runs the command behind it, .ci/run the target",
+    "make demo": "tests/cli/demo/test_demo.py runs the command behind it, .ci/run the target",
     "make test": "this is it",
     "make all": "tests/e2e/test_cluster.py",
     "make status": "tests/e2e/test_cluster.py",

@@ -18,14 +18,14 @@ import pytest
 from tests.harness import PATIENCE, free_port
 
 from randstream.numbers.stream import NumberStream
-from randstream.settings.roles import ProducerSettings, settings_of
+from randstream.settings import ProducerSettings, settings_of
 
 SEED = "Zq8-a-seed-that-nothing-else-spells"
 BROKEN = """
 import randstream.producer.stream_session as sessions
 class Bug(Exception): pass
 def offer(self, worker, now, *, seed=None):
-    seed = self._context.settings.seed  # a local variable, as debuggers and pretty tracebacks show them
+    seed = self._context.seed.text  # a local variable, as debuggers and pretty tracebacks show them
     raise Bug("on purpose")
 sessions.StreamSession._offer = offer
 from randstream.cli.commands import main
@@ -162,7 +162,8 @@ def test_no_repr_and_no_error_has_the_seed(capsys: pytest.CaptureFixture[str]) -
     from randstream.producer.producer import Producer
 
     settings = ProducerSettings(workers="a:1", seed=SEED)
-    for each in (settings, Producer(settings), NumberStream(SEED, "worker-0", "bits64"), settings_of(ProducerSettings)):
+    producer, stream = Producer(settings), NumberStream(SEED, "worker-0", "bits64")
+    for each in (settings, producer, producer.inputs, stream, settings_of(ProducerSettings)):
         assert SEED not in repr(each)
     for flags in (["--rate", "0"], ["--rate", "1", "--seed-file", "x"], ["--numbers", SEED[:3]], ["extra"]):
         assert cli.run(["producer", "--workers", "a:1", "--seed", SEED, *flags]) == 2

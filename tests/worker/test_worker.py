@@ -31,8 +31,7 @@ from randstream.protocol import HANDSHAKE_LIMIT
 from randstream.protocol.events import Event, Waited
 from randstream.protocol.frames import Beat, Lines, Open
 from randstream.protocol.receiver import Receiver
-from randstream.settings.checks import Address
-from randstream.settings.roles import WorkerSettings
+from randstream.settings import Address, WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.stdout import StdoutSink
 from randstream.worker.admission import UNOPENED_LIMIT

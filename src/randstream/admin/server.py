@@ -26,7 +26,7 @@ from aiohttp import web
 from ..errors import SettingsError
 from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
-from ..settings.checks import Address
+from ..settings import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .http import HEADERS, Refusal, parameters, text

@@ -1,7 +1,7 @@
 """The commands, and the one place that chooses exit codes.
 
-0: done. 1: something failed, or is damaged. 2: what was given cannot be used, said in one line. 130: Ctrl-C.
-Every import that costs is made inside the command that needs it: `--help` is quick.
+0: done. 1: something failed, or is damaged. 2: what was given cannot be used, as one line explains. 130: Ctrl-C.
+Slow imports are made inside the command that needs them, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from random import SystemRandom
 from typing import Any, Final
 
 import click
 
 from .. import __version__
 from ..errors import RandstreamError, SettingsError, SinkError
-from ..settings.checks import read_seed
-from ..settings.roles import CommonSettings, ProducerSettings, WorkerSettings
+from ..settings import CommonSettings, ProducerSettings, WorkerSettings
+from ..settings.definition import check_values
+from ..settings.roles import read_seed
 from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
@@ -30,14 +32,14 @@ _NUMBERS: Final = {**_SEED, "numbers": PRODUCER["numbers"]}
 def main() -> None:
     """Run the command line and exit."""
     _fill_standard_descriptors()
-    # Process 1, as which a container runs us, is spared SIGTERM's default: a pod that ends as it starts would wait for
-    # its SIGKILL. Until a role minds the signal itself there is nothing to lose.
+    # The kernel does not apply SIGTERM's default action to process 1, which we are in a container: a pod deleted while
+    # it starts would wait for its SIGKILL. Until a role installs its own handler there is nothing to lose.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command that `arguments` name, or that of the role in the environment; the exit status."""
+    """Run the command that `arguments` name, or the role that the environment names; return the exit status."""
     try:
         return _run(arguments)
     except click.exceptions.Exit as end:
@@ -50,10 +52,10 @@ def run(arguments: list[str]) -> int:
         return _complain(str(error))
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:  # `| head` has what it wants
+    except BrokenPipeError:  # the reader, such as `| head`, has left
         _forget_output()
         return 0
-    except OSError as error:  # what is read is minded where it is read: this is what is written
+    except OSError as error:  # from writing: errors of reading are handled where we read
         _forget_output()
         return _complain(f"cannot write to standard output: {error.strerror}; send it where there is room")
 
@@ -63,7 +65,7 @@ def _run(arguments: list[str]) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(commands, {}, "randstream", COMPLETION_VARIABLE, instruction)
-    # Not `commands.main`, which ends with 1 when a reader has gone.
+    # Not `commands.main`, which exits with 1 on a broken pipe.
     with commands.make_context("randstream", with_role(arguments)) as context:
         status: int | None = commands.invoke(context)
     return status or 0
@@ -82,21 +84,24 @@ def _advise(error: click.UsageError) -> str:
 
 
 def _fill_standard_descriptors() -> None:
-    """Open /dev/null as those that are closed: or a socket would get their number, and the logs; and libuv aborts."""
+    """Open /dev/null for those that are closed.
+
+    Otherwise a socket would get the number of standard error, and with it the logs; and libuv would abort.
+    """
     for fd in range(3):
         try:
             os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: `fd`
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: `fd`
 
 
 def _forget_output() -> None:
-    """Or Python, as it ends, tries once more to write what is left, and complains."""
+    """Discard what is still buffered: Python would try once more to write it at exit, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _InOrder(click.Group):
-    """Lists its commands as they are defined: what a newcomer wants comes first."""
+    """Lists its commands in the order of their definition: what a newcomer needs comes first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -141,12 +146,14 @@ def producer(**flags: Any) -> int:
 
     SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
     """
-    settings = ProducerSettings(**read_given(PRODUCER, flags))
+    with read_given(PRODUCER, flags) as given:
+        settings = ProducerSettings(**given)
+        inputs = settings.resolve(SystemRandom())
     with _prepared(settings):
         from ..producer.producer import Producer
         from ..service import run_service
 
-        return run_service(lambda: Producer(settings), settings)
+        return run_service(lambda: Producer(settings, inputs), settings)
 
 
 @commands.command(
@@ -164,7 +171,8 @@ def worker(**flags: Any) -> int:
 
     SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
     """
-    settings = WorkerSettings(**read_given(WORKER, flags))
+    with read_given(WORKER, flags) as given:
+        settings = WorkerSettings(**given)
     if not (settings.store or settings.discard or settings.command):
         _require_output()
     with _prepared(settings):
@@ -185,8 +193,9 @@ def worker(**flags: Any) -> int:
 @click.option("--count", default=10, type=click.IntRange(0), metavar="N", help="How many numbers. Default: 10.")
 def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     """Print exactly what a worker gets, anywhere in its stream, one number a line."""
-    given = read_given(_NUMBERS, flags)
-    seed = read_seed(given.get("seed"), given.get("seed_file"))
+    with read_given(_NUMBERS, flags) as given:
+        values = check_values(_NUMBERS, given)
+        seed = read_seed(values.get("seed"), values.get("seed_file"))
     if seed is None:
         raise SettingsError("no seed is given; give --seed or --seed-file")
     if offset + count > 2**63 - 1:
@@ -196,7 +205,7 @@ def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     _check_known_answers()
     from ..numbers.stream import NumberStream
 
-    stream = NumberStream(seed, worker, given.get("numbers", PRODUCER["numbers"].default_text))
+    stream = NumberStream(seed, worker, values.get("numbers", PRODUCER["numbers"].default_text))
     starts = range(offset, offset + count, RUN_NUMBERS)
     _write(stream.view(start, min(RUN_NUMBERS, offset + count - start)) for start in starts)
 
@@ -213,8 +222,9 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
 
     PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage.
     """
-    given = read_given(_SEED, flags)
-    seed = read_seed(given.get("seed"), given.get("seed_file"))
+    with read_given(_SEED, flags) as given:
+        values = check_values(_SEED, given)
+        seed = read_seed(values.get("seed"), values.get("seed_file"))
     _check_known_answers()
     from .verify import run_verify
 
@@ -263,7 +273,7 @@ def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[by
 
 def _write(texts: Iterable[bytes | memoryview]) -> None:
     _require_output()
-    # Python's own has no buffer under PYTHONUNBUFFERED, and then may write only a part.
+    # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
     with open(sys.stdout.fileno(), "wb", closefd=False) as out:
         out.writelines(texts)
 
@@ -281,7 +291,7 @@ def _check_known_answers() -> None:
 
 @contextmanager
 def _prepared(settings: CommonSettings) -> Iterator[None]:
-    """The arithmetic is checked and logs are set up; at the end all that was logged is written."""
+    """Check the arithmetic and set up logs; at the end write all that was logged."""
     _check_known_answers()
     from ..observe.logs import flush_logs, set_up_logs
 

@@ -1,29 +1,33 @@
-"""Options: settings as flags and as variables. Beside shell completion, the only reader of the environment."""
+"""Options: settings as flags and as variables. Apart from shell completion, the only reader of the environment.
+
+Checks no value: that is done where the settings are made.
+"""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
 from ..errors import SettingsError
-from ..settings.definition import REQUIRED, Setting, refuse_rivals
-from ..settings.roles import ProducerSettings, WorkerSettings, settings_of
+from ..settings import ProducerSettings, WorkerSettings, settings_of
+from ..settings.definition import REQUIRED, Setting, UnusableSetting
 
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")
 _NOT_GIVEN: Final = (None, False, ())
-"""What click makes of an option, a switch and arguments that are not there."""
+"""What click passes for an option, a switch and arguments that are absent."""
 
 PRODUCER: Final = settings_of(ProducerSettings)
 WORKER: Final = settings_of(WorkerSettings)
 
 
 def with_role(arguments: list[str]) -> list[str]:
-    """Put the role that the environment names in front, unless a command is given."""
+    """`arguments`, with the role that the environment names put first if they give no command. Raises SettingsError."""
     if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
@@ -38,23 +42,31 @@ def with_role(arguments: list[str]) -> list[str]:
     return [role, *arguments]
 
 
-def read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> dict[str, Any]:
-    """The values given for `settings`: by flags, else by variables. An empty variable, but for a secret, gives nothing.
+@contextmanager
+def read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The values given for `settings`, by name and unchecked: by flags, else by variables.
 
-    A flag sets aside the variables of the whole choice that it makes: --discard those of a store and a command.
+    An empty variable gives nothing, unless it is a secret's. A flag overrides the variables of its whole choice:
+    --discard those of a store and a command. A value that turns out unusable within the block is blamed as it was
+    given: `--rate abc` or `RANDSTREAM_RATE=abc`.
+
+    Raises:
+        SettingsError: there is an unknown variable, or a value cannot be used.
     """
     _refuse_unknown_variables()
-    values = {
-        name: known.read(flags[name], known.label) for name, known in settings.items() if flags[name] not in _NOT_GIVEN
-    }
-    made = {settings[name].choice for name in values}
+    values = {name: flags[name] for name in settings if flags[name] not in _NOT_GIVEN}
+    made = {settings[name].choice for name in values} - {""}
+    variables = set()
     for name, known in settings.items():
         text = os.environ.get(known.variable)
         is_given = bool(text) or (known.is_secret and text is not None)
-        if is_given and name not in values and not (known.choice and known.choice in made):
-            values[name] = known.read(text, known.variable)
-    refuse_rivals(settings, values)
-    return values
+        if is_given and name not in values and known.choice not in made:
+            values[name] = text
+            variables.add(known.variable)
+    try:
+        yield values
+    except UnusableSetting as error:
+        raise SettingsError(error.variable_message if error.variable in variables else str(error)) from None
 
 
 def _refuse_unknown_variables() -> None:
@@ -72,7 +84,7 @@ def _refuse_unknown_variables() -> None:
 
 
 class WithProgram(click.Command):
-    """Takes what follows `--` as `command`, and no other arguments: a slip of the pen is not run as a program."""
+    """Takes what follows `--` as `command`, and no other arguments, so that a typing error is not run as a program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
@@ -81,7 +93,7 @@ class WithProgram(click.Command):
 
 
 def options(settings: dict[str, Setting], *, with_default: bool = True) -> Callable[[Any], Any]:
-    """Give a click command an option for each of `settings`, whose help tells its default and its variable."""
+    """Give a click command an option for each of `settings`; its help states the default and the variable."""
 
     def decorate(command: Any) -> Any:
         for name, known in reversed(settings.items()):

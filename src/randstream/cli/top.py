@@ -1,4 +1,4 @@
-"""Top: the live page for a terminal. Asks an admin server once a second; knows nothing else of a role."""
+"""Top: the live page for a terminal. Asks an admin server once a second, and uses nothing else of a role."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..clock import Clock
 from ..errors import SettingsError
 
 PERIOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 2.5
 ROWS_BESIDE: Final = 12
-"""Lines of the screen that are no streams."""
+"""Lines of the screen beside the rows of streams."""
 PIPE_COLUMNS: Final = 120
 EVENTS: Final = 4
 STYLES: Final = {"streaming": "green", "stalled": "yellow", "finished": "dim"}
 MARKS: Final = {"streaming": "●", "stalled": "■", "finished": "·"}
-"""Shapes too, for those to whom colours say little."""
+"""Shapes as well, for those who cannot tell the colours apart."""
 
 
 def run_top(url: str, *, name_filter: str = "", is_once: bool = False) -> None:
-    """Show the links of the admin server at `url` until Ctrl-C; once, if asked to or if nobody watches.
+    """Show the links of the admin server at `url` until Ctrl-C; once, if asked to or if the output is no terminal.
 
     Raises:
-        SettingsError: `url` is none, or nobody answers there at first.
+        SettingsError: `url` is not a URL, or the first request gets no answer.
     """
     console = Console()
     if not console.is_terminal:
@@ -49,15 +50,16 @@ def run_top(url: str, *, name_filter: str = "", is_once: bool = False) -> None:
 
 
 def _watch(source: Source, snapshot: dict[str, Any], live: Live) -> None:
-    heard_at = time.monotonic()
+    clock = Clock()
+    heard_at = clock.now()
     while True:
-        live.update(render(snapshot, silence=time.monotonic() - heard_at), refresh=True)
+        live.update(render(snapshot, silence=clock.now() - heard_at), refresh=True)
         time.sleep(PERIOD_SECONDS)
         try:
             snapshot = source.fetch(limit=_rows(live.console))
         except SettingsError:
-            continue  # told as silence; it may come back
-        heard_at = time.monotonic()
+            continue  # shown as silence; it may come back
+        heard_at = clock.now()
 
 
 class Source:
@@ -71,7 +73,7 @@ class Source:
         self._filter = name_filter
 
     def fetch(self, *, limit: int) -> dict[str, Any]:
-        """A snapshot as `docs/operations.md` describes it. Raises SettingsError if there is none to be had."""
+        """A snapshot as `docs/operations.md` describes it. Raises SettingsError if the server gives none."""
         url = f"{self._base}/api/links?limit={limit}&filter={quote(self._filter)}"
         try:
             with urlopen(Request(url), timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - checked above
@@ -83,7 +85,7 @@ class Source:
 
 
 def render(snapshot: dict[str, Any], *, silence: float = 0.0) -> RenderableType:
-    """The screen for `snapshot`, which was heard `silence` seconds ago."""
+    """The screen for `snapshot`, which is `silence` seconds old."""
     return Group(_heading(snapshot, silence), Text(), _table(snapshot), *_footer(snapshot))
 
 
@@ -144,7 +146,7 @@ def _rows(console: Console) -> int:
 
 
 def _plain(text: str) -> str:
-    """What peers say moves no cursor."""
+    """`text` without control characters: a peer's text must not move the cursor."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 

@@ -15,10 +15,10 @@ from ..store import Report, StreamReport, verify
 
 
 def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
-    """Check `paths`, print what was found; 0 if all holds, else 1.
+    """Check `paths` and print what was found. Returns the exit status: 0 if all is intact, else 1.
 
     Raises:
-        SettingsError: a path means no stream or cannot be read, or the seed cannot be used.
+        SettingsError: a path holds no stream or cannot be read, or the seed cannot be used.
     """
     columns = BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
@@ -33,12 +33,12 @@ def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
 
 
 def to_json(report: Report) -> str:
-    """One JSON object with the fields of the dataclasses, and `ok` and `count`."""
+    """One JSON object: the fields of the dataclasses, with `ok` and `count`."""
     return json.dumps({"ok": report.ok, "count": report.count, **dataclasses.asdict(report)}, default=str)
 
 
 def to_lines(report: Report) -> Iterator[str]:
-    """A line on each stream, two on a damaged one; then how many hold, and what was not checked."""
+    """One line for each stream, two for a damaged one; then how many are damaged, and what was not checked."""
     for stream in report.streams:
         yield from _describe(stream, report)
     damaged = sum(stream.damage is not None for stream in report.streams)

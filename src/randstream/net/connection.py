@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 from ..protocol.end import NEVER
 from ..protocol.events import Event
 from ..protocol.frames import Lines
-from ..settings.checks import Address
+from ..settings import Address
 from .timers import TimerWheel
 
 WRITE_HIGH_WATER: Final = 2**20

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from ..clock import Clock
-from ..settings.checks import Target
+from ..settings import Target
 from .dns import Dns, LookUpError
 
 ANSWER_SECONDS: Final = 1.0

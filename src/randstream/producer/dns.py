@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Final
 
-from ..settings.checks import Target
+from ..settings import Target
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver

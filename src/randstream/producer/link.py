@@ -24,8 +24,7 @@ from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..protocol import HANDSHAKE_LIMIT
-from ..settings import ProducerSettings
-from ..settings.checks import Target
+from ..settings import ProducerSettings, Seed, Target
 from .discovery import Resolver
 
 DIALS_AT_ONCE: Final = 100
@@ -37,6 +36,7 @@ class LinkContext:
     """What all links of a producer share."""
 
     settings: ProducerSettings
+    seed: Seed
     wheel: TimerWheel
     resolver: Resolver
     credentials: Credentials | None
@@ -163,9 +163,8 @@ class Link:
     def serve(self, worker: str) -> NumberStream:
         """The target is `worker`: the stream it gets."""
         if self.stream is None or worker != self.worker:
-            settings = self._context.settings
             self.worker = worker
-            self.stream = NumberStream(settings.seed, worker, settings.numbers)
+            self.stream = NumberStream(self._context.seed.text, worker, self._context.settings.numbers)
             self._report = self._report.about(name=worker, worker=worker)
         return self.stream
 

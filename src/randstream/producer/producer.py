@@ -18,8 +18,7 @@ from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.tally import Tally
 from ..observe.throttle import LINES_A_MINUTE, Throttle
-from ..settings.checks import Target
-from ..settings.roles import ProducerSettings
+from ..settings import ProducerInputs, ProducerSettings, Target
 from .discovery import Resolver, Watch
 from .dns import Dns
 from .link import Link, LinkContext
@@ -33,7 +32,9 @@ log = structlog.get_logger("randstream")
 
 
 class Producer:
-    """Streams to every worker of `settings` until `stop`. Time, chance and DNS can be handed in.
+    """Streams to every worker of `settings` until `stop`.
+
+    `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be handed in.
 
     Raises:
         SettingsError: the settings cannot be used.
@@ -44,6 +45,7 @@ class Producer:
     def __init__(
         self,
         settings: ProducerSettings,
+        inputs: ProducerInputs | None = None,
         *,
         clock: Clock | None = None,
         random: Random | None = None,
@@ -52,6 +54,7 @@ class Producer:
         self.settings = settings
         self.clock = clock or Clock()
         self._random = random or SystemRandom()
+        self.inputs = inputs or settings.resolve(self._random)
         self._dns = dns or Dns()
         self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
@@ -88,12 +91,13 @@ class Producer:
 
     async def run(self) -> None:
         """Stream until `stop`, then end gracefully within the grace period."""
-        if self.settings.seed_was_drawn:
-            log.info("producer.seed_drawn", seed=self.settings.seed)
+        if self.inputs.seed.was_drawn:
+            log.info("producer.seed_drawn", seed=self.inputs.seed.text)
         wheel = TimerWheel(self.clock, self._on_bug)
         async with asyncio.TaskGroup() as group:
             self._context = LinkContext(
                 settings=self.settings,
+                seed=self.inputs.seed,
                 wheel=wheel,
                 resolver=self._resolver,
                 credentials=self._credentials,
@@ -118,7 +122,7 @@ class Producer:
             raise self._bug
 
     def _start_links(self) -> list[Watch]:
-        targets = self.settings.workers
+        targets = self.inputs.targets
         watches = [Watch(target, self._dns, self._on_answer) for target in targets if target.is_service]
         self._wanted = {None: tuple(target for target in targets if not target.is_service)}
         self._wanted |= dict.fromkeys(watches, ())

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from .roles import CommonSettings, ProducerSettings, WorkerSettings
+from .addresses import Address, Target
+from .roles import CommonSettings, ProducerInputs, ProducerSettings, WorkerSettings, settings_of
+from .seed import Seed
 
-__all__ = ["CommonSettings", "ProducerSettings", "WorkerSettings"]
+__all__ = [
+    "Address",
+    "CommonSettings",
+    "ProducerInputs",
+    "ProducerSettings",
+    "Seed",
+    "Target",
+    "WorkerSettings",
+    "settings_of",
+]

@@ -1,8 +1,8 @@
-"""Setting: one thing that can be set: a dataclass field that knows its flag, variable, check, default and help."""
+"""Definition of a setting: a dataclass field that knows its flag, variable, check, default and help. Does no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -10,14 +10,15 @@ from ..errors import SettingsError
 from .checks import shorten
 
 REQUIRED: Final = "required"
-"""The default's text of a setting that has none."""
+"""Stands where the text of a default would, for a setting without one."""
 
 Is = TypeVar("Is")
 May = TypeVar("May")
+Result = TypeVar("Result")
 
 
 class Given(Generic[Is, May]):
-    """The type of a field that holds an `Is`, and may be given as a `May` too. Only type checkers look at it."""
+    """The type of a field that holds an `Is`, and may be given as a `May` too. Only type checkers use it."""
 
     if TYPE_CHECKING:
 
@@ -28,23 +29,23 @@ class Given(Generic[Is, May]):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of one setting besides its value."""
+    """All that is known about one setting, except its value."""
 
     flag: str
     metavar: str
-    """What stands for the value in help; empty: a switch, whose flag stands alone."""
+    """The placeholder of the value in help; empty for a switch, whose flag takes no value."""
     check: Callable[[Any], Any]
-    """Turns a value or its text into the value. Raises ValueError, which says what to give."""
+    """Turns a value or its text into the value. Raises ValueError or SettingsError, which says what to give."""
     help: str
     default_text: str
     is_secret: bool = False
     """Its value is never shown."""
     choice: str = ""
-    """Of the settings that have this word in common, one at most can be given."""
+    """Of the settings that share this word, at most one can be given."""
     is_argument: bool = False
-    """On the command line it is no option: it follows after `--`."""
+    """It is not an option of the command line: it follows `--`."""
     is_list: bool = False
-    """It may be given several times, and each time have several values, separated by commas."""
+    """It can be given several times, each time with several values, separated by commas."""
 
     @property
     def label(self) -> str:
@@ -58,18 +59,29 @@ class Setting:
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag stands alone."""
+        """Whether the flag takes no value."""
         return not self.metavar
 
-    def read(self, given: Any, source: str | None = None) -> Any:
-        """The value that `given` means. Raises SettingsError, which blames `source`: its label, or its variable."""
+    def apply(self, function: Callable[[Any], Result], given: Any) -> Result:
+        """What `function` makes of the value `given`, with its errors raised as UnusableSetting."""
         try:
-            return self.check(given)
+            return function(given)
         except (ValueError, TypeError, SettingsError) as error:
-            where = source or self.label
-            if not self.is_secret and isinstance(given, str | int | float):
-                where += ("=" if where == self.variable else " ") + shorten(str(given))
-            raise SettingsError(f"{where}: {error}") from None
+            raise UnusableSetting(self, given, str(error)) from None
+
+
+class UnusableSetting(SettingsError):
+    """The value given for one setting cannot be used. The message blames its flag; a secret value is in no message."""
+
+    def __init__(self, known: Setting, given: Any, why: str) -> None:
+        flag, variable = known.label, known.variable
+        if not known.is_secret and isinstance(given, str | int | float):
+            shown = shorten(str(given))
+            flag, variable = f"{flag} {shown}", f"{variable}={shown}"
+        super().__init__(f"{flag}: {why}")
+        self.variable = known.variable
+        self.variable_message = f"{variable}: {why}"
+        """The same, but it blames the environment variable."""
 
 
 def setting(
@@ -86,17 +98,23 @@ def setting(
     is_argument: bool = False,
     is_list: bool = False,
 ) -> Any:
-    """A dataclass field that is a setting. `default` is given as text where a person would."""
+    """A dataclass field that is a setting. Its `default` is checked as if it were given, so it may be text."""
     shown = str(default) if default_text is None else default_text
     known = Setting(flag, metavar, check, help_text, shown, is_secret, choice, is_argument, is_list)
     return field(default=default, default_factory=factory, repr=not is_secret, metadata={"setting": known})
 
 
-def refuse_rivals(settings: dict[str, Setting], values: dict[str, Any]) -> None:
-    """Raises SettingsError if two of `values` are the same choice."""
+def check_values(settings: Mapping[str, Setting], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that `given` means, both by name. This is where every setting is checked.
+
+    Raises:
+        UnusableSetting: a value cannot be used.
+        SettingsError: two settings of one choice are given.
+    """
+    values = {name: settings[name].apply(settings[name].check, value) for name, value in given.items()}
     labels: dict[str, str] = {}
-    for name, known in settings.items():
-        if known.choice and values.get(name):
-            first = labels.setdefault(known.choice, known.label)
-            if first != known.label:
-                raise SettingsError(f"{first} and {known.label} are both given; give one")
+    for known in (settings[name] for name, value in values.items() if value):
+        first = labels.setdefault(known.choice or known.label, known.label)
+        if first != known.label:
+            raise SettingsError(f"{first} and {known.label} are both given; give one")
+    return values

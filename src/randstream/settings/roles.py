@@ -1,26 +1,24 @@
-"""Settings: every default, unit and bound, once. From one field come the flag, the variable, the help and the docs.
+"""Settings of the roles: every default, unit and bound, once. Each field defines its flag, variable, help and docs.
 
-A field takes a value or its text, so that a program and a command line are checked alike. Reads no environment.
+A field takes a value or its text, so that a program and a command line are checked alike. Reads no environment; only
+`read_seed` and `ProducerSettings.resolve` open files.
 """
 
 # ruff: noqa: RUF009 - `setting` makes fields, as `field` does
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from random import Random
 from typing import Final
 
 from ..errors import SettingsError
 from ..protocol import MAX_HEARTBEAT, MIN_HEARTBEAT
+from .addresses import DEFAULT_PORT, Address, Target, check_address, check_targets, read_targets
 from .checks import (
-    DEFAULT_PORT,
-    Address,
-    Target,
-    check_address,
     check_command,
     check_file,
     check_folder,
@@ -30,23 +28,21 @@ from .checks import (
     check_numbers,
     check_rate,
     check_seconds,
-    check_seed,
     check_size,
     check_switch,
-    check_targets,
     in_words,
     one_of,
     or_none,
-    read_seed,
 )
-from .definition import REQUIRED, Given, Setting, refuse_rivals, setting
+from .definition import REQUIRED, Given, Setting, check_values, setting
+from .seed import Seed, check_seed, draw_seed, read_seed_file
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOOPS: Final = ("uvloop", "asyncio")
 
 
 def settings_of(kind: type[CommonSettings]) -> dict[str, Setting]:
-    """The settings of a role by the name of their field: its own first, then those that both roles have."""
+    """The settings of a role by the name of their field: its own first, then those of both roles."""
     common = {each.name for each in fields(CommonSettings)}
     ordered = sorted(fields(kind), key=lambda each: each.name in common)
     return {each.name: each.metadata["setting"] for each in ordered if "setting" in each.metadata}
@@ -54,7 +50,11 @@ def settings_of(kind: type[CommonSettings]) -> dict[str, Setting]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonSettings:
-    """What both roles have. Raises SettingsError, one line, for whatever cannot be used."""
+    """What both roles have. Making them does no I/O.
+
+    Raises:
+        SettingsError: one line on the first value that cannot be used.
+    """
 
     name: str = setting(
         "name", "NAME", check_name, "Name of this process, as its peers see it.",
@@ -89,10 +89,9 @@ class CommonSettings:
 
     def __post_init__(self) -> None:
         settings = settings_of(type(self))
-        values = {name: known.read(getattr(self, name)) for name, known in settings.items()}
+        values = check_values(settings, {name: getattr(self, name) for name in settings})
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        refuse_rivals(settings, values)
         missing = [settings[name].label for name in ("tls_cert", "tls_key", "tls_ca") if not values[name]]
         if 0 < len(missing) < 3:
             raise SettingsError(f"{' and '.join(missing)} missing; TLS needs --tls-cert, --tls-key and --tls-ca")
@@ -105,16 +104,16 @@ class CommonSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerSettings(CommonSettings):
-    """What a producer is to do."""
+    """What a producer is to do. They hold what was given; `resolve` reads the files that they name."""
 
-    workers: Given[tuple[Target, ...], str | Iterable[Target | str]] = setting(
+    workers: Given[tuple[Target, ...] | str, Iterable[Target | str]] = setting(
         "workers", "TARGETS", check_targets,
         "Workers to stream to: host:port, several separated by commas, or @FILE with one a line and # comments;"
         f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
         " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
         default=(), default_text=REQUIRED,
     )  # fmt: skip
-    seed: Given[str, None] = setting(
+    seed: str | None = setting(
         "seed", "TEXT", or_none(check_seed), "Text that all numbers follow from. Others see it in ps: see --seed-file.",
         default=None, default_text="drawn, and logged once", is_secret=True, choice="seed",
     )  # fmt: skip
@@ -137,17 +136,46 @@ class ProducerSettings(CommonSettings):
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
         default=1.0,
     )  # fmt: skip
-    seed_was_drawn: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         super(ProducerSettings, self).__post_init__()
-        raw = next((target for target in self.workers if target.scheme == "raw"), None)
+        if not isinstance(self.workers, str):
+            self._refuse_tls_to_raw(self.workers)
+
+    def resolve(self, random: Random) -> ProducerInputs:
+        """Read the files that `workers` and `seed_file` name; without a seed, draw one from `random`.
+
+        Raises:
+            SettingsError: a file cannot be read, or what it holds cannot be used.
+        """
+        targets = settings_of(ProducerSettings)["workers"].apply(read_targets, self.workers)
+        self._refuse_tls_to_raw(targets)
+        seed = read_seed(self.seed, self.seed_file)
+        return ProducerInputs(targets, draw_seed(random) if seed is None else Seed(seed))
+
+    def _refuse_tls_to_raw(self, targets: Iterable[Target]) -> None:
+        raw = next((target for target in targets if target.scheme == "raw"), None)
         if self.uses_tls and raw is not None:
             raise SettingsError(f"{raw} cannot have TLS, which --tls-cert asks for; stream to it from another producer")
-        seed = read_seed(self.seed, self.seed_file)
-        object.__setattr__(self, "seed_was_drawn", seed is None)
-        object.__setattr__(self, "seed", seed or secrets.token_hex(16))
-        object.__setattr__(self, "seed_file", None)  # it has been read, and `dataclasses.replace` gives only the seed
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerInputs:
+    """What a producer takes from files and from chance, once, before it starts."""
+
+    targets: tuple[Target, ...]
+    seed: Seed
+
+
+def read_seed(seed: str | None, seed_file: str | None) -> str | None:
+    """The seed given as text, or else in a file (`-`: standard input); None if neither is given.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds no seed.
+    """
+    if seed_file is None:
+        return seed
+    return settings_of(ProducerSettings)["seed_file"].apply(read_seed_file, seed_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

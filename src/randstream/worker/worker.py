@@ -18,8 +18,7 @@ from ..observe.journal import Journal
 from ..observe.report import SinkReport
 from ..observe.tally import Tally
 from ..protocol.receiver import Receiver
-from ..settings import WorkerSettings
-from ..settings.checks import Address
+from ..settings import Address, WorkerSettings
 from ..sinks import Sink
 from ..sinks.immediate import DiscardSink
 from .admission import Admission

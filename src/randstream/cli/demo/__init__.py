@@ -35,7 +35,7 @@ STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow"}
 
 
 class PoliteConsole(Console):
-    """A console whose reader may leave, as with `| head`: the demo goes on in silence, and tidies up."""
+    """A console whose reader may leave, as `| head` does: the demo goes on without output, and cleans up."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -43,12 +43,12 @@ class PoliteConsole(Console):
 
 
 class Demo:
-    """The whole of it. `seconds`: how long; None: until Ctrl-C."""
+    """The whole demo. `seconds`: how long it lasts; None: until Ctrl-C. `seed`: that of its numbers."""
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, seed: str) -> None:
         self._seconds = seconds
         self._pace = min(1.0, (seconds or USUAL_SECONDS) / USUAL_SECONDS)
-        self._seed = secrets.token_hex(4)
+        self._seed = seed
         self._stopping = asyncio.Event()
         self._healed = asyncio.Event()
         self._stories: deque[str] = deque(maxlen=8)
@@ -69,7 +69,7 @@ class Demo:
                 await self._healed.wait()
                 await producer.end()
                 await producer.wait_said("service.stopped")
-            return self._prove(store, producer.acked)
+            return self.prove(store, producer.acked)
 
     @contextlib.asynccontextmanager
     async def _processes(self, store: Path) -> AsyncIterator[Process]:
@@ -124,7 +124,7 @@ class Demo:
         self._healed.set()
 
     async def _live_on(self, seconds: float) -> bool:
-        """Let the streams flow for so long; whether nobody asked to stop."""
+        """Let the streams flow for `seconds`; returns False if somebody asked to stop."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds * self._pace)
         return not self._stopping.is_set()
@@ -165,9 +165,10 @@ class Demo:
         if not self._console.is_terminal:
             self._console.print(line, highlight=False, soft_wrap=True)
 
-    def _prove(self, store: Path, acked: dict[str, int]) -> int:
+    def prove(self, store: Path, acked: dict[str, int]) -> int:
+        """Check `store` against the seed and `acked`, the acknowledged offset of each worker; the exit status."""
         report = verify([store], self._seed)
-        found = [_describe(stream, acked) for stream in report.streams]
+        found = [describe(stream, acked) for stream in report.streams]
         self._console.print("The proof: every number that arrived, against the same made again from the seed.")
         for line, _ in found:
             self._console.print(line, highlight=False, soft_wrap=True)
@@ -180,8 +181,8 @@ class Demo:
         return 0 if is_exact else 1
 
 
-def _describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
-    """The proof for one worker on one line, and whether it is one."""
+def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
+    """The proof for one worker in one line, and whether its numbers are exact."""
     name = stream.opened.worker if stream.opened else stream.folder.name
     if stream.damage is not None:
         return f"{name}: NOT EXACT: {stream.damage}", False
@@ -200,4 +201,4 @@ def _fetch(url: str) -> dict[str, Any]:
 
 def run_demo(seconds: float | None) -> int:
     """The demo command."""
-    return asyncio.run(Demo(seconds).run())
+    return asyncio.run(Demo(seconds, seed=secrets.token_hex(4)).run())

@@ -18,15 +18,15 @@ class Process:
     arguments: list[str]
     child: asyncio.subprocess.Process | None = None
     said: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The last log event of each name."""
+    """Its latest log event of each name."""
     acked: dict[str, int] = field(default_factory=dict)
-    """What a producer knows to be stored, by worker, as it said when it ended."""
+    """Of a producer that has ended: the offset that each worker had acknowledged."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     has_ended: bool = False
     last_words: str = ""
 
     async def start(self, group: asyncio.TaskGroup, *, seed: str = "") -> None:
-        """Start it. It has a session of its own, so that Ctrl-C reaches only the demo, which ends all in order."""
+        """Start it in a session of its own, so that Ctrl-C reaches only the demo, which ends all processes in order."""
         self.said.clear()
         self.has_ended = False
         self.child = await asyncio.create_subprocess_exec(

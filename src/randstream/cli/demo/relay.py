@@ -1,4 +1,4 @@
-"""Relay: a way to a worker that the demo can cut."""
+"""Relay: a path to a worker that the demo can cut."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import contextlib
 
 
 class Relay:
-    """A way to a worker that can be cut, as a network cuts: without a word."""
+    """A path to a worker that can be cut as a network is: without a goodbye."""
 
     def __init__(self, port: int) -> None:
         self._to = port
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, group: asyncio.TaskGroup) -> int:
-        """Listen; the port."""
+        """Listen, and return the port."""
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             group.create_task(self._pass_both_ways(reader, writer))

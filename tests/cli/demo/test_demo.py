@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
@@ -10,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from randstream.cli.demo import Demo, _describe
-from randstream.cli.demo.process import Process
+from randstream.cli.demo import Demo, describe
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.store import Damage, StreamReport
 
@@ -57,7 +55,7 @@ def test_demo_whose_reader_leaves_ends_in_silence() -> None:
 
 def test_damage_is_no_proof() -> None:
     damage = Damage(Path("x.numbers"), 17, 5, "a number that is not the stream's")
-    line, is_exact = _describe(a_report(damage), {"worker-0": 100})
+    line, is_exact = describe(a_report(damage), {"worker-0": 100})
     assert not is_exact
     assert "NOT EXACT" in line
     assert "byte 17" in line
@@ -65,7 +63,7 @@ def test_damage_is_no_proof() -> None:
 
 @pytest.mark.parametrize(("acked", "missing"), [(100, 0), (90, 0), (103, 3)])
 def test_what_was_acked_and_is_not_stored_counts_as_missing(acked: int, missing: int) -> None:
-    line, is_exact = _describe(a_report(), {"worker-0": acked})
+    line, is_exact = describe(a_report(), {"worker-0": acked})
     assert is_exact is (missing == 0)
     assert f"{missing} missing" in line
 
@@ -75,19 +73,5 @@ def test_stores_that_are_not_all_there_are_not_exact(tmp_path: Path, capsys: pyt
     folder.mkdir()
     beat = Beat(0, 0, "1")
     (folder / f"{0:020d}.numbers").write_bytes(encode(OPENED) + encode(beat))
-    demo = Demo(None)
-    demo._seed = "42"
-    assert demo._prove(tmp_path, {}) == 1
+    assert Demo(None, seed="42").prove(tmp_path, {}) == 1
     assert "NOT EXACT" in capsys.readouterr().out
-
-
-def test_process_that_ends_early_is_told_with_its_last_words() -> None:
-    async def wait() -> None:
-        process = Process(["worker", "--listen", "nowhere"])
-        async with asyncio.TaskGroup() as group:
-            await process.start(group)
-            with pytest.raises(RuntimeError, match="--listen"):
-                await process.wait_said("worker.listening")
-            await process.end()
-
-    asyncio.run(wait())

@@ -1,0 +1,120 @@
+"""Addresses: where to listen and what to dial, as people write them. Resolves no name; only `read_targets` does I/O."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .checks import shorten
+from .files import read_text
+
+DEFAULT_PORT: Final = 9000
+_HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]+\]?|[A-Za-z0-9_][A-Za-z0-9._-]*")
+_TARGET: Final = re.compile(
+    r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::(?P<port>[0-9]+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Port 0: any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to dial. `scheme`: `stream` for a randstream worker, `raw` for a peer without a protocol.
+
+    `srv` and `dns` name a service, which DNS resolves to workers. SRV records contain the ports: `port` is then 0.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        prefix = "" if self.scheme == "stream" else f"{self.scheme}://"
+        return prefix + (self.host if self.scheme == "srv" else str(Address(self.host, self.port)))
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it stands for however many workers DNS names."""
+        return self.scheme in ("srv", "dns")
+
+    @property
+    def raw_worker(self) -> str:
+        """The worker name whose numbers a raw target gets, as it has no name of its own: `raw-HOST-PORT`."""
+        return f"raw-{re.sub(r'[^A-Za-z0-9._-]', '_', self.host)}-{self.port}"
+
+
+def check_address(value: Any) -> Address:
+    """`host:port`; an empty host means every address of the machine."""
+    if isinstance(value, Address):
+        return value
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not _HOST.fullmatch(host):
+        raise ValueError("give HOST:PORT, such as 127.0.0.1:9000 or 0.0.0.0:9000 (port 0: any free one)")
+    return Address(host.strip("[]") or "0.0.0.0", _check_port(port, least=0))  # noqa: S104 - an empty host means it
+
+
+def check_target(value: Any) -> Target:
+    """`host:port`, `[v6]:port`, `raw://host:port`, `dns://name:port`, `srv://_port._tcp.name`."""
+    if isinstance(value, Target):
+        return value
+    found = _TARGET.fullmatch(value)
+    if found is None:
+        raise ValueError(f"{shorten(value)} is no target; give host:port, [v6]:port or raw://host:port")
+    scheme = found["scheme"] or "stream"
+    if scheme not in ("stream", "raw", "dns", "srv"):
+        raise ValueError(
+            f"{shorten(value)} has an unknown scheme; give host:port, raw://host:port, dns://name:port or srv://name"
+        )
+    if scheme == "srv":
+        if found["port"]:
+            raise ValueError(f"{shorten(value)} has a port, which SRV records tell; give srv://name")
+        return Target(scheme, found["host"], 0)
+    return Target(scheme, found["host"].strip("[]"), _check_port(found["port"] or str(DEFAULT_PORT), least=1))
+
+
+def check_targets(value: Any) -> tuple[Target, ...] | str:
+    """Targets, as text separated by commas; or `@FILE`, which stays as it is: see `read_targets`."""
+    if not isinstance(value, str):
+        return _check_each(value)
+    return value if value.startswith("@") else _check_texts(value.split(","))
+
+
+def read_targets(given: tuple[Target, ...] | str) -> tuple[Target, ...]:
+    """The targets that `check_targets` gave; those of `@FILE` are read, one a line.
+
+    Raises:
+        ValueError: the file cannot be read, or its targets cannot be used.
+    """
+    return _check_texts(read_text(given[1:]).splitlines()) if isinstance(given, str) else given
+
+
+def _check_texts(texts: Iterable[str]) -> tuple[Target, ...]:
+    return _check_each(text.partition("#")[0].strip() for text in texts)
+
+
+def _check_each(given: Iterable[Any]) -> tuple[Target, ...]:
+    targets = tuple(check_target(each) for each in given if each)
+    if not targets:
+        raise ValueError("no worker is named; give host:port, several separated by commas, or @FILE")
+    [(target, times)] = Counter(targets).most_common(1)
+    if times > 1:
+        raise ValueError(f"{target} is named {times} times; name each worker once")
+    return targets
+
+
+def _check_port(text: str, least: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= 65535:
+        raise ValueError(f"give a port from {least} to 65535")
+    return int(text)

@@ -1,0 +1,42 @@
+"""Seed: what a seed may be, and where it comes from. Holds no source of randomness: who draws a seed hands one in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+from .files import read_text
+
+DRAWN_BITS: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A seed that is in no repr."""
+
+    text: str = field(repr=False)
+    was_drawn: bool = False
+    """Nobody gave it, so it is logged, once."""
+
+
+def check_seed(value: Any) -> str:
+    """Any text that is not empty; white space at its ends is dropped. Raises SettingsError."""
+    from ..numbers.stream import parse_seed  # NumPy: not for --help
+
+    return parse_seed(str(value))
+
+
+def read_seed_file(path: str) -> str:
+    """The seed in a file; `-` is standard input.
+
+    Raises:
+        ValueError: the file cannot be read.
+        SettingsError: it holds no seed.
+    """
+    return check_seed(read_text(path))
+
+
+def draw_seed(random: Random) -> Seed:
+    """A new seed: 32 hex digits."""
+    return Seed(f"{random.getrandbits(DRAWN_BITS):0{DRAWN_BITS // 4}x}", was_drawn=True)

@@ -1,0 +1,190 @@
+"""Options: what flags and variables mean, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.lines import SECRET, Run, set_variables
+
+from randstream import __version__
+from randstream.cli import commands as cli
+from randstream.cli.options import read_given
+from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
+
+PRODUCER = {
+    "workers": "a:1,raw://b:2",
+    "seed": "42",
+    "rate": "0.5",
+    "numbers": "normal:0:1",
+    "heartbeat": "2.5",
+    "name": "me",
+    "grace": "7",
+    "admin": "127.0.0.1:8080",
+    "log-level": "debug",
+    "loop": "asyncio",
+}
+
+
+WORKER = {
+    "listen": "0.0.0.0:1",
+    "store": "/data",
+    "segment-bytes": "64MiB",
+    "retain-bytes": "2GiB",
+    "name": "me",
+    "grace": "7",
+    "admin": ":8080",
+    "log-level": "error",
+    "loop": "asyncio",
+}
+
+
+def as_flags(given: dict[str, str]) -> list[str]:
+    return [f"--{flag}={value}" for flag, value in given.items()]
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "given"), [("producer", ProducerSettings, PRODUCER), ("worker", WorkerSettings, WORKER)]
+)
+def test_every_option_is_a_variable_too(
+    role: str,
+    kind: type[CommonSettings],
+    given: dict[str, str],
+    settings: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = {known.flag: name for name, known in settings_of(kind).items()}
+    expected = kind(**{names[flag]: value for flag, value in given.items()})
+    assert settings(role, *as_flags(given)) == expected
+    set_variables(monkeypatch, {**given, "role": role})
+    assert settings(role) == expected
+    assert settings() == expected
+    others = {"seed-file", "discard", "command", "accept-raw"}  # below
+    others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer"}  # with what they secure
+    assert set(names) - set(given) <= others, "a setting that no test gives"
+
+
+def test_switches_and_the_command_are_variables_too(
+    settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings("worker", "--discard", "--accept-raw") == WorkerSettings(discard=True, accept_raw=True)
+    set_variables(monkeypatch, {"command": "./simulate 'two words'", "accept-raw": "true", "discard": "false"})
+    assert settings("worker") == WorkerSettings(command=("./simulate", "two words"), accept_raw=True)
+
+
+def test_flags_win_over_variables(settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, {"workers": "a", "rate": "nonsense", "seed": SECRET})
+    made = settings("producer", "--rate", "5", "--seed", "42")
+    assert (made.rate, made.seed, str(made.workers[0])) == (5, "42", "a:9000")
+
+
+def test_a_flag_sets_aside_the_variable_of_the_other_choice(
+    settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "seed"
+    path.write_text("42\n")
+    set_variables(monkeypatch, {"seed": SECRET, "store": "/data", "workers": "a"})
+    made = settings("producer", "--seed-file", str(path))
+    assert (made.seed, made.seed_file) == (None, str(path))
+    assert settings("worker", "--discard").store is None
+    assert settings("worker", "--", "cat").command == ("cat",)
+    set_variables(monkeypatch, {"seed": "", "seed-file": "/nope"})
+    assert settings("producer", "--seed", "42").seed == "42"
+
+
+def test_two_variables_of_one_choice_are_refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, {"seed": SECRET, "seed-file": "x", "workers": "a", "store": "/data", "discard": "1"})
+    assert refusal("producer") == "--seed and --seed-file are both given; give one"
+    assert refusal("numbers", "--worker", "w") == "--seed and --seed-file are both given; give one"
+    assert refusal("worker") == "--store and --discard are both given; give one"
+
+
+def test_an_empty_variable_is_not_set(settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, {"admin": "", "role": "", "discard": "", "command": ""})
+    assert settings("worker") == WorkerSettings()
+
+
+def test_an_empty_seed_variable_draws_no_seed(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, {"seed": ""})
+    assert refusal("producer", "--workers", "a") == "RANDSTREAM_SEED: the seed is empty; give any text, such as 42"
+
+
+def test_what_follows_the_dashes_is_the_command(settings: Callable[..., Any]) -> None:
+    assert settings("worker", "--name", "w", "--", "prog", "--name", "x", "--", "-h").command == (
+        "prog", "--name", "x", "--", "-h",
+    )  # fmt: skip
+
+
+def test_a_role_takes_the_arguments_that_name_no_command(
+    settings: Callable[..., Any], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANDSTREAM_ROLE", "worker")
+    assert settings("--name", "w").name == "w"
+    assert settings("--", "cat").command == ("cat",)
+    assert isinstance(settings("producer", "--workers", "a"), ProducerSettings)
+    assert "No such command 'verfy'" in run("verfy", "/data")[2]
+    assert run("--version") == (0, f"randstream {__version__}\n", "")
+    assert "Commands:" in run("--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("role", "boss", "RANDSTREAM_ROLE=boss: give producer or worker"),
+        ("rate", "fast", "RANDSTREAM_RATE=fast: give a number"),
+        ("ratee", "5", "RANDSTREAM_RATEE is no setting; did you mean RANDSTREAM_RATE?"),
+        ("zzz", "5", "RANDSTREAM_ZZZ is no setting; unset it; --help tells those there are"),
+        ("port", "tcp://10.0.0.1:9000", "Kubernetes makes it of a Service: set enableServiceLinks: false"),
+        ("worker-service-host", "10.0.0.1", "set enableServiceLinks: false"),
+        ("discard", "maybe", "RANDSTREAM_DISCARD=maybe: give true or false"),
+        ("workers", "@/nope", "RANDSTREAM_WORKERS=@/nope: cannot read /nope: No such file or directory"),
+        ("seed-file", "/nope", "RANDSTREAM_SEED_FILE=/nope: cannot read /nope: No such file or directory"),
+        ("command", "it's", "RANDSTREAM_COMMAND=it's: No closing quotation; quote it as in a shell"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_blamed_by_its_name(
+    flag: str, value: str, says: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = "producer" if flag in ("rate", "workers", "seed-file") else "worker"
+    given = {"workers": "a"} if role == "producer" else {}
+    set_variables(monkeypatch, {"role": role, **given, flag: value})
+    assert says in refusal()
+
+
+def test_reading_what_was_given_checks_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, {"rate": "fast", "name": ""})
+    flags = dict.fromkeys(settings_of(ProducerSettings)) | {"heartbeat_interval": "never"}
+    with read_given(settings_of(ProducerSettings), flags) as given:
+        assert given == {"rate": "fast", "heartbeat_interval": "never"}
+
+
+def test_a_seed_is_in_no_refusal(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANDSTREAM_SEED", f"{SECRET}\udcff")
+    assert SECRET not in refusal("producer", "--workers", "a")
+    assert SECRET not in refusal("numbers", "--worker", "w", f"--seed={SECRET}", "--numbers=dice")
+    assert SECRET not in refusal("producer", f"--seed={SECRET}", "--rate=0")
+
+
+def test_help_and_completion_do_not_mind_an_unknown_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANDSTREAM_BOGUS", "1")
+    status, out, err = run("producer", "--help")
+    assert (status, err) == (0, "")
+    assert "[RANDSTREAM_HEARTBEAT]" in out
+    monkeypatch.setenv("_RANDSTREAM_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "randstream producer --hea")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert run() == (0, "plain,--heartbeat\n", "")
+
+
+def test_help_says_of_every_option_what_it_means_and_its_variable(run: Run) -> None:
+    for role, kind in (("producer", ProducerSettings), ("worker", WorkerSettings)):
+        _, out, _ = run(role, "--help")
+        for known in settings_of(kind).values():
+            assert known.variable in out
+            assert known.is_argument or f"--{known.flag}" in out
+    _, out, _ = run("--help")
+    names = list(cli.commands.commands)
+    assert [line.split()[0] for line in out.splitlines() if line.split()[:1] and line.split()[0] in names] == names
+    assert "..." not in out.partition("Commands:")[2]

@@ -1,0 +1,85 @@
+"""Verify: what is printed of stores that hold and of damaged ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.lines import Run, segment_of
+
+from randstream.cli.verify import run_verify
+
+
+def damage(store: Path) -> None:
+    path = segment_of(store, "worker-0")
+    text = bytearray(path.read_bytes())
+    text[-100] ^= 1
+    path.write_bytes(text)
+
+
+def test_verify_of_what_holds_says_so_and_exits_0(store: Path, run: Run) -> None:
+    status, out, err = run("verify", str(store), "--seed", "42")
+    assert (status, err) == (0, "")
+    one, other = (segment_of(store, worker).parent.name for worker in ("worker-0", "worker-1"))
+    assert out.splitlines() == [
+        f"ok       {one}: 1,000 numbers, offsets 0 to 999, every one as the seed makes it",
+        f"ok       {other}: 0 numbers, every one as the seed makes it",
+        "2 streams, none damaged",
+    ]
+
+
+def test_verify_without_the_seed_says_what_was_not_checked(store: Path, run: Run) -> None:
+    path = segment_of(store, "worker-0")
+    with path.open("ab") as file:
+        file.write(b"12\n")
+    _, out, _ = run("verify", str(path.parent))
+    numbers = "1,000 numbers, offsets 0 to 999, every checksum holds; 3 bytes after them await their beat"
+    assert out.splitlines() == [
+        f"ok       {path.parent.name}: {numbers}",
+        "Checked: offsets and checksums. Give --seed-file to have every number made again and compared, too.",
+    ]
+
+
+def test_verify_of_damage_says_where_and_exits_1(store: Path, run: Run) -> None:
+    damage(store)
+    status, out, err = run("verify", str(store), "--seed", "42")
+    lines = out.splitlines()
+    assert (status, err) == (1, "")
+    assert lines[0].startswith(
+        f"DAMAGED  {segment_of(store, 'worker-0').parent.name}: only 0 numbers hold; what follows"
+    )
+    assert lines[1].strip().startswith(f"{segment_of(store, 'worker-0')}: byte ")
+    assert lines[-1] == "2 streams, 1 damaged"
+
+
+def test_verify_as_json_is_one_object(store: Path, run: Run) -> None:
+    status, out, _ = run("verify", str(store), "--json")
+    report = json.loads(out)
+    assert (status, report["ok"], report["count"], report["with_seed"]) == (0, True, 1000, False)
+    assert [stream["end_offset"] for stream in report["streams"]] == [1000, 0]
+
+
+def test_verify_of_what_cannot_be_read_is_refused(
+    store: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/data")
+
+    monkeypatch.setattr("randstream.cli.verify.verify", fail)
+    assert refusal("verify", str(store)) == "cannot read /data: Permission denied"
+
+
+def test_verify_shows_colours_and_progress_on_a_terminal_only(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    run_verify([str(store)], "42", as_json=False)
+    out, err = capsys.readouterr()
+    assert out.startswith("\x1b[32mok\x1b[0m       worker-0")
+    assert "\x1b[" in err

@@ -1,0 +1,89 @@
+"""Addresses and targets: what text is one, and what is said of text that is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+from tests.settings.makers import inputs, producer, refusal
+
+from randstream.settings import Target, WorkerSettings
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("a:1", Target("stream", "a", 1)),
+        ("worker-0.workers.svc", Target("stream", "worker-0.workers.svc", 9000)),
+        ("127.0.0.1:65535", Target("stream", "127.0.0.1", 65535)),
+        ("[::1]:9000", Target("stream", "::1", 9000)),
+        ("raw://localhost:9100", Target("raw", "localhost", 9100)),
+    ],
+)
+def test_a_target_is_host_and_port(text: str, target: Target) -> None:
+    assert producer(workers=text).workers == (target,)
+    assert producer(workers=str(target)).workers == (target,)
+    assert producer(workers=[target]).workers == (target,)
+
+
+def test_targets_are_separated_by_commas() -> None:
+    assert [str(target) for target in producer(workers="a:1, raw://b:2,,[::1]:3,").workers] == [
+        "a:1", "raw://b:2", "[::1]:3",
+    ]  # fmt: skip
+
+
+def test_a_file_of_targets_has_one_a_line_and_comments(tmp_path: Path) -> None:
+    path = tmp_path / "workers"
+    path.write_bytes(b"# all of them\r\na:1 # the first\r\n\r\n  raw://b:2\n")
+    assert [str(target) for target in inputs(workers=f"@{path}").targets] == ["a:1", "raw://b:2"]
+
+
+def test_the_worker_name_of_a_raw_target_is_a_name() -> None:
+    assert producer(workers="raw://[::1]:9100").workers[0].raw_worker == "raw-__1-9100"
+
+
+@pytest.mark.parametrize("text", ["", ",", " , ", "a b:1", "a:", "a:x", "http//a:1", "::1:9000", "-a:1"])
+def test_targets_that_cannot_be_are_refused(text: str) -> None:
+    assert refusal(producer, workers=text).startswith("--workers")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"), [("@/nope/nope", "No such file"), ("@", "Is a directory"), ("@/dev/null", "no worker is named")]
+)
+def test_files_without_targets_are_refused_when_they_are_read(given: str, why: str) -> None:
+    message = refusal(producer(workers=given).resolve, random=Random(0))
+    assert message.startswith(f"--workers {given}: ")
+    assert why in message
+
+
+@pytest.mark.parametrize("text", ["a:0", "a:65536", "a:" + "9" * 5000])
+def test_ports_that_cannot_be_are_refused(text: str) -> None:
+    assert "give a port from 1 to 65535" in refusal(producer, workers=text)
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    assert "raw://host:port" in refusal(producer, workers="tls://a:1")
+
+
+def test_a_target_named_twice_is_refused_by_its_name() -> None:
+    assert "a:9000 is named 2 times" in refusal(producer, workers="b,a,a:9000")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9000", "127.0.0.1:9000"),
+        (":0", "0.0.0.0:0"),
+        ("[::]:1", "[::]:1"),
+        ("::1:1", "[::1]:1"),
+        ("localhost:80", "localhost:80"),
+    ],
+)
+def test_an_address_is_host_and_port(text: str, address: str) -> None:
+    assert str(WorkerSettings(listen=text).listen) == address
+
+
+@pytest.mark.parametrize("text", ["", "9000", "a b:1", "a:", "a:-1", "a:65536", "a:x", "http://a:1"])
+def test_addresses_that_cannot_be_are_refused(text: str) -> None:
+    assert refusal(WorkerSettings, listen=text).startswith("--listen")
