@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tests.simulation.world import Process, World
 
+AbstractLoop: Any = asyncio.AbstractEventLoop
+"""Untyped: what a loop without pipes and subprocesses lacks would have to be listed here otherwise."""
 DEFAULT_THREADS: Final = 8
 """Threads of the executor `None`: as many as asyncio's has on a machine of four cores."""
 
@@ -51,7 +53,7 @@ class Future(asyncio.Future):
         return self._number
 
 
-class Loop(asyncio.AbstractEventLoop):
+class Loop(AbstractLoop):
     """The event loop of one process."""
 
     def __init__(self, process: Process) -> None:
@@ -142,7 +144,7 @@ class Loop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        handle = events.TimerHandle(when, callback, args, self, context)
+        handle: Any = events.TimerHandle(when, callback, args, self, context)
         if self.dead:
             handle.cancel()
             return handle
@@ -154,7 +156,7 @@ class Loop(asyncio.AbstractEventLoop):
         heappush(world.heap, (when, world.count(), None, handle))
         return handle
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: Any) -> None:
         if handle._scheduled:
             self.world.on_timer_cancelled()
 
@@ -228,9 +230,9 @@ class Loop(asyncio.AbstractEventLoop):
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        pool = self._pools.get(None)
-        while pool is not None and pool.free < DEFAULT_THREADS:
-            await asyncio.sleep(self.process.pace.call_delay[1])
+        """Wait for the threads of the other executors, too: at its end the interpreter does."""
+        for pool in list(self._pools.values()):
+            await pool.join()
 
     # ---- signals -----------------------------------------------------------------------------------------------------
 
@@ -264,11 +266,12 @@ class Loop(asyncio.AbstractEventLoop):
 class Pool:
     """The threads of one executor, none of which exists: a call takes the time that the process's pace says."""
 
-    __slots__ = ("free", "loop", "waiting")
+    __slots__ = ("free", "idle", "loop", "threads", "waiting")
 
     def __init__(self, loop: Loop, threads: int) -> None:
         self.loop = loop
-        self.free = threads
+        self.free = self.threads = threads
+        self.idle: asyncio.Future[None] | None = None
         self.waiting: deque[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def submit(self, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -286,6 +289,14 @@ class Pool:
                 world.after(world.between(self.loop.process.pace.call_delay), self.call, future, function, args)
                 return
         self.free += 1
+        if self.idle is not None and self.free == self.threads:
+            self.loop.call_soon(_settle, self.idle, self.idle.set_result, None)
+
+    async def join(self) -> None:
+        """Wait until there is nothing to do."""
+        while self.free < self.threads:
+            self.idle = self.loop.create_future()
+            await self.idle
 
     def call(self, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """The thread's work, all of it at one instant."""

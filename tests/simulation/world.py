@@ -1,8 +1,8 @@
 """A world of asyncio programs in one OS process, on virtual time, in which a seed decides all that chance decides.
 
-Models: FoundationDB's simulation and TigerBeetle's VOPR. The same seed gives the same run, to the last callback, as long
-as the programs ask nothing outside for a decision: not the real clock, not a global random, not the order of a set of
-plain objects.
+Models: FoundationDB's simulation and TigerBeetle's VOPR. The same seed gives the same run, to the last callback, as
+long as the programs ask nothing outside for a decision: not the real clock, not a global random, not the order of a set
+of plain objects.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gc
 import math
 import sys
 from asyncio import events
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -22,6 +22,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from tests.simulation.burial import Outside, bury
 from tests.simulation.loop import Loop
+
+Main = Callable[[], Coroutine[Any, Any, Any]]
 
 START: Final = 1000.0
 """Seconds. Not zero: a program that takes 0.0 for "never" would get away with it."""
@@ -47,7 +49,7 @@ class Note(NamedTuple):
     text: str
 
 
-class Stuck(AssertionError):  # noqa: N818
+class Stuck(AssertionError):
     """The run took more steps than it was given."""
 
 
@@ -94,7 +96,7 @@ class Leftovers:
 
 
 class World(Outside):
-    """Time, chance, events and processes. In a `with` block the garbage collector, too, runs at the same steps always."""
+    """Time, chance, events and processes. In a `with` block garbage, too, is collected at the same steps always."""
 
     def __init__(self, seed: int | str, *, tracing: bool = False) -> None:
         self.seed = seed
@@ -154,9 +156,7 @@ class World(Outside):
 
     # ---- processes ---------------------------------------------------------------------------------------------------
 
-    def start(
-        self, name: str, main: Callable[[], Coroutine[Any, Any, Any]], place: Place | None = None, pace: Pace | None = None
-    ) -> Process:
+    def start(self, name: str, main: Main, place: Place | None = None, pace: Pace | None = None) -> Process:
         """Start a process, which lives until what `main()` returns has run, or until it is killed."""
         process = Process(self, name, main, place, pace or Pace())
         self.processes.append(process)
@@ -227,12 +227,12 @@ class World(Outside):
             heapify(self.heap)
             self._stale = 0
 
-    def _on_timer(self, timer: asyncio.TimerHandle) -> None:
+    def _on_timer(self, timer: Any) -> None:
         timer._scheduled = False
         if timer._cancelled:
             self._stale -= 1
             return
-        loop: Any = timer._loop
+        loop: Loop = timer._loop
         if loop.frozen:
             loop.late.append(timer)
         else:
@@ -255,9 +255,7 @@ class World(Outside):
 class Process(Outside):
     """A program that runs: a coroutine and all that it starts, on a loop of its own."""
 
-    def __init__(
-        self, world: World, name: str, main: Callable[[], Coroutine[Any, Any, Any]], place: Place | None, pace: Pace
-    ) -> None:
+    def __init__(self, world: World, name: str, main: Main, place: Place | None, pace: Pace) -> None:
         self.world = world
         self.name = name
         self.place: Any = place
@@ -306,7 +304,7 @@ class Process(Outside):
         else:
             self.loop.push(handle)
 
-    def restart(self, main: Callable[[], Coroutine[Any, Any, Any]] | None = None) -> Process:
+    def restart(self, main: Main | None = None) -> Process:
         """Kill it, if it lives, and start a new one in its place."""
         self.kill()
         return self.world.start(self.name, main or self.main, self.place, replace(self.pace))
@@ -321,8 +319,8 @@ class Process(Outside):
         """As asyncio.run does: run it, then cancel what it left."""
         try:
             self.result = await self.main()
-        except SystemExit as exit:
-            self.result = exit.code
+        except SystemExit as end:
+            self.result = end.code
         except BaseException as error:
             self.loop.call_exception_handler({"message": "main() failed", "exception": error})
         self.left = self.leftovers()
@@ -331,9 +329,11 @@ class Process(Outside):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for task in tasks:
-            if not task.cancelled() and (error := task.exception()):
-                self.loop.call_exception_handler({"message": "failed when cancelled at the end", "exception": error})
+            if not task.cancelled() and task.exception():
+                context = {"message": "failed when cancelled at the end", "exception": task.exception()}
+                self.loop.call_exception_handler(context)
         await self.loop.shutdown_asyncgens()
+        await self.loop.shutdown_default_executor()
         self.world.note("ends", self.name)
         self._end()
 
@@ -344,18 +344,18 @@ class Process(Outside):
     def leftovers(self) -> Leftovers:
         """Tasks other than the caller's, timers, transports and servers that it has now."""
         return Leftovers(
-            tasks=[f"{each.get_name()}: {each.get_coro().__qualname__}" for each in self._tasks()],  # type: ignore
-            timers=[f"{each._when}: {each._callback!r}" for each in self._timers()],  # type: ignore
+            tasks=[f"{each.get_name()}: {each.get_coro().__qualname__}" for each in self._tasks()],
+            timers=[f"{each._when}: {each._callback!r}" for each in self._timers()],
             transports=[repr(each) for each in self.loop.transports],
             servers=[repr(each) for each in self.loop.servers],
         )
 
-    def _tasks(self) -> list[asyncio.Task[Any]]:
+    def _tasks(self) -> list[Any]:
         inside = events._get_running_loop() is self.loop
-        tasks = asyncio.all_tasks(self.loop) - {asyncio.current_task(self.loop) if inside else None}
-        return sorted(tasks, key=hash)
+        current = asyncio.current_task(self.loop) if inside else None
+        return sorted((each for each in asyncio.all_tasks(self.loop) if each is not current), key=hash)
 
-    def _timers(self) -> Iterable[asyncio.TimerHandle]:
+    def _timers(self) -> list[Any]:
         timers = [each[3] for each in self.world.heap if each[2] is None and each[3]._loop is self.loop]
         return [each for each in timers if not each._cancelled]
 
@@ -364,7 +364,7 @@ class Process(Outside):
         loop = self.loop
         self.world.processes.remove(self)
         timers = self._timers()
-        bury(loop, [loop.__dict__, asyncio.all_tasks(loop), timers, self.main])
+        bury(loop, [loop.__dict__, asyncio.all_tasks(loop), timers])
         if self.place is not None:
             self.place.release(loop)
         loop.end()
