@@ -18,6 +18,8 @@ from collections.abc import Callable, Coroutine
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.simulation.burial import bury
+
 if TYPE_CHECKING:
     from tests.simulation.world import Process, World
 
@@ -66,6 +68,8 @@ class Loop(AbstractLoop):
         """Whether a turn is coming, or no turn may come."""
         self.frozen = False
         self.dead = False
+        self.silenced = False
+        """Whether nobody may hear of it any more, either: it was killed."""
         self.transports: dict[Any, None] = {}
         self.servers: dict[Any, None] = {}
         self.signals: dict[int, asyncio.Handle] = {}
@@ -83,6 +87,7 @@ class Loop(AbstractLoop):
         """Run what is ready now, but not what that makes ready. How many callbacks that was."""
         count = len(self.ready)
         popleft = self.ready.popleft
+        handle = None
         events._set_running_loop(self)
         sys.set_asyncgen_hooks(self._asyncgens.add, self._on_asyncgen_freed)
         try:
@@ -94,6 +99,9 @@ class Loop(AbstractLoop):
             pass  # the process killed itself in this turn, and its queue is empty
         finally:
             events._set_running_loop(None)
+            if self.silenced:  # a step that kills its own process could not be seen into while it ran
+                bury(self, [handle, asyncio.all_tasks(self)])
+            handle = None  # an exception's traceback may hold this frame
         return count
 
     def wake(self) -> None:
@@ -195,7 +203,7 @@ class Loop(AbstractLoop):
         """Nothing: the world has taken note already."""
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        if self.dead:
+        if self.silenced:
             return
         error: BaseException | None = context.get("exception")
         lines = traceback.format_exception(error) if error is not None else []

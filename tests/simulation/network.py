@@ -566,6 +566,9 @@ class Listener(Outside):
     def getsockname(self) -> Address:
         return self.name
 
+    def getpeername(self) -> Address:
+        raise os_error(errno.ENOTCONN)
+
     def setsockopt(self, level: int, option: int, value: Any) -> None:
         """There is nothing that it would change."""
 

@@ -278,9 +278,13 @@ class Process(Outside):
 
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more. A step that kills its own process ends at its next await."""
-        if self.alive:
-            self.world.note("is killed", self.name)
-            self._end()
+        if not self.alive:
+            return
+        self.world.note("is killed", self.name)
+        loop = self.loop
+        loop.silenced = True
+        bury(loop, [loop.__dict__, asyncio.all_tasks(loop), self._timers()])
+        self._end()
 
     def freeze(self) -> None:
         """SIGSTOP, or a virtual machine that is paused. Its kernel goes on."""
@@ -360,11 +364,10 @@ class Process(Outside):
         return [each for each in timers if not each._cancelled]
 
     def _end(self) -> None:
-        """Leave the world without a trace, but for what the kernel does with its sockets."""
+        """Take no more turns. The kernel closes the sockets."""
         loop = self.loop
         self.world.processes.remove(self)
         timers = self._timers()
-        bury(loop, [loop.__dict__, asyncio.all_tasks(loop), timers])
         if self.place is not None:
             self.place.release(loop)
         loop.end()
