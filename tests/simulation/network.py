@@ -202,10 +202,10 @@ class Pipe(Outside):
             self.world.at(self.deadline, self._retry, self.deadline)
 
     def _retry(self, planned: float) -> None:
-        if planned != self.retry_at:
-            return  # an earlier one has been planned since
-        self.retry_at = inf
         self.settle()
+        if planned != self.retry_at:
+            return  # none is needed, or an earlier one has been planned since
+        self.retry_at = inf
         if self.source.gone or self.acked == self.written + self.fin:
             return
         world = self.world
@@ -260,11 +260,10 @@ class Pipe(Outside):
         if cut_at == end:
             for each in cut_sides:
                 each.on_reset()
-        elif not target.closed:
-            if target.transport is not None:
-                target.transport.on_readable()
-        elif target.eof:
+        elif target.closed:
             target.leave_if_done()
+        elif target.transport is not None and (data or target.eof):
+            target.transport.on_readable()
 
     def _acknowledge(self) -> None:
         """Tell the sender how far its bytes came, and how many more there is room for."""
@@ -491,6 +490,7 @@ class Connection(Outside):
         """Bytes in the buffers of both kernels and both transports."""
         total = 0
         for sock in self.client, self.server:
+            sock.out.settle()
             total += len(sock.inbox) + len(sock.out.buffer)
             if sock.transport is not None:
                 total += sock.transport.get_write_buffer_size()

@@ -76,7 +76,7 @@ def test_a_run_ends_at_its_time_or_when_its_condition_holds(world: World) -> Non
 
 def test_a_run_that_gets_nowhere_is_stuck(world: World) -> None:
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     world.start("a", main)
@@ -86,7 +86,7 @@ def test_a_run_that_gets_nowhere_is_stuck(world: World) -> None:
 
 def test_time_passes_for_a_program_that_polls_if_its_turns_take_time(world: World) -> None:
     async def main() -> None:
-        while world.time() < START + 1:
+        while world.time() < START + 1:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     process = world.start("a", main, pace=Pace(turn=0.001))
@@ -202,7 +202,9 @@ def test_an_exception_that_nobody_handles_is_a_bug_with_its_process_and_tracebac
     world.start("a", main)
     world.run()
     assert [(each.process, each.time - START) for each in world.bugs] == [("a", 0), ("a", 1), ("a", 1)]
-    for bug, text in zip(world.bugs, ("ZeroDivisionError", "ValueError: in a task", "KeyError: 'in main'"), strict=True):
+    for bug, text in zip(
+        world.bugs, ("ZeroDivisionError", "ValueError: in a task", "KeyError: 'in main'"), strict=True
+    ):
         assert text in bug.text
         assert __file__ in bug.text
 
@@ -597,15 +599,15 @@ def play(seed: int, chance: Callable[[World, list[Process]], object] | None = No
 
         processes = [hosts[0].start("server", server)]
         processes += [host.start(f"client {host.address}", client) for host in hosts[1:]]
-        for number in range(8):
+        for number in range(4):
             when = START + number
             world.at(when + 0.2, processes[number % 4].freeze)
             world.at(when + 0.4, processes[number % 4].thaw)
             world.at(when + 0.5, network.partition, hosts[0], hosts[1 + number % 3])
             world.at(when + 0.9, network.heal)
             world.at(when + 0.95, hosts[number % 4].kill_connections)
-        world.at(START + 8.5, processes[1].kill)
-        world.run(START + 9)
+        world.at(START + 4.5, processes[1].kill)
+        world.run(START + 5)
         assert world.bugs == []
         return "\n".join(f"{time!r} {process} {text}" for time, process, text in world.trace or ())
 
@@ -613,11 +615,13 @@ def play(seed: int, chance: Callable[[World, list[Process]], object] | None = No
 def test_the_same_seed_gives_the_same_trace_and_another_seed_another() -> None:
     assert play(1) == play(1)
     assert play(1) != play(2)
-    assert play(1).count("got an answer") > 1000
+    assert play(1).count("got an answer") > 500
 
 
 def test_the_same_seed_gives_the_same_trace_in_another_interpreter() -> None:
-    script = "from tests.simulation.test_world import play; import hashlib; print(hashlib.md5(play(3).encode()).hexdigest())"
+    script = (
+        "from tests.simulation.test_world import play; import hashlib; print(hashlib.md5(play(3).encode()).hexdigest())"
+    )
     digests = set()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
