@@ -99,10 +99,18 @@ class Loop(AbstractLoop):
             pass  # the process killed itself in this turn, and its queue is empty
         finally:
             events._set_running_loop(None)
-            if self.silenced:  # a step that kills its own process could not be seen into while it ran
+            if (
+                self.silenced and handle is not None
+            ):  # a step that kills its own process could not be seen into while it ran
                 bury(self, [handle, asyncio.all_tasks(self)])
             handle = None  # an exception's traceback may hold this frame
         return count
+
+    def on_turn_over(self) -> None:
+        """Another may follow."""
+        if not self.dead:
+            self.queued = False
+            self.wake()
 
     def wake(self) -> None:
         """Ask for a turn if there is anything to do."""

@@ -546,7 +546,9 @@ class Listener(Outside):
             self.loop.world.after(wait, self.enqueue, sock, link, min(wait * 2, RETRY_SECONDS_MAX))
             return
         self.handshakes -= 1
-        if self.backlog < 0 or not self.host.up:
+        if not self.host.up:
+            sock.vanish()
+        elif self.backlog < 0:
             sock.abort()
         elif not sock.gone or sock.error is not None:
             self.queue.append(sock)

@@ -144,7 +144,8 @@ async def duet(act: Callable[[Recorder, Recorder], Awaitable[None]], **options: 
     client = Recorder(**options)
     await loop.create_connection(lambda: client, *listening.sockets[0].getsockname()[:2])
     await until(lambda: bool(served and served[0].calls))
-    await act(client, served[0])
+    async with asyncio.timeout(10):
+        await act(client, served[0])
     for each in client, served[0]:
         each.transport.close()
         if each.transport.is_reading():
@@ -186,7 +187,8 @@ async def back_pressure(client: Recorder, server: Recorder) -> None:
     client.transport.set_write_buffer_limits(high=1000, low=100)
     assert client.transport.get_write_buffer_limits() == (100, 1000)
     data = bytes(range(256)) * 2**16  # 16 MiB, more than any kernel's buffers
-    client.transport.writelines([data[:5], data[5:]])
+    client.transport.write(data[:5])  # not writelines, which never pauses in 3.13.0: CVE-2024-12254
+    client.transport.write(data[5:])
     await wait_for(client, "pause")
     await asyncio.sleep(0.02)
     assert client.transport.get_write_buffer_size() > 1000

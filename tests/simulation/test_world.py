@@ -235,10 +235,11 @@ def test_what_is_left_over_can_be_asked_at_any_time(world: World) -> None:
     network = Network(world)
 
     async def main() -> None:
-        server = await asyncio.start_server(lambda reader, writer: None, port=7)
-        _, writer = await asyncio.open_connection("localhost", 7)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, port=7)
+        await loop.create_connection(asyncio.Protocol, "localhost", 7)
         await forever()
-        del server, writer
+        del server
 
     process = network.host("10.0.0.1").start("a", main)
     world.run(START + 1)

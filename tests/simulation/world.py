@@ -196,9 +196,12 @@ class World(Outside):
                         at = int(random() * (len(runnable) + 1))
                         if at < len(runnable):
                             runnable[at], loop = loop, runnable[at]
-                    if not loop.frozen and not loop.dead:
+                    if not loop.frozen:
                         self.steps += loop.turn()
-                    self._after_turn(loop)
+                        if loop.process.pace.turn:
+                            self.after(loop.process.pace.turn, loop.on_turn_over)
+                            continue
+                    loop.on_turn_over()
                 elif not heap:
                     self.now = max(self.now, end) if end < math.inf else self.now
                     return holds is None and end < math.inf
@@ -237,19 +240,6 @@ class World(Outside):
             loop.late.append(timer)
         else:
             loop.push(timer)
-
-    def _after_turn(self, loop: Loop) -> None:
-        if loop.dead:
-            return
-        if loop.process.pace.turn and not loop.frozen:
-            self.after(loop.process.pace.turn, self._on_turn_over, loop)
-            return
-        self._on_turn_over(loop)
-
-    def _on_turn_over(self, loop: Loop) -> None:
-        if not loop.dead:
-            loop.queued = False
-            loop.wake()
 
 
 class Process(Outside):
