@@ -99,9 +99,7 @@ class Loop(AbstractLoop):
             pass  # the process killed itself in this turn, and its queue is empty
         finally:
             events._set_running_loop(None)
-            if (
-                self.silenced and handle is not None
-            ):  # a step that kills its own process could not be seen into while it ran
+            if self.silenced and handle is not None:  # it killed itself: what ran then could not be seen into
                 bury(self, [handle, asyncio.all_tasks(self)])
             handle = None  # an exception's traceback may hold this frame
         return count

@@ -148,10 +148,9 @@ async def duet(act: Callable[[Recorder, Recorder], Awaitable[None]], **options: 
         await act(client, served[0])
     for each in client, served[0]:
         each.transport.close()
-        if each.transport.is_reading():
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.03)
+    await until(lambda: client.calls[-1][0] == served[0].calls[-1][0] == "lost")
     listening.close()
+    await listening.wait_closed()
     return client.calls, served[0].calls
 
 
