@@ -38,12 +38,6 @@ def set_socket_options(transport: asyncio.BaseTransport) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def close_soon(transport: asyncio.WriteTransport) -> None:
-    """Close once what was written is out, or after LINGER: a peer that never reads cannot hold a socket."""
-    transport.close()
-    asyncio.get_running_loop().call_later(LINGER, transport.abort)
-
-
 class Owner(Protocol):
     """What a connection tells of itself. All calls are made on the loop's thread."""
 
@@ -89,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._clock = wheel.clock
         self._alarm = wheel.alarm(self._on_alarm)
         self.transport: asyncio.Transport | None = None
+        self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is connected."""
@@ -123,6 +118,8 @@ class Connection(asyncio.Protocol):
         """asyncio: the socket is gone."""
         self.is_writable = False
         self.transport = None
+        if self._lingering is not None:
+            self._lingering.cancel()
         if self._owner is not None:
             self._release().on_lost(exc, self._clock.now())
 
@@ -143,9 +140,11 @@ class Connection(asyncio.Protocol):
         """Tell the owner no more; write the end's last words and close, within LINGER. Idempotent."""
         if self._owner is not None:
             self._release()
-        if self.transport is not None:
+        if self.transport is not None and self._lingering is None:
             self._write()
-            close_soon(self.transport)
+            self.transport.close()
+            # A peer that never reads must not hold the socket.
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
 
     def abort(self) -> None:
         """Cut the socket now, whatever is unsent."""

@@ -122,10 +122,12 @@ class Store:
 
     def close(self) -> None:
         """Give the lock back. What was not committed is the producer's to send again."""
-        self._leave_stream()
+        with suppress(OSError):  # all that was promised is synced
+            self._leave_stream()
         if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+            lock, self._lock = self._lock, None
+            with suppress(OSError):  # the descriptor is gone all the same
+                lock.close()
 
     def _make_folder(self, folder: Path) -> None:
         if not self._files.is_folder(folder):

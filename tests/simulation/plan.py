@@ -1,0 +1,112 @@
+"""Plan: the cluster that a seed draws, and the faults that befall it. A part of a plan is a plan: that is how it shrinks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+WORKER_FAULTS: Final = (
+    "kill worker", "kill worker", "cut power", "cut power", "stop worker", "freeze worker", "delay worker",
+    "kill in a disk call", "kill in a disk call", "fail disk", "fail disk", "slow disk",
+)  # fmt: skip
+PRODUCER_FAULTS: Final = ("kill producer", "cut producer's power", "stop producer", "freeze producer", "delay producer")
+LINK_FAULTS: Final = (
+    "partition", "block one way", "reset", "reset one side", "reset inside a line", "reset inside a line",
+    "damage a byte", "damage a byte", "slow link", "split and merge",
+)  # fmt: skip
+OTHER_FAULTS: Final = ("dns fails", "dns hangs", "dns is wrong", "step the clock", "another seed", "rolling restart")
+BURST_SECONDS: Final = 40.0
+CALM_SECONDS: Final = 25.0
+"""A plan is bursts of faults with calms between them, in which every stream has to flow again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A cluster. Times in seconds."""
+
+    workers: int
+    producers: int
+    rate: float
+    heartbeat: float
+    segment_bytes: int
+    retain_bytes: int | None
+    buffer_bytes: int
+    """Of each socket in each kernel: small ones fill, and writers have to wait."""
+
+    @property
+    def longest_silence(self) -> float:
+        """The most that a stream may be silent for, once everything that it needs works again.
+
+        The dead connection is noticed (three heartbeats), a dial that began before ends (5 s), the longest delay passes
+        (5 s), and the next dial succeeds. A producer that was taken over waits for up to a minute instead.
+        """
+        return 3 * self.heartbeat + (12.0 if self.producers == 1 else 70.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong: when, what, to whom, for how long, and how badly (0 to 1)."""
+
+    number: int
+    at: float
+    kind: str
+    worker: int
+    producer: int
+    seconds: float
+    severity: float
+
+    def __str__(self) -> str:
+        return (
+            f"#{self.number} at {self.at:.3f} s: {self.kind} (worker {self.worker}, producer {self.producer},"
+            f" {self.seconds:.3f} s, {self.severity:.3f})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one seed does to one cluster, for `seconds`."""
+
+    seed: int
+    shape: Shape
+    seconds: float
+    faults: tuple[Fault, ...]
+
+    def keep(self, numbers: set[int]) -> Plan:
+        """The same with only these faults."""
+        return replace(self, faults=tuple(fault for fault in self.faults if fault.number in numbers))
+
+
+def draw_plan(seed: int, seconds: float) -> Plan:
+    """The plan of a seed."""
+    random = Random(f"plan {seed}")
+    shape = Shape(
+        workers=random.choice((1, 3, 5)),
+        producers=random.choice((1, 1, 1, 2)),
+        rate=random.choice((0.5, 2.0, 5.0)),
+        heartbeat=random.choice((0.5, 1.0, 1.0, 2.0)),
+        segment_bytes=random.choice((1, 600, 4000, 2**30)),
+        retain_bytes=random.choice((None, None, 0, 2000)),
+        buffer_bytes=random.choice((512, 4096, 128 * 1024)),
+    )
+    faults: list[Fault] = []
+    pause = random.choice((0.1, 0.3, 1.0))
+    at = random.uniform(0.0, 3.0)
+    while at < seconds:
+        if at % (BURST_SECONDS + CALM_SECONDS) > BURST_SECONDS:
+            at += CALM_SECONDS
+            continue
+        kinds = random.choices((WORKER_FAULTS, PRODUCER_FAULTS, LINK_FAULTS, OTHER_FAULTS), (6, 2, 7, 2))[0]
+        faults.append(
+            Fault(
+                number=len(faults),
+                at=at,
+                kind=random.choice(kinds),
+                worker=random.randrange(shape.workers),
+                producer=random.randrange(shape.producers),
+                seconds=random.choice((0.0, random.uniform(0.0, 0.5), random.uniform(0.0, 5.0), random.uniform(0, 12))),
+                severity=random.random(),
+            )
+        )
+        at += random.expovariate(1 / pause)
+    return Plan(seed, shape, seconds, tuple(faults))

@@ -1,0 +1,140 @@
+"""Simulate: runs a plan from the first start to the last goodbye, counts, and shrinks a plan that breaks a promise."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from tests.simulation.cluster import Cluster
+from tests.simulation.plan import Plan
+from tests.simulation.promises import Promises, grace_of_all
+from tests.simulation.world import START, Note, World
+
+CHECK_SECONDS: Final = 1.0
+MOST_STEPS_A_SECOND: Final = 50_000
+"""Callbacks in a virtual second: a cluster that spins is broken too."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What runs came to."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    stream_seconds: float = 0.0
+    numbers: int = 0
+    lives: int = 0
+    takeovers: int = 0
+    steps: int = 0
+    longest_silence: float = 0.0
+
+    def add(self, other: Outcome) -> None:
+        self.faults += other.faults
+        self.stream_seconds += other.stream_seconds
+        self.numbers += other.numbers
+        self.lives += other.lives
+        self.takeovers += other.takeovers
+        self.steps += other.steps
+        self.longest_silence = max(self.longest_silence, other.longest_silence)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.faults.total():,} faults, {self.lives:,} lives, {self.takeovers:,} takeovers,"
+            f" {self.stream_seconds / 3600:,.1f} virtual stream-hours, {self.numbers:,} numbers,"
+            f" longest silence {self.longest_silence:.1f} s"
+        )
+
+
+def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
+    """Run `plan`; what it came to. Raises `Broken`."""
+    with World(f"world {plan.seed}", tracing=trace is not None) as world, logs_of(world):
+        if trace is not None:
+            world.trace = trace
+        cluster = Cluster(plan, world)
+        promises = Promises(cluster)
+        cluster.start()
+        _watch(world, cluster, promises, plan.seconds)
+        cluster.heal()
+        _watch(world, cluster, promises, 0.0, until=lambda: _all_flow(cluster, promises))
+        for machine in [*cluster.producers, *cluster.workers]:
+            machine.stop()
+        world.run(world.now + grace_of_all())
+        world.collect()
+        promises.check_end()
+        return Outcome(
+            faults=cluster.faults,
+            stream_seconds=(world.now - START) * len(cluster.workers),
+            numbers=sum(promises.acked.values()),
+            lives=sum(machine.lives for machine in cluster.machines),
+            takeovers=sum(0 if each.worker is None else each.worker.tally.ends["takeover"] for each in cluster.workers),
+            steps=world.steps,
+            longest_silence=max(promises.silences.values()),
+        )
+
+
+def _watch(
+    world: World, cluster: Cluster, promises: Promises, seconds: float, until: Callable[[], bool] | None = None
+) -> None:
+    """Let time pass, and hold the promises to it. `check` itself ends a wait that lasts too long."""
+    end = world.now + seconds
+    while world.now < end if until is None else not until():
+        world.run(world.now + CHECK_SECONDS, steps=CHECK_SECONDS * MOST_STEPS_A_SECOND)
+        cluster.supervise()
+        promises.check()
+
+
+def _all_flow(cluster: Cluster, promises: Promises) -> bool:
+    """Whether every stream has moved since nothing was wrong with it any more."""
+    return all(promises.moved_at[name] > harmed_until for name, harmed_until in cluster.harmed_until.items())
+
+
+@contextmanager
+def logs_of(world: World) -> Iterator[None]:
+    """What the roles log becomes part of the trace; without one, nothing is logged at all."""
+
+    def note(logger: Any, method: str, event: dict[str, Any]) -> Any:
+        name = event.pop("event")
+        world.note(f"{name} {' '.join(f'{key}={value}' for key, value in event.items())}", "log")
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[note],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if world.trace is not None else logging.CRITICAL
+        ),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def shrink(plan: Plan, breaks: Callable[[Plan], bool]) -> Plan:
+    """The plan with as few faults as still break the promise: halves, quarters and so on are left out while they can."""
+    size = max(1, len(plan.faults) // 2)
+    while True:
+        start, has_shrunk = 0, False
+        while start < len(plan.faults):
+            left = {fault.number for fault in (*plan.faults[:start], *plan.faults[start + size :])}
+            candidate = plan.keep(left)
+            if breaks(candidate):
+                plan, has_shrunk = candidate, True
+            else:
+                start += size
+        if size == 1 and not has_shrunk:
+            return plan
+        size = max(1, size // 2)
+
+
+def breaks_a_promise(plan: Plan) -> bool:
+    """Whether `simulate` fails on `plan`."""
+    try:
+        simulate(plan)
+    except Exception:
+        return True
+    return False
