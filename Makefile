@@ -27,7 +27,7 @@ TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: browser-test screenshots metrics-check fuzz audit sbom
+.PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
@@ -94,6 +94,9 @@ SEED    ?=
 
 chaos: setup ## kill, cut and freeze real processes, then compare every store with the seed (SECONDS=60 SEED=...)
 	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" $(ARGS)
+
+simulate: setup ## whole clusters on virtual time under seeded faults (SECONDS=60 SEED=... ARGS="--replay 17 --trace")
+	@$(BIN)/python -m tests.simulation $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery or the settings (SECONDS=60)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
