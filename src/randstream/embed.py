@@ -55,7 +55,7 @@ class Worker(worker.Worker, _Embedded):
     A batch is acknowledged after the loop's body has run: a crash loses nothing, and repeats at most the batches
     whose acknowledgement had not gone out, for as long as the producer lives, which remembers the last one. A body
     that saves `batch.end_offset` and `batch.stream` with its result, and gives them back as `offset` and `stream` at
-    the next start, repeats nothing, whoever has died.
+    the next start, repeats nothing, no matter what has died.
 
     Raises:
         SettingsError: the address cannot be bound, or the settings name another place for the numbers.
