@@ -139,11 +139,10 @@ class Uniform:
     def spelling(self) -> str:
         return _spell("uniform", self.low, self.high)
 
-    def from_word(self, word: int) -> float:
+    def from_word(self, word: Any) -> Any:
         return self.low + (self.high - self.low) * ((word >> 11) * 2.0**-53)
 
-    def from_words(self, words: Words) -> NumberArray:
-        return self.low + (self.high - self.low) * ((words >> 11) * 2.0**-53)
+    from_words = from_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +161,10 @@ class Exponential:
     def spelling(self) -> str:
         return _spell("exponential", self.scale)
 
-    def from_word(self, word: int) -> float:
-        above: float = 1.0 - _probability(word)
-        return self.scale * -log(above)
+    def from_word(self, word: Any) -> Any:
+        return self.scale * -log(1.0 - _probability(word))
 
-    def from_words(self, words: Words) -> NumberArray:
-        above: NDArray[np.float64] = 1.0 - _probability(words)
-        return self.scale * -log(above)
+    from_words = from_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +192,7 @@ class Normal:
 
 
 def _probability(words: Any) -> Any:
-    """The middle of one of 2^52 equal cells: strictly between 0 and 1. It and 1 less it are exact."""
+    """The middle of one of 2^52 equal cells: strictly between 0 and 1. Both it and 1 minus it are exact."""
     return ((words >> 12) + 0.5) * 2.0**-52
 
 
