@@ -57,12 +57,7 @@ TRANSITIONS: Final[dict[State, dict[type[Frame], State]]] = {
     State.OPENING: {Open: State.RESUMING, Numbers: State.RAW, Close: State.CLOSED},
     State.RESUMING: {Wait: State.RESUMING, Resume: State.PROVING, Close: State.CLOSED},
     State.PROVING: {Beat: State.STREAMING, Ack: State.PROVING, Close: State.CLOSED},
-    State.STREAMING: {
-        Numbers: State.STREAMING,
-        Beat: State.STREAMING,
-        Ack: State.STREAMING,
-        Close: State.CLOSED,
-    },
+    State.STREAMING: {Numbers: State.STREAMING, Beat: State.STREAMING, Ack: State.STREAMING, Close: State.CLOSED},
     State.RAW: {Numbers: State.RAW},
     State.CLOSED: {},
 }
