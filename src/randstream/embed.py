@@ -57,8 +57,7 @@ class Worker(worker.Worker, _Embedded):
     that saves `batch.end_offset` and `batch.stream` with its result, and gives them back as `offset` and `stream` at
     the next start, repeats nothing, whoever has died.
 
-    Raises:
-        SettingsError: the address cannot be bound, or the settings name another place for the numbers.
+    Raises SettingsError: the address cannot be bound, or the settings name another place for the numbers.
     """
 
     def __init__(self, settings: WorkerSettings, *, offset: int | None = None, stream: str | None = None) -> None:

@@ -46,8 +46,7 @@ class Role(ObservedRole, Protocol):
 def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     """Run the role that `make_role` makes on the loop; the exit status.
 
-    Raises:
-        SettingsError: the role cannot work as it is set.
+    Raises SettingsError: the role cannot work as it is set.
     """
     bytearray(HEAP_BYTES)
     gc.set_threshold(YOUNG_OBJECTS)

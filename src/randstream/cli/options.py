@@ -50,8 +50,7 @@ def read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> Iterator[
     --discard those of a store and a command. A value that turns out unusable within the block is blamed as it was
     given: `--rate abc` or `RANDSTREAM_RATE=abc`.
 
-    Raises:
-        SettingsError: there is an unknown variable, or a value cannot be used.
+    Raises SettingsError: there is an unknown variable, or a value cannot be used.
     """
     _refuse_unknown_variables()
     values = {name: flags[name] for name in settings if flags[name] not in _NOT_GIVEN}

@@ -34,8 +34,7 @@ MARKS: Final = {"streaming": "●", "stalled": "■", "finished": "·"}
 def run_top(url: str, *, name_filter: str = "", is_once: bool = False) -> None:
     """Show the links of the admin server at `url` until Ctrl-C; once, if asked to or if the output is no terminal.
 
-    Raises:
-        SettingsError: `url` is not a URL, or the first request gets no answer.
+    Raises SettingsError: `url` is not a URL, or the first request gets no answer.
     """
     console = Console()
     if not console.is_terminal:

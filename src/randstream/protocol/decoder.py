@@ -40,8 +40,7 @@ class Decoder:
     def decode(self, data: bytes) -> Iterator[Frame]:
         """Yield every frame that `data` completes, in order. After an error the decoder is spent.
 
-        Raises:
-            RemoteProtocolError: `too-long` or `malformed`; the frames before it have been yielded.
+        Raises RemoteProtocolError: `too-long` or `malformed`; the frames before it have been yielded.
         """
         if self._tail:
             data = self._tail + data
@@ -86,8 +85,7 @@ def count_lines(data: bytes, start: int, end: int) -> int:
 
     Each line must start with a digit or `-`, have no byte that no number has, and fit MAX_NUMBER_LINE_BYTES.
 
-    Raises:
-        RemoteProtocolError: `too-long` or `malformed`.
+    Raises RemoteProtocolError: `too-long` or `malformed`.
     """
     if end - start <= _SHORT_RUN_BYTES:
         if not _LINES.fullmatch(data, start, end):

@@ -172,8 +172,7 @@ def encode(frame: ControlFrame) -> bytes:
 def parse_control_line(line: bytes) -> ControlFrame:
     """Read one control line, given without its LF.
 
-    Raises:
-        RemoteProtocolError: `version` for another version's `#hello`, `too-long`, else `malformed`.
+    Raises RemoteProtocolError: `version` for another version's `#hello`, `too-long`, else `malformed`.
     """
     if len(line) >= MAX_CONTROL_LINE_BYTES:
         raise RemoteProtocolError(Reason.TOO_LONG, f"a control line of over {MAX_CONTROL_LINE_BYTES} bytes")

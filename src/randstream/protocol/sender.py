@@ -82,8 +82,7 @@ class Sender(End):
     def send_numbers(self, lines: Lines, count: int, now: float) -> None:
         """Send the `count` lines of `lines`, which are numbers `offset` to `offset + count - 1`.
 
-        Raises:
-            LocalProtocolError: more than `room`, than an interval, or than the stream has.
+        Raises LocalProtocolError: more than `room`, than an interval, or than the stream has.
         """
         if len(lines) > self.room or len(lines) > MAX_INTERVAL_BYTES or count > MAX_OFFSET - self.offset:
             raise LocalProtocolError(f"{len(lines)} bytes do not fit")

@@ -99,8 +99,7 @@ class DurableSink:
     async def start(self) -> None:
         """Make the folder if it is missing, and lock it for this worker. What a disk may recover from is left to `run`.
 
-        Raises:
-            SettingsError: it is no folder, cannot be written, or is locked by another process.
+        Raises SettingsError: it is no folder, cannot be written, or is locked by another process.
         """
         with suppress(SinkError):
             await self._run(self._store.start)
@@ -110,8 +109,7 @@ class DurableSink:
 
         Waits for a commit that still runs; drops what was appended and no commit has begun.
 
-        Raises:
-            SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
+        Raises SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
         """
         before = self._store.recovery
         offset = await self._run(self._store.open, offered)
@@ -153,8 +151,7 @@ class DurableSink:
 
         May be cancelled; what was begun goes on, and the next call waits for it.
 
-        Raises:
-            SinkError: not now; nothing is lost, call again.
+        Raises SinkError: not now; nothing is lost, call again.
         """
         wanted_offset = self._proven_offset
         while True:

@@ -92,8 +92,7 @@ class Store:
     def open(self, offered: Open) -> int:
         """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.
 
-        Raises:
-            SinkError: not now; DamagedStore: not before a person has looked at it.
+        Raises SinkError: not now; DamagedStore: not before a person has looked at it.
         """
         self.take_folder()
         folder = stream_folder(self._folder, self._worker, offered.stream)
