@@ -138,7 +138,7 @@ class ProducerInputs:
 
 
 def read_seed(seed: str | None, seed_file: str | None) -> str | None:
-    """The seed, given as text or in a file (`-`: standard input), or None. Raises SettingsError if the file has none."""
+    """The seed, given as text or in a file (`-`: standard input), or None. Raises SettingsError: the file has none."""
     if seed_file is None:
         return seed
     return settings_of(ProducerSettings)["seed_file"].apply(lambda path: check_seed(read_text(path)), seed_file)

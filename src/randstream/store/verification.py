@@ -9,7 +9,7 @@ from typing import Final
 
 from .check import Check, StreamReport
 from .files import OSFiles
-from .layout import StoredStream, find_streams, segment_path
+from .layout import find_streams, segment_path
 
 _PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
@@ -41,20 +41,13 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     """Check the streams that `paths` mean: stores, streams' folders, single segments. They may be written meanwhile.
 
     Checked are every beat's offset and CRC, that each segment begins where the one before it ends, and with `seed`
-    every byte of every number.
-
-    Raises:
-        SettingsError: a path means no stream, or the seed cannot be one.
-        OSError: something cannot be read.
+    every byte of every number. Raises OSError, and SettingsError: a path means no stream, or the seed cannot be one.
     """
     files = OSFiles()
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
-    meter = _Meter(sum(_size(files, stream) for stream in streams), progress)
+    segments = (segment_path(stream.folder, first) for stream in streams for first in stream.firsts(files))
+    meter = _Meter(sum(map(files.size, segments)), progress)
     return Report(tuple(Check(files, stream, seed, meter.advance).run() for stream in streams), seed is not None)
-
-
-def _size(files: OSFiles, stored: StoredStream) -> int:
-    return sum(files.size(segment_path(stored.folder, first)) for first in stored.firsts(files))
 
 
 class _Meter:
