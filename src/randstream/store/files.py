@@ -25,17 +25,15 @@ _PIECE_BYTES: Final = 2 * 2**20
 class File(Protocol):
     """An open file. Every method may raise OSError."""
 
-    def size(self) -> int:
-        """Bytes in the file now."""
+    def size(self) -> int: ...
+    def close(self) -> None: ...
+    def truncate(self, size: int) -> None: ...
 
     def read(self, position: int, count: int) -> bytes:
         """Up to `count` bytes from `position` on; fewer only where the file ends."""
 
     def write(self, position: int, chunks: Sequence[Lines]) -> None:
         """Write `chunks` one after the other, from `position` on. A short write is an OSError too."""
-
-    def truncate(self, size: int) -> None:
-        """Cut the file to `size` bytes."""
 
     def fdatasync(self) -> None:
         """Make what was written durable. It need not keep a cut."""
@@ -46,33 +44,27 @@ class File(Protocol):
     def evict(self, position: int) -> None:
         """Let the page cache forget what is on the disk from `position` on: the next read shall ask the disk."""
 
-    def close(self) -> None: ...
-
 
 class Files(Protocol):
     """A file system. Every method may raise OSError."""
 
+    def open(self, path: Path, *, writable: bool = False) -> File: ...
+    def size(self, path: Path) -> int: ...
+    def names(self, folder: Path) -> list[str]: ...
+    def is_folder(self, folder: Path) -> bool: ...
+    def unlink(self, path: Path) -> None: ...
+
     def create(self, path: Path) -> File:
         """Open for reading and writing, new or emptied."""
-
-    def open(self, path: Path, *, writable: bool = False) -> File: ...
 
     def lock(self, path: Path) -> File:
         """Open, make if missing, and hold until closed. BlockingIOError: another process holds it."""
 
-    def size(self, path: Path) -> int: ...
-
-    def names(self, folder: Path) -> list[str]: ...
-
     def make_folder(self, folder: Path) -> None:
         """FileExistsError if anything of that name is there."""
 
-    def is_folder(self, folder: Path) -> bool: ...
-
     def rename(self, old: Path, new: Path) -> None:
         """Whatever had the new name is gone."""
-
-    def unlink(self, path: Path) -> None: ...
 
     def sync_folder(self, folder: Path) -> None:
         """Make the names in `folder` durable: those made, renamed and removed."""

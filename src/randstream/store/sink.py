@@ -40,7 +40,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class DurableSink:
-    """Stores one worker's numbers in `folder`, at `folder/<worker>-<stream>/`.
+    """Stores one worker's numbers in `folder`, at `folder/<worker>-<stream>/`. Implements `Sink` and `Stored`.
 
     Args:
         folder: STORE; made if it is missing. Several workers may share it.
@@ -73,7 +73,6 @@ class DurableSink:
 
     @property
     def problem(self) -> str | None:
-        """Why the last `start`, `open` or `commit` failed, for an operator; None while all is well."""
         return self._store.problem
 
     @property
@@ -83,12 +82,10 @@ class DurableSink:
 
     @property
     def path(self) -> Path | None:
-        """The folder of the open stream; None before the first `open`."""
         return self._store.path
 
     @property
     def committed_offset(self) -> int | None:
-        """All numbers of the open stream below it are durable; None: no stream is open."""
         return self._store.committed_offset
 
     @property
@@ -107,28 +104,24 @@ class DurableSink:
     async def open(self, offered: Open) -> int:
         """Recover, or begin, the stream; the offset of the number wanted next, 0 when nothing is stored.
 
-        Waits for a commit that still runs; drops what was appended and no commit has begun.
-
-        Raises SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
+        Waits for a commit that still runs; drops what was appended and no commit has begun. Raises SinkError: not
+        now, ask again; DamagedStore: nor then, until a person has mended it.
         """
         before = self._store.recovery
         offset = await self._run(self._store.open, offered)
         if (found := self._store.recovery) is not None and found is not before:
-            self._lines.say(
-                log.warning if found.cut_bytes else log.info, "store.recovered", self._clock.now(),
-                path=str(found.path), offset=found.offset, cut_bytes=found.cut_bytes,
-            )  # fmt: skip
+            facts = {"path": str(found.path), "offset": found.offset, "cut_bytes": found.cut_bytes}
+            write = log.warning if found.cut_bytes else log.info
+            self._lines.say(write, "store.recovered", self._clock.now(), **facts)
         self._waiting.clear()
         self._forget_unproven()
         self._proven_offset = offset
         return offset
 
     def begin(self, offset: int) -> None:
-        """Never called: a store always names the offset."""
         raise LocalProtocolError(f"the producer may not choose an offset ({offset}): a store names it")
 
     def append(self, lines: Lines, count: int) -> None:
-        """Keep `count` number lines in memory until a beat proves them."""
         if self._runs and max(len(lines), len(self._runs[-1])) < _SMALL_RUN_BYTES:
             self._runs[-1] = bytes(self._runs[-1]) + lines
         else:
@@ -147,12 +140,7 @@ class DurableSink:
         return False
 
     async def commit(self) -> int:
-        """Make all that is proven durable; the offset below which everything is.
-
-        May be cancelled; what was begun goes on, and the next call waits for it.
-
-        Raises SinkError: not now; nothing is lost, call again.
-        """
+        """Make all that is proven durable. If cancelled, what was begun goes on, and the next call waits for it."""
         wanted_offset = self._proven_offset
         while True:
             while self._running is not None and not self._running.done():
@@ -167,8 +155,7 @@ class DurableSink:
             await self._run(self._store.commit, self._next_batch())
 
     def rewind(self) -> None:
-        """Drop what no beat has proven. None of it was passed on."""
-        self._forget_unproven()
+        self._forget_unproven()  # none of it was passed on
 
     async def run(self, report: SinkReport) -> None:
         """Start, if the disk did not allow it before; then nothing, for ever: a full disk may have room again."""
@@ -205,12 +192,8 @@ class DurableSink:
     async def _run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Call `function` on the thread, after what still runs there. Cancelling this does not end it."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-        running.add_done_callback(_retrieve)
+        # Nobody may be left to hear of a failure, and asyncio would complain of that; `problem` has it.
+        running.add_done_callback(lambda ended: ended.exception())
         self._running = running
         await asyncio.wait([running])
         return running.result()
-
-
-def _retrieve(running: asyncio.Future[Result]) -> None:
-    """Nobody may be left to hear of a failure, and asyncio would complain; `problem` has it."""
-    running.exception()

@@ -18,12 +18,10 @@ from .layout import list_folder, lock_path, segment_path, stream_folder
 from .recovery import Recovery, recover
 from .segment import PendingInterval, Segment
 
-PASSING_ERRORS: Final = frozenset(
-    {
-        errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
-        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
-    }
-)  # fmt: skip
+PASSING_ERRORS: Final = {
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
+}  # fmt: skip
 """What a disk or a machine recovers from: the worker waits, when it starts as later. Any other error when it starts is
 for the user to fix, and ends the worker."""
 
@@ -65,9 +63,7 @@ class Store:
     def start(self) -> None:
         """Take the folder for the first time, which tells what the user has to mend from what passes.
 
-        Raises:
-            SettingsError: the folder can never be used as it is.
-            SinkError: not now; call `take_folder` again.
+        Raises SettingsError: the folder can never be used as it is; SinkError: not now, call `take_folder` again.
         """
         try:
             self.take_folder()
