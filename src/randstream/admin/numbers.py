@@ -66,9 +66,8 @@ class NumbersFeed:
         store = self._tap.store
         if store is None:
             if offset is not None:
-                raise Refusal(
-                    409, "this worker stores nothing, so numbers that have passed are gone; ask without offset"
-                )
+                why = "this worker stores nothing, so numbers that have passed are gone; ask without offset"
+                raise Refusal(409, why)
             return self._tap.listen()
         path, committed = store.path, store.committed_offset
         if path is None or committed is None:

@@ -110,9 +110,10 @@ class DurableSink:
         before = self._store.recovery
         offset = await self._run(self._store.open, offered)
         if (found := self._store.recovery) is not None and found is not before:
-            facts = {"path": str(found.path), "offset": found.offset, "cut_bytes": found.cut_bytes}
-            write = log.warning if found.cut_bytes else log.info
-            self._lines.say(write, "store.recovered", self._clock.now(), **facts)
+            self._lines.say(
+                log.warning if found.cut_bytes else log.info, "store.recovered", self._clock.now(),
+                path=str(found.path), offset=found.offset, cut_bytes=found.cut_bytes,
+            )  # fmt: skip
         self._waiting.clear()
         self._forget_unproven()
         self._proven_offset = offset
