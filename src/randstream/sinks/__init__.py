@@ -25,10 +25,7 @@ class Sink(Protocol):
         """What does not keep it from taking numbers, but needs a person; None: nothing."""
 
     async def start(self) -> None:
-        """Take what the sink holds for life (a lock, a thread, a command).
-
-        Raises SettingsError: the sink can never work as set.
-        """
+        """Take what the sink holds for life (a lock, a thread). Raises SettingsError: it can never work as set."""
 
     async def open(self, offered: Open) -> int | None:
         """Make ready for a connection of this stream and say which number it is to send first.

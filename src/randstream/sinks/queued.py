@@ -37,17 +37,14 @@ class QueuedSink(ImmediateSink):
         return await super().open(offered)
 
     def prove(self, beat: Beat) -> bool:
-        """Remember how far the numbers are known to be good; whether they have been passed on."""
         return super().prove(beat) and self._passed_bytes >= self._appended_bytes
 
     async def commit(self) -> int:
-        """Wait until all that was appended before is passed on wholly."""
         offset, target = self._proven_offset, self._appended_bytes
         await self._wait_until(lambda: self._passed_bytes >= target)
         return offset
 
     async def wait_room(self) -> None:
-        """Wait until less than a batch is waiting."""
         await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
 
     def _pass_on(self, lines: Lines, counted: int) -> None:
