@@ -31,15 +31,11 @@ def with_role(arguments: list[str]) -> list[str]:
     if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
-    if not role:
-        if not arguments:
-            raise SettingsError(
-                f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)"
-            )
-        return arguments
-    if role not in ("producer", "worker"):
+    if not (role or arguments):
+        raise SettingsError(f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)")
+    if role and role not in ("producer", "worker"):
         raise SettingsError(f"{ROLE_VARIABLE}={role}: give producer or worker")
-    return [role, *arguments]
+    return [role, *arguments] if role else arguments
 
 
 @contextmanager
