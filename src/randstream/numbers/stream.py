@@ -115,13 +115,9 @@ class NumberStream:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
         block, skip = divmod(offset, 4)
         state: Any = {
-            "bit_generator": "Philox",
-            "state": {"counter": (block, 0, 0, 0), "key": self._key},
-            "buffer": (0, 0, 0, 0),
-            "buffer_pos": 4,
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
+            "bit_generator": "Philox", "state": {"counter": (block, 0, 0, 0), "key": self._key},
+            "buffer": (0, 0, 0, 0), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0,
+        }  # fmt: skip
         philox = _thread.philox
         philox.state = state
         return philox.random_raw(skip + count)[skip:]

@@ -16,7 +16,6 @@ class Role(Enum):
 
     @property
     def peer(self) -> Role:
-        """The other end."""
         return Role.WORKER if self is Role.PRODUCER else Role.PRODUCER
 
 

@@ -54,12 +54,10 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
         return "RANDSTREAM_" + self.flag.upper().replace("-", "_")
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag takes no value."""
         return not self.metavar
 
     def apply(self, function: Callable[[Any], Result], given: Any) -> Result:

@@ -40,7 +40,6 @@ class StreamReport:
 
     @property
     def count(self) -> int:
-        """Numbers that hold."""
         return self.end_offset - self.first_offset
 
 

@@ -92,8 +92,9 @@ class OSFile:
                 asked += len(chunks[end])
                 end += 1
             written = os.pwritev(self._descriptor, chunks[first:end], position)
-            if written != asked:
-                raise short_write(written, asked)
+            if written != asked:  # the way a disk says that it has just become full
+                full = os.strerror(errno.ENOSPC)
+                raise OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {full}")
             if end < len(chunks):
                 with suppress(OSError):  # it only asks
                     os.posix_fadvise(self._descriptor, position, written, os.POSIX_FADV_DONTNEED)
@@ -158,8 +159,3 @@ class OSFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def short_write(written: int, asked: int) -> OSError:
-    """What a write that took only part of the bytes is: the way a disk says that it has just become full."""
-    return OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {os.strerror(errno.ENOSPC)}")

@@ -82,7 +82,6 @@ class StoreReader:
         return iter(self.next_run, None)
 
     def close(self) -> None:
-        """Close the segment that is being read."""
         if self._walk is not None:
             self._walk.file.close()
             self._walk = None

@@ -57,7 +57,6 @@ class Store:
 
     @property
     def path(self) -> Path | None:
-        """The folder of the open stream."""
         return None if self._segment is None else self._segment.path.parent
 
     def start(self) -> None:

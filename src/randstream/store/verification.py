@@ -28,12 +28,10 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds."""
         return all(stream.damage is None for stream in self.streams)
 
     @property
     def count(self) -> int:
-        """Numbers that hold."""
         return sum(stream.count for stream in self.streams)
 
 
@@ -46,22 +44,15 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     files = OSFiles()
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
     segments = (segment_path(stream.folder, first) for stream in streams for first in stream.firsts(files))
-    meter = _Meter(sum(map(files.size, segments)), progress)
-    return Report(tuple(Check(files, stream, seed, meter.advance).run() for stream in streams), seed is not None)
+    total_bytes = sum(map(files.size, segments))
+    done_bytes = told_bytes = 0
 
+    def advance(size: int) -> None:
+        nonlocal done_bytes, told_bytes
+        done_bytes += size
+        is_time = done_bytes - told_bytes >= _PROGRESS_BYTES or done_bytes >= total_bytes
+        if progress is not None and is_time:
+            told_bytes = done_bytes
+            progress(done_bytes, max(total_bytes, done_bytes))
 
-class _Meter:
-    """Adds up progress and tells of it, but not of every interval."""
-
-    def __init__(self, total_bytes: int, progress: Progress | None) -> None:
-        self._total_bytes = total_bytes
-        self._progress = progress
-        self._done_bytes = 0
-        self._told_bytes = 0
-
-    def advance(self, size: int) -> None:
-        self._done_bytes += size
-        is_time = self._done_bytes - self._told_bytes >= _PROGRESS_BYTES or self._done_bytes >= self._total_bytes
-        if self._progress is not None and is_time:
-            self._told_bytes = self._done_bytes
-            self._progress(self._done_bytes, max(self._total_bytes, self._done_bytes))
+    return Report(tuple(Check(files, stream, seed, advance).run() for stream in streams), seed is not None)
