@@ -43,7 +43,7 @@ class Listener:
         self._change = asyncio.Event()
 
     def take(self, run: Run) -> None:
-        """The tap's call."""
+        """Only for `Tap`: a run has passed."""
         if run.offset != self._next_offset or self._waiting_bytes + len(run.lines) > WAITING_BYTES:
             self.close()
             return

@@ -73,7 +73,8 @@ class End(ABC):
         events: list[Event] = []
         if self.state is State.CLOSED:
             return events
-        self._heard(now)
+        if self._silence is not None and self.state not in (State.GREETING, State.OPENING):
+            self._silence.heard(now)
         try:
             for frame in self._decoder.decode(data):
                 self._step(frame)
@@ -116,10 +117,6 @@ class End(ABC):
     @abstractmethod
     def _perform_duty(self, now: float) -> None:
         """Say what is due at `_next_duty`, and set the next."""
-
-    def _heard(self, now: float) -> None:
-        if self._silence is not None and self.state not in (State.GREETING, State.OPENING):
-            self._silence.heard(now)
 
     def _step(self, frame: Frame) -> None:
         before = self.state

@@ -31,7 +31,7 @@ class QueuedSink(ImmediateSink):
         self._change = asyncio.Event()
 
     async def open(self, offered: Open) -> int | None:
-        """Wait until what was taken is passed on wholly: the offset that is named now is acknowledged at once."""
+        """Wait until all that was taken has been passed on: the offset named now is acknowledged at once."""
         self._drop_waiting()
         await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
         return await super().open(offered)
@@ -81,6 +81,6 @@ class QueuedSink(ImmediateSink):
         change.set()
 
     def _note_passed(self, size: int) -> None:
-        """A batch of `size` bytes is passed on wholly."""
+        """A whole batch, of `size` bytes, has been passed on."""
         self._passed_bytes += size
         self._notify()

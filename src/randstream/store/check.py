@@ -44,7 +44,7 @@ class StreamReport:
 
 
 class Check:
-    """Checks `stored`, with `seed` its numbers too; tells `advance` of the bytes as they are done."""
+    """Checks `stored`, and with `seed` its numbers too; calls `advance` with the bytes that were just checked."""
 
     def __init__(self, files: Files, stored: StoredStream, seed: str | None, advance: Callable[[int], None]) -> None:
         self._files = files

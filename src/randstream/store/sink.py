@@ -22,7 +22,6 @@ from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Lines, Open
 from .files import Files, OSFiles
-from .recovery import Recovery
 from .segment import PendingInterval
 from .store import Store
 
@@ -87,11 +86,6 @@ class DurableSink:
     @property
     def committed_offset(self) -> int | None:
         return self._store.committed_offset
-
-    @property
-    def recovery(self) -> Recovery | None:
-        """What the last recovery found and cut off; None if there was none."""
-        return self._store.recovery
 
     async def start(self) -> None:
         """Make the folder if it is missing, and lock it for this worker. What a disk may recover from is left to `run`.

@@ -92,8 +92,10 @@ class Store:
         self.take_folder()
         folder = stream_folder(self._folder, self._worker, offered.stream)
         with self._attempt(f"cannot open {folder}"):
-            if self._segment is None or not _is_same_stream(self._opened, offered):
+            opened = self._opened
+            if opened is None or (opened.stream, opened.numbers) != (offered.stream, offered.numbers):
                 self._leave_stream()
+            if self._segment is None:
                 self._segment = self._find_segment(folder, offered)
             self._opened = offered
             self._segment.cut_back()
@@ -184,10 +186,6 @@ class Store:
             self.problem = str(error)
             raise
         self.problem = None
-
-
-def _is_same_stream(opened: Open | None, offered: Open) -> bool:
-    return opened is not None and (opened.stream, opened.numbers) == (offered.stream, offered.numbers)
 
 
 def _explain(error: OSError) -> str:
