@@ -85,7 +85,7 @@ async def test_proven_numbers_are_committed_and_unproven_are_not(sink: DurableSi
     assert await sink.commit() == 5
     assert content(tmp_path) == stored(0, 3, 5)
     assert (sink.committed_offset, sink.path) == (5, tmp_path / FOLDER)
-    assert (sink.problem, sink.warning, sink.recovery) == (None, None, None)
+    assert (sink.problem, sink.warning) == (None, None)
 
 
 async def test_a_beat_that_proves_nothing_is_neither_stored_nor_synced(

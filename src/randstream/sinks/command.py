@@ -42,16 +42,13 @@ class CommandSink(PipeSink):
         self._started_at = 0.0
 
     async def start(self) -> None:
-        """Start the command. Raises SettingsError if it cannot be."""
         try:
             await self._spawn()
         except OSError as error:
-            raise SettingsError(
-                f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
-            ) from error
+            why = f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
+            raise SettingsError(why) from error
 
     async def run(self, report: SinkReport) -> None:
-        """Write, and mind the command, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._mind())
             group.create_task(super().run(report))

@@ -31,11 +31,11 @@ class Walk:
     """
 
     def __init__(self, file: File, position: int, offset: int) -> None:
+        self.file = file
         self.position = position
         self.first = offset
         self.offset = offset
         self.flaw: str | None = None
-        self._file = file
         self._buffer = b""
         self._cursor = 0
 
@@ -46,7 +46,8 @@ class Walk:
         """
         hash_at, beat = self._find_beat()
         if beat is None:
-            self._read_on()
+            self._buffer = self.file.read(self.position, MOST_BYTES)
+            self._cursor = 0
             hash_at, beat = self._find_beat()
         if beat is None:
             self._stop(_name_flaw(self._buffer, hash_at))
@@ -64,10 +65,6 @@ class Walk:
     def _find_beat(self) -> tuple[int, re.Match[bytes] | None]:
         hash_at = self._buffer.find(b"#", self._cursor)
         return hash_at, _BEAT.match(self._buffer, hash_at) if hash_at >= 0 else None
-
-    def _read_on(self) -> None:
-        self._buffer = self._file.read(self.position, MOST_BYTES)
-        self._cursor = 0
 
     def _stop(self, flaw: str | None) -> None:
         """Forget what was read past the last beat: it may be written anew."""

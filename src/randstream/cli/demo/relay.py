@@ -24,7 +24,6 @@ class Relay:
         return port
 
     def cut(self) -> None:
-        """Cut every connection."""
         for writer in self._writers:
             writer.transport.abort()
 
