@@ -129,14 +129,3 @@ def test_a_segment_that_cannot_be_born_stalls_the_stream_and_not_the_ack_before(
     disk.fault = lambda call, name: None
     assert store.commit([interval(10, 20)]) == 20
     assert_prefix(disk.contents(STORE / FOLDER), 20)
-
-
-def test_a_failed_birth_leaves_nothing_behind() -> None:
-    for seed in range(10):
-        disk = Disk(Random(seed))
-        store = Store(STORE, WORKER, 1, None, disk)
-        store.start()
-        store.open(OFFERED)
-        disk.fault = lambda call, name: errno.EIO if name == "rename" else None
-        store.commit([interval(0, 10)])
-        assert not [name for name in disk.contents(STORE / FOLDER) if name.endswith(".tmp")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -71,21 +70,6 @@ def test_intervals_are_stored_as_they_came_each_with_its_beat(tmp_path: Path) ->
     assert store.path is not None
     assert segment_path(store.path, 0).read_bytes() == stored(0, 3, 7, 8)
     store.close()
-
-
-def test_what_is_committed_leaves_the_page_cache_a_piece_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evicted: list[int] = []
-    monkeypatch.setattr("randstream.store.segment.EVICT_BYTES", 1000)
-    monkeypatch.setattr("randstream.store.files.OSFile.evict", lambda file, position: evicted.append(position))
-    make_store(tmp_path, *range(100, 3001, 100))  # some 300 bytes each
-    born = len(stored(0))
-    sizes = [len(stored(0, *range(100, end + 1, 100))) for end in range(100, 3001, 100)]
-    assert evicted[0] == born
-    assert set(evicted[1:]) < set(sizes)
-    assert all(1000 <= after - before < 1400 for before, after in pairwise(evicted))
-    assert sizes[-1] - evicted[-1] < 2400
 
 
 def test_a_commit_that_does_not_follow_on_the_last_is_a_bug(tmp_path: Path) -> None:
