@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import orjson
@@ -51,7 +52,8 @@ def test_an_encoder_that_spells_otherwise_is_found(monkeypatch: pytest.MonkeyPat
 def test_any_answer_that_differs_is_found(answer: KnownStream, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = getattr(answer, part)
     wrong = {**right, max(right): "7"} if isinstance(right, dict) else right.replace(" ", "  ")
-    monkeypatch.setattr(stream_module, "STREAMS", (replace(answer, **{part: wrong}),))
+    changed: dict[str, Any] = {part: wrong}
+    monkeypatch.setattr(stream_module, "STREAMS", (replace(answer, **changed),))
     with pytest.raises(RandstreamError, match="differs from the known answer") as caught:
         check_known_answers()
     assert "\n" not in str(caught.value)

@@ -26,7 +26,7 @@ from tests.protocol.network import (
 
 from randstream.errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError, is_transient
 from randstream.protocol.end import End
-from randstream.protocol.events import Closed
+from randstream.protocol.events import Closed, Event
 from randstream.protocol.frames import Numbers
 from randstream.protocol.states import State
 
@@ -35,7 +35,7 @@ from randstream.protocol.states import State
 LIVE_ENDS = [a_streaming_sender, a_streaming_receiver, an_opened_sender, a_resumed_receiver]
 
 
-def serve(end: End, until: float) -> list[Closed]:
+def serve(end: End, until: float) -> list[Event]:
     """Call the timer whenever it is due; the events of the last call, and nothing after an end."""
     while end.deadline <= until:
         if events := end.handle_timer(end.deadline):
@@ -47,10 +47,11 @@ def serve(end: End, until: float) -> list[Closed]:
 def test_silence_for_three_heartbeats_ends_the_connection_with_timeout(make: Callable[[], End]) -> None:
     end = make()
     assert serve(end, START + 2.99) == []
-    events = serve(end, START + 3.0)
-    assert isinstance(events[0].error, PeerTimeout)
-    assert reason_of_close(events) is Reason.TIMEOUT
-    assert is_transient(events[0].error)
+    (closed,) = serve(end, START + 3.0)
+    assert isinstance(closed, Closed)
+    assert isinstance(closed.error, PeerTimeout)
+    assert closed.error.reason is Reason.TIMEOUT
+    assert is_transient(closed.error)
     assert sent(end).endswith(b"#close reason=timeout\n")
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from randstream.protocol.frames import Lines
+
 PAGE = 4096
 
 
@@ -253,7 +255,7 @@ class DiskFile:
         self._step("read")
         return bytes(self._inode.cache[position : position + count])
 
-    def write(self, position: int, chunks: Sequence[bytes]) -> None:
+    def write(self, position: int, chunks: Sequence[Lines]) -> None:
         data = b"".join(chunks)
         if (trouble := self._disk.trouble("write")) is not None:
             self._inode.write(position, data[: self._random.randrange(len(data))])

@@ -32,7 +32,7 @@ def damage_of(path: Path, seed: str | None = None) -> Damage:
 
 @pytest.mark.parametrize("block", [1, 7, 2**16])
 def test_with_the_seed_the_very_byte_is_named(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_BLOCK", block)
+    monkeypatch.setattr(check, "BLOCK", block)
     path = segment_path(tmp_path, 0)
     content = stored(0, 10, 25)
     start = len(stored(0, 10))
@@ -123,7 +123,9 @@ def test_a_segment_that_retention_takes_meanwhile_is_passed_over(
 ) -> None:
     folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
 
-    def open_after_retention(self: OSFiles, path: Path, original: object = OSFiles.open) -> OSFile:
+    original = OSFiles.open
+
+    def open_after_retention(self: OSFiles, path: Path) -> OSFile:
         segment_path(folder, 0).unlink(missing_ok=True)
         return original(self, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
@@ -56,6 +57,10 @@ def work(disk: Disk) -> None:
     assert_prefix(disk.contents(STORE / FOLDER), ENDS[-1][-1])
 
 
+def failing_calls(calls: range, number: int) -> Callable[[int, str], int | None]:
+    return lambda call, name: number if call in calls else None
+
+
 def calls_of_work() -> int:
     disk = Disk(Random(0))
     work(disk)
@@ -67,8 +72,7 @@ def calls_of_work() -> int:
 def test_calls_that_fail_for_a_while_lose_nothing(number: int, length: int) -> None:
     for first in range(1, calls_of_work() + 1):
         disk = Disk(Random(first))
-        failing = range(first, first + length)
-        disk.fault = lambda call, name, failing=failing: number if call in failing else None
+        disk.fault = failing_calls(range(first, first + length), number)
         work(disk)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,12 +154,12 @@ def test_numbers_that_came_just_before_their_segment_was_closed_are_not_missed(
     store.open(OFFERED)
     following = StoreReader(tmp_path)
 
-    def after_a_commit(original: Callable[[], int | None] = following._following) -> int | None:
+    def names_after_a_commit(self: OSFiles, folder: Path) -> list[str]:
         if store.committed_offset == 0:
             store.commit([interval(0, 300)])
-        return original()
+        return [path.name for path in folder.iterdir()]
 
-    monkeypatch.setattr(following, "_following", after_a_commit)
+    monkeypatch.setattr(OSFiles, "names", names_after_a_commit)
     assert [run.lines for run in following] == [text(0, 300)]
     following.close()
     store.close()
@@ -189,7 +188,7 @@ def test_a_reader_that_retention_overtook_is_told(tmp_path: Path) -> None:
 def test_a_segment_removed_before_it_was_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_store(tmp_path, 10)
     following = StoreReader(folder)
-    monkeypatch.setattr(following, "_following", lambda: 10)
+    monkeypatch.setattr(OSFiles, "names", lambda files, folder: [segment_path(folder, first).name for first in (0, 10)])
     with pytest.raises(SettingsError, match="is not there"):
         list(following)
 

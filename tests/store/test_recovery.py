@@ -120,8 +120,8 @@ def test_a_cut_of_recovery_is_durable() -> None:
     for seed in range(20):
         disk = Disk(Random(seed))
         make_store(STORE, 10, files=disk)
-        inode = disk._inode(STORE / FOLDER / FIRST)
-        inode.write(len(inode.cache), b"12\n34\n")
+        file = disk.open(STORE / FOLDER / FIRST, writable=True)
+        file.write(file.size(), [b"12\n34\n"])
         assert Store(STORE, WORKER, 2**30, None, disk).open(OFFERED) == 10
         disk.lose_power()
         assert disk.contents(STORE / FOLDER)[FIRST] == stored(0, 10)

@@ -69,7 +69,7 @@ def test_progress_ends_with_everything(folder: Path) -> None:
 
 
 def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("randstream.store.verification._PROGRESS_BYTES", 4_000)
+    monkeypatch.setattr("randstream.store.verification.PROGRESS_BYTES", 4_000)
     path = segment_path(tmp_path, 0)
     path.write_bytes(stored(0, *range(100, 10_000, 100)))
     told: list[int] = []

@@ -11,7 +11,7 @@ from .check import Check, StreamReport
 from .files import OSFiles
 from .layout import StoredStream, find_streams, segment_path
 
-_PROGRESS_BYTES: Final = 2**24
+PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
 
 Progress = Callable[[int, int], None]
@@ -68,7 +68,7 @@ class _Meter:
 
     def advance(self, size: int) -> None:
         self._done_bytes += size
-        is_time = self._done_bytes - self._told_bytes >= _PROGRESS_BYTES or self._done_bytes >= self._total_bytes
+        is_time = self._done_bytes - self._told_bytes >= PROGRESS_BYTES or self._done_bytes >= self._total_bytes
         if self._progress is not None and is_time:
             self._told_bytes = self._done_bytes
             self._progress(self._done_bytes, max(self._total_bytes, self._done_bytes))
