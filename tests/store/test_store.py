@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -10,7 +11,7 @@ import pytest
 from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, interval, make_store, stored
 
-from randstream.errors import LocalProtocolError, SettingsError
+from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.store.files import OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
@@ -52,6 +53,36 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -
         new_store(tmp_path).start()
     store.close()
     started(tmp_path).close()
+
+
+PASSING = [
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM, errno.EINTR,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["make_folder", "sync_folder", "lock"])
+def test_what_a_disk_recovers_from_is_no_wrong_setting_when_the_store_starts(number: int, call: str) -> None:
+    disk = Disk(Random(0))
+    disk.fault = lambda _, name: number if name == call else None
+    store = Store(Path("/store"), WORKER, 2**30, None, disk)
+    with pytest.raises(SinkError, match=r"^cannot use /store as a store: ") as failed:
+        store.start()
+    assert store.problem == str(failed.value)
+    assert not store.is_started
+    disk.fault = lambda _, name: None
+    store.take_folder()
+    assert store.problem is None
+    assert store.is_started
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR], ids=errno.errorcode.get)
+def test_what_only_the_user_can_mend_is_a_wrong_setting_when_the_store_starts(number: int) -> None:
+    disk = Disk(Random(0))
+    disk.fault = lambda _, name: number if name == "lock" else None
+    with pytest.raises(SettingsError, match=r"^cannot use /store as a store: "):
+        Store(Path("/store"), WORKER, 2**30, None, disk).start()
 
 
 def test_workers_share_a_folder(tmp_path: Path) -> None:
