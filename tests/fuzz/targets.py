@@ -1,4 +1,4 @@
-"""What is fuzzed: a function each from any bytes to nothing. It raises if something is there that must never be."""
+"""What is fuzzed: one function for each target. It takes any bytes, and raises if something happens that never may."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def heal(text: bytes) -> bytes:
 
 
 def intact(text: bytes) -> tuple[int, int]:
-    """How many bytes of a segment hold, and the offset after them: the rule, read once more."""
+    """How many bytes of a segment hold, and the offset after them: a second reading of the rule."""
     position, offset = len(HEADER), 7
     while (hash_at := text.find(b"#", position)) >= 0:
         beat = BEAT.match(text, hash_at)

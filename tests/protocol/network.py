@@ -262,7 +262,7 @@ class RevocableSink:
 
 
 class ImmediateSink:
-    """A pipe: takes numbers on arrival, of whichever stream came last. It writes down where it began."""
+    """A pipe: takes numbers on arrival, of the stream that opened last, and remembers where that began."""
 
     is_committing = False
 
@@ -448,7 +448,7 @@ class World:
         return self.worker.sink
 
     def dial(self, *, is_second: bool = False) -> Wire:
-        """Dial anew. The producer has given up its connection before, and the worker has not heard of that; or this
+        """Dial again. The producer has given up its connection before, and the worker has not heard of that; or this
         is a second producer, and the first is still there."""
         if is_second:
             self.producer = ProducerModel(self.producer.heartbeat)

@@ -1,4 +1,4 @@
-"""Cutting bytes into lines: any slicing gives the same, every byte is looked at, nothing is kept but one line."""
+"""Cutting bytes into lines: any slicing gives the same, every byte is looked at, and at most one line is kept."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_any_slicing_of_whole_lines_gives_the_same_frames(lines: list[bytes], pl
     places=st.lists(st.integers(0, 10**6), max_size=6),
 )
 @repeatable(120)
-def test_any_slicing_of_damaged_lines_gives_a_prefix_and_an_error_or_none_alike(
+def test_any_slicing_of_damaged_lines_agrees_on_the_error_and_on_what_came_before_it(
     lines: list[bytes], at: int, byte: bytes, places: list[int]
 ) -> None:
     data = b"".join(lines)

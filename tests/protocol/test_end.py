@@ -36,7 +36,7 @@ LIVE_ENDS = [a_streaming_sender, a_streaming_receiver, an_opened_sender, a_resum
 
 
 def serve(end: End, until: float) -> list[Event]:
-    """Call the timer whenever it is due; the events of the last call, and nothing after an end."""
+    """Call the timer whenever it is due, until it reports something or time is up; what it reported."""
     while end.deadline <= until:
         if events := end.handle_timer(end.deadline):
             return events
@@ -63,7 +63,7 @@ def test_silence_is_counted_in_the_heartbeats_of_open(heartbeat: str, limit: flo
 
 
 @pytest.mark.parametrize("make", [a_streaming_sender, a_streaming_receiver])
-def test_silence_is_broken_by_any_bytes_also_by_a_part_of_a_line(make: Callable[[], End]) -> None:
+def test_silence_is_broken_by_any_bytes_even_by_part_of_a_line(make: Callable[[], End]) -> None:
     end = make()
     line = b"#ack offset=0\n" if make is a_streaming_sender else beat_line(0)
     for second in range(len(line) - 1):

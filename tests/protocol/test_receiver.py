@@ -339,5 +339,7 @@ def test_acks_after_the_end_are_silently_dropped() -> None:
 
 
 def test_ack_of_no_offset_at_all_is_a_bug_of_ours() -> None:
+    receiver = a_streaming_receiver()
+    receiver.acked_offset = None
     with pytest.raises(LocalProtocolError):
-        a_resumed_receiver(None)._say_ack(None, START)
+        receiver.handle_timer(receiver.deadline)

@@ -87,7 +87,7 @@ async def test_batch_has_the_type_of_its_distribution_and_every_number_exactly(d
     assert batch.numbers.tolist() == numbers.read(7, 100).tolist()
 
 
-async def test_what_waits_of_an_older_stream_is_not_handed_out_once_the_producer_of_another_has_chosen() -> None:
+async def test_what_waits_of_an_older_stream_is_dropped_once_another_stream_begins() -> None:
     sink = BatchSink()
     await sink.open(OFFERED)
     sink.begin(0)

@@ -26,7 +26,7 @@ from randstream.sinks.command import CommandSink
 
 
 class Hasty(Random):
-    """Chance that always picks the shortest delay, and remembers what the longest would have been."""
+    """A Random that always picks the shortest delay, and remembers what the longest would have been."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,11 +82,11 @@ async def test_a_command_that_is_not_there_is_a_settings_error() -> None:
         await a_sink("./no/such").start()
 
 
-async def test_a_command_that_was_never_started_needs_no_end() -> None:
+async def test_closing_a_command_that_was_never_started_does_nothing() -> None:
     await a_sink("cat").close()
 
 
-async def test_a_command_that_dies_says_so_is_a_problem_and_is_started_again(
+async def test_a_command_that_dies_is_logged_is_a_problem_and_is_restarted(
     tmp_path: Path, log: Log, quick: Any
 ) -> None:
     out = tmp_path / "out"
@@ -146,7 +146,7 @@ async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])  # a command that uvloop started holds a second descriptor of its input
-async def test_a_command_that_reads_no_more_but_lives_is_a_problem() -> None:
+async def test_a_command_that_lives_but_reads_no_more_is_a_problem() -> None:
     async with working("sh", "-c", "exec 0<&-; exec sleep 1000") as sink:
 
         def is_noticed() -> bool:
@@ -159,7 +159,7 @@ async def test_a_command_that_reads_no_more_but_lives_is_a_problem() -> None:
         sink.process.kill()
 
 
-async def test_a_command_that_ran_for_long_is_restarted_soon_again(clock: JumpingClock, log: Log, quick: Any) -> None:
+async def test_a_command_that_ran_for_long_is_restarted_soon(clock: JumpingClock, log: Log, quick: Any) -> None:
     quick("randstream.sinks.command.CLOSE_SECONDS", 0.05)
     random = Hasty()
     async with working("sh", "-c", "exec sleep 1000", clock=clock, random=random) as sink:
@@ -188,7 +188,7 @@ async def test_close_ends_the_input_then_sends_sigterm_then_sigkill(script: str,
     assert process.returncode == status
 
 
-async def test_close_while_a_command_is_missed_is_done_at_once(log: Log, quick: Any) -> None:
+async def test_close_between_two_commands_is_immediate(log: Log, quick: Any) -> None:
     quick("randstream.backoff.FIRST_DELAY", 60.0)
     async with working("false"):
         await log.wait("command.exited")
@@ -200,7 +200,7 @@ async def test_a_command_has_a_session_of_its_own_so_that_ctrl_c_is_for_the_work
         assert os.getsid(sink.process.pid) == sink.process.pid != os.getsid(0)
 
 
-async def test_a_command_does_not_inherit_the_end_that_is_written_to(tmp_path: Path) -> None:
+async def test_a_command_does_not_inherit_the_write_end_of_its_pipe(tmp_path: Path) -> None:
     async with working(sys.executable, "-c", "import sys; sys.stdin.read()") as sink:
         process = sink.process
     assert process is not None

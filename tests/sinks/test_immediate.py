@@ -35,7 +35,7 @@ async def test_immediate_sink_goes_back_to_the_last_good_beat_and_names_what_had
     assert await sink.open(OFFERED) == 5
 
 
-async def test_immediate_sink_takes_what_a_plain_cut_left_unproven_for_good() -> None:
+async def test_immediate_sink_keeps_what_a_plain_cut_left_unproven() -> None:
     sink = DiscardSink()
     await sink.open(OFFERED)
     sink.begin(0)

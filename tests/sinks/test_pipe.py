@@ -13,7 +13,7 @@ from randstream.sinks.pipe import FdWriter
 from randstream.sinks.stdout import StdoutSink
 
 
-async def test_stdout_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
+async def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing.fileno(), False)
     sink = StdoutSink(Clock(), pipe.writing.fileno())
     async with working(sink):
@@ -24,7 +24,7 @@ async def test_stdout_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) 
         assert sink.problem is None
 
 
-async def test_a_write_whose_waiter_has_gone_is_done_all_the_same(pipe: Pipe) -> None:
+async def test_a_write_whose_waiter_has_gone_is_still_done(pipe: Pipe) -> None:
     writer = FdWriter(os.dup(pipe.writing.fileno()))
     waiting = asyncio.ensure_future(writer.write(b"1\n"))
     await asyncio.sleep(0)

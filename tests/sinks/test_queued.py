@@ -14,7 +14,7 @@ from randstream.sinks.queued import BATCH_BYTES
 
 
 class Slow(PipeSink):
-    """Writes when it is let, and keeps what it wrote."""
+    """Writes when the test opens its gate, and keeps what it wrote."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Slow(PipeSink):
 
 
 async def opened_once_written(sink: Slow) -> int | None:
-    """The offset that `open` names, which it does not before what has begun is written: it is acknowledged at once."""
+    """The offset that `open` names, once what has begun is written: it will be acknowledged at once."""
     opening = asyncio.ensure_future(sink.open(OFFERED))
     await asyncio.sleep(0)
     assert not opening.done()
@@ -58,7 +58,7 @@ async def test_a_commit_ends_when_all_that_was_appended_before_it_is_written() -
         assert sink.written == first + second + third
 
 
-async def test_what_waits_is_dropped_at_an_open_and_comes_again_and_what_has_begun_does_not() -> None:
+async def test_an_open_drops_what_waits_but_not_what_has_begun_to_go_out() -> None:
     sink = Slow()
     await sink.open(OFFERED)
     sink.begin(0)

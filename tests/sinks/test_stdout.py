@@ -1,4 +1,4 @@
-"""Standard output in all its moods: gone, full, closed."""
+"""Standard output: read, gone, full and closed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_stdout_gets_the_numbers_as_lines(pipe: Pipe) -> None:
         assert await pipe.read() == stream().lines(0, 10)
 
 
-async def test_stdout_gives_back_its_thread_and_descriptor(pipe: Pipe) -> None:
+async def test_stdout_releases_its_thread_and_its_descriptor(pipe: Pipe) -> None:
     async with working(StdoutSink(Clock(), pipe.writing.fileno())):
         pass
     pipe.writing.close()

@@ -31,13 +31,13 @@ def damage_of(path: Path, seed: str | None = None) -> Damage:
 
 
 @pytest.mark.parametrize("block", [1, 7, 2**16])
-def test_with_the_seed_the_very_byte_is_named(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_seed_the_exact_byte_is_named(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "BLOCK", block)
     path = segment_path(tmp_path, 0)
     content = stored(0, 10, 25)
     start = len(stored(0, 10))
     end = len(content) - len(b" t=17\n")
-    for position in set(range(start, end)) - {content.rindex(b"#")}:  # without its #, a last beat is none
+    for position in set(range(start, end)) - {content.rindex(b"#")}:  # without its #, the last beat is no beat
         path.write_bytes(content[:position] + b"x" + content[position + 1 :])
         damage = damage_of(path, SEED)
         in_numbers = min(position, start + len(text(10, 25)))
@@ -54,7 +54,7 @@ def test_without_the_seed_the_interval_is_named(tmp_path: Path) -> None:
     assert str(damage).startswith(f"{path}: byte {len(stored(0, 10))} (offset 10): number lines with crc ")
 
 
-def test_numbers_that_hold_but_are_not_the_seeds_are_found_only_with_it(tmp_path: Path) -> None:
+def test_numbers_that_hold_but_are_not_the_seeds_are_found_only_with_the_seed(tmp_path: Path) -> None:
     path = segment_path(tmp_path, 0)
     lines = text(10, 25).replace(b"\n79\n", b"\n97\n")
     path.write_bytes(stored(0, 10) + lines + encode(Beat(25, crc32c(lines), "1")))
@@ -64,7 +64,7 @@ def test_numbers_that_hold_but_are_not_the_seeds_are_found_only_with_it(tmp_path
     assert (damage.position, damage.offset) == (len(stored(0, 10)) + lines.index(b"97"), 13)
 
 
-def test_another_seed_is_said_to_be_one(folder: Path) -> None:
+def test_a_wrong_seed_is_reported_as_one(folder: Path) -> None:
     damage = damage_of(folder, "43")
     assert damage.what.startswith(f"this stream is {OFFERED.stream}, and the seed given makes ")
 
@@ -118,9 +118,7 @@ def test_a_file_of_someone_else_is_named(folder: Path) -> None:
     assert damage_of(folder).path == folder / "notes.txt"
 
 
-def test_a_segment_that_retention_takes_meanwhile_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_segment_that_retention_removes_meanwhile_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
 
     original = OSFiles.open

@@ -16,11 +16,11 @@ from randstream.errors import SettingsError, SinkError
 from randstream.store.store import Store
 
 ENDS = [[700, 4_000], [9_000], [9_001], [12_000, 16_000, 20_000]]
-"""Three segments of 12 KB and more, and with that one to remove."""
+"""Three segments of 12 KB and more, so that there is one to remove."""
 
 
 def started(disk: Disk) -> Store:
-    """A process that was restarted until it ran."""
+    """A process, restarted until it came up."""
     while True:
         store = Store(STORE, WORKER, 12_000, 12_000, disk)
         with suppress(SettingsError, SinkError):
@@ -121,7 +121,7 @@ def test_a_segment_that_cannot_be_removed_does_not_stall_the_stream() -> None:
     assert list(disk.contents(STORE / FOLDER)) == ["00000000000000000030.numbers"]
 
 
-def test_a_segment_that_cannot_be_born_stalls_the_stream_and_not_the_ack_before() -> None:
+def test_a_segment_that_cannot_be_created_stalls_the_stream_but_not_the_ack_before_it() -> None:
     disk = Disk(Random(0))
     store = Store(STORE, WORKER, 1, None, disk)
     store.start()

@@ -54,7 +54,7 @@ def test_only_twenty_digits_and_the_suffix_name_a_segment(name: str) -> None:
     assert segment_first(Path(name)) is None
 
 
-def test_a_folder_lists_segments_in_order_and_apart_from_births_and_what_is_not_its_own(tmp_path: Path) -> None:
+def test_a_listing_has_segments_in_order_and_tells_births_and_foreign_files_apart(tmp_path: Path) -> None:
     for name in (segment_path(tmp_path, 10).name, SEGMENT, "00000000000000000010.tmp", "notes.txt", ".nfs0001"):
         (tmp_path / name).touch()
     listing = list_folder(FILES, tmp_path)
@@ -79,7 +79,7 @@ def test_what_is_no_store_is_named(tmp_path: Path) -> None:
             find_streams(FILES, path)
 
 
-def test_a_file_with_a_streams_name_is_passed_over(tmp_path: Path) -> None:
+def test_a_file_with_a_streams_name_is_skipped(tmp_path: Path) -> None:
     folder = make_store(tmp_path, 10)
     (tmp_path / "worker-0-0123456789abcdef").write_bytes(b"")
     assert find_streams(FILES, tmp_path) == [StoredStream(folder)]
@@ -104,9 +104,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("content", "what"), HEADERS.values(), ids=HEADERS.keys())
-def test_a_segment_that_does_not_begin_as_one_is_damage_and_the_advice_is_given(
-    tmp_path: Path, content: bytes, what: str
-) -> None:
+def test_a_bad_header_is_damage_and_comes_with_advice(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / SEGMENT
     path.write_bytes(content)
     with pytest.raises(DamagedStore, match=what) as caught:

@@ -1,4 +1,4 @@
-"""Reading: any range of a store, nothing that does not hold, and along with a writer."""
+"""Reading: any range of a store, only what holds, and while the store is being written."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_nothing_past_the_last_beat_that_holds_is_shown(tmp_path: Path) -> None:
         assert len(read_store(path)) == 10
 
 
-def test_nothing_past_a_bad_interval_is_shown_though_it_holds(tmp_path: Path, short_steps: None) -> None:
+def test_nothing_past_a_bad_interval_is_shown_even_if_it_holds(tmp_path: Path, short_steps: None) -> None:
     path = tmp_path / "00000000000000000000.numbers"
     content = bytearray(stored(0, *range(100, 2_000, 100)))
     content[len(stored(0, *range(100, 1_600, 100)))] ^= 1
@@ -165,7 +165,7 @@ def test_numbers_that_came_just_before_their_segment_was_closed_are_not_missed(
     store.close()
 
 
-def test_a_reader_follows_a_tail_that_is_cut_off_and_written_anew(tmp_path: Path) -> None:
+def test_a_reader_follows_a_tail_that_is_cut_off_and_rewritten(tmp_path: Path) -> None:
     path = tmp_path / "00000000000000000000.numbers"
     path.write_bytes(stored(0, 10, 20))
     with StoreReader(path) as following:
@@ -175,7 +175,7 @@ def test_a_reader_follows_a_tail_that_is_cut_off_and_written_anew(tmp_path: Path
         assert [(run.offset, run.lines) for run in following] == [(20, text(20, 300))]
 
 
-def test_a_reader_that_retention_overtook_is_told(tmp_path: Path) -> None:
+def test_a_reader_that_retention_overtook_gets_an_error(tmp_path: Path) -> None:
     folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
     with StoreReader(folder) as following:
         assert following.next_run() is not None
@@ -193,7 +193,7 @@ def test_a_segment_removed_before_it_was_opened_is_named(tmp_path: Path, monkeyp
         list(following)
 
 
-def test_a_stream_that_is_taken_away_is_named(tmp_path: Path) -> None:
+def test_a_stream_removed_under_a_reader_is_named(tmp_path: Path) -> None:
     folder = make_store(tmp_path, 10)
     with StoreReader(folder) as following:
         assert following.next_run() is not None
@@ -202,7 +202,7 @@ def test_a_stream_that_is_taken_away_is_named(tmp_path: Path) -> None:
             following.next_run()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # all that NumPy before 2.4 says of it
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # NumPy before 2.4 only warns
 def test_numbers_of_another_kind_than_the_header_says_are_damage(tmp_path: Path) -> None:
     path = segment_path(tmp_path, 0)
     path.write_bytes(stored(0) + b"1\n2.5\n" + encode(Beat(2, crc32c(b"1\n2.5\n"), "1")))

@@ -78,7 +78,7 @@ def test_whatever_byte_is_wrong_nothing_after_it_is_kept(tmp_path: Path) -> None
         assert offset in (0, 3, 4)
 
 
-def test_numbers_after_a_bad_interval_are_cut_off_though_they_hold(tmp_path: Path) -> None:
+def test_numbers_after_a_bad_interval_are_cut_off_even_if_they_hold(tmp_path: Path) -> None:
     kept = len(stored(0, 3))
     content = bytearray(stored(0, 3, 4, 9))
     content[kept] ^= 1
@@ -116,7 +116,7 @@ def test_an_end_of_a_segment_without_any_beat_is_damage(tmp_path: Path, monkeypa
     assert (folder / FIRST).read_bytes() == content
 
 
-def test_a_cut_of_recovery_is_durable() -> None:
+def test_what_recovery_cuts_off_stays_cut_off() -> None:
     for seed in range(20):
         disk = Disk(Random(seed))
         make_store(STORE, 10, files=disk)

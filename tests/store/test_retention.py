@@ -1,4 +1,4 @@
-"""Old segments that cannot be removed: the stream goes on, and whoever looks anywhere is told."""
+"""Old segments that cannot be removed: the stream goes on, and every place an operator looks at says so."""
 
 from __future__ import annotations
 

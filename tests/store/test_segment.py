@@ -54,7 +54,7 @@ def test_a_segment_is_born_whole_and_empty(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename", "sync_folder"])
-def test_a_failed_birth_leaves_no_half_of_a_segment_behind(disk: Disk, call: str) -> None:
+def test_a_failed_birth_leaves_no_half_made_segment_behind(disk: Disk, call: str) -> None:
     disk.fault = failing(call)
     with pytest.raises(OSError, match="Input/output error"):
         Segment.born(disk, FOLDER, OFFERED, 0)
@@ -75,7 +75,7 @@ def test_what_was_appended_survives_a_loss_of_power(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("call", ["write", "fdatasync"])
-def test_a_failed_append_is_cut_off_at_once_and_counts_nothing(disk: Disk, call: str) -> None:
+def test_a_failed_append_is_cut_off_at_once_and_does_not_count(disk: Disk, call: str) -> None:
     segment = Segment.born(disk, FOLDER, OFFERED, 0)
     segment.append([interval(0, 3)])
     disk.fault = failing(call)
@@ -85,7 +85,7 @@ def test_a_failed_append_is_cut_off_at_once_and_counts_nothing(disk: Disk, call:
     assert (segment.committed_offset, segment.committed_bytes) == (3, len(stored(0, 3)))
 
 
-def test_what_could_not_be_cut_off_is_cut_off_before_the_next_append_writes(disk: Disk) -> None:
+def test_an_append_first_cuts_off_what_a_failed_one_has_left(disk: Disk) -> None:
     segment = Segment.born(disk, FOLDER, OFFERED, 0)
     disk.fault = failing("fdatasync", "truncate")
     with pytest.raises(OSError, match="Input/output error"):
@@ -98,7 +98,7 @@ def test_what_could_not_be_cut_off_is_cut_off_before_the_next_append_writes(disk
     assert content(disk) == stored(0, 3)
 
 
-def test_nothing_is_written_over_what_cannot_be_cut_off(disk: Disk) -> None:
+def test_an_append_writes_nothing_while_the_cut_fails(disk: Disk) -> None:
     segment = Segment.born(disk, FOLDER, OFFERED, 0)
     disk.fault = failing("fdatasync", "truncate")
     with pytest.raises(OSError, match="Input/output error"):

@@ -287,7 +287,7 @@ async def test_a_commit_writes_no_more_at_a_time_than_a_recovery_looks_at(
     assert content(tmp_path) == stored(0, *ends)
 
 
-async def test_a_closed_sink_has_given_the_lock_back(tmp_path: Path) -> None:
+async def test_a_closed_sink_has_released_its_lock(tmp_path: Path) -> None:
     first, second = DurableSink(tmp_path, WORKER), DurableSink(tmp_path, WORKER)
     await first.start()
     with pytest.raises(SettingsError):
@@ -371,7 +371,7 @@ async def test_a_sink_that_could_not_start_is_left_alone_between_attempts(failin
     running.cancel()
 
 
-async def test_a_mistake_of_the_user_is_one_at_the_start_and_not_waited_for(tmp_path: Path) -> None:
+async def test_a_users_mistake_is_a_settings_error_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = DurableSink(tmp_path / "file", WORKER)
     with pytest.raises(SettingsError, match=r"cannot use .*/file as a store: "):

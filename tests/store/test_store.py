@@ -31,7 +31,7 @@ def firsts(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.iterdir())
 
 
-def test_a_missing_folder_is_made_with_all_above_it(tmp_path: Path) -> None:
+def test_a_missing_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     store = started(tmp_path / "a" / "b")
     assert store.open(OFFERED) == 0
     assert (tmp_path / "a" / "b" / FOLDER).is_dir()
@@ -63,7 +63,7 @@ PASSING = [
 
 @pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", ["make_folder", "sync_folder", "lock"])
-def test_what_a_disk_recovers_from_is_no_wrong_setting_when_the_store_starts(number: int, call: str) -> None:
+def test_a_passing_error_is_no_wrong_setting_when_the_store_starts(number: int, call: str) -> None:
     disk = Disk(Random(0))
     disk.fault = lambda _, name: number if name == call else None
     store = Store(Path("/store"), WORKER, 2**30, None, disk)
@@ -78,7 +78,7 @@ def test_what_a_disk_recovers_from_is_no_wrong_setting_when_the_store_starts(num
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR], ids=errno.errorcode.get)
-def test_what_only_the_user_can_mend_is_a_wrong_setting_when_the_store_starts(number: int) -> None:
+def test_an_error_that_only_the_user_can_mend_is_a_wrong_setting_when_the_store_starts(number: int) -> None:
     disk = Disk(Random(0))
     disk.fault = lambda _, name: number if name == "lock" else None
     with pytest.raises(SettingsError, match=r"^cannot use /store as a store: "):
@@ -103,7 +103,7 @@ def test_intervals_are_stored_as_they_came_each_with_its_beat(tmp_path: Path) ->
     store.close()
 
 
-def test_a_commit_that_does_not_follow_on_the_last_is_a_bug(tmp_path: Path) -> None:
+def test_a_commit_that_does_not_follow_the_last_one_is_a_bug(tmp_path: Path) -> None:
     store = started(tmp_path)
     with pytest.raises(LocalProtocolError):
         store.commit([interval(0, 3)])
@@ -156,7 +156,7 @@ def test_a_segment_left_full_by_a_crash_takes_no_more(tmp_path: Path) -> None:
     assert firsts(folder) == [0, 3_000]
 
 
-def test_the_next_segment_names_the_producer_of_its_own_time(tmp_path: Path) -> None:
+def test_the_next_segment_names_the_producer_connected_by_then(tmp_path: Path) -> None:
     store = new_store(tmp_path, segment_bytes=1)
     store.start()
     store.open(OFFERED)

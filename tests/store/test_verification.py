@@ -47,7 +47,7 @@ def test_an_unfinished_tail_is_no_damage(tmp_path: Path, seed: str | None) -> No
         assert report.streams[0].unproven_tail_bytes == len(tail)
 
 
-def test_all_streams_of_all_paths_are_checked_though_one_is_damaged(tmp_path: Path) -> None:
+def test_all_streams_of_all_paths_are_checked_even_if_one_is_damaged(tmp_path: Path) -> None:
     first = make_store(tmp_path / "a", 10)
     second = make_store(tmp_path / "b", 20)
     segment_path(first, 0).write_bytes(b"")
@@ -68,7 +68,7 @@ def test_progress_ends_with_everything(folder: Path) -> None:
     assert told[-1] == (size, size)
 
 
-def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("randstream.store.verification.PROGRESS_BYTES", 4_000)
     path = segment_path(tmp_path, 0)
     path.write_bytes(stored(0, *range(100, 10_000, 100)))

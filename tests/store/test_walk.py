@@ -36,7 +36,7 @@ def from_start(file: File) -> Walk:
     return walk_from_start(file, read_header(file, Path(FIRST)))
 
 
-def test_each_step_gives_the_lines_of_an_interval_and_stands_behind_its_beat(opened: Callable[[bytes], File]) -> None:
+def test_each_step_gives_the_lines_of_an_interval_and_stops_after_its_beat(opened: Callable[[bytes], File]) -> None:
     steps = from_start(opened(stored(0, 3, 7)))
     assert (steps.next_run(), steps.first, steps.offset, steps.position) == (text(0, 3), 0, 3, len(stored(0, 3)))
     assert (steps.next_run(), steps.first, steps.offset, steps.position) == (text(3, 7), 3, 7, len(stored(0, 3, 7)))
@@ -64,7 +64,7 @@ def test_an_interval_holds_only_if_count_and_checksum_do(
 
 
 @pytest.mark.parametrize("tail", [b"", b"1", b"1\n2\n", b"1\n#beat offs", b"\0" * 500])
-def test_a_tail_that_more_may_follow_is_no_flaw(opened: Callable[[bytes], File], tail: bytes) -> None:
+def test_an_unfinished_tail_is_no_flaw(opened: Callable[[bytes], File], tail: bytes) -> None:
     steps = from_start(opened(stored(0, 3) + tail))
     assert steps.next_run() == text(0, 3)
     assert (steps.next_run(), steps.flaw) == (None, None)
