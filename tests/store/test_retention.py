@@ -7,14 +7,17 @@ import json
 from pathlib import Path
 from random import Random
 
-from tests.admin.roles import Site, site_of
+import aiohttp
 from tests.harness import Log, Peer, a_worker, dialled, stream, until
 from tests.protocol.network import beat_line
 from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, text
 
+from randstream.admin.server import AdminServer
 from randstream.protocol.frames import Beat, crc32c
+from randstream.settings import Address
 from randstream.store import DurableSink
+from randstream.worker.worker import Worker
 
 STORE = Path("/store")
 WARNING = "cannot remove old segments: Input/output error"
@@ -55,30 +58,38 @@ async def send(peer: Peer, number: int) -> None:
     await peer.line_starting(b"#ack offset=%d " % (number + 1))
 
 
-async def seen(site: Site) -> tuple[str | None, int]:
-    """The warning of /api/links, and the metric."""
-    snapshot = json.loads((await site.get("/api/links"))[1])
-    metrics = (await site.get("/metrics"))[1]
+async def seen(worker: Worker) -> tuple[str | None, float]:
+    """The warning that /api/links shows, and the metric."""
+    admin = AdminServer(worker, Address("127.0.0.1", 0))
+    _, port = await admin.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+            async with client.get("/api/links") as answer:
+                snapshot = json.loads(await answer.text())
+            async with client.get("/metrics") as answer:
+                metrics = (await answer.text()).splitlines()
+    finally:
+        await admin.close()
     assert snapshot["problem"] is None
-    (value,) = [line.split()[1] for line in metrics.splitlines() if line.startswith("randstream_sink_warning ")]
-    return snapshot["warning"], int(float(value))
+    (value,) = [line.split()[1] for line in metrics if line.startswith("randstream_sink_warning ")]
+    return snapshot["warning"], float(value)
 
 
 async def test_a_warning_of_the_sink_is_in_the_log_the_journal_the_api_and_the_metrics_until_it_is_over(
     log: Log,
 ) -> None:
     disk = Disk(Random(0))
-    async with a_worker(a_sink(disk)) as worker, dialled(worker) as peer, site_of(worker) as site:
+    async with a_worker(a_sink(disk)) as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
         await send(peer, 0)
         assert worker.warning is None
-        assert await seen(site) == (None, 0)
+        assert await seen(worker) == (None, 0)
 
         disk.fault = lambda call, name: errno.EIO if name == "unlink" else None
         for number in (1, 2):
             await send(peer, number)
             assert (worker.warning, worker.problem) == (WARNING, None)
-        assert await seen(site) == (WARNING, 1)
+        assert await seen(worker) == (WARNING, 1)
         (told,) = log.of("sink.warning")
         assert (told["warning"], told["log_level"]) == (WARNING, "warning")
         (entry,) = [entry for entry in worker.journal.entries if entry.event == "sink.warning"]
@@ -87,6 +98,6 @@ async def test_a_warning_of_the_sink_is_in_the_log_the_journal_the_api_and_the_m
         disk.fault = lambda call, name: None
         await send(peer, 3)
         await until(lambda: worker.warning is None)
-        assert await seen(site) == (None, 0)
+        assert await seen(worker) == (None, 0)
         (over,) = log.of("sink.warning_over")
         assert over["warning"] == WARNING
