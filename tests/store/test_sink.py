@@ -358,7 +358,10 @@ async def test_a_sink_that_could_not_start_tries_again_and_tells_of_it_once(
     running.cancel()
 
 
-async def test_a_sink_that_could_not_start_is_left_alone_between_attempts(failing: DurableSink, disk: Disk) -> None:
+async def test_a_sink_that_could_not_start_is_left_alone_between_attempts(
+    failing: DurableSink, disk: Disk, quick: Callable[..., None]
+) -> None:
+    quick("randstream.store.sink.START_RETRY_SECONDS", 60.0)
     await failing.start()
     report = a_report()
     running = asyncio.ensure_future(failing.run(report))
