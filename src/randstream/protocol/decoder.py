@@ -35,15 +35,16 @@ class Decoder:
     """Bytes in, frames out; keeps at most one unfinished line between calls."""
 
     def __init__(self) -> None:
-        self._tail = b""
+        self.tail = b""
+        """What has come of a line that has not ended yet."""
 
     def decode(self, data: bytes) -> Iterator[Frame]:
         """Yield every frame that `data` completes, in order. After an error the decoder is spent.
 
         Raises RemoteProtocolError: `too-long` or `malformed`; the frames before it have been yielded.
         """
-        if self._tail:
-            data = self._tail + data
+        if self.tail:
+            data = self.tail + data
         if data.startswith(_TLS):
             raise RemoteProtocolError(Reason.MALFORMED, "TLS, where this end speaks plain text: see --tls-cert")
         start = 0
@@ -68,11 +69,11 @@ class Decoder:
                 if hash_at >= 0:
                     raise RemoteProtocolError(Reason.MALFORMED, "a # inside a number line")
                 break
-        self._tail = data[start:]
+        self.tail = data[start:]
         self._check_tail()
 
     def _check_tail(self) -> None:
-        tail = self._tail
+        tail = self.tail
         limit = MAX_CONTROL_LINE_BYTES if tail[:1] == b"#" else MAX_NUMBER_LINE_BYTES
         if len(tail) >= limit:
             raise RemoteProtocolError(Reason.TOO_LONG, f"a line of over {limit} bytes: {tail[:32]!r}")

@@ -19,7 +19,7 @@ from .files import File, Files
 from .layout import Damage, DamagedStore, Header, StoredStream, list_folder, read_header, refuse_foreign, segment_path
 from .walk import MOST_BYTES, walk_from_start
 
-_BLOCK: Final = 2**16
+BLOCK: Final = 2**16
 """Numbers made again at a time: few enough for a core's cache."""
 
 
@@ -128,12 +128,12 @@ def _find_difference(stream: NumberStream, lines: bytes, offset: int, count: int
     position = 0
     end = offset + count
     while offset < end:
-        made = stream.lines(offset, min(_BLOCK, end - offset))
+        made = stream.lines(offset, min(BLOCK, end - offset))
         if not lines.startswith(made, position):
             index = _count_equal(lines[position : position + len(made)], made)
             return position + index, offset + made.count(b"\n", 0, index)
         position += len(made)
-        offset += _BLOCK
+        offset += BLOCK
     return None
 
 

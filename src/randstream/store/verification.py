@@ -11,7 +11,7 @@ from .check import Check, StreamReport
 from .files import OSFiles
 from .layout import find_streams, segment_path
 
-_PROGRESS_BYTES: Final = 2**24
+PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
 
 Progress = Callable[[int, int], None]
@@ -50,7 +50,7 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     def advance(size: int) -> None:
         nonlocal done_bytes, told_bytes
         done_bytes += size
-        is_time = done_bytes - told_bytes >= _PROGRESS_BYTES or done_bytes >= total_bytes
+        is_time = done_bytes - told_bytes >= PROGRESS_BYTES or done_bytes >= total_bytes
         if progress is not None and is_time:
             told_bytes = done_bytes
             progress(done_bytes, max(total_bytes, done_bytes))

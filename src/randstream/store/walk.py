@@ -83,7 +83,8 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
     None: there is none within the length of an interval. Raises OSError.
     """
     text = file.read(position - 1, MOST_BYTES + 1)
-    beat = _BEAT.match(text, text.find(b"\n#") + 1)
+    lf_at = text.find(b"\n#")
+    beat = _BEAT.match(text, lf_at + 1) if lf_at >= 0 else None
     return None if beat is None else Walk(file, position - 1 + beat.end(), int(beat[1]))
 
 
