@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import structlog
-from tests.harness import NUMBERS, SEED, WORKER, stream, until
+from tests.support.stream import NUMBERS, SEED, WORKER, stream
+from tests.support.waiting import until
 
 from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings
 from randstream.errors import RandstreamError, Reason, SettingsError, SinkError

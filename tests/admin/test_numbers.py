@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.admin.roles import FakeRole, site_of, wait_cut, wait_until
-from tests.harness import Log
 from tests.store.streams import COUNT, STREAM, make_store, text
+from tests.support.log import Log
 
 from randstream.admin import numbers
 from randstream.admin.numbers import PIECE_BYTES, as_event

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from tests.admin.roles import site_of
 from tests.admin.test_observed_roles import pair
-from tests.harness import free_port
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 MONITORING = Path(__file__).parents[2] / "deploy/components/monitoring"

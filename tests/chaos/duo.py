@@ -16,7 +16,7 @@ from tests.chaos.census import take_census
 from tests.chaos.ledger import Ledger
 from tests.chaos.process import HEARTBEAT, SEED, Event, Process, Stage
 from tests.chaos.proxy import FaultProxy
-from tests.harness import free_port
+from tests.support.ports import free_port
 
 WORKER: Final = "worker-0"
 NUMBERS: Final = "integers:1:100"

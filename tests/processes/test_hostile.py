@@ -15,21 +15,15 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.harness import (
-    WORKER,
-    Log,
-    Memory,
-    Peer,
-    a_worker,
-    dialled,
-    free_port,
-    key,
-    processes,
-    producing,
-    stream,
-    until,
-)
 from tests.protocol.network import beat_line, checked, open_line
+from tests.support.log import Log
+from tests.support.peers import Peer, dialled, key
+from tests.support.ports import free_port
+from tests.support.processes import processes
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import Memory
+from tests.support.stream import WORKER, stream
+from tests.support.waiting import until
 
 from randstream.net.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE

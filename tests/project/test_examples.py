@@ -14,7 +14,10 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from tests.harness import NUMBERS, PATIENCE, SEED, free_port, processes, until
+from tests.support.ports import free_port
+from tests.support.processes import processes
+from tests.support.stream import NUMBERS, SEED
+from tests.support.waiting import PATIENCE, until
 
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c

@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.harness import HEARTBEAT, WORKER, a_program, free_port, producing, stream, until
+from tests.project.program import a_program
 from tests.store.streams import make_store
+from tests.support.ports import free_port
+from tests.support.roles import HEARTBEAT, producing
+from tests.support.stream import WORKER, stream
+from tests.support.waiting import until
 
 PAGE = Path(__file__).parents[2] / "docs/python.md"
 TOTAL, BOTH, LOGGING = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)

@@ -15,7 +15,8 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from tests.harness import PATIENCE, free_port
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 from randstream.numbers.stream import NumberStream
 from randstream.settings import ProducerSettings, settings_of
