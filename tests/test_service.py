@@ -83,7 +83,7 @@ def test_a_second_signal_ends_at_once_with_status_1(
         statuses.append(status)
         Role.stop(roles[0])  # or the test would never end
 
-    monkeypatch.setattr(service.os, "_exit", exit_at_once)
+    monkeypatch.setattr(os, "_exit", exit_at_once)
 
     def make() -> Role:
         roles.append(Deaf(kill(signal.SIGTERM)))

@@ -81,3 +81,11 @@ async def producing(*targets: str | Worker | Listener, **settings: Any) -> Async
         for target in targets:
             if isinstance(target, Listener):
                 target.cut()
+
+
+@asynccontextmanager
+async def a_pair(**settings: Any) -> AsyncIterator[tuple[Producer, Worker]]:
+    """A worker with these settings and a producer that streams to it. More than 100 numbers are acknowledged."""
+    async with a_worker(**settings) as worker, producing(worker, heartbeat_interval=0.05) as producer:
+        await until(lambda: producer.links[0].acked_offset > 100)
+        yield producer, worker
