@@ -30,7 +30,7 @@ OFFERED = Open(WORKER, stream().id, NUMBERS, "p", 1.0)
 SETTINGS = WorkerSettings(name=WORKER, listen="127.0.0.1:0", grace_period=1.0)
 
 
-def a_producer_for(worker: Worker, rate: object = "max") -> Producer:
+def a_producer_for(worker: Worker, rate: float | str = "max") -> Producer:
     assert worker.address is not None
     host, port = worker.address
     return Producer(

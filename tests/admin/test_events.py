@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import site_of
@@ -13,7 +14,7 @@ from randstream.admin import events
 from randstream.admin.observer import Observer
 
 
-async def read_event(stream: asyncio.StreamReader) -> dict[str, Any]:
+async def read_event(stream: aiohttp.StreamReader) -> dict[str, Any]:
     text = await stream.readuntil(b"\n\n")
     found: dict[str, Any] = json.loads(text.partition(b"data: ")[2])
     return found

@@ -136,11 +136,12 @@ def test_the_json_has_the_fields_of_the_dataclass() -> None:
 
 async def test_what_is_sampled_is_what_flows() -> None:
     async with a_pair(discard=True) as (producer, worker):
-        for role in (producer, worker):
-            observer = Observer(role)
+        observers = Observer(producer), Observer(worker)
+        offset = worker.intake.offset
+        for observer in observers:
             observer.tick(0.0)
-            link, offset = role.links[0], role.links[0].offset
-            await until(lambda link=link, offset=offset: link.offset > offset + 50)
+        await until(lambda: worker.intake.offset > offset + 100)
+        for observer in observers:
             observer.tick(1.0)
             histogram = observer.snapshot(limit=0).histogram
             assert histogram is not None

@@ -26,7 +26,7 @@ async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path
         pytest.skip("prometheus is not installed: apt-get install prometheus")
     port = free_port()
     async with a_pair(discard=True) as (producer, worker), site_of(producer) as sent, site_of(worker) as received:
-        config = {
+        config: dict[str, Any] = {
             "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
             "rule_files": [str(MONITORING / "alerts.yaml")],
             "scrape_configs": [

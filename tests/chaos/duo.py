@@ -89,7 +89,8 @@ def _claim(ledger: Ledger, event: Event) -> None:
 def _status(url: str) -> int:
     try:
         with urlopen(url, timeout=10) as answer:
-            return answer.status
+            status: int = answer.status
+            return status
     except HTTPError as error:
         with error:
             return error.code

@@ -20,7 +20,7 @@ from randstream.worker.session import Session
 LIMIT = 3
 SHUTDOWN = PeerClosed(Reason.SHUTDOWN)
 CUT = ConnectionResetError("reset")
-NOTHING = ({}, {}, 0)
+NOTHING: tuple[dict[str, int], dict[str, int], int] = ({}, {}, 0)
 """What `counted` gives before anything is counted."""
 
 
@@ -167,6 +167,7 @@ async def test_a_cut_is_counted_by_its_reason_at_both_ends() -> None:
         offset = producer.links[0].offset
         session = worker.admission.live
         assert isinstance(session, Session)
+        assert session.connection.transport is not None
         session.connection.transport.abort()
         await until(lambda: worker.intake.reconnects == 1 and worker.intake.acked_offset > offset)
         assert producer.tally.ends == worker.tally.ends == {"cut": 1}

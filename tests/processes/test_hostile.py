@@ -29,6 +29,7 @@ from randstream.net.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.store import DurableSink, verify
 from randstream.worker.admission import PARTINGS_LIMIT, UNOPENED_LIMIT
+from randstream.worker.session import Session
 from randstream.worker.worker import Worker
 
 STRANGERS = 2000
@@ -73,7 +74,7 @@ OTHER_OPEN = checked("#open worker=worker-0 stream=0123456789abcdef numbers=bits
 
 async def never_reading(peer: Peer, chance: random.Random) -> None:
     """Passes for a producer of another stream, sends a flood and takes no answer."""
-    peer.writer.transport.pause_reading()
+    peer.transport.pause_reading()
     peer.say(OTHER_OPEN)
     peer.say(b"1234567890123456789\n" * 5000)
     await asyncio.sleep(0.3)
@@ -288,6 +289,7 @@ async def test_what_a_connection_held_is_let_go_as_soon_as_it_is_over(words: byt
                 async with dialled(worker) as peer:
                     await peer.line()
                     (session,) = worker.admission.present.keys() - {worker.admission.live}
+                    assert isinstance(session, Session)
                     ends.append(weakref.ref(session.connection))
                     del session
                     peer.say(words)

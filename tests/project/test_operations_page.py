@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.admin.roles import FakeRole
+from tests.admin.roles import FakeRole, RoleName
 
 from randstream.admin.metrics import Metrics
 from randstream.observe.report import WARNINGS
@@ -81,7 +81,8 @@ def test_an_events_level_and_fields_are_in_the_table(name: str, known: tuple[set
     assert meaning
 
 
-def metrics_of(role: str) -> dict[str, str]:
+def metrics_of(role: RoleName) -> dict[str, str]:
+    """The type of every metric of a role, by its name."""
     text = Metrics(FakeRole(role), Buckets(), dict).exposition("text/plain")[0].decode()
     return {
         family.name + ("_total" if family.type == "counter" else ""): family.type

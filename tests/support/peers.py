@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from tests.protocol.network import beat_line, open_line
 from tests.support.stream import WORKER, stream
@@ -19,6 +20,11 @@ class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The socket, whose reading can be paused."""
+        return cast(asyncio.Transport, self.writer.transport)
 
     async def line(self) -> bytes:
         """The next line; b"" at the end of the connection."""

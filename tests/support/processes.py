@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -72,7 +73,7 @@ class Process:
                     self._news.notify_all()
 
     def _read_out(self) -> None:
-        assert self.popen.stdout is not None
+        assert isinstance(self.popen.stdout, io.BufferedReader)
         with self.popen.stdout as out:
             while data := out.read1(2**16):
                 with self._news:

@@ -9,6 +9,7 @@ from randstream.clock import Clock
 from randstream.observe.journal import Journal
 from randstream.observe.report import SinkReport
 from randstream.observe.tally import Tally
+from randstream.protocol.frames import Lines
 from randstream.sinks.immediate import ImmediateSink
 
 
@@ -31,9 +32,9 @@ class Memory(ImmediateSink):
         """How many numbers it has taken."""
         return self.taken.count(b"\n")
 
-    def _pass_on(self, run: bytes, counted: int) -> None:
-        self.runs.append((self._offset - counted, run))
-        self.taken += run
+    def _pass_on(self, lines: Lines, counted: int) -> None:
+        self.runs.append((self._offset - counted, bytes(lines)))
+        self.taken += lines
 
     async def wait_count(self, count: int) -> None:
         await until(lambda: self.count >= count, f"{count} numbers, not {self.count}")
