@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import structlog
-from tests.harness import NUMBERS, SEED, WORKER, stream, until
+from tests.support.stream import NUMBERS, SEED, WORKER, stream
+from tests.support.waiting import until
 
 from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings
 from randstream.errors import RandstreamError, Reason, SettingsError
@@ -28,7 +29,7 @@ OFFERED = Open(WORKER, stream().id, NUMBERS, "p", 1.0)
 SETTINGS = WorkerSettings(name=WORKER, listen="127.0.0.1:0", grace_period=1.0)
 
 
-def a_producer_for(worker: Worker, rate: object = "max") -> Producer:
+def a_producer_for(worker: Worker, rate: float | str = "max") -> Producer:
     assert worker.address is not None
     host, port = worker.address
     return Producer(

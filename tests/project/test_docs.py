@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.harness import a_program, free_port, producing, stream, until
+from tests.project.program import a_program
 from tests.project.test_operations_page import RECIPES
 from tests.store.streams import make_store
+from tests.support.ports import free_port
+from tests.support.roles import producing
+from tests.support.stream import stream
+from tests.support.waiting import until
 
 from randstream.cli import commands as cli
 

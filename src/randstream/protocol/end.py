@@ -65,8 +65,12 @@ class End(ABC):
         """When `handle_timer` is next wanted, in seconds of the driver's clock; infinity if never."""
         if self.state is State.CLOSED:
             return NEVER
-        silent = NEVER if self._silence is None else self._silence.deadline
-        return min(silent, self._next_duty)
+        return min(self.silence_deadline, self._next_duty)
+
+    @property
+    def silence_deadline(self) -> float:
+        """When the peer's silence has lasted too long; infinity while it has nothing to say."""
+        return NEVER if self._silence is None else self._silence.deadline
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """What `data` means. An error of the peer's is the last event, `Closed`, never an exception."""

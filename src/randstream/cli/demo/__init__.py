@@ -96,6 +96,7 @@ class Demo:
                 yield producer
                 for worker in workers:
                     await worker.end()
+                relay.close()
         finally:
             for process in (producer, *workers):
                 await process.end(signal.SIGKILL)
