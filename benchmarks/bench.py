@@ -1,4 +1,4 @@
-"""The benchmark: every contender in turn, several rounds, medians; a table, JSON and a plot.
+"""The benchmark: several rounds of all contenders; medians as a table, JSON and a plot.
 
 python -m benchmarks.bench [--seconds S] [--rounds N] [--json FILE] [--plot FILE] [--only TEXT]
 """
@@ -21,11 +21,11 @@ from .contenders import CONTENDERS, Contender, Result
 
 REFERENCE = CONTENDERS[0].name
 LIMIT_SECONDS = 600
-"""No new run is begun after that."""
+"""Seconds after which no new run is started."""
 
 
 def main() -> int:
-    """Run, print, write; 1 if a contender that is installed failed."""
+    """Run, print and write the results; 1 if a contender that is installed failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one run (default 3)")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
@@ -53,7 +53,7 @@ def main() -> int:
 def run_rounds(
     chosen: list[Contender], seconds: float, rounds: int, console: Console
 ) -> tuple[dict[str, list[Result]], int]:
-    """Every contender once a round, so that a slow minute of the machine meets all of them."""
+    """Run every contender once a round, so that a slow minute of the machine affects all of them."""
     started = time.monotonic()
     results: dict[str, list[Result]] = {each.name: [] for each in chosen}
     failures = 0
@@ -74,7 +74,7 @@ def run_rounds(
 
 
 def summarise(name: str, runs: list[Result], reference: list[Result]) -> dict[str, float | str]:
-    """A row. The ratio is the median of round-by-round ratios: randstream's rate over this one's."""
+    """A row of the table. Its ratio is the median over the rounds of randstream's rate to this one's."""
     ratios = [ours.rate / theirs.rate for ours, theirs in zip(reference, runs, strict=False)]
     return {
         "name": name,
@@ -99,7 +99,7 @@ def print_table(rows: list[dict[str, float | str]]) -> None:
 
 
 def plot(rows: list[dict[str, float | str]], path: Path) -> None:
-    """Bars of the rates, on a logarithmic axis."""
+    """Plot the rates as bars, on a logarithmic axis."""
     import matplotlib as mpl
 
     mpl.use("Agg")

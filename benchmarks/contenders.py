@@ -20,14 +20,14 @@ from .processes import Group, free_port, process_group, wait_port
 PYTHON = sys.executable
 COUNTER = (PYTHON, "-m", "benchmarks.peers.count_lines")
 START_SECONDS = 0.6
-"""What a producer takes to start."""
+"""How long a producer takes to start, in seconds."""
 NUMBER_BYTES = 20.6
-"""Mean length of a bits64 line; what iperf3's bytes are divided by."""
+"""The mean length of a bits64 line, to turn iperf3's bytes into numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run. Numbers are those counted at the receiver; CPU and memory are of every process, a broker's too."""
+    """One run. Numbers are counted at the receiver; CPU and memory are those of all processes, brokers included."""
 
     numbers: float
     seconds: float
@@ -50,7 +50,7 @@ class Contender:
 
     @property
     def missing(self) -> list[str]:
-        """What of its needs is not installed."""
+        """Those of its needs that are not installed."""
         return [need for need in self.needs if not (shutil.which(need) or _has_module(need))]
 
 
@@ -59,7 +59,7 @@ def _has_module(name: str) -> bool:
 
 
 def _finish(group: Group, receiver: subprocess.Popen[bytes], seconds: float) -> tuple[float, float]:
-    """What the receiver counted, and in how many seconds, once it has printed it."""
+    """How many numbers the receiver counted, and in how many seconds, once it has printed that."""
     assert receiver.stdout is not None
     line = receiver.stdout.readline()
     receiver.stdout.close()
@@ -80,7 +80,7 @@ WITHOUT_SPEEDUPS = (
 def randstream(
     sink: tuple[str, ...], *, with_tls: bool = False, program: tuple[str, ...] = RANDSTREAM
 ) -> Callable[[float], Result]:
-    """randstream itself, at full speed; the worker's own log says from when to when and how many."""
+    """randstream itself, at full speed. The worker's log gives the times and the count."""
 
     def run(seconds: float) -> Result:
         port = free_port()
@@ -111,7 +111,7 @@ def randstream(
 
 
 def make_certificates(folder: Path) -> list[str]:
-    """One certificate for both ends, and the flags that name its files."""
+    """The flags of a certificate that both ends use."""
     import trustme
 
     ca = trustme.CA()
@@ -183,7 +183,7 @@ def text_pipe(listen: tuple[str, ...], dial: tuple[str, ...]) -> Callable[[float
 
 
 def netcat_each(seconds: float) -> Result:
-    """The old way: a netcat for each number."""
+    """The old way: a new netcat for each number."""
     port = str(free_port())
     with process_group() as group:
         server = group.start(["nc.openbsd", "-lk", "127.0.0.1", port], stdout=subprocess.PIPE)
@@ -197,7 +197,7 @@ def netcat_each(seconds: float) -> Result:
 
 
 def iperf3(seconds: float) -> Result:
-    """The limit of loopback, in numbers of the usual length."""
+    """The limit of loopback, in numbers of the mean length."""
     port = str(free_port())
     with process_group() as group:
         group.start(["iperf3", "-s", "-B", "127.0.0.1", "-p", port, "-1"], stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Ten thousand streams from one producer: how soon all flow, what they cost, how late numbers are, what a kill does.
+"""Ten thousand streams from one producer: time until all flow, cost, lateness, and the effect of a kill.
 
 python -m benchmarks.many_workers [--workers 10,100,1000,10000] [--seconds 10] [--rate 1] [--json FILE] [--plot FILE]
 
@@ -28,7 +28,7 @@ PATIENCE = 60.0
 
 
 def main() -> int:
-    """Run each size, print a line for each; 1 if the streams of one did not all come back."""
+    """Run every size and print a line for each; 1 if any streams did not come back."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", default="10,100,1000,10000", help="sizes, separated by commas")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long the cost is measured (default 10)")
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | bool]:
-    """One producer and `size` workers."""
+    """Measure one producer with `size` workers."""
     with process_group() as group, tempfile.TemporaryDirectory(prefix="randstream-bench-") as folder:
         targets = Path(folder, "workers")
         targets.write_text("".join(f"{address_of(n)}:{PORT}\n" for n in range(size)))
@@ -135,7 +135,7 @@ def ask(host: subprocess.Popen[bytes], word: str = "stats") -> dict[str, Any]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What the threads of a process ran so far, by the scheduler: ticks err for whoever wakes with them."""
+    """CPU time of a process so far, from the scheduler: counting ticks is wrong for what wakes up with them."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
@@ -146,7 +146,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def plot(rows: list[dict[str, float | int | bool]], path: Path) -> None:
-    """Cost per stream against the number of streams."""
+    """Plot the cost per stream against the number of streams."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,4 +1,4 @@
-"""Processes of a benchmark: started together, timed and weighed by the kernel, ended together."""
+"""Processes of a benchmark: started and ended together, their CPU time and memory measured by the kernel."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from typing import Any
 
 @dataclass(slots=True)
 class Usage:
-    """What a group of processes used, by the kernel's own accounts."""
+    """What a group of processes used, as the kernel counts it."""
 
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
-    """The sum of each process's peak."""
+    """The sum of the peaks of all processes."""
 
 
 @dataclass(slots=True)
 class Group:
-    """Some processes. `usage` is complete once they have all ended."""
+    """A group of processes. `usage` is complete once all of them have ended."""
 
     usage: Usage = field(default_factory=Usage)
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-        """Start one, in the group's care."""
+        """Start a process of the group."""
         options.setdefault("stderr", subprocess.DEVNULL)
         child = subprocess.Popen(command, **options)
         self.children.append(child)
         return child
 
     def reap(self, child: subprocess.Popen[bytes], number: int | None = None, patience: float = 5.0) -> None:
-        """Send `number`, wait, kill after `patience` seconds, and add what it used."""
+        """Send the signal `number`, wait, kill after `patience` seconds, and add what the process used."""
         if child not in self.children:
             return
         self.children.remove(child)
@@ -60,7 +60,7 @@ class Group:
 
 @contextlib.contextmanager
 def process_group() -> Iterator[Group]:
-    """A group whose processes do not outlive the block."""
+    """A group. Its processes do not outlive the block."""
     group = Group()
     try:
         yield group

@@ -1,4 +1,4 @@
-"""Guard: no hot function may become twice as slow as it was, against a fixed piece of Python timed in the same run.
+"""Guard: no hot function may become twice as slow as it was, relative to a fixed piece of Python in the same run.
 
 `make bench-guard`. The baselines are ratios, not times: they hold on any machine, as far as Python and NumPy age alike.
 """
@@ -26,7 +26,7 @@ INTERVAL = PendingInterval(0, [RUN], Beat(COUNT, crc32c(RUN), "17"), len(RUN))
 
 
 class NoFile(OSFile):
-    """A file that takes everything and keeps nothing: what is timed is ours, not the disk's."""
+    """A file that keeps nothing: our code is timed, not the disk."""
 
     def __init__(self) -> None:
         super().__init__(-1)
@@ -48,16 +48,16 @@ BASELINES: dict[str, float] = {
     "draw one number": 12.5,
     "a beat and its ack": 22.0,
 }
-"""Time a number (or a call, where it is one) in times of the reference's time a number."""
+"""Time per number (or per call) as a multiple of the reference's time per number."""
 
 
 def reference() -> int:
-    """Format numbers the plain way. Never change it: every baseline is a multiple of it."""
+    """The reference: format numbers the plain way. Never change it: every baseline is a multiple of it."""
     return sum(len(f"{number}\n") for number in range(2**63, 2**63 + 2000))
 
 
 def best_of(function: Callable[[], Any], rounds: int = 60) -> float:
-    """Seconds of the fastest of some calls: what noise adds, it cannot take away."""
+    """Seconds of the fastest of some calls: noise only adds."""
     times = []
     for _ in range(rounds):
         started = perf_counter()

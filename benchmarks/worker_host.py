@@ -1,4 +1,4 @@
-"""Many workers in one process, each on an address of its own, that count, time and forget their numbers.
+"""Many workers in one process, each at an address of its own, that count and time numbers and discard them.
 
 python -m benchmarks.worker_host FIRST COUNT RATE: workers worker-FIRST and on, at the addresses of `address_of`.
 Answers `stats` on standard input with a line of JSON on standard output: lateness is that of the numbers since the last
@@ -32,7 +32,7 @@ def address_of(number: int) -> str:
 
 
 class TimingSink(DiscardSink):
-    """Notes how late each run came, against the earliest moment that any of its stream's numbers fits.
+    """Measures how late each run comes.
 
     Number n of a paced stream is due at base + n / rate. The base is not known here; the most punctual run shows it.
     """
@@ -102,6 +102,6 @@ async def host(first: int, count: int, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    gc.disable()  # that one process holds thousands of workers is our own doing: its pauses would count as lateness
+    gc.disable()  # thousands of workers in one process are unusual: pauses of the collector would count as lateness
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     uvloop.run(host(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings themselves: `make docs`. A test keeps the file true."""
+"""Writes docs/settings.md from the settings: `make docs`. A test keeps the file up to date."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ What cannot be used is said in one line on standard error, with exit status 2. S
 
 
 def page() -> str:
-    """The whole text of docs/settings.md."""
+    """The text of docs/settings.md."""
     common = settings_of(CommonSettings)
     parts = [INTRODUCTION]
     for title, settings in {
@@ -47,7 +47,7 @@ def page() -> str:
 
 
 def table(settings: Iterable[Setting]) -> str:
-    """A Markdown table with a row for each."""
+    """A Markdown table with a row for each setting."""
     rows = ["| Option | Variable | Default | Meaning |", "|---|---|---|---|"]
     for known in settings:
         option = known.label if known.is_argument else f"{known.label} {known.metavar}".strip()

@@ -1,4 +1,4 @@
-"""What all folders share: hypothesis without chance, both loops, captured logs, a clock that jumps."""
+"""Shared by all folders: derandomized hypothesis, both loops, captured logs, a clock that jumps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ settings.load_profile("randstream")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every `async def test_` runs on each. `@pytest.mark.asyncio(loop_factories=["asyncio"])` picks."""
+    """Every `async def test_` runs on each of these; `@pytest.mark.asyncio(loop_factories=["asyncio"])` selects."""
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     if sys.platform != "win32":
         import uvloop
@@ -31,20 +31,20 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """What was logged, as a list of dictionaries; `log.of("link.lost")` picks."""
+    """The events that are logged during the test; `log.of("link.lost")` selects."""
     with capture_logs() as events:
         yield Log(events)
 
 
 @pytest.fixture
 def clock() -> JumpingClock:
-    """Time that can be moved on: `clock.jump(60)`. Hand it to whatever should follow it."""
+    """A clock that can jump: `clock.jump(60)`. Hand it to whatever should follow it."""
     return JumpingClock()
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`quick("randstream.sinks.pipe.RETRY_SECONDS")` makes that wait 10 ms, or as long as is given."""
+    """`quick("randstream.sinks.pipe.RETRY_SECONDS")` sets that constant to 10 ms, or to what is given."""
 
     def set_wait(name: str, seconds: Any = 0.01) -> None:
         monkeypatch.setattr(name, seconds)
@@ -54,7 +54,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(scope="module", params=["compiled", "not compiled"])
 def speedups_or_not(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test of the module runs with the speed-ups and without."""
+    """Runs every test of the module with the speed-ups and without."""
     is_wanted = request.param == "compiled"
     if is_wanted and not speedups.ARE_COMPILED:
         pytest.skip(

@@ -1,4 +1,4 @@
-"""Backoff: the delays of "Reconnecting" and "Takeover"."""
+"""Backoff: the delays that docs/protocol.md gives under "Reconnecting" and "Takeover"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from randstream.backoff import Backoff
 
 
 class Extreme(Random):
-    """Always the least, or always the most, of what it may be."""
+    """Always the lowest (0.0) or always the highest (1.0) possible draw."""
 
     def __init__(self, share: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Worker and Producer inside another program: batches, what is acknowledged when, what comes again."""
+"""Embed: Worker and Producer inside another program. Batches, when they are acknowledged, what is repeated."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_batches_are_the_stream_without_a_gap() -> None:
                 break
 
 
-async def test_saved_end_offset_repeats_nothing_after_a_restart() -> None:
+async def test_a_saved_end_offset_repeats_nothing_after_a_restart() -> None:
     seen: list[int] = []
     saved: int | None = None
     for _ in range(3):
@@ -69,7 +69,7 @@ async def test_saved_end_offset_repeats_nothing_after_a_restart() -> None:
     assert seen == list(range(len(seen)))
 
 
-async def test_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None:
+async def test_a_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None:
     async with Worker(SETTINGS) as worker, a_producer_for(worker) as producer:
         batch = await anext(worker)
         (link,) = producer.links
@@ -82,7 +82,7 @@ async def test_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None
         await until(lambda: link.acked_offset >= batch.end_offset)
 
 
-async def test_exception_in_the_body_ends_the_worker_and_is_the_callers() -> None:
+async def test_an_exception_in_the_body_ends_the_worker_and_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is how it is used
         async with Worker(SETTINGS) as worker, a_producer_for(worker):
             async for _ in worker:
@@ -96,7 +96,7 @@ async def test_stop_ends_the_iteration() -> None:
         assert [batch async for batch in worker] == []
 
 
-async def test_port_taken_is_a_settings_error() -> None:
+async def test_a_port_in_use_is_a_settings_error() -> None:
     async with Worker(SETTINGS) as worker:
         assert worker.address is not None
         host, port = worker.address
@@ -123,7 +123,7 @@ def test_a_seed_file_that_cannot_be_read_makes_no_producer() -> None:
 
 
 def of_the_program() -> list[object]:
-    """What belongs to the whole program, as far as others have been seen to change it."""
+    """Global state of the program, as far as libraries are known to change it."""
     return [
         [signal.getsignal(number) for number in signal.valid_signals()],
         structlog.get_config(), structlog.is_configured(), logging.root.handlers[:], logging.root.level,
@@ -134,7 +134,7 @@ def of_the_program() -> list[object]:
     ]  # fmt: skip
 
 
-async def test_embedding_changes_nothing_that_is_the_programs() -> None:
+async def test_embedding_changes_no_global_state() -> None:
     before = of_the_program()
     async with Worker(SETTINGS) as worker, a_producer_for(worker):
         await anext(aiter(worker))

@@ -1,4 +1,4 @@
-"""Errors: why a connection ended, in one word, and whether to try again soon."""
+"""Errors: why a connection ended, in one word, and whether to retry soon."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from randstream.errors import (
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_peer_that_closed_is_known_by_its_reason(reason: Reason) -> None:
+def test_the_reason_of_a_closed_connection_is_the_one_the_peer_gave(reason: Reason) -> None:
     assert reason_of(PeerClosed(reason)) is reason
     assert str(reason) in str(PeerClosed(reason))
 
 
-def test_a_broken_rule_is_known_by_its_reason_and_told_by_its_detail() -> None:
+def test_a_broken_rule_has_a_reason_and_its_detail_is_the_message() -> None:
     error = RemoteProtocolError(Reason.TOO_LONG, "a line of 600 bytes")
     assert (reason_of(error), str(error)) == (Reason.TOO_LONG, "a line of 600 bytes")
 
@@ -38,11 +38,11 @@ def test_silence_is_a_timeout() -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(104, "reset"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), ValueError()])
-def test_whatever_else_ends_a_connection_is_a_cut(error: Exception) -> None:
+def test_any_other_error_counts_as_a_cut(error: Exception) -> None:
     assert reason_of(error) is Reason.CUT
 
 
-def test_an_error_with_a_reason_of_another_kind_is_a_cut() -> None:
+def test_an_error_whose_reason_is_not_one_of_ours_counts_as_a_cut() -> None:
     assert reason_of(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")) is Reason.CUT
 
 

@@ -1,4 +1,4 @@
-"""Service: one role as a process, from its first signal handler to its last word."""
+"""Service: one role as a process, from its signal handlers to its last log line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from randstream.settings.roles import CommonSettings, WorkerSettings
 
 
 class Role:
-    """Works until `stop`. What is to go wrong is given."""
+    """Runs until `stop`. A test gives what else `run` and `stop` do."""
 
     def __init__(self, on_run: Callable[[], Any] = lambda: None, on_stop: Callable[[], Any] = lambda: None) -> None:
         self._on_run = on_run
@@ -81,7 +81,7 @@ def test_a_second_signal_ends_at_once_with_status_1(
 
     def exit_at_once(status: int) -> None:
         statuses.append(status)
-        Role.stop(roles[0])  # or the test would never end
+        Role.stop(roles[0])  # otherwise the test would never end
 
     monkeypatch.setattr(os, "_exit", exit_at_once)
 
@@ -107,7 +107,7 @@ def test_the_role_runs_on_the_loop_that_is_set_and_the_log_says_which(settings: 
     assert (events[0]["role"], events[0]["name"], events[0]["pid"]) == ("worker", settings.name, os.getpid())
 
 
-def test_without_uvloop_asyncio_does_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_uvloop_the_role_runs_on_asyncio_and_the_log_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
     status, events = run(WorkerSettings(discard=True), lambda: Role(kill(signal.SIGTERM)))
     assert status == 0
@@ -129,7 +129,7 @@ def test_without_uvloop_asyncio_does_and_the_log_says_so(monkeypatch: pytest.Mon
         (BaseExceptionGroup("", [GeneratorExit("odd")]), "GeneratorExit: odd"),
     ],
 )
-def test_what_ends_a_role_is_told_with_its_traceback_and_the_status_is_1(
+def test_an_error_that_ends_a_role_is_logged_with_its_traceback_and_the_status_is_1(
     error: BaseException, told: str, settings: CommonSettings
 ) -> None:
     status, events = run(settings, lambda: Role(raising(error)))
@@ -159,7 +159,7 @@ def test_settings_that_cannot_work_are_left_to_the_command_line(error: Exception
         run(settings, lambda: Role(raising(error)))
 
 
-def test_a_role_that_cannot_be_made_is_told_too(settings: CommonSettings) -> None:
+def test_an_error_while_a_role_is_made_is_logged_too(settings: CommonSettings) -> None:
     status, events = run(settings, raising(ValueError("a bug")))
     assert (status, events[-1]["error"]) == (1, "ValueError: a bug")
 

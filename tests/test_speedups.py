@@ -1,4 +1,4 @@
-"""Speed-ups: the compiled code writes within its bounds, and gives what Python's arithmetic gives.
+"""Speed-ups: the compiled code stays within its bounds and gives the same results as Python.
 
 `tests/protocol/test_decoder.py` shows that they judge lines byte by byte, `tests/numbers/test_stream.py` that numbers
 agree.
@@ -20,7 +20,7 @@ from randstream.numbers.stream import LONGEST_LINE_BYTES
 pytestmark = pytest.mark.skipif(not speedups.ARE_COMPILED, reason="there was no C compiler when this was installed")
 
 EDGES = [0, *(10**n + d for n in range(1, 20) for d in (-1, 0, 1)), *(2**n - 1 for n in range(65))]
-"""Where the number of digits changes, of decimal and of binary ones."""
+"""Where the number of decimal or of binary digits changes."""
 
 offsets = st.integers(0, 2000) | st.integers(0, 2**63 - 5000)
 counts = st.integers(0, 40) | st.integers(0, 3000)
@@ -37,14 +37,14 @@ def drawn(key: tuple[int, int], offset: int, count: int, low: int, span: int) ->
 
 
 def words(key: tuple[int, int], offset: int, count: int) -> list[int]:
-    """As NumPy makes them."""
+    """The same words from NumPy."""
     generator = np.random.Philox(key=np.array(key, np.uint64), counter=offset // 4)
     made: list[int] = generator.random_raw(offset % 4 + count)[offset % 4 :].tolist()
     return made
 
 
 @given(key=keys, offset=offsets, count=counts)
-def test_words_are_numpys_from_any_offset_on(key: tuple[int, int], offset: int, count: int) -> None:
+def test_words_are_those_of_numpy_from_any_offset_on(key: tuple[int, int], offset: int, count: int) -> None:
     expected = b"".join(b"%d\n" % word for word in words(key, offset, count))
     assert drawn(key, offset, count, 0, 2**64) == expected
 
@@ -76,7 +76,7 @@ def test_lines_are_counted_from_any_start_to_any_end(text: bytes, count: int) ->
         assert speedups.count_lines(data, before, before + len(lines)) == count
 
 
-def test_a_library_that_is_missing_or_for_another_machine_means_none(tmp_path: Path) -> None:
+def test_a_library_that_is_missing_or_for_another_machine_is_not_loaded(tmp_path: Path) -> None:
     library = tmp_path / "libspeedups.so"
     assert speedups.load(str(library)) is None
     library.write_bytes(b"\x7fELF of another machine")

@@ -12,7 +12,7 @@ RUN = 16384
 
 
 def batches(size: int) -> Iterator[bytes]:
-    """The stream as text, `size` lines at a time, for ever: cut out of runs as fast as Python can."""
+    """The stream as text, `size` lines at a time, for ever, as fast as Python can cut it out of runs."""
     stream = NumberStream("benchmark", "peer", "bits64")
     numbers = max(size, RUN // size * size)
     for offset in count_from(0, numbers):

@@ -24,7 +24,7 @@ SIMULATE = Path(__file__).with_name("simulate.py")
 
 
 def main() -> int:
-    """Stream, recompute, compare."""
+    """Estimate in both ways and compare."""
     parser = argparse.ArgumentParser(description="Estimate π over several workers, then from the seed alone.")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--points", type=int, default=100_000, help="for each worker")
@@ -43,10 +43,10 @@ def main() -> int:
 
 
 def stream(names: list[str], points: int, seed: str) -> int:
-    """The hits that the workers' programs counted, all together."""
+    """The sum of the hits that the workers' programs counted."""
     processes: list[subprocess.Popen[str]] = []
     signals: list[int] = []
-    for number in ENDS:  # noted, not raised: a process that is just being started is ended too
+    for number in ENDS:  # noted, not raised, so that a process that is just starting is ended too
         signal.signal(number, lambda number, _: signals.append(number))
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in names]
@@ -75,13 +75,13 @@ def stream(names: list[str], points: int, seed: str) -> int:
 
 
 def start(*arguments: str, stderr: int | None = None) -> subprocess.Popen[str]:
-    """A randstream process that Ctrl-C does not reach: we end it."""
+    """A randstream process in a session of its own: Ctrl-C reaches only us, and we end it."""
     command = [sys.executable, "-m", "randstream", *arguments]
     return subprocess.Popen(command, stderr=stderr, text=True, process_group=0)
 
 
 def wait_address(worker: subprocess.Popen[str]) -> str:
-    """The address that the worker says it listens on."""
+    """The address that the worker logs once it listens."""
     assert worker.stderr is not None
     for line in worker.stderr:
         event = json.loads(line)

@@ -19,7 +19,7 @@ AWK = '!/^#/ { sum += $1; count++ } END { printf "%.6f\\n", sum / count }'
 
 
 def main(store: Path) -> None:
-    """Print the mean of the one stream in `store`, read in each way."""
+    """Print the mean of the only stream in `store`, read in four ways."""
     numbers = read_store(store)
     if not len(numbers):
         sys.exit(f"{store} holds no number yet")

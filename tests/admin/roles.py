@@ -26,7 +26,7 @@ class FakeLink:
     offset: int = 0
     acked_offset: int = 0
     passed: list[float] = field(default_factory=list)
-    """What its `recent_numbers` are."""
+    """What `recent_numbers` returns the last of."""
 
     @property
     def label(self) -> tuple[str, str]:
@@ -53,7 +53,7 @@ class FakeLink:
 
 @dataclass
 class FakeRole:
-    """A role with whatever a test gives it."""
+    """A role in whatever state it is given."""
 
     role: RoleName = "producer"
     name: str = "producer-0"
@@ -75,12 +75,12 @@ class FakeRole:
 
 @dataclass
 class FakeStore:
-    """What a durable sink tells of the store that it writes."""
+    """The public attributes of a durable sink's store."""
 
     path: Path | None
     committed_offset: int | None
 
 
 def a_fake_worker(store: FakeStore | None) -> FakeRole:
-    """A worker whose numbers pass a tap, and go into `store` if there is one."""
+    """A worker with a tap, and with a store if one is given."""
     return FakeRole("worker", "worker-0", tap=Tap(store))

@@ -1,3 +1,5 @@
+"""Events: one snapshot a second for everybody who watches."""
+
 from __future__ import annotations
 
 import asyncio
@@ -22,7 +24,7 @@ async def read_event(stream: aiohttp.StreamReader) -> dict[str, Any]:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The limits of the snapshots that were made."""
+    """The `limit` of each snapshot that was made."""
     limits: list[int] = []
     snapshot = Observer.snapshot
 
@@ -34,7 +36,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return limits
 
 
-async def test_a_watcher_hears_at_once_and_then_at_every_tick() -> None:
+async def test_a_watcher_gets_an_event_at_once_and_at_every_tick() -> None:
     role = FakeRole()
     async with site_of(role) as site, site.client.get("/events") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
@@ -61,7 +63,7 @@ async def test_a_tick_makes_one_snapshot_for_everybody_and_none_for_nobody(made:
         assert made == [events.SHOWN_LINKS]
 
 
-async def test_one_watcher_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_watcher_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "WATCHERS", 1)
     async with site_of(FakeRole()) as site:
         async with site.client.get("/events") as stream:

@@ -47,7 +47,7 @@ def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follower, "POLL_SECONDS", 0.001)
 
 
-async def test_what_is_stored_later_follows_without_a_gap(tmp_path: Path) -> None:
+async def test_numbers_stored_later_follow_without_a_gap(tmp_path: Path) -> None:
     path = make_store(tmp_path, 1000)
     store = FakeStore(path, 1000)
     source = await Follower.open(store, path, 10)
@@ -59,7 +59,7 @@ async def test_what_is_stored_later_follows_without_a_gap(tmp_path: Path) -> Non
     source.close()
 
 
-async def test_what_is_in_the_file_but_not_committed_is_not_read(tmp_path: Path) -> None:
+async def test_numbers_in_the_file_but_not_committed_are_not_read(tmp_path: Path) -> None:
     path = make_store(tmp_path, 1000, 2000)
     store = CountingStore(path, 1000)
     source = await Follower.open(store, path, 0)
@@ -109,7 +109,7 @@ async def test_the_file_is_closed_only_after_a_read_that_still_runs(
 
     monkeypatch.setattr(follower, "StoreReader", SlowReader)
     source = await Follower.open(FakeStore(path, 1000), path, 0)
-    calls.clear()  # it looked for the offset
+    calls.clear()  # opening looked for the offset
     reading = asyncio.ensure_future(source.next_run())
     await asyncio.sleep(0)
     reading.cancel()  # as when the client goes away

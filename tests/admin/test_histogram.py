@@ -1,3 +1,5 @@
+"""Histogram: bins, and the probability of each."""
+
 from __future__ import annotations
 
 from itertools import pairwise
@@ -32,7 +34,7 @@ def test_the_probabilities_of_all_bins_add_up_to_one(distribution: str) -> None:
 
 
 @pytest.mark.parametrize("distribution", SPREAD)
-def test_real_numbers_fill_the_bins_as_promised(distribution: str) -> None:
+def test_the_shares_of_real_numbers_match_the_expected_probabilities(distribution: str) -> None:
     stream = NumberStream("42", "worker-0", distribution)
     shape = shape_of(stream.distribution)
     count = 100_000

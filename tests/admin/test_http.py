@@ -1,4 +1,4 @@
-"""Http: the headers of all answers, refusals, and the parameters of a query."""
+"""Http: the headers of every answer, refusals, and query parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.admin.site import site_of
 from randstream.admin.http import HEADERS, Refusal, parameters, text
 
 
-async def test_no_answer_is_to_be_kept_or_guessed_at() -> None:
+async def test_no_answer_may_be_cached_or_sniffed() -> None:
     async with site_of(FakeRole()) as site:
         for path in ("/", "/livez", "/metrics", "/api/links", "/nothing"):
             async with site.client.get(path) as answer:

@@ -1,3 +1,5 @@
+"""Metrics: names, values and bounded labels."""
+
 from __future__ import annotations
 
 import re
@@ -31,7 +33,7 @@ def samples(role: FakeRole) -> dict[tuple[str, ...], float]:
 
 
 @pytest.mark.parametrize("role", ROLE_NAMES)
-def test_promtool_finds_nothing_to_say(role: RoleName) -> None:
+def test_promtool_accepts_the_metrics(role: RoleName) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")

@@ -36,7 +36,7 @@ async def test_stored_numbers_come_from_any_offset_on(stored: FakeStore, offset:
         assert await answer.content.readexactly(len(expected)) == expected
 
 
-async def test_without_an_offset_only_what_is_stored_from_now_on_comes(tmp_path: Path) -> None:
+async def test_without_an_offset_only_numbers_stored_from_now_on_are_sent(tmp_path: Path) -> None:
     store = FakeStore(make_store(tmp_path, 1000), 1000)
     async with site_of(a_fake_worker(store)) as site, site.client.get("/numbers") as answer:
         assert answer.headers["Randstream-Offset"] == "1000"
@@ -51,11 +51,11 @@ async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(store
         writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         stored.path = Path("elsewhere")
-        assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # no good end
+        assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # not a regular end
         writer.close()
 
 
-async def test_an_event_has_the_offset_where_to_go_on_as_its_id(stored: FakeStore) -> None:
+async def test_the_id_of_an_event_is_the_offset_to_resume_at(stored: FakeStore) -> None:
     accept = {"Accept": "text/event-stream"}
     async with site_of(a_fake_worker(stored)) as site:
         async with site.client.get("/numbers?offset=995", headers=accept) as answer:
@@ -63,14 +63,14 @@ async def test_an_event_has_the_offset_where_to_go_on_as_its_id(stored: FakeStor
             event = await answer.content.readuntil(b"\n\n")
         assert event.startswith(b"id: 1000\ndata: ")
         assert event.replace(b"id: 1000\n", b"").replace(b"data: ", b"")[:-1] == text(995, 1000)
-        # `Last-Event-ID` wins over the address, which a browser asks for again as it was.
+        # `Last-Event-ID` takes precedence over the query, which a browser sends again unchanged.
         again = {**accept, "Last-Event-ID": "1000"}
         async with site.client.get("/numbers?offset=995", headers=again) as answer:
             event = await answer.content.readuntil(b"\n\n")
             assert event.split(b"\n")[1] == b"data: " + text(1000, 1001)[:-1]
 
 
-async def test_without_a_store_numbers_come_from_now_on() -> None:
+async def test_without_a_store_numbers_start_with_the_next_one() -> None:
     role = a_fake_worker(None)
     assert role.tap is not None
     role.tap.offset = 100
@@ -96,7 +96,9 @@ async def test_without_a_store_numbers_come_from_now_on() -> None:
         ("offset=5", {}, 409, "this worker stores nothing"),
     ],
 )
-async def test_what_cannot_be_given_is_refused(query: str, headers: dict[str, str], status: int, message: str) -> None:
+async def test_requests_that_cannot_be_answered_are_refused(
+    query: str, headers: dict[str, str], status: int, message: str
+) -> None:
     async with site_of(a_fake_worker(None)) as site:
         refused, said = await site.get(f"/numbers?{query}", headers=headers)
         assert refused == status
@@ -104,12 +106,12 @@ async def test_what_cannot_be_given_is_refused(query: str, headers: dict[str, st
         assert site.admin.count_clients()["numbers"] == 0
 
 
-async def test_a_store_without_a_stream_asks_for_patience() -> None:
+async def test_before_a_stream_is_open_clients_are_told_to_try_again() -> None:
     async with site_of(a_fake_worker(FakeStore(None, None))) as site:
         assert (await site.get("/numbers?offset=0"))[0] == 503
 
 
-async def test_what_retention_has_removed_is_gone(tmp_path: Path) -> None:
+async def test_offsets_that_retention_removed_are_gone(tmp_path: Path) -> None:
     store = FakeStore(make_store(tmp_path, 1000, 5000, 9000, segment_bytes=4000, retain_bytes=4000), 9000)
     async with site_of(a_fake_worker(store)) as site:
         status, said = await site.get("/numbers?offset=0")
@@ -125,7 +127,7 @@ async def test_a_store_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         assert (await site.get("/numbers?offset=0"))[0] == 500
 
 
-async def test_clients_that_are_cut_again_and_again_do_not_fill_the_log(stored: FakeStore, log: Log) -> None:
+async def test_clients_that_are_cut_repeatedly_do_not_fill_the_log(stored: FakeStore, log: Log) -> None:
     path = stored.path
     async with site_of(a_fake_worker(stored)) as site:
         for _ in range(LINES_A_MINUTE + 3):
@@ -139,7 +141,7 @@ async def test_clients_that_are_cut_again_and_again_do_not_fill_the_log(stored: 
     assert len(log.of("tap.cut")) == LINES_A_MINUTE
 
 
-async def test_so_many_clients_and_no_more(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_above_the_limit_is_refused(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers, "CLIENTS", 1)
     async with site_of(a_fake_worker(stored)) as site:
         async with site.client.get("/numbers?offset=0") as answer:
@@ -167,13 +169,13 @@ def test_a_large_run_is_written_in_parts_of_whole_lines() -> None:
     assert [part.offset for part in parts[1:]] == [part.offset + part.count for part in parts[:-1]]
 
 
-def test_an_event_names_each_number() -> None:
+def test_an_event_has_a_data_line_for_each_number() -> None:
     assert as_event(Run(10, STREAM.lines(10, 2), 2)) == b"id: 12\ndata: %b\ndata: %b\n\n" % tuple(
         STREAM.lines(10, 2).split()
     )
 
 
-async def test_a_durable_workers_numbers_can_be_read_while_they_come(tmp_path: Path) -> None:
+async def test_the_numbers_of_a_durable_worker_can_be_read_while_they_arrive(tmp_path: Path) -> None:
     async with a_pair(store=tmp_path) as (_, worker), site_of(worker) as site:
         async with site.client.get("/numbers?offset=7") as answer:
             expected = stream().lines(7, 200)
@@ -181,7 +183,7 @@ async def test_a_durable_workers_numbers_can_be_read_while_they_come(tmp_path: P
         await until(lambda: site.admin.count_clients()["numbers"] == 0)
 
 
-async def test_a_listener_of_a_live_worker_hears_the_stream_from_where_it_is_told() -> None:
+async def test_a_client_gets_the_stream_from_the_offset_in_the_header_on() -> None:
     async with a_pair(discard=True) as (_, worker), site_of(worker) as site:
         async with site.client.get("/numbers") as answer:
             first = int(answer.headers["Randstream-Offset"])

@@ -32,7 +32,7 @@ def observed(role: FakeRole, seconds: int, numbers_a_second: int) -> Observer:
     return observer
 
 
-def test_what_flowed_in_each_second_is_remembered_for_two_minutes() -> None:
+def test_the_history_has_the_rate_of_each_second_of_two_minutes() -> None:
     observer = observed(FakeRole(links=[FakeLink(), FakeLink("worker-1")]), HISTORY_TICKS + 9, 7)
     assert observer.snapshot(limit=10).history == [14.0] * HISTORY_TICKS
 
@@ -49,14 +49,14 @@ def test_a_rate_is_the_mean_of_the_last_seconds() -> None:
     assert observer.snapshot(limit=10).links[0].rate == 0
 
 
-def test_a_link_that_goes_back_to_an_acknowledged_offset_has_no_rate_below_zero() -> None:
+def test_the_rate_of_a_link_that_goes_back_to_an_acknowledged_offset_is_not_negative() -> None:
     role = FakeRole()
     observer = observed(role, 3, 50)
     role.links[0].offset = 0
     assert observer.snapshot(limit=1).links[0].rate == 0
 
 
-def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before() -> None:
+def test_the_first_offset_of_a_link_does_not_count_towards_its_rate() -> None:
     link = FakeLink(state=LinkState.WAITING)
     role = FakeRole(links=[link])
     observer = observed(role, 3, 0)
@@ -68,7 +68,7 @@ def test_a_link_that_first_resumes_far_on_has_not_passed_all_that_lies_before() 
     assert observer.snapshot(limit=1).links[0].rate == pytest.approx(50)
 
 
-def test_links_that_come_and_go_between_two_looks_are_no_surprise() -> None:
+def test_links_may_appear_and_disappear_between_two_ticks() -> None:
     role = FakeRole()
     observer = observed(role, 3, 50)
     role.links[:] = [FakeLink("worker-9", offset=1000)]
@@ -134,7 +134,7 @@ def test_the_json_has_the_fields_of_the_dataclass() -> None:
     assert found["links"][0]["state"] == "streaming"
 
 
-async def test_what_is_sampled_is_what_flows() -> None:
+async def test_the_histogram_samples_the_numbers_that_flow() -> None:
     async with a_pair(discard=True) as (producer, worker):
         observers = Observer(producer), Observer(worker)
         offset = worker.intake.offset

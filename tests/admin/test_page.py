@@ -1,3 +1,5 @@
+"""Page: what it contains, and the policy it is sent with."""
+
 from __future__ import annotations
 
 import re
@@ -12,7 +14,7 @@ from randstream.admin.page import load_page
 PAGE = load_page().body.decode()
 
 
-async def test_the_page_is_sent_with_a_policy_that_allows_nothing_but_its_own_script_and_style() -> None:
+async def test_the_policy_of_the_page_allows_only_its_own_script_and_style() -> None:
     async with site_of(FakeRole()) as site, site.client.get("/") as answer:
         policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
         body = await answer.text()
@@ -25,14 +27,14 @@ async def test_the_page_is_sent_with_a_policy_that_allows_nothing_but_its_own_sc
     assert "unsafe" not in str(policy)
 
 
-def test_the_page_asks_nobody_else_for_anything() -> None:
+def test_the_page_loads_nothing_from_other_hosts() -> None:
     assert set(re.findall(r"https?://[^'\"\s]+", PAGE)) == {"http://www.w3.org/2000/svg"}
     assert not re.findall(r"@import|url\(|<script [^>]*src|<link rel=\"stylesheet", PAGE)
 
 
-def test_what_peers_say_reaches_the_page_as_text_only() -> None:
+def test_text_from_peers_reaches_the_page_as_text_only() -> None:
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function", PAGE)
-    assert not re.findall(r"<[^>]+\s(?:style|on[a-z]+)=", PAGE)  # and none of it would run under the policy
+    assert not re.findall(r"<[^>]+\s(?:style|on[a-z]+)=", PAGE)  # none of which would run under the policy
 
 
 def test_the_icon_comes_with_the_page() -> None:

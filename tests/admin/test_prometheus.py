@@ -60,7 +60,7 @@ async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path
 
 
 async def answered(client: aiohttp.ClientSession, query: str) -> list[Any]:
-    """What Prometheus says to `query`, as soon as it says anything. The test's own limit ends it."""
+    """The result of `query`, as soon as there is one. The test's time limit ends this."""
     while True:
         try:
             async with client.get(f"/api/v1/query?{urlencode({'query': query})}") as answer:
@@ -69,4 +69,4 @@ async def answered(client: aiohttp.ClientSession, query: str) -> list[Any]:
             found = []
         if found:
             return found
-        await asyncio.sleep(0.05)  # it has no event to wait for
+        await asyncio.sleep(0.05)  # Prometheus has no event to wait for

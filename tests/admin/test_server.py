@@ -21,7 +21,7 @@ from randstream.settings import Address, ProducerSettings, WorkerSettings
 from randstream.worker.worker import Worker
 
 
-async def test_livez_answers_as_long_as_the_loop_turns_ready_or_not() -> None:
+async def test_livez_is_200_even_if_the_role_is_not_ready() -> None:
     async with site_of(FakeRole(problem="draining")) as site:
         assert await site.get("/livez") == (200, "alive\n")
 
@@ -56,7 +56,7 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
         ("/api/links?limt=1", 400, "'limt' is no parameter of /api/links; it takes limit, filter"),
     ],
 )
-async def test_what_cannot_be_answered_is_refused_in_one_line(path: str, status: int, message: str) -> None:
+async def test_requests_that_cannot_be_answered_are_refused_in_one_line(path: str, status: int, message: str) -> None:
     async with site_of(FakeRole()) as site:
         refused, text = await site.get(path)
         assert refused == status
@@ -88,7 +88,7 @@ async def test_metrics_are_what_the_scraper_accepts() -> None:
             assert (await answer.text()).endswith("# EOF\n")
 
 
-async def test_the_port_taken_is_a_settings_error_that_names_the_flag() -> None:
+async def test_a_port_in_use_is_a_settings_error_that_names_the_flag() -> None:
     async with site_of(FakeRole()) as site:
         with pytest.raises(
             SettingsError, match=r"^cannot listen on 127.0.0.1:\d+: Address already in use; give another"
@@ -111,7 +111,7 @@ def test_a_process_whose_admin_port_is_taken_ends_with_2_and_one_line() -> None:
     )
 
 
-async def test_the_server_looks_at_once_and_lets_go_of_everything_at_the_end() -> None:
+async def test_a_running_server_answers_at_once_and_stops_listening_at_the_end() -> None:
     role = FakeRole()
     async with serve_admin(role, Address("127.0.0.1", 0)) as (host, port):
         url = f"http://{host}:{port}"
@@ -121,7 +121,7 @@ async def test_the_server_looks_at_once_and_lets_go_of_everything_at_the_end() -
         await asyncio.open_connection(host, port)
 
 
-async def test_what_is_no_http_is_refused_and_says_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_input_that_is_not_http_is_refused_without_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
     async with site_of(FakeRole()) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         writer.write(b"#hello randstream/1 worker=worker-0\n\n\x00\xff\r\n\r\n")

@@ -10,7 +10,7 @@ BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 """Chromium's sandbox does not run as root, and containers have a small /dev/shm."""
 OWN = "http://127.0.0.1:", "data:"
 SERVER_GONE = "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET"
-"""What Chromium itself writes when a server ends: no fault of the page's."""
+"""Messages of Chromium itself when a server ends, which are not the page's fault."""
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page of which nothing may complain: no error on its console, no violation of its policy, no other site."""
+    """A page that must cause no error on its console, no violation of its policy and no request to another site."""
     complaints: list[str] = []
 
     def hear(message: Any) -> None:

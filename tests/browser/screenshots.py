@@ -1,4 +1,4 @@
-"""Makes docs/images/page-light.png and page-dark.png anew: `make screenshots`."""
+"""Takes the screenshots docs/images/page-light.png and page-dark.png: `make screenshots`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = {"width": 1180, "height": 900}
 
 
 def main() -> None:
-    """Run three streams for a minute, kill one on the way, and look."""
+    """Run three streams for a minute, kill one, and take the screenshots."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         streams = Streams(Path(folder))

@@ -1,4 +1,4 @@
-"""Three workers and a producer as real processes, and pages served from roles that do nothing."""
+"""Streams: three workers and a producer as real processes; and pages of roles that do nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from randstream.settings import Address
 
 
 class Streams:
-    """worker-0 to worker-2, which store, and a producer whose page is at `url`."""
+    """worker-0 to worker-2, with stores, and a producer whose page is at `url`."""
 
     def __init__(self, folder: Path, rate: str = "40", numbers: str = "normal:0:1") -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Streams:
         self.workers[number].end(signal.SIGKILL)
 
     def restart(self, number: int) -> None:
-        """Start a killed worker again, where it was."""
+        """Start a killed worker again, at its address."""
         self.workers[number] = self._start_worker(number)
 
     def end(self) -> None:
@@ -51,7 +51,7 @@ class Streams:
 
 @contextmanager
 def served(role: ObservedRole, port: int = 0) -> Iterator[str]:
-    """The address of an admin server of `role`, which runs on a loop in a thread of its own."""
+    """Run an admin server of `role` on a loop in a thread of its own; gives its URL."""
     started: list[str] = []
     ready, done = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []

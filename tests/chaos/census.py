@@ -1,4 +1,4 @@
-"""Census: a store held to the seed, twice over: by `randstream.store.verify`, and by plain reading of its lines."""
+"""Census: compares a store with the seed in two ways: with `randstream.store.verify`, and by reading its lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK: Final = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What a worker's store holds: `problem` is None if that is exactly its stream from `first` up to `end`."""
+    """What a worker's store holds. `problem` is None if that is exactly its stream from `first` up to `end`."""
 
     first: int
     end: int
@@ -38,14 +38,14 @@ def take_census(store: Path, worker: str, numbers: str, seed: str) -> Census:
         lines = _CONTROL_LINE.sub(b"", _proven(path.read_bytes()))
         count = lines.count(b"\n")
         if lines != _make(stream, offset, count):
-            return Census(census.first, offset, f"{path} is not what the seed makes, and verify did not tell")
+            return Census(census.first, offset, f"{path} is not what the seed makes, and verify did not notice")
         offset += count
     problem = None if offset == census.end else f"{folder} holds {offset} numbers, and verify counts {census.end}"
     return Census(census.first, offset, problem)
 
 
 def _proven(data: bytes) -> bytes:
-    """Up to the last beat: what follows it belongs to nobody yet."""
+    """Everything up to the last beat."""
     last = data.rfind(b"\n#beat ") + 1
     return data[: data.find(b"\n", last) + 1]
 

@@ -1,4 +1,4 @@
-"""What every chaos test is given: a seed that replays the run, its length, and a ledger that prints itself."""
+"""Fixtures of all chaos tests: a seed that replays the run, its length, and a ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chaos.ledger import Ledger
 
 @pytest.fixture
 def chaos_seed() -> str:
-    """CHAOS_SEED, or a new one; printed either way."""
+    """CHAOS_SEED, or a new seed. It is printed."""
     seed = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"\nthe plan's seed: {seed} (again: make chaos SEED={seed})")
     return seed
@@ -21,7 +21,7 @@ def chaos_seed() -> str:
 
 @pytest.fixture
 def chaos_seconds() -> float:
-    """CHAOS_SECONDS: how long the storm lasts."""
+    """CHAOS_SECONDS: how long the storm lasts, in seconds."""
     return float(os.environ.get("CHAOS_SECONDS") or 60)
 
 

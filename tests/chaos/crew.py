@@ -1,4 +1,4 @@
-"""Crew: who streams what to whom in a storm."""
+"""Crew: the producers and workers of a storm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.chaos.process import Process
 from tests.chaos.proxy import FaultProxy
 
 GRACE: Final = "2"
-"""Seconds that a process has to end on SIGTERM: short, as some of its links lead into a blackhole."""
+"""Seconds that a process has to end after SIGTERM: few, because some links lead into a blackhole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,16 @@ CREWS: Final = (
     Crew("normal", "normal:0.0:1.0", "300", ("worker-2",), segment_bytes=4096),
     Crew("bits", "bits64", "max", ("worker-3",), segment_bytes=2**20, retain_bytes=2**25),
 )
-"""Segments that roll all the time; and one stream as fast as the proxy lets it, of which the newest is kept."""
+"""Small segments, so that files roll all the time, and one stream at full speed of which only the newest is kept."""
 
 
 @dataclass(slots=True)
 class Seat:
-    """A worker, its store, and the way to it."""
+    """A worker, its process, and the proxy in front of it."""
 
     worker: str
     crew: Crew
     process: Process
     proxy: FaultProxy
     waits: list[int] = field(default_factory=list)
-    """How many heartbeats the stream took to move again, after each fault."""
+    """After each fault: heartbeats until the stream moved again."""

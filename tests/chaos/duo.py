@@ -1,4 +1,4 @@
-"""Duo: one producer, one worker that stores, and a proxy between them: for scenarios with a single fault."""
+"""Duo: one producer, one worker with a store, and a proxy between them, for scenarios with a single fault."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.support.ports import free_port
 WORKER: Final = "worker-0"
 NUMBERS: Final = "integers:1:100"
 TIMEOUT_HEARTBEATS: Final = 3.5
-"""The promise: a peer that is gone without a word is noticed within so many heartbeats of its last byte."""
+"""The promise: within so many heartbeats of its last byte, a silent peer is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duo:
-    """Both are started by `running_duo`."""
+    """Made and started by `running_duo`."""
 
     stage: Stage
     worker: Process
@@ -39,7 +39,7 @@ class Duo:
         return self.stage.ledger
 
     async def wait_moving(self, numbers: int = 1) -> None:
-        """Wait until the worker has acknowledged so many more numbers."""
+        """Wait until the worker has acknowledged `numbers` more."""
         wanted = self.ledger.acked[WORKER] + numbers
         moved = await self.stage.metronome.wait_until(lambda: self.ledger.acked[WORKER] >= wanted)
         assert moved is not None, f"no number is acknowledged; the journal: {self.ledger.path}"
@@ -50,7 +50,7 @@ class Duo:
         return await asyncio.to_thread(_status, listening[-1]["url"] + "readyz")
 
     def prove(self) -> None:
-        """After the end: the store is exactly the stream, and holds all that was promised."""
+        """After the end: check that the store is exactly the stream and holds everything that was promised."""
         census = take_census(self.store, WORKER, NUMBERS, SEED)
         promised, source = self.ledger.promised(WORKER)
         assert census.problem is None
@@ -60,7 +60,7 @@ class Duo:
 
 @contextlib.asynccontextmanager
 async def running_duo(ledger: Ledger, store: Path, *, heartbeat: float = HEARTBEAT) -> AsyncIterator[Duo]:
-    """A duo whose stream moves. After the block both end gracefully, and leave nothing."""
+    """A duo whose stream moves. When the block ends, both are ended gracefully."""
     port = free_port()
     async with Stage(ledger).open() as stage, FaultProxy(WORKER, port, ledger, heartbeat=heartbeat).running() as proxy:
         worker = stage.process(

@@ -1,4 +1,4 @@
-"""Hands: each does one plan, fault by fault, and sees that the streams it touches move again after each."""
+"""Hands: each carries out one plan, and checks after every fault that its streams move again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Hand(ABC):
-    """Does one plan, fault by fault, and sees that the streams it touches move again after each."""
+    """Carries out one plan, and checks after every fault that its streams move again."""
 
     def __init__(self, storm: Storm, stage: Stage, seats: list[Seat], plan: Iterator[Fault]) -> None:
         self.storm = storm
@@ -29,7 +29,7 @@ class Hand(ABC):
         self._plan = plan
 
     async def work(self, is_over: Callable[[], bool]) -> None:
-        """Do the plan until `is_over`."""
+        """Carry out the plan until `is_over`."""
         last = "the start"
         for fault in self._plan:
             if not fault.rushes and not is_over():
@@ -58,10 +58,10 @@ class Hand(ABC):
 
     @abstractmethod
     async def inflict(self, fault: Fault) -> None:
-        """Do it, count it, and undo what would last."""
+        """Cause the fault, count it, and end it if it lasts."""
 
     async def freeze(self, process: Process, fault: Fault) -> None:
-        """SIGSTOP, and SIGCONT when the time has come."""
+        """SIGSTOP, and SIGCONT after `fault.lasts`."""
         process.send_signal(signal.SIGSTOP)
         self.ledger.count(fault.kind, process=process.name)
         try:
@@ -71,7 +71,7 @@ class Hand(ABC):
 
 
 class WorkerHand(Hand):
-    """Faults of one worker and its network."""
+    """Faults of one worker and of its network."""
 
     def __init__(self, storm: Storm, stage: Stage, seat: Seat) -> None:
         super().__init__(storm, stage, [seat], worker_plan(storm.seed, seat.worker, storm.worker_weights))
@@ -145,7 +145,7 @@ class WorkerHand(Hand):
 
 
 class ProducerHand(Hand):
-    """Faults of one crew's producers. One of them streams; the next one is named otherwise."""
+    """Faults of one crew's producers. There are two, of different names, and usually one of them streams."""
 
     def __init__(self, storm: Storm, stage: Stage, crew: Crew, seats: list[Seat]) -> None:
         super().__init__(storm, stage, seats, producer_plan(storm.seed, crew.name, storm.producer_weights))
@@ -180,7 +180,7 @@ class ProducerHand(Hand):
                 raise AssertionError(f"{fault.kind} is none of a producer's")
 
     async def _succeed(self, fault: Fault) -> None:
-        """A second producer takes the streams over; both live for a while, then one of them ends."""
+        """Start a second producer, which takes the streams over; let both live for a while, then end one."""
         older, newer = self._pair
         await newer.start("link.resumed")
         self.ledger.count(fault.kind, producer=newer.name)

@@ -1,4 +1,4 @@
-"""Harm: a fault that strikes once, at a byte yet to come. Bytes in, bytes out; the proxy does the rest."""
+"""Harm: a fault that strikes once, at a later byte. Bytes in, bytes out; the proxy does the rest."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Final
 from tests.chaos.plan import CORRUPTIONS, Fault, Kind
 
 STRIKES: Final = CORRUPTIONS | {Kind.DUPLICATE, Kind.CUT_RST, Kind.CUT_FIN}
-"""The kinds that strike at a byte."""
+"""The kinds that strike at a certain byte."""
 
 
 @dataclass(slots=True)
 class Harm:
-    """A fault that strikes once, at a byte yet to come."""
+    """A fault that strikes once, at a later byte."""
 
     fault: Fault
     random: Random
     skip: int
-    """Bytes that still pass unharmed."""
+    """How many bytes still pass unharmed."""
     struck: asyncio.Event = field(default_factory=asyncio.Event)
 
     def pass_over(self, data: bytes) -> bytes:
-        """`data`, harmed if the byte is in it: `struck` tells."""
+        """`data`, harmed if the byte is in it; `struck` is then set."""
         if self.skip >= len(data):
             self.skip -= len(data)
             return data
@@ -32,7 +32,7 @@ class Harm:
         at, random = self.skip, self.random
         match self.fault.kind:
             case Kind.FLIP:
-                # Half of them turn a digit into another digit: only a checksum can tell.
+                # Half of them turn a digit into another digit, which only a checksum notices.
                 mask = random.choice([1, random.randint(1, 255)])
                 return data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
             case Kind.INSERT:

@@ -1,6 +1,6 @@
-"""Ledger: what was promised on the wire and in the logs, what was done to the stream, and what was found wrong.
+"""Ledger: what was promised on the wire and in the logs, which faults there were, and what was found wrong.
 
-The promise is taken where it is made: from the bytes that the worker wrote, before any fault touched them.
+Promises are read from the bytes that the worker wrote, before any fault changes them.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 
 
 class Ledger:
-    """One run's account. `path`: the journal, one line an event, for whoever has to read a failure."""
+    """The records of one run. `path`: the journal, one line an event, for whoever investigates a failure."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counts: Counter[str] = Counter()
         self.findings: list[str] = []
-        """What must not be: each is a failure of the run."""
+        """What must not happen: each entry is a failure of the run."""
         self.acked: dict[str, int] = defaultdict(int)
-        """The highest offset that each worker acknowledged."""
+        """The highest offset acknowledged by each worker."""
         self.forged = 0
-        """Acks that a corrupted byte made, and the producer may have believed."""
+        """How many acks a corrupted byte made; the producer may have believed them."""
         self._claims: dict[str, tuple[int, str]] = {}
         self._forgeries: dict[str, set[int]] = defaultdict(set)
         self._started_at = time.monotonic()
@@ -32,23 +32,23 @@ class Ledger:
         self._journal.close()
 
     def note(self, what: str, **fields: object) -> None:
-        """Write it down with its time."""
+        """Write a line to the journal, with the time."""
         details = " ".join(f"{name}={value}" for name, value in fields.items())
         self._journal.write(f"{time.monotonic() - self._started_at:9.3f} s  {what}  {details}\n")
         self._journal.flush()
 
     def count(self, what: str, **fields: object) -> None:
-        """Note it, and count it."""
+        """Note and count a fault or event."""
         self.counts[what] += 1
         self.note(what, **fields)
 
     def find(self, what: str) -> None:
-        """Something that must not be."""
+        """Record something that must not happen."""
         self.findings.append(what)
         self.note(f"FOUND: {what}")
 
     def said(self, worker: str, verb: str, offset: int) -> None:
-        """The worker wrote `#resume offset=` or `#ack offset=`. It may never go back behind what it acked."""
+        """The worker wrote `#resume offset=` or `#ack offset=`. It must never resume below what it acknowledged."""
         if verb == "resume":
             self.note("resume", worker=worker, offset=offset, acked=self.acked[worker])
             if offset < self.acked[worker]:
@@ -57,7 +57,7 @@ class Ledger:
             self.acked[worker] = max(self.acked[worker], offset)
 
     def heard(self, worker: str, offset: int, *, was_said: bool) -> None:
-        """The producer was given this offset; not `was_said`: a corrupted byte made it."""
+        """The producer received this offset. Not `was_said`: a corrupted byte made it up."""
         if not was_said:
             self.forged += 1
             self._forgeries[worker].add(offset)
@@ -67,7 +67,7 @@ class Ledger:
         self.count(f"worker said #close {reason}", worker=worker)
 
     def claim(self, worker: str, event: dict[str, Any], source: str) -> None:
-        """A producer logged an event with `acked`, or that it resumed at an offset which the worker named."""
+        """A producer logged an event with the `acked` offset, or with the offset at which the worker resumed."""
         offset = event.get("acked", event.get("offset"))
         if not isinstance(offset, int) or offset in self._forgeries[worker]:
             return
@@ -75,6 +75,6 @@ class Ledger:
             self._claims[worker] = offset, f"{event['event']} of {source}"
 
     def promised(self, worker: str) -> tuple[int, str]:
-        """All below this offset must be stored; and who promised it."""
+        """The offset below which everything must be stored, and who promised that."""
         said = self.acked[worker], "an ack on the wire"
         return max(said, self._claims.get(worker, (0, "")))

@@ -14,7 +14,7 @@ from typing import Final
 from randstream.protocol.frames import Beat, Open
 
 LATE_SECONDS: Final = 0.15
-"""How far the write lags behind the ack: most of a heartbeat of the storm, as a write-back cache may."""
+"""How long the write lags behind the ack: most of a heartbeat of the storm, as with a write-back cache."""
 
 
 def ack_before_the_write() -> None:
@@ -76,7 +76,7 @@ def offset_of_another_stream() -> None:
         return honest_view(self, offset + shifts[self.id], count)
 
     def check_known_answers() -> None:
-        """They are of single streams: the mistake would not change them, and this mutant must not either."""
+        """They do not depend on other streams, so the mistake must not change them."""
         honest_check()
         NumberStream.view = view
 

@@ -1,4 +1,4 @@
-"""Namespaces: two network namespaces and a wire between them, on which packets can be dropped without a word."""
+"""Namespaces: two network namespaces and a wire between them that can silently drop packets."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Wire:
     producer: str
 
     def inside(self, namespace: str) -> list[str]:
-        """What to put in front of a command that is to run there."""
+        """The words in front of a command that run it in `namespace`."""
         return ["ip", "netns", "exec", namespace]
 
     def drop(self) -> None:
-        """From now on no packet passes, either way. Neither end is told."""
+        """Silently drop every packet, in both directions."""
         self._filter("-I")
 
     def accept(self) -> None:
-        """Packets pass again."""
+        """Let packets pass again."""
         self._filter("-D")
 
     def _filter(self, how: str) -> None:
@@ -41,7 +41,7 @@ class Wire:
 
 @contextlib.contextmanager
 def wire() -> Iterator[Wire]:
-    """A `Wire`, taken down after the block. Skips the test where there can be none."""
+    """A `Wire`, removed when the block ends. Skips the test where there cannot be one."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     made = Wire(f"chaos-w-{os.getpid()}", f"chaos-p-{os.getpid()}")

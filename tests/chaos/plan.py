@@ -1,8 +1,7 @@
 """Plan: which faults come, drawn from a seed before anything runs. Pure: the same seed gives the same plan.
 
-Each hand (one for every worker, one for every crew of producers) has a plan of its own. A plan has no end; a run takes
-as much of it as its time allows. What is left to the moment (which byte of the chunk that passes) is drawn from the
-fault's own seed.
+Each hand (one for every worker, one for every crew of producers) has a plan of its own. A plan has no end; a run gets
+as far as its time allows. What depends on the moment, such as the byte of a chunk, is drawn from the fault's own seed.
 """
 
 from __future__ import annotations
@@ -62,29 +61,29 @@ PRODUCER_WEIGHTS: Final = {Kind.KILL_PRODUCER: 4, Kind.STOP_PRODUCER: 2, Kind.RO
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. Times in heartbeats."""
+    """One fault. Times are in heartbeats."""
 
     kind: Kind
     gap: float
-    """How long after the stream has recovered from the one before."""
+    """Time between the recovery from the fault before and this one."""
     lasts: float
-    """How long it lasts, for those that last: a killed process is down for so long."""
+    """How long it lasts, or a killed process is down."""
     rushes: bool
-    """It does not wait for the recovery, and so hits a handshake, a recovery or a process that starts."""
+    """It does not wait for the recovery, so it may hit a handshake, a recovery or a starting process."""
     hits_worker: bool
-    """The bytes on their way to the worker are hit, else those on their way to the producer."""
+    """It hits bytes on their way to the worker, otherwise to the producer."""
     hits_handshake: bool
-    """The connection is cut first, so that the next one's first bytes are hit."""
+    """The connection is cut first, so that it hits the first bytes of the next one."""
     seed: int
 
 
 def worker_plan(seed: str, worker: str, weights: dict[Kind, int] = WORKER_WEIGHTS) -> Iterator[Fault]:
-    """What comes over `worker` and its network."""
+    """The faults of `worker` and of its network."""
     return _plan(Random(f"{seed}/{worker}"), weights, longest_gap=3.0)
 
 
 def producer_plan(seed: str, crew: str, weights: dict[Kind, int] = PRODUCER_WEIGHTS) -> Iterator[Fault]:
-    """What comes over the producers of `crew`: rarer, for each hits several streams."""
+    """The faults of the producers of `crew`: rarer, because each hits several streams."""
     return _plan(Random(f"{seed}/{crew}"), weights, longest_gap=40.0)
 
 

@@ -1,4 +1,4 @@
-"""Process: a real randstream process, started, frozen, killed, heard through its JSON log. A `Stage` leaves none."""
+"""Process: a real randstream process that can be frozen and killed, with its JSON log. A `Stage` ends them all."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.chaos.ledger import Ledger
 
 ROOT: Final = Path(__file__).parents[2]
 HEARTBEAT: Final = 0.2
-"""Seconds: short, so that a run holds many of them, and long against what two busy cores make a process wait."""
+"""Seconds: short, so that a run has many of them, and long compared to the delays of two busy cores."""
 PATIENCE: Final = 300
-"""Heartbeats that anything may take: three of the longest lawful delay (a producer's return after a takeover, 10 s)."""
+"""Heartbeats that anything may take: some six times the longest usual delay (a return after a takeover, 10 s)."""
 SEED: Final = "chaos"
 
 Event = dict[str, Any]
 
 
 class Metronome:
-    """Counts heartbeats as this process gets them: on a machine that stands still, no time passes."""
+    """Counts heartbeats that this process actually ran: while the machine stands still, no time passes."""
 
     def __init__(self) -> None:
         self.beats = 0
@@ -36,7 +36,7 @@ class Metronome:
             self.beats += 1
 
     async def wait_until(self, condition: Callable[[], bool], patience: int = PATIENCE) -> int | None:
-        """How many heartbeats it took until `condition` held; None: it does not after `patience` heartbeats."""
+        """How many heartbeats it took until `condition` held; None: `patience` heartbeats were not enough."""
         first = self.beats
         while not condition():
             if self.beats - first >= patience:
@@ -46,7 +46,7 @@ class Metronome:
 
 
 class Process:
-    """One randstream process after the other, with the same arguments. `events`: all that they have logged."""
+    """Randstream processes with the same arguments, one after the other. `events`: all that they have logged."""
 
     def __init__(self, stage: Stage, name: str, command: Sequence[str], on_event: Callable[[Event], None]) -> None:
         self.name = name
@@ -62,7 +62,7 @@ class Process:
         return self._child is not None and self._child.returncode is None
 
     async def start(self, until: str) -> None:
-        """Start it, and wait until it has logged the event `until`."""
+        """Start a process, and wait until it has logged the event `until`."""
         first = len(self.events)
         self._child = await asyncio.create_subprocess_exec(
             *self._command, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
@@ -76,18 +76,18 @@ class Process:
             self._stage.ledger.find(f"{self.name} did not say {until} (status {child.returncode})")
 
     def has_said(self, event: str, since: int = 0, **fields: object) -> bool:
-        """Whether it has logged such an event, after the first `since` ones."""
+        """Whether such an event was logged, apart from the first `since` events."""
         return self.said(event, since, **fields) is not None
 
     def said(self, event: str, since: int = 0, **fields: object) -> Event | None:
-        """The first such event."""
+        """The first such event, if any."""
         for each in self.events[since:]:
             if each.get("event") == event and fields.items() <= each.items():
                 return each
         return None
 
     async def wait_said(self, event: str, since: int = 0, **fields: object) -> Event:
-        """Wait until it has logged such an event."""
+        """Wait for such an event, and return it."""
         await self._stage.metronome.wait_until(lambda: self.has_said(event, since, **fields))
         said = self.said(event, since, **fields)
         assert said is not None, f"{self.name} never said {event} {fields}; the journal: {self._stage.ledger.path}"
@@ -99,7 +99,7 @@ class Process:
             self._child.send_signal(number)
 
     async def end(self, number: signal.Signals) -> int | None:
-        """Send the signal and wait until the process has gone; its exit status, None if it stays."""
+        """Send the signal and wait for the end; the exit status."""
         assert self._child is not None
         assert self._hearing is not None
         self.send_signal(number)
@@ -138,7 +138,7 @@ class Process:
 
 
 class Stage:
-    """Where processes live: whatever happens, those that it started are gone when its block ends."""
+    """Owns processes: whatever happens, all that it made are gone when its block ends."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -167,7 +167,7 @@ class Stage:
         prefix: Sequence[str] = (),
         on_event: Callable[[Event], None] = lambda _: None,
     ) -> Process:
-        """A process of `randstream ARGUMENTS`, not started yet. `mutant`: one of `mutants.py`, not the real thing."""
+        """A process of `randstream ARGUMENTS`, not started yet. `mutant`: run this mutant of `mutants.py` instead."""
         module = ["randstream"] if mutant is None else ["tests.chaos.mutants", mutant]
         command = [*_dying_with_us(), *prefix, sys.executable, "-m", *module, *arguments]
         process = Process(self, name, command, on_event)
@@ -176,5 +176,5 @@ class Stage:
 
 
 def _dying_with_us() -> list[str]:
-    """Should this process be killed itself, so that no `finally` runs, the kernel ends the others."""
+    """Has the kernel end the process if ours is killed and runs no `finally`."""
     return ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []

@@ -1,4 +1,4 @@
-"""Promises: picks what a worker promises, and why it ends, out of the bytes that it writes."""
+"""Promises: finds the offsets that a worker promises, and its `#close`, in the bytes that it writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CLOSE: Final = re.compile(rb"#close reason=([a-z-]+)")
 
 
 class Promises:
-    """Tells of each `#resume` and `#ack` with its offset, and of the reason of a `#close`."""
+    """Reports each `#resume` and `#ack` with its offset, and the reason of a `#close`."""
 
     def __init__(self, tell: Callable[[str, int], None], tell_close: Callable[[str], None] = lambda _: None) -> None:
         self._tell = tell

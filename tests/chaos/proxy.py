@@ -1,6 +1,6 @@
-"""FaultProxy: the way from a producer to one worker, which fails on demand. Loopback only; every choice is seeded.
+"""FaultProxy: a proxy in front of one worker that fails on demand. Loopback only; every choice is seeded.
 
-It sees what both ends write before any fault touches it, and tells a `Witness`.
+It reads what both ends write before any fault changes it, and reports it to a `Witness`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tests.chaos.promises import Promises
 LOOPBACK: Final = "127.0.0.1"
 READ_BYTES: Final = 2**15
 BUFFER_BYTES: Final = 2**17
-"""What the kernel may hold for us: little, so that a fault hits bytes that are new."""
+"""What the kernel may buffer: little, so that a fault hits recent bytes."""
 BYTES_A_SECOND: Final = 2 * 2**20
-"""A producer at full speed must not take the machine."""
+"""A limit, so that a producer at full speed does not take up the machine."""
 SLICES_A_BURST: Final = 64
 TINY_WINDOW_BYTES: Final = 2048
 
 
 class Witness(Protocol):
-    """Hears of promises: see `Ledger`."""
+    """Is told of promises: see `Ledger`."""
 
     def said(self, worker: str, verb: str, offset: int) -> None: ...
 
@@ -42,10 +42,10 @@ class Witness(Protocol):
 
 @dataclass(slots=True)
 class Mood:
-    """How the network is for a while."""
+    """How the network behaves at the moment."""
 
     delay: float = 0.0
-    """Seconds for each chunk."""
+    """Seconds by which each chunk is delayed."""
     is_sliced: bool = False
     is_throttled: bool = False
 
@@ -61,11 +61,11 @@ class Way:
     before: Promises | None = None
     after: Promises | None = None
     last_forwarded_at: float = 0.0
-    """Seconds of the wall clock, to be held against the ends' logs."""
+    """Seconds of the wall clock, to compare with the logs of both ends."""
 
 
 class Connection:
-    """A producer's socket and a worker's, and both ways between them."""
+    """A producer's socket, a worker's socket, and both directions between them."""
 
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
         self.near, self.far = near, far
@@ -74,7 +74,7 @@ class Connection:
         self.ways = (Way(near, far, True, self.is_open), Way(far, near, False, self.is_open))
 
     def prefer_reset(self) -> None:
-        """Let `close` send RST, which also drops what the peers have not read, and not FIN."""
+        """Have `close` send RST instead of FIN, which also discards what the peers have not read."""
         for sock in (self.near, self.far):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -84,14 +84,14 @@ class Connection:
 
 
 class FaultProxy:
-    """Listens on `port` for the producers of `worker`, who listens on `worker_port`."""
+    """Listens on `port` for producers, and passes their connections on to `worker` at `worker_port`."""
 
     def __init__(self, worker: str, worker_port: int, witness: Witness, *, heartbeat: float) -> None:
         self.worker = worker
         self.port = 0
         self.mood = Mood()
         self.connections: list[Connection] = []
-        """Those that carry, oldest first."""
+        """Those that are established, oldest first."""
         self._worker_port = worker_port
         self._witness = witness
         self._heartbeat = heartbeat
@@ -101,7 +101,7 @@ class FaultProxy:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[FaultProxy]:
-        """Listen until the block ends; then nothing is left."""
+        """Listen until the block ends, then close everything."""
         listener = socket.create_server((LOOPBACK, 0), backlog=64)
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
@@ -121,21 +121,21 @@ class FaultProxy:
     # ---- faults ----------------------------------------------------------------------------------------------------
 
     def reset(self) -> int:
-        """RST on every connection, now; how many there were."""
+        """Reset every connection now; how many there were."""
         carried = list(self.connections)
         for connection in carried:
             self._end(connection, reset=True)
         return len(carried)
 
     def shut(self) -> int:
-        """Blackhole: carry nothing either way for the connections of now, and tell nobody. How many they are."""
+        """Blackhole: silently carry nothing on the present connections; how many they are."""
         self._shut = list(self.connections)
         for connection in self._shut:
             connection.is_open.clear()
         return len(self._shut)
 
     def unshut(self, *, reset: bool) -> None:
-        """End the blackhole: what was held back arrives late, or is lost with its connection."""
+        """End the blackhole: what was held back arrives late, or with `reset` is lost with its connection."""
         for connection in self._shut:
             if reset and connection in self._carriers:
                 self._end(connection, reset=True)
@@ -161,7 +161,7 @@ class FaultProxy:
             del self._harms[harm.fault.hits_worker]
 
     def tighten(self) -> None:
-        """Give the connections of now a tiny receive window."""
+        """Give the present connections a tiny receive window."""
         for connection in self.connections:
             connection.near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TINY_WINDOW_BYTES)
 
@@ -212,7 +212,7 @@ class FaultProxy:
                 await way.is_open.wait()
                 throttled = self.mood.is_throttled and way.to_worker
                 data = await loop.sock_recv(way.source, TINY_WINDOW_BYTES // 4 if throttled else READ_BYTES)
-                await way.is_open.wait()  # what came meanwhile is held back too
+                await way.is_open.wait()  # what came in the meantime is held back too
                 if not data:
                     break
                 if way.before is not None:
@@ -249,7 +249,7 @@ class FaultProxy:
             way.after.read(data)
 
     def _harm(self, way: Way, data: bytes) -> tuple[bytes, Kind | None]:
-        """`data` as the armed harm leaves it, and the kind of a cut that is to follow."""
+        """`data` after the armed harm, and the kind of cut that must follow, if any."""
         harm = self._harms.get(way.to_worker)
         if harm is None:
             return data, None
@@ -260,7 +260,7 @@ class FaultProxy:
         return data, harm.fault.kind if harm.fault.kind in CUTS else None
 
     def _end(self, connection: Connection, *, reset: bool) -> None:
-        """End it. Its sockets are closed once nobody waits for them: the loop must not watch a reused descriptor."""
+        """End it. Its sockets are closed once nothing waits for them: the loop must not watch a reused descriptor."""
         if connection in self.connections:
             self.connections.remove(connection)
         if reset:

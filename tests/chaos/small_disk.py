@@ -1,4 +1,4 @@
-"""Disks of the suite's own: a small tmpfs that fills up, a small ext4 that turns read-only under its writers."""
+"""Small disks: a tmpfs that fills up, and an ext4 that turns read-only while it is written."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOM: tuple[int, ...] = (2**16, 2**12)
-"""Pieces in bytes that ballast is made of: down to a page, so that nothing is left."""
+"""Sizes in bytes of the pieces that fill a disk: down to a page, so that no room is left."""
 
 
 @contextlib.contextmanager
 def small_tmpfs(folder: Path, size: str = "2m") -> Iterator[Path]:
-    """A tmpfs at `folder`, unmounted after the block. Skips the test where that is not possible."""
+    """A tmpfs at `folder`, unmounted when the block ends. Skips the test where that is not possible."""
     with _mounted(folder, "-t", "tmpfs", "-o", f"size={size}", "randstream-chaos"):
         yield folder
 
 
 @contextlib.contextmanager
 def small_ext4(folder: Path, image: Path) -> Iterator[Path]:
-    """An ext4 file system in `image` at `folder`."""
+    """An ext4 in the file `image`, mounted at `folder` like `small_tmpfs`."""
     image.touch()
     os.truncate(image, 2**24)
     _run_or_skip("mkfs.ext4", "-q", "-F", str(image))
@@ -38,14 +38,14 @@ def remount(folder: Path, option: str) -> None:
 
 
 def mount_again(folder: Path, image: Path) -> None:
-    """As an operator mends it: unmount, check, mount."""
+    """Repair it as an operator would: unmount, check, mount."""
     subprocess.run(["umount", str(folder)], check=True)
-    subprocess.run(["e2fsck", "-p", "-f", str(image)], check=False, stdout=subprocess.DEVNULL)  # 1: it mended something
+    subprocess.run(["e2fsck", "-p", "-f", str(image)], check=False, stdout=subprocess.DEVNULL)  # 1: repaired
     subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=True)
 
 
 def fill(folder: Path) -> Path:
-    """Take all the room there is; the file to remove for getting it back."""
+    """Fill the disk; the file to remove to free it again."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for piece in ROOM:

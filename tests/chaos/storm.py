@@ -1,4 +1,4 @@
-"""Storm: producers, workers and proxies under their plans of faults; at the end every store is held to the seed."""
+"""Storm: producers, workers and proxies under plans of faults. At the end every store is compared with the seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """One run. `mutant_of` is "worker" or "producer": these are then processes of `mutant`, which is broken."""
+    """One run. With a `mutant`, all processes of the role `mutant_of` ("worker" or "producer") run it."""
 
     seed: str
     seconds: float
@@ -31,12 +31,12 @@ class Storm:
     worker_weights: dict[Kind, int] = field(default_factory=lambda: WORKER_WEIGHTS)
     producer_weights: dict[Kind, int] = field(default_factory=lambda: PRODUCER_WEIGHTS)
     kills_an_inspection: int = 8
-    """After one in so many kills of a worker its store is read as the kill left it."""
+    """After every so many kills of a worker, its store is checked as the kill left it."""
     mutant: str | None = None
     mutant_of: str = ""
 
     async def run(self) -> None:
-        """Run for `seconds`, or until something is found. What is wrong is in the ledger's findings."""
+        """Run for `seconds`, or until there is a finding in the ledger."""
         seats: list[Seat] = []
         async with contextlib.AsyncExitStack() as stack:
             stage = await stack.enter_async_context(Stage(self.ledger).open())
@@ -66,7 +66,7 @@ class Storm:
             )
 
     async def inspect(self, seat: Seat) -> None:
-        """Hold a store that nobody writes now against the seed, and against all that was promised."""
+        """Compare a store that nobody is writing with the seed, and with everything that was promised."""
         store, crew = self.folder / seat.worker, seat.crew
         end, source = self.ledger.promised(seat.worker)
         if not end and not any(store.glob("*/*.numbers")):
@@ -98,7 +98,7 @@ class Storm:
             self.ledger.find(f"logged: {event}")
 
     def hear_producer(self, targets: dict[str, str]) -> Callable[[Event], None]:
-        """By target, not by name: a corrupted `#hello` gives a link another worker's name for a while."""
+        """Goes by target, not by name: a corrupted `#hello` may give a link another worker's name for a while."""
 
         def hear(event: Event) -> None:
             self._hear(event)
@@ -109,7 +109,7 @@ class Storm:
 
 
 def describe(ledger: Ledger, seconds: float) -> str:
-    """The account of a run, for people."""
+    """A summary of a run, for people."""
     counts = ledger.counts
     kills = sum(counts[kind] for kind in KILLS)
     cuts = sum(counts[kind] for kind in CUTS)

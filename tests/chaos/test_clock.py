@@ -1,7 +1,7 @@
 """Clock jumps and late timers, in the pure core: no loop, no process, thousands of steps in a second.
 
-`tests/protocol` holds each rule of liveness on its own, and steps of time that both ends are served in. Here one end
-sleeps while the other lives, and time leaps by hours.
+`tests/protocol` tests each rule of liveness alone, with both ends served at every step of time. Here one end sleeps
+while the other is served, and time leaps by hours.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from randstream.protocol.states import State
 
 STEPS: Final = 400
 JUMPS: Final = (0.0, 0.01, 0.3, 1.0, 2.9, 3.1, 3.6, 10.0, 3600.0, 30 * 86400.0)
-"""Heartbeats that the clock leaps: nothing, less than a beat, around the deadline, a suspended laptop, a month."""
+"""How far the clock leaps, in heartbeats: not at all, less than a beat, about the deadline, hours, a month."""
 
 
 class Sleeper:
-    """Serves the ends' timers, but not while they sleep: their process is frozen, their pod throttled."""
+    """Serves the timers of both ends, except while one sleeps, as a frozen process or a throttled pod does."""
 
     def __init__(self, random: Random, heartbeat: float) -> None:
         self.random = random
@@ -31,7 +31,7 @@ class Sleeper:
         self.seen: Counter[str] = Counter()
 
     def leap(self) -> None:
-        """Time passes, and nobody is served meanwhile: every timer that was due is late now."""
+        """Let time pass without serving anybody: every timer that becomes due is late."""
         self.world.now += self.random.choice(JUMPS) * self.world.producer.heartbeat
 
     def serve(self, *, producer: bool, worker: bool) -> None:

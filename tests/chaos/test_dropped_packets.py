@@ -1,4 +1,4 @@
-"""A network that drops every packet: no FIN, no RST, no error. Only the heartbeat can notice."""
+"""A network that silently drops every packet: only the heartbeat can notice."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ HEARTBEAT: Final = 1.0
 ATTEMPTS: Final = 3
 
 
-async def test_dropped_packets_are_noticed_by_both_ends_and_the_stream_goes_on_exactly(
+async def test_dropped_packets_are_noticed_by_both_ends_and_the_stream_resumes_exactly(
     tmp_path: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Counted from the drop, which is after the last byte; the least of up to three attempts, as noise only adds."""
+    """Measured from the drop, after the last byte. The least of up to three attempts counts: noise only adds."""
     least = {"worker": math.inf, "producer": math.inf}
     store = tmp_path / "store"
     with wire() as between:

@@ -1,4 +1,4 @@
-"""A disk that is full, or read-only: nothing is acknowledged, everybody is told, nothing is lost."""
+"""A disk that is full or read-only: nothing is acknowledged, nothing is lost, and both roles say so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STILL_HEARTBEATS = 10
 
 
 async def assert_stalled(duo: Duo, why: str, since: int) -> None:
-    """The worker says why, the producer sees a stall and not a death, readiness fails, and no ack moves."""
+    """The worker logs why, the producer sees a stall and no end, readiness fails, and nothing is acknowledged."""
     failing = await duo.worker.wait_said("sink.failing")
     assert why in failing["error"]
     assert str(duo.store) in failing["error"]
@@ -32,7 +32,7 @@ async def assert_stalled(duo: Duo, why: str, since: int) -> None:
     assert not duo.producer.has_said("link.lost", heard)
 
 
-async def test_full_disk_stalls_the_stream_and_space_brings_it_back_with_nothing_lost_or_repeated(
+async def test_a_full_disk_stalls_the_stream_and_with_space_it_resumes_with_nothing_lost_or_repeated(
     tmp_path: Path, ledger: Ledger
 ) -> None:
     with small_tmpfs(tmp_path / "disk") as disk:
@@ -47,9 +47,7 @@ async def test_full_disk_stalls_the_stream_and_space_brings_it_back_with_nothing
         duo.prove()
 
 
-async def test_worker_killed_on_a_full_disk_and_started_there_goes_on_when_there_is_space(
-    tmp_path: Path, ledger: Ledger
-) -> None:
+async def test_a_worker_restarted_on_a_full_disk_resumes_when_there_is_space(tmp_path: Path, ledger: Ledger) -> None:
     with small_tmpfs(tmp_path / "disk") as disk:
         async with running_duo(ledger, disk / "store") as duo:
             for _ in range(3):
@@ -63,7 +61,7 @@ async def test_worker_killed_on_a_full_disk_and_started_there_goes_on_when_there
         duo.prove()
 
 
-async def test_disk_that_turns_read_only_under_the_worker_stalls_the_stream_until_it_is_mended(
+async def test_a_disk_that_turns_read_only_stalls_the_stream_until_it_is_repaired(
     tmp_path: Path, ledger: Ledger
 ) -> None:
     image = tmp_path / "image"
@@ -78,7 +76,7 @@ async def test_disk_that_turns_read_only_under_the_worker_stalls_the_stream_unti
         duo.prove()
 
 
-async def test_worker_on_a_read_only_store_says_so_in_one_line_and_starts_once_it_may_write(
+async def test_a_worker_on_a_read_only_store_says_so_in_one_line_and_starts_once_it_can_write(
     tmp_path: Path, ledger: Ledger
 ) -> None:
     with small_tmpfs(tmp_path / "disk") as disk:

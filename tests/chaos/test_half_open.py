@@ -1,4 +1,4 @@
-"""A connection that is open at both ends and dead between them."""
+"""A connection that is open at both ends, but carries nothing."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.chaos.process import Event
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.asyncio(loop_factories=["asyncio"])]
 
 HEARTBEAT: Final = 1.0
-"""Seconds: half a heartbeat is then more than a busy machine makes a process wait, most of the time."""
+"""Seconds: long enough that a busy machine seldom delays a process by half of it."""
 ATTEMPTS: Final = 3
 
 
 def heartbeats_until(event: Event, last_byte_at: float) -> float:
-    """From the last byte that was forwarded to the log line, by the one wall clock of this machine."""
+    """Heartbeats from the last byte that was forwarded to the log line, by this machine's wall clock."""
     return (datetime.fromisoformat(event["timestamp"]).timestamp() - last_byte_at) / HEARTBEAT
 
 
-async def test_half_open_connection_is_noticed_within_three_and_a_half_heartbeats_at_both_ends(
+async def test_a_half_open_connection_is_noticed_within_three_and_a_half_heartbeats_at_both_ends(
     tmp_path: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The least of up to three attempts counts: noise of the machine can only add, never take away."""
+    """The least of up to three attempts counts: noise only adds."""
     least = {"worker": math.inf, "producer": math.inf}
     async with running_duo(ledger, tmp_path / "store", heartbeat=HEARTBEAT) as duo:
         for _ in range(ATTEMPTS):
@@ -53,8 +53,8 @@ async def test_half_open_connection_is_noticed_within_three_and_a_half_heartbeat
     assert max(least.values()) <= TIMEOUT_HEARTBEATS
 
 
-async def test_late_bytes_of_a_half_open_connection_reach_no_store(tmp_path: Path, ledger: Ledger) -> None:
-    """The blackhole ends only when the stream goes on elsewhere: what it held back then arrives."""
+async def test_late_bytes_of_a_half_open_connection_do_not_reach_the_store(tmp_path: Path, ledger: Ledger) -> None:
+    """The blackhole ends only after the stream has resumed on another connection; then the held-back bytes arrive."""
     async with running_duo(ledger, tmp_path / "store") as duo:
         for _ in range(3):
             duo.proxy.shut()

@@ -7,7 +7,7 @@ from itertools import islice
 from tests.chaos.plan import CORRUPTIONS, CUTS, PRODUCER_WEIGHTS, WORKER_WEIGHTS, producer_plan, worker_plan
 
 
-def test_plan_follows_from_its_seed_and_leaves_no_kind_out() -> None:
+def test_a_plan_follows_from_its_seed_and_has_every_kind_of_fault() -> None:
     first, again, other = (list(islice(worker_plan(seed, "worker-0"), 300)) for seed in ("1", "1", "2"))
     assert first == again != other
     assert {fault.kind for fault in first} == {*WORKER_WEIGHTS} > CUTS | CORRUPTIONS

@@ -1,4 +1,4 @@
-"""The proxy's faults are the faults that they are called."""
+"""The faults of the proxy are what their names say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Ends:
         self.writers: list[asyncio.StreamWriter] = []
 
     async def dial(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
-        """A connection: what the producer writes to, and what the worker reads from."""
+        """A new connection: the producer's writer and the worker's reader."""
         _, writer = await asyncio.open_connection(LOOPBACK, self.proxy.port)
         self.writers.append(writer)
         return writer, await self.arrived.get()
@@ -58,7 +58,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def read_all(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
-    """All that comes, and whether a reset ended it."""
+    """Everything up to the end, and whether that was a reset."""
     data = b""
     try:
         while piece := await reader.read(2**16):
@@ -76,7 +76,7 @@ async def test_without_a_fault_every_byte_passes(ends: Ends) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", [Kind.CUT_RST, Kind.CUT_FIN])
-async def test_cut_ends_the_connection_inside_a_line(ends: Ends, kind: Kind, seed: int) -> None:
+async def test_a_cut_ends_the_connection_within_a_line(ends: Ends, kind: Kind, seed: int) -> None:
     writer, reader = await ends.dial()
     ends.proxy.arm(a_fault(kind, seed))
     writer.write(LINES)
@@ -100,7 +100,7 @@ async def test_corruption_changes_one_byte(ends: Ends, kind: Kind, seed: int) ->
     assert harm.struck.is_set()
 
 
-async def test_duplicate_repeats_a_part_of_what_passes(ends: Ends) -> None:
+async def test_a_duplicate_repeats_part_of_a_chunk(ends: Ends) -> None:
     writer, reader = await ends.dial()
     ends.proxy.arm(a_fault(Kind.DUPLICATE, 3))
     writer.write(LINES)
@@ -117,7 +117,7 @@ async def test_reset_ends_every_connection_at_once(ends: Ends) -> None:
     assert await read_all(other) == (b"", True)
 
 
-async def test_blackhole_passes_nothing_and_says_nothing_and_what_it_held_comes_late(ends: Ends) -> None:
+async def test_a_blackhole_passes_nothing_tells_nobody_and_delivers_late(ends: Ends) -> None:
     writer, reader = await ends.dial()
     writer.write(b"1\n")
     assert await reader.readline() == b"1\n"
@@ -142,7 +142,7 @@ async def test_slow_ways_pass_every_byte(ends: Ends, mood: str) -> None:
     assert await reader.readexactly(len(LINES)) == LINES
 
 
-async def test_promises_are_taken_from_what_the_worker_wrote_not_from_what_a_fault_made_of_it(
+async def test_promises_are_read_from_what_the_worker_wrote_before_a_fault_changes_it(
     ends: Ends, ledger: Ledger
 ) -> None:
     await ends.dial()
@@ -155,7 +155,7 @@ async def test_promises_are_taken_from_what_the_worker_wrote_not_from_what_a_fau
     assert ledger.findings == ["lost: worker-0 acknowledged 20 and then resumed at 19"]
 
 
-async def test_forged_ack_is_told_from_one_that_the_worker_wrote(ends: Ends, ledger: Ledger) -> None:
+async def test_a_forged_ack_is_not_taken_for_one_that_the_worker_wrote(ends: Ends, ledger: Ledger) -> None:
     await ends.dial()
     ends.proxy.arm(a_fault(Kind.DELETE, 6, hits_worker=False))
     ends.writers[-1].write(b"#ack offset=111111111111111111 t=1\n#close reason=takeover\n")

@@ -1,4 +1,4 @@
-"""The promise under kills, cuts, freezes, takeovers and a network that lies."""
+"""The promise holds under kills, cuts, freezes, takeovers and corrupted bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.chaos,
     pytest.mark.timeout(0),
     pytest.mark.asyncio(loop_factories=["asyncio"]),
-]  # bounded by its own seconds, and by PATIENCE
+]  # its own seconds and PATIENCE limit it
 
 
 async def test_storm_of_kills_and_faults_loses_repeats_and_changes_no_number(

@@ -1,4 +1,4 @@
-"""The suite finds what it is there to find: each broken rule is caught by a short storm."""
+"""The suite would find real mistakes: a short storm catches every mutant."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.chaos.storm import Storm
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.asyncio(loop_factories=["asyncio"])]
 
 SECONDS = 60
-"""At most: a storm ends with what it finds first, as a rule after a few faults."""
+"""At most: a storm ends with its first finding, usually after a few faults."""
 CREWS = (Crew("integers", "integers:1:100", "5000", ("worker-0", "worker-1"), segment_bytes=16384),)
 TEETH = {
     "ack_before_the_write": ("worker", ("lost",), KILLS | CUTS),
-    "no_crc_check": ("worker", ("damaged", "lost"), KILLS | {Kind.FLIP}),  # lost: recovery cuts it off
+    "no_crc_check": ("worker", ("damaged", "lost"), KILLS | {Kind.FLIP}),  # lost: recovery cuts off what is damaged
     "offset_of_another_stream": ("producer", ("damaged",), KILLS | CUTS),
 }
-"""Whose process it is, what may be found, and what brings it to light."""
+"""For each mutant: the role that runs it, the findings it may cause, and the faults that reveal it."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-async def test_storm_catches(mutant: str, chaos_seed: str, tmp_path: Path, ledger: Ledger) -> None:
+async def test_a_short_storm_catches(mutant: str, chaos_seed: str, tmp_path: Path, ledger: Ledger) -> None:
     mutant_of, findings, kinds = TEETH[mutant]
     storm = Storm(
         chaos_seed, SECONDS, tmp_path, ledger, CREWS,

@@ -23,7 +23,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in this process: its exit status, output and errors."""
+    """Runs a command line in this process; gives its exit status, output and errors."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
         status = cli.run(list(arguments))
@@ -35,7 +35,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """The settings that a role would run with."""
+    """Gives the settings that a command line would run a role with."""
     seen: list[CommonSettings] = []
 
     def keep(make_role: Callable[[], Any], settings: CommonSettings) -> int:
@@ -55,7 +55,7 @@ def settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 @pytest.fixture
 def refusal(run: Run) -> Callable[..., str]:
-    """The one line that a command line is refused with."""
+    """Gives the one line that a command line is refused with."""
 
     def refusal(*arguments: str) -> str:
         status, out, err = run(*arguments)
@@ -70,7 +70,7 @@ def refusal(run: Run) -> Callable[..., str]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store that holds two streams, of 1000 numbers and none."""
+    """A store of two streams: one of 1000 numbers and one of none."""
     import google_crc32c
 
     for worker, count in (("worker-0", 1000), ("worker-1", 0)):

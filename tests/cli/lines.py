@@ -1,4 +1,4 @@
-"""Command lines: what the tests of the commands share."""
+"""Command lines: helpers of the tests of all commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIRST_OF_42 = "10\n60\n77\n74\n14\n5\n64\n49\n"
 """Source: docs/protocol.md, seed 42, worker-0, integers:1:100."""
 
 Run = Callable[..., tuple[int, str, str]]
-"""Its arguments' exit status, output and errors."""
+"""Takes arguments; gives the exit status, output and errors."""
 
 
 def set_variables(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The commands: what they print, what they refuse, how a process ends."""
+"""Commands: what they print, what they refuse, how a process ends."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from randstream.numbers.stream import NumberStream
         (["cat", "/no\npe"], "/no pe is no store; give"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(
+def test_unusable_arguments_are_refused_in_one_line(
     arguments: list[str], says: str, refusal: Callable[..., str]
 ) -> None:
     assert says in refusal(*arguments)
@@ -72,7 +72,7 @@ def test_arithmetic_that_differs_on_this_machine_is_refused(
         assert refusal(*command) == "this machine's int64 text differs"
 
 
-def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -90,7 +90,7 @@ def test_a_closed_standard_output_is_refused(
         assert cli.run(["worker", "--discard"]) == 0
 
 
-def test_numbers_are_exactly_the_workers(run: Run) -> None:
+def test_numbers_prints_exactly_what_the_worker_gets(run: Run) -> None:
     arguments = ["numbers", "--seed", "42", "--worker", "worker-0"]
     assert run(*arguments, "--count", "8") == (0, FIRST_OF_42, "")
     assert run(*arguments, "--count", "3", "--offset", "5") == (0, FIRST_OF_42[-8:], "")
@@ -127,7 +127,7 @@ def test_cat_of_damage_exits_1(store: Path, run: Run) -> None:
     assert err.startswith(f"randstream: {path}: byte 0")
 
 
-def test_cat_of_what_cannot_be_read_is_refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cat_of_an_unreadable_store_is_refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Iterator[Any]:
         raise PermissionError(13, "Permission denied")
         yield
@@ -173,7 +173,7 @@ def port_of(said: dict[str, Any]) -> int:
     return int(said["address"].rpartition(":")[2])
 
 
-def test_help_imports_nothing_that_costs() -> None:
+def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys; from randstream.cli import commands as cli\n"
         "for command in ('producer', 'worker', 'numbers', 'verify', 'cat', 'demo'): cli.run([command, '--help'])\n"
@@ -203,7 +203,7 @@ def test_an_output_that_cannot_be_written_is_refused(unbuffered: str) -> None:
     assert (status, err) == (2, f"randstream: {why}\n")
 
 
-def test_a_reader_that_goes_is_a_polite_end() -> None:
+def test_numbers_exits_with_0_when_its_reader_leaves() -> None:
     process = start("numbers", "--seed", "42", "--worker", "worker-0", "--count", str(10**9))
     assert process.stdout is not None
     assert process.stdout.readline() == b"10\n"
@@ -218,7 +218,7 @@ def worker(*arguments: str, **given: Any) -> tuple[subprocess.Popen[bytes], int]
     return process, port_of(wait_said(process, "worker.listening"))
 
 
-def test_a_workers_reader_that_goes_is_a_polite_end() -> None:
+def test_a_worker_exits_with_0_when_its_reader_leaves() -> None:
     process, port = worker("--accept-raw")
     assert process.stdout is not None
     with socket.create_connection(("127.0.0.1", port)) as peer:
@@ -244,7 +244,7 @@ def test_a_port_that_is_taken_is_refused_after_the_log_and_nothing_is_left() -> 
     assert "--listen" in line
 
 
-def test_sigterm_ends_a_worker_with_0_and_nothing_said_is_lost() -> None:
+def test_sigterm_ends_a_worker_with_0_and_no_log_line_is_lost() -> None:
     process, _ = worker("--loop", "asyncio")
     process.send_signal(signal.SIGTERM)
     status, _, err = finish(process)
@@ -309,7 +309,7 @@ def test_ctrl_c_leaves_no_process_behind() -> None:
         os.killpg(process.pid, 0)
 
 
-def test_a_closed_standard_error_gets_no_logs_into_sockets() -> None:
+def test_logs_do_not_go_to_a_socket_when_standard_error_is_closed() -> None:
     closing = (
         "import os, sys; os.close(2); os.execv(sys.executable, [sys.executable, '-m', 'randstream', *sys.argv[1:]])"
     )
@@ -326,7 +326,7 @@ def test_a_closed_standard_error_gets_no_logs_into_sockets() -> None:
 
 @pytest.mark.parametrize("fd", [0, 1, 2])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_role_ends_in_order_when_a_standard_descriptor_is_closed(fd: int, loop: str) -> None:
+def test_a_role_runs_and_ends_with_a_standard_descriptor_closed(fd: int, loop: str) -> None:
     closing = f"import os, sys; os.close({fd}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     arguments = "-m", "randstream", "worker", "--discard", "--accept-raw", "--loop", loop, "--listen"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -346,11 +346,11 @@ def wait_connected(port: int) -> None:
             pass
 
 
-def test_sigterm_ends_process_1_too_before_a_role_minds_it() -> None:
+def test_sigterm_ends_process_1_too_before_a_role_handles_it() -> None:
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    )  # what the kernel does for process 1, an ignored signal is here
+    )  # as the kernel does for process 1
     endless = "-m", "randstream", "numbers", "--seed", "42", "--worker", "w", "--count", str(10**15)
     process = start(*endless, program=("-c", ignoring))
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Options: what flags and variables mean, and what is said of those that cannot be used."""
+"""Options: what flags and variables mean, and the errors of those that cannot be used."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_flags_win_over_variables(settings: Callable[..., Any], monkeypatch: pyt
     assert (made.rate, made.seed, str(made.workers[0])) == (5, "42", "a:9000")
 
 
-def test_a_flag_sets_aside_the_variable_of_the_other_choice(
+def test_a_flag_overrides_the_variables_of_its_whole_choice(
     settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "seed"
@@ -145,7 +145,7 @@ def test_a_role_takes_the_arguments_that_name_no_command(
         ("command", "it's", "RANDSTREAM_COMMAND=it's: No closing quotation; quote it as in a shell"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_blamed_by_its_name(
+def test_the_error_of_an_unusable_variable_names_the_variable(
     flag: str, value: str, says: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = "producer" if flag in ("rate", "workers", "seed-file") else "worker"
@@ -154,21 +154,21 @@ def test_a_variable_that_cannot_be_used_is_blamed_by_its_name(
     assert says in refusal()
 
 
-def test_reading_what_was_given_checks_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_flags_and_variables_checks_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     set_variables(monkeypatch, {"rate": "fast", "name": ""})
     flags = dict.fromkeys(settings_of(ProducerSettings)) | {"heartbeat_interval": "never"}
     with read_given(settings_of(ProducerSettings), flags) as given:
         assert given == {"rate": "fast", "heartbeat_interval": "never"}
 
 
-def test_a_seed_is_in_no_refusal(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_error_message_contains_a_seed(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANDSTREAM_SEED", f"{SECRET}\udcff")
     assert SECRET not in refusal("producer", "--workers", "a")
     assert SECRET not in refusal("numbers", "--worker", "w", f"--seed={SECRET}", "--numbers=dice")
     assert SECRET not in refusal("producer", f"--seed={SECRET}", "--rate=0")
 
 
-def test_help_and_completion_do_not_mind_an_unknown_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_and_completion_ignore_an_unknown_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANDSTREAM_BOGUS", "1")
     status, out, err = run("producer", "--help")
     assert (status, err) == (0, "")
@@ -179,7 +179,7 @@ def test_help_and_completion_do_not_mind_an_unknown_variable(run: Run, monkeypat
     assert run() == (0, "plain,--heartbeat\n", "")
 
 
-def test_help_says_of_every_option_what_it_means_and_its_variable(run: Run) -> None:
+def test_help_explains_every_option_and_names_its_variable(run: Run) -> None:
     for role, kind in (("producer", ProducerSettings), ("worker", WorkerSettings)):
         _, out, _ = run(role, "--help")
         for known in settings_of(kind).values():

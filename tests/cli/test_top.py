@@ -1,3 +1,5 @@
+"""Top: the screen for a snapshot, in a pipe and on a terminal."""
+
 from __future__ import annotations
 
 import asyncio
@@ -29,14 +31,14 @@ def screen(role: FakeRole, *, limit: int = 100, silence: float = 0.0, width: int
     return out.getvalue()
 
 
-def test_a_line_tells_state_offset_and_round_trip() -> None:
+def test_a_row_shows_state_offset_and_round_trip() -> None:
     role = FakeRole(links=[FakeLink(offset=1234567), FakeLink("worker-1", state=LinkState.WAITING)])
     waiting, streaming = screen(role).splitlines()[4:6]
     assert waiting.split()[:3] == ["○", "worker-1", "waiting"]
     assert streaming.split() == ["●", "worker-0", "streaming", "0.0", "1,234,567", "1.0", "ms", "500.0", "ms", "0"]
 
 
-def test_trouble_is_told_on_top() -> None:
+def test_trouble_is_shown_at_the_top() -> None:
     role = FakeRole(problem="cannot resolve worker", links=[FakeLink(None, state=LinkState.WAITING)])
     text = screen(role, silence=9.0)
     assert "0 of 1 streams flow" in text
@@ -44,7 +46,7 @@ def test_trouble_is_told_on_top() -> None:
     assert "stale: no answer for 9 s" in text
 
 
-def test_the_last_events_and_what_is_left_out_are_told() -> None:
+def test_the_last_events_and_the_count_of_links_left_out_are_shown() -> None:
     role = FakeRole(links=[FakeLink(f"worker-{number}") for number in range(9)])
     role.journal.note("link.lost", "worker-3", "cut")
     text = screen(role, limit=2)
@@ -52,24 +54,24 @@ def test_the_last_events_and_what_is_left_out_are_told() -> None:
     assert "worker-3 lost: cut" in text
 
 
-def test_what_peers_say_is_no_markup_and_moves_no_cursor() -> None:
+def test_text_from_peers_is_not_markup_and_does_not_move_the_cursor() -> None:
     role = FakeRole(links=[FakeLink("[red]x[/red]\x1b[2J")])
     text = screen(role)
     assert "[red]x[/red]" in text
     assert "\x1b" not in text
 
 
-def test_a_narrow_terminal_is_enough() -> None:
+def test_the_screen_fits_a_narrow_terminal() -> None:
     assert max(map(len, screen(FakeRole(), width=60).splitlines())) <= 60
 
 
 @pytest.mark.parametrize("url", ["", "ftp://a:1", "http://", "://"])
-def test_an_address_that_is_none_is_a_settings_error(url: str) -> None:
+def test_an_unusable_address_is_a_settings_error(url: str) -> None:
     with pytest.raises(SettingsError, match="is no address of an admin server; give http://HOST:PORT"):
         Source(url)
 
 
-def test_nobody_there_is_a_settings_error_that_says_what_to_do() -> None:
+def test_no_answer_is_a_settings_error_that_says_what_to_do() -> None:
     with pytest.raises(
         SettingsError, match=r"^no answer from http://127.0.0.1:1: .*; start a role with --admin there$"
     ):
@@ -96,10 +98,10 @@ top.run_top(sys.argv[1])
 
 
 SCREENS = 2**24
-"""Bytes: more than a test ever shows. A reader that is full stops reading, and top would wait to write for ever."""
+"""Bytes: more than a test shows. A full reader would stop reading, and top would block on its writes."""
 
 
-async def test_on_a_terminal_it_goes_on_until_ctrl_c_and_says_when_nobody_answers() -> None:
+async def test_on_a_terminal_it_runs_until_ctrl_c_and_says_when_there_is_no_answer() -> None:
     terminal, inside = os.openpty()
     screen = asyncio.StreamReader(limit=SCREENS)
     async with site_of(role := FakeRole()) as site:
@@ -120,7 +122,7 @@ async def test_on_a_terminal_it_goes_on_until_ctrl_c_and_says_when_nobody_answer
     transport.close()
 
 
-async def test_an_answer_that_is_no_json_is_no_answer() -> None:
+async def test_an_answer_that_is_not_json_counts_as_no_answer() -> None:
     async with site_of(FakeRole()) as site:
         with pytest.raises(SettingsError, match="no answer"):
             await asyncio.to_thread(Source(f"http://127.0.0.1:{site.port}/livez").fetch, limit=1)

@@ -1,4 +1,4 @@
-"""Verify: what is printed of stores that hold and of damaged ones."""
+"""Verify: what it prints for intact and for damaged stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def damage(store: Path) -> None:
     path.write_bytes(text)
 
 
-def test_verify_of_what_holds_says_so_and_exits_0(store: Path, run: Run) -> None:
+def test_verify_of_an_intact_store_says_so_and_exits_0(store: Path, run: Run) -> None:
     status, out, err = run("verify", str(store), "--seed", "42")
     assert (status, err) == (0, "")
     one, other = (segment_of(store, worker).parent.name for worker in ("worker-0", "worker-1"))
@@ -63,7 +63,7 @@ def test_verify_as_json_is_one_object(store: Path, run: Run) -> None:
     assert [stream["end_offset"] for stream in report["streams"]] == [1000, 0]
 
 
-def test_verify_of_what_cannot_be_read_is_refused(
+def test_verify_of_an_unreadable_store_is_refused(
     store: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The deployment in a real cluster: kubectl, make with a line of progress for each call, and the proof of a store."""
+"""Cluster: the deployment in a real cluster, through kubectl and make, and the check of every store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "randstream"
 OURS: Final = "--selector=app.kubernetes.io/name=randstream"
 PATIENCE: Final = 90.0
-"""Seconds after which what a test waits for counts as never coming."""
+"""Seconds after which a test gives up on what it waits for."""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -62,7 +62,7 @@ def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -
 
 
 def pods(component: str | None = None) -> dict[str, dict[str, Any]]:
-    """Our pods that are not about to go, by name."""
+    """Our pods that are not being deleted, by name."""
     selection = OURS + (f",app.kubernetes.io/component={component}" if component else "")
     return {
         pod["metadata"]["name"]: pod for pod in objects("pods", selection) if "deletionTimestamp" not in pod["metadata"]
@@ -74,19 +74,19 @@ def workers() -> list[str]:
 
 
 def image() -> str:
-    """What is deployed."""
+    """The image that is deployed."""
     [deployment] = objects("deployments", OURS)
     name: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
     return name
 
 
 def tag() -> str:
-    """For `make`: the tag that is deployed, whatever was edited since."""
+    """The argument of `make` that keeps the deployed tag, whatever was edited since."""
     return "TAG=" + image().rpartition(":")[2]
 
 
 def logs(pod: str, *more: str) -> list[dict[str, Any]]:
-    """What a pod said. Every line must be JSON."""
+    """The log of a pod. Every line must be JSON."""
     lines = kubectl("logs", pod, *more).splitlines()
     return [json.loads(line) for line in lines]
 
@@ -96,7 +96,7 @@ def seed() -> str:
 
 
 def verify(worker: str) -> dict[str, Any] | None:
-    """What `verify` says of a worker's store, given the seed, which the pod does not hold. None: no pod is there."""
+    """What `verify` reports of a worker's store, with the seed, which the pod does not have. None: there is no pod."""
     done = run(
         "kubectl", f"--namespace={NAMESPACE}", "exec", "--stdin", worker, "--",
         "python", "-m", "randstream", "verify", "/data/store", "--seed-file", "-", "--json",
@@ -110,7 +110,7 @@ def verify(worker: str) -> dict[str, Any] | None:
 
 
 def end_of_store(worker: str) -> int:
-    """The offset up to which a worker's store is an exact prefix of its stream; 0 while there is none."""
+    """The offset up to which a worker's store is an exact prefix of its stream; 0 while there is no store."""
     report = until(lambda: verify(worker), f"{worker} answers")
     assert report["ok"], report
     assert report["with_seed"], report
@@ -129,7 +129,7 @@ def _end_beyond(worker: str, start: int) -> int:
 
 
 def prove(before: dict[str, int] | None = None) -> dict[str, int]:
-    """Every worker's store is an exact prefix, further than `before`, and still grows. Nobody was killed by a probe."""
+    """Check that every worker's store is exact, beyond `before` and still growing, and that no pod was restarted."""
     ends = {worker: end_of_store(worker) for worker in workers()}
     for worker, end in ends.items():
         start = max(end, (before or {}).get(worker, 0))

@@ -1,4 +1,4 @@
-"""The image without a cluster, locked in as far as Docker can."""
+"""The image without a cluster, locked down as far as Docker allows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def image() -> str:
 
 @pytest.fixture
 def start(image: str) -> Iterator[Callable[..., str]]:
-    """Starts a container that does not outlive the test: its id."""
+    """Starts a container that does not outlive the test; gives its id."""
     started: list[str] = []
 
     def start(*options: str) -> str:
@@ -34,12 +34,12 @@ def start(image: str) -> Iterator[Callable[..., str]]:
 
 
 def inside(image: str, *command: str) -> str:
-    """What a command prints in the image, as root: it sees all."""
+    """What a command prints in the image, run as root so that it sees everything."""
     entry = ("--rm", "--user=0", "--network=none", f"--entrypoint={command[0]}")
     return run("docker", "run", *entry, image, *command[1:]).stdout
 
 
-def test_both_roles_run_locked_in_and_end_politely(start: Callable[..., str]) -> None:
+def test_both_roles_run_locked_down_and_end_politely(start: Callable[..., str]) -> None:
     worker = start("--network=none", "--env=RANDSTREAM_ROLE=worker", "--env=RANDSTREAM_NAME=worker-0")
     producer = start(
         f"--network=container:{worker}", "--env=RANDSTREAM_ROLE=producer", "--env=RANDSTREAM_SEED=42",
@@ -53,7 +53,7 @@ def test_both_roles_run_locked_in_and_end_politely(start: Callable[..., str]) ->
             json.loads(line)
 
 
-def test_a_role_that_is_none_is_one_line_and_status_2(image: str) -> None:
+def test_an_unknown_role_is_one_line_and_status_2(image: str) -> None:
     done = run("docker", "run", "--rm", *LOCKED, "--env=RANDSTREAM_ROLE=server", image, check=False)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
@@ -72,7 +72,7 @@ def test_it_holds_no_installer_no_tests_and_no_package_cache(image: str) -> None
     assert inside(image, "find", "/", "-xdev", "-name", "pip", "-path", "*bin*") == ""
 
 
-def test_it_runs_as_a_number_without_a_shell(image: str) -> None:
+def test_it_runs_as_a_numeric_user_without_a_shell(image: str) -> None:
     [config] = [each["Config"] for each in json.loads(run("docker", "image", "inspect", image).stdout)]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["python", "-m", "randstream"]
@@ -85,6 +85,6 @@ def test_it_adds_little_to_its_base(image: str) -> None:
 
 
 def base() -> str:
-    """What the Dockerfile starts from."""
+    """The base image of the Dockerfile."""
     made = make("--dry-run", "build").stdout
     return made.split("PYTHON_IMAGE=")[1].split()[0]

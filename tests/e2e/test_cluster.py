@@ -1,4 +1,4 @@
-"""`make all` on the cluster of the current kubectl context, and then what happens to pods. The tests go in order."""
+"""`make all` on the cluster of the current kubectl context, then what may happen to pods. Run the tests in order."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_the_seed_is_in_no_log() -> None:
         assert secret not in kubectl("logs", pod)
 
 
-def test_a_worker_that_is_deleted_goes_on_exactly() -> None:
+def test_the_stream_of_a_deleted_worker_resumes_exactly() -> None:
     before = prove()
     kubectl("delete", "pod", "worker-1")
     prove(before)
 
 
-def test_a_worker_that_is_killed_goes_on_exactly() -> None:
+def test_the_stream_of_a_killed_worker_resumes_exactly() -> None:
     before = prove()
     kubectl("delete", "pod", "worker-2", "--grace-period=0", "--force")
     prove(before)
@@ -93,7 +93,7 @@ def test_a_rolling_restart_of_both_loses_nothing() -> None:
     prove(before)
 
 
-def test_only_who_may_can_connect() -> None:
+def test_only_permitted_pods_can_connect() -> None:
     address = {name: pod["status"]["podIP"] for name, pod in pods().items()}
     [producer] = pods("producer")
     stream, admin, of_producer = (address["worker-0"], 9000), (address["worker-0"], 9001), (address[producer], 9001)

@@ -1,4 +1,4 @@
-"""One worker a node, and what `top` shows when a stream breaks: examples/continuity. The tests go in order."""
+"""One worker a node, and what `top` shows when a stream breaks: examples/continuity. Run the tests in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def top() -> str:
 
 
 def flowing() -> list[str]:
-    """Who `top` shows to have a stream that flows."""
+    """The workers whose streams flow, as `top` shows them."""
     return sorted(re.findall(r"^● (\S+) +streaming ", top(), re.MULTILINE))
 
 
@@ -41,7 +41,7 @@ def test_every_node_has_a_worker_of_its_name_and_its_stream_flows(nodes: list[st
     until(lambda: flowing() == nodes, "all streams flow")
 
 
-def test_top_names_the_node_whose_worker_died_and_its_stream_goes_on(nodes: list[str]) -> None:
+def test_top_names_the_node_whose_worker_died_and_its_stream_resumes(nodes: list[str]) -> None:
     pod, node = next((name, pod["spec"]["nodeName"]) for name, pod in pods("worker").items())
     kubectl("delete", "pod", pod, "--grace-period=0", "--force")
     until(lambda: f"{node} lost: " in top(), "top tells of it")

@@ -1,4 +1,4 @@
-"""Logs: every event a line, and no line that holds anything up."""
+"""Logs: every event is a line, and no line blocks anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
 class Pipe:
-    """A pipe as small as there is, so that it is soon full."""
+    """The smallest pipe there is, so that it is soon full."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
@@ -101,7 +101,7 @@ def test_a_flush_is_not_over_while_a_line_is_being_written(pipe: Pipe) -> None:
     assert writer.flush()
 
 
-def test_a_stuck_reader_holds_up_no_write_and_every_line_is_written_or_counted(
+def test_a_stuck_reader_blocks_no_write_and_every_line_is_written_or_counted(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "QUEUE_LINES", 10)
@@ -118,7 +118,7 @@ def test_a_stuck_reader_holds_up_no_write_and_every_line_is_written_or_counted(
     assert sum(told) >= 80
 
 
-def test_the_count_of_what_was_left_out_finds_room(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_room_for_the_count_of_lines_left_out(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "QUEUE_LINES", 1)
     writer = LineWriter(pipe.writing, lambda count: writer.write(f"left out {count}"))
     for _ in range(9):
@@ -126,7 +126,7 @@ def test_the_count_of_what_was_left_out_finds_room(pipe: Pipe, monkeypatch: pyte
     assert "left out" in pipe.read_until(lambda text: text.endswith("\n") and "left out" in text)
 
 
-def test_a_reader_that_has_gone_holds_up_nothing(pipe: Pipe) -> None:
+def test_a_reader_that_has_gone_does_not_block_the_writer(pipe: Pipe) -> None:
     writer = LineWriter(pipe.writing, never)
     os.close(pipe.reading)
     try:
@@ -167,7 +167,7 @@ def test_an_event_is_a_json_line_with_time_level_and_event_first(said: Callable[
     assert line.endswith("}\n")
 
 
-def test_what_is_below_the_level_is_not_said(said: Callable[[], Any]) -> None:
+def test_events_below_the_level_are_not_logged(said: Callable[[], Any]) -> None:
     log = structlog.get_logger("randstream")
     for level in ("debug", "info", "warning", "error"):
         getattr(log, level)(f"at.{level}")
@@ -175,7 +175,7 @@ def test_what_is_below_the_level_is_not_said(said: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("value", [2**70, "caf\udce9", {("a", 1): object()}, {1: 2}, b"\xff", float("nan")])
-def test_a_value_that_json_has_not_is_said_all_the_same(value: Any, said: Callable[[], Any]) -> None:
+def test_a_value_that_json_cannot_express_is_logged_anyway(value: Any, said: Callable[[], Any]) -> None:
     structlog.get_logger("randstream").info("odd", value=value)
     [line] = said()
     assert line["event"] == "odd"
@@ -191,7 +191,9 @@ def test_a_traceback_is_part_of_the_line(said: Callable[[], Any]) -> None:
     assert line["exception"].endswith("ValueError: broken")
 
 
-def test_what_was_left_out_is_an_event(pipe: Pipe, logs_are_mine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_left_out_lines_are_reported_as_an_event(
+    pipe: Pipe, logs_are_mine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logs, "QUEUE_LINES", 2)
     set_up_logs("info", fd=pipe.writing)
     log = structlog.get_logger("randstream")
@@ -210,7 +212,7 @@ def test_what_was_left_out_is_an_event(pipe: Pipe, logs_are_mine: None, monkeypa
 
 
 @pytest.mark.parametrize("new_loop", LOOPS)
-def test_what_a_loop_complains_of_is_a_json_line(new_loop: Any, said: Callable[[], Any]) -> None:
+def test_a_complaint_of_the_loop_is_a_json_line(new_loop: Any, said: Callable[[], Any]) -> None:
     async def complain() -> None:
         asyncio.get_running_loop().call_exception_handler({"message": "odd", "exception": ValueError("broken")})
 
@@ -222,7 +224,7 @@ def test_what_a_loop_complains_of_is_a_json_line(new_loop: Any, said: Callable[[
     assert "ValueError: broken" in line["exception"]
 
 
-def test_libraries_pass_on_only_what_means_trouble(pipe: Pipe, logs_are_mine: None) -> None:
+def test_only_warnings_and_errors_of_libraries_are_logged(pipe: Pipe, logs_are_mine: None) -> None:
     set_up_logs("debug", fd=pipe.writing)
     logger = logging.getLogger("library")
     logger.info("all is well")
@@ -232,7 +234,7 @@ def test_libraries_pass_on_only_what_means_trouble(pipe: Pipe, logs_are_mine: No
     assert (line["level"], line["message"]) == ("warning", "odd")
 
 
-def test_libraries_keep_to_the_level_too(pipe: Pipe, logs_are_mine: None) -> None:
+def test_libraries_are_held_to_the_level_too(pipe: Pipe, logs_are_mine: None) -> None:
     set_up_logs("error", fd=pipe.writing)
     logging.getLogger("library").warning("odd")
     logging.getLogger("library").error("broken")
@@ -285,7 +287,7 @@ def test_a_terminal_gets_colours_and_no_values_of_local_variables(logs_are_mine:
     assert seed not in text
 
 
-def test_flushing_before_logs_are_set_up_is_nothing() -> None:
+def test_flushing_before_logs_are_set_up_does_nothing() -> None:
     code = "from randstream.observe.logs import flush_logs; flush_logs()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=20)
     assert (done.stdout, done.stderr) == (b"", b"")

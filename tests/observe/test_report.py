@@ -1,4 +1,4 @@
-"""Report: one call feeds the log, the journal and the counters, within limits that lose no count."""
+"""Report: one call feeds the log, the journal and the counters. Limits on log lines lose no count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT = 3
 SHUTDOWN = PeerClosed(Reason.SHUTDOWN)
 CUT = ConnectionResetError("reset")
 NOTHING: tuple[dict[str, int], dict[str, int], int] = ({}, {}, 0)
-"""What `counted` gives before anything is counted."""
+"""What `counted` returns at first."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def journal() -> Journal:
 
 @pytest.fixture
 def report(log: Log, tally: Tally, journal: Journal) -> LinkReport:
-    """That of a link which may write LIMIT events a minute."""
+    """A report of a link that may log LIMIT events a minute."""
     return LinkReport("worker-0", tally, journal, LIMIT, worker="worker-0")
 
 
@@ -50,7 +50,7 @@ def noted(journal: Journal) -> list[tuple[str, str, str]]:
 
 
 def counted(tally: Tally) -> tuple[dict[str, int], dict[str, int], int]:
-    """The ends, the failures, and how often the sink failed."""
+    """The ends and the failures by reason, and how often the sink failed."""
     return tally.ends, tally.failures, tally.sink_failures
 
 
@@ -101,7 +101,7 @@ def test_only_connections_that_carried_numbers_count_as_ends_and_all_other_attem
     assert counted(tally) == ({"cut": 1}, {"cut": 1, "shutdown": 1, "version": 1}, 0)
 
 
-def test_events_above_the_limit_of_a_minute_are_left_out_of_the_log_only_and_counted_in_the_next_one(
+def test_events_above_the_limit_are_left_out_of_the_log_only_and_counted_in_the_next_line(
     report: LinkReport, log: Log, tally: Tally, journal: Journal
 ) -> None:
     for number in range(LIMIT + 2):
@@ -127,7 +127,7 @@ def test_a_worker_that_stays_away_is_logged_once_a_minute_and_noted_when_it_is_n
     assert tally.failures == {"cut": 61}
 
 
-def test_strangers_and_unproven_numbers_have_limits_of_their_own_and_keep_no_event_of_the_link_out(
+def test_strangers_and_unproven_numbers_have_limits_of_their_own_and_crowd_out_no_event_of_the_link(
     report: LinkReport, log: Log, tally: Tally, journal: Journal
 ) -> None:
     for _ in range(LINES_A_MINUTE + 5):
@@ -142,7 +142,7 @@ def test_strangers_and_unproven_numbers_have_limits_of_their_own_and_keep_no_eve
     assert counted(tally) == NOTHING
 
 
-def test_a_report_about_more_has_the_same_limits_and_its_own_fields(
+def test_a_report_with_more_fields_shares_its_limits_with_the_first(
     report: LinkReport, log: Log, journal: Journal
 ) -> None:
     about = report.about("worker-0 from 10.0.0.1", peer="10.0.0.1")
@@ -175,7 +175,7 @@ async def test_a_cut_is_counted_by_its_reason_at_both_ends() -> None:
         assert events == ["link.resumed", "link.lost", "link.resumed"]
 
 
-async def test_the_journal_is_told_of_an_absent_worker_once() -> None:
+async def test_an_absent_worker_is_in_the_journal_once() -> None:
     settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
     async with running(producer := Producer(settings)):
         await until(lambda: producer.tally.failures.total() >= 3)
@@ -185,7 +185,7 @@ async def test_the_journal_is_told_of_an_absent_worker_once() -> None:
 # ---- sinks -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_unchanged_problem_is_told_once_and_every_failure_counted(
+def test_an_unchanged_problem_is_reported_once_but_every_failure_is_counted(
     sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
 ) -> None:
     for problem in ("the disk is full", "the disk is full", "the disk is read-only"):
@@ -198,7 +198,7 @@ def test_an_unchanged_problem_is_told_once_and_every_failure_counted(
     assert counted(tally) == ({}, {}, 3)
 
 
-def test_a_sink_that_works_again_is_told_once_with_what_was_wrong(
+def test_a_recovery_is_reported_once_with_the_problem_it_ends(
     sink_report: SinkReport, log: Log, journal: Journal
 ) -> None:
     sink_report.worked(0.0)
@@ -213,7 +213,7 @@ def test_a_sink_that_works_again_is_told_once_with_what_was_wrong(
     assert noted(journal)[-1] == ("sink.recovered", "worker-0", "was: the disk is full")
 
 
-def test_a_warning_is_told_when_it_begins_when_it_changes_and_when_it_is_over(
+def test_a_warning_is_reported_when_it_begins_changes_and_ends(
     sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
 ) -> None:
     for warning in (None, "90 % full", "90 % full", "95 % full", None, None):

@@ -1,4 +1,4 @@
-"""Status: what both roles tell an observer, as docs/operations.md explains it."""
+"""Status: what both roles report to an observer, as docs/operations.md documents it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from randstream.settings import ProducerSettings
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 
 
-async def test_both_roles_tell_the_same_of_their_link() -> None:
+async def test_both_roles_report_their_link_alike() -> None:
     async with a_pair(discard=True) as (producer, worker):
         sent = Observer(producer).snapshot(limit=1)
         received = Observer(worker).snapshot(limit=1)
@@ -28,7 +28,7 @@ async def test_both_roles_tell_the_same_of_their_link() -> None:
     assert sent.links[0].round_trip is not None
 
 
-async def test_a_producer_is_ready_without_its_workers_but_not_without_names() -> None:
+async def test_a_producer_is_ready_without_its_workers_but_not_if_a_name_cannot_be_resolved() -> None:
     settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
     async with running(producer := Producer(settings)):
         await until(lambda: bool(producer.links) and producer.links[0].last_error is not None)

@@ -1,4 +1,4 @@
-"""Tally: durations in buckets, and counts on which both ends agree."""
+"""Tally: durations in buckets, and counts that agree at both ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tap: listeners hear what passes without a gap, and hold nothing up."""
+"""Tap: listeners get the runs that pass, without a gap, and never block the stream."""
 
 from __future__ import annotations
 

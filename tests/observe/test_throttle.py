@@ -1,4 +1,4 @@
-"""Throttle: a bound on log lines that loses no count."""
+"""Throttle: limits log lines and counts those it leaves out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def test_a_line_above_the_limit_within_a_minute_is_left_out() -> None:
     assert [throttle.admit(now) for now in (0.0, 1.0, 59.9)] == [0, 0, None]
 
 
-def test_the_next_admitted_line_tells_how_many_were_left_out() -> None:
+def test_the_next_admitted_line_reports_how_many_were_left_out() -> None:
     throttle = Throttle(1)
     assert [throttle.admit(now) for now in (0.0, 1.0, 2.0, 60.0)] == [0, None, None, 2]
 
 
-def test_what_was_told_is_not_told_again() -> None:
+def test_a_count_that_was_reported_is_not_reported_again() -> None:
     throttle = Throttle(1)
     assert [throttle.admit(now) for now in (0.0, 1.0, 60.0, 120.0)] == [0, None, 1, 0]
 

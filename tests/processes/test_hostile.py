@@ -1,4 +1,4 @@
-"""Strangers at a worker's port, hundreds at a time, while a stream flows: it stays exact, and memory stays bounded."""
+"""Hundreds of strangers at a worker's port while a stream flows: it stays exact, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from randstream.worker.worker import Worker
 STRANGERS = 2000
 AT_ONCE = 250
 MOST_GROWTH_MIB = 48
-"""What the worker may grow by: one window of a peer that passes for a producer is 32 MiB."""
+"""How much the worker may grow: the window of one peer that poses as a producer is 32 MiB."""
 MOST_DESCRIPTORS = 200
 """Above those of a quiet worker."""
 
@@ -50,13 +50,13 @@ async def until_sent_away(peer: Peer) -> None:
 
 
 async def random_bytes(peer: Peer, chance: random.Random) -> None:
-    """Garbage, and then whatever comes."""
+    """Sends garbage, and reads until it is sent away."""
     peer.say(chance.randbytes(chance.randrange(1, 4096)))
     await until_sent_away(peer)
 
 
 async def slow_loris(peer: Peer, chance: random.Random) -> None:
-    """A lawful line, a byte at a time, that never ends."""
+    """Sends a valid line that never ends, a byte at a time."""
     for byte in b"#open worker=worker-0 stream=0123456789abcdef":
         if peer.reader.at_eof():
             return
@@ -65,7 +65,7 @@ async def slow_loris(peer: Peer, chance: random.Random) -> None:
 
 
 async def half_open(peer: Peer, chance: random.Random) -> None:
-    """Silence, and then a reset or nothing at all."""
+    """Says nothing until it is sent away."""
     await until_sent_away(peer)
 
 
@@ -73,7 +73,7 @@ OTHER_OPEN = checked("#open worker=worker-0 stream=0123456789abcdef numbers=bits
 
 
 async def never_reading(peer: Peer, chance: random.Random) -> None:
-    """Passes for a producer of another stream, sends a flood and takes no answer."""
+    """Poses as a producer of another stream, sends a flood and reads nothing."""
     peer.transport.pause_reading()
     peer.say(OTHER_OPEN)
     peer.say(b"1234567890123456789\n" * 5000)
@@ -81,7 +81,7 @@ async def never_reading(peer: Peer, chance: random.Random) -> None:
 
 
 async def half_a_handshake(peer: Peer, chance: random.Random) -> None:
-    """Greets in TLS, has the certificate sent, and shows none of its own."""
+    """Begins a TLS handshake, and never shows a certificate of its own."""
     outgoing = ssl.MemoryBIO()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with suppress(ssl.SSLWantReadError):
@@ -96,7 +96,7 @@ KINDS: list[Callable[[Peer, random.Random], Awaitable[None]]] = [
 
 
 async def visit(port: int, number: int, turn: asyncio.Semaphore, met: Counter[str]) -> None:
-    """One stranger's connection, of which nothing is asked but that it ends."""
+    """One connection of a stranger, which may end in any way but must end."""
     chance = random.Random(number)
     kind = KINDS[number % len(KINDS)]
     async with turn:
@@ -216,7 +216,7 @@ async def test_unopened_connections_never_outnumber_their_slots(log: Log) -> Non
 
 
 async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -> None:
-    """A refused peer has a second to read why; a thousand of them must not hold a thousand sockets for it."""
+    """A refused peer gets a second to read why, but a thousand of them must not hold a thousand sockets."""
     async with a_worker(Memory()) as worker, dialled(worker) as live, AsyncExitStack() as stack:
         await live.start()
         tasks_before = len(asyncio.all_tasks())
@@ -247,7 +247,7 @@ async def visit_of_streams_in_turn(peer: Peer, number: int) -> None:
 
 
 async def visit_of_distributions_in_turn(peer: Peer, number: int) -> None:
-    """What the store holds and, every other time, what it cannot hold in the same folder."""
+    """Offers the stored stream and, every other time, one that cannot be stored in the same folder."""
     await peer.line()
     peer.say(open_line(stream=stream().id, numbers=("bits64", "integers:1:2")[number % 2]))
     await peer.line()
@@ -263,7 +263,7 @@ async def visit_of_distributions_in_turn(peer: Peer, number: int) -> None:
         (visit_of_distributions_in_turn, "sink.recovered", True),
     ],
 )
-async def test_no_visits_make_a_worker_write_more_than_its_lines_a_minute(
+async def test_however_many_visit_a_worker_logs_only_so_many_lines_a_minute(
     visit: Callable[[Peer, int], Awaitable[None]], event: str, is_stored: bool, log: Log, tmp_path: Path
 ) -> None:
     sink = DurableSink(tmp_path, WORKER) if is_stored else None
@@ -278,8 +278,8 @@ async def test_no_visits_make_a_worker_write_more_than_its_lines_a_minute(
 
 
 @pytest.mark.parametrize("words", [b"", b"hello\n", OTHER_OPEN], ids=["silent", "malformed", "another stream"])
-async def test_what_a_connection_held_is_let_go_as_soon_as_it_is_over(words: bytes, log: Log) -> None:
-    """Neither the timer it had set nor a cycle of references keeps it: OpenSSL alone has tens of KiB for each."""
+async def test_a_connection_is_freed_as_soon_as_it_is_over(words: bytes, log: Log) -> None:
+    """Neither its timer nor a reference cycle keeps it alive: OpenSSL alone holds tens of KiB for each."""
     ends: list[weakref.ref[Connection]] = []
     async with a_worker(Memory()) as worker, dialled(worker) as live:
         await live.start()

@@ -32,7 +32,7 @@ async def netcat(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.communicate()
 
 
-async def test_raw_target_is_an_actual_nc_that_listens_and_listens_again() -> None:
+async def test_a_raw_target_may_be_an_nc_that_is_restarted() -> None:
     port = free_port()
     stream = NumberStream("42", f"raw-127.0.0.1-{port}", "integers:1:100")
     async with producing(f"raw://127.0.0.1:{port}") as producer:
@@ -49,7 +49,7 @@ async def test_raw_target_is_an_actual_nc_that_listens_and_listens_again() -> No
             assert got == stream.lines(written, 200)
 
 
-async def test_raw_source_is_an_actual_nc_that_ends_when_its_input_does() -> None:
+async def test_a_raw_source_may_be_an_nc_that_ends_with_its_input() -> None:
     sink = Memory()
     async with a_worker(sink, accept_raw=True) as worker:
         assert worker.address is not None

@@ -63,7 +63,7 @@ def test_sigterm_of_the_worker_ends_at_a_beat_with_all_it_acknowledged_written()
         assert producer.end(signal.SIGINT) == 0
 
 
-def test_a_worker_whose_reader_went_ends_politely_and_at_once() -> None:
+def test_a_worker_whose_reader_leaves_ends_politely_and_at_once() -> None:
     address = f"127.0.0.1:{free_port()}"
     pipe = subprocess.PIPE
     with subprocess.Popen(["head", "-n", "3"], stdin=pipe, stdout=pipe) as head, processes() as start:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def a_program(text: str, port: int, folder: Path) -> Iterator[Path]:
-    """Run `text` on `port` instead of 9000 until the block ends; gives the file that its output goes to."""
+    """Run `text` on `port` instead of 9000 until the block ends; gives the file with its output."""
     out = folder / "out.txt"
     python = [sys.executable, "-uc", text.replace(":9000", f":{port}")]
     with out.open("wb") as file, subprocess.Popen(python, cwd=folder, stdout=file) as process:

@@ -1,4 +1,4 @@
-"""docs/architecture.md draws the house as it is: every package, where it stands, and what it may import."""
+"""docs/architecture.md is up to date: every package, its layer, and what it may import."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ GRAPH = grimp.build_graph("randstream", exclude_type_checking_imports=True, cach
 
 
 def modules_of(folder: Path) -> set[str]:
-    """The modules and packages that stand in `folder`."""
+    """The modules and packages in `folder`."""
     return {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {
         "__init__"
     }
 
 
 def drawn_lines() -> list[list[str]]:
-    """The drawing from top to bottom, each line's names from left to right."""
+    """The drawing from top to bottom, and the names of each line from left to right."""
     assert DRAWN is not None
     return [found for line in DRAWN[1].splitlines() if (found := re.findall(r"│ +(\w+)(?= )", line))]
 
 
 def imports() -> set[tuple[str, str]]:
-    """Which module imports which, whole packages counting as one; the package's own names are nobody's."""
+    """Which package or top-level module imports which. `randstream` itself is left out."""
     pairs = {
         (module.split(".")[1], imported.split(".")[1])
         for module in GRAPH.modules

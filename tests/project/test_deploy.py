@@ -1,4 +1,4 @@
-"""What deploy/ says, held against the settings; and what `make` says when something is missing. No cluster needed."""
+"""deploy/ agrees with the settings, and `make` says what is missing. Needs no cluster."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ rollout = load_rollout()
 
 @cache
 def render(overlay: str, kinds: str) -> list[str]:
-    """What an overlay has of these kinds, a regular expression."""
+    """The objects of an overlay whose kind matches the regular expression `kinds`."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
     command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
@@ -92,7 +92,7 @@ def test_a_drain_ends_within_the_pods_grace(role: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_renders_both_roles_locked_in(overlay: str) -> None:
+def test_an_overlay_renders_both_roles_locked_down(overlay: str) -> None:
     pods = render(overlay, "Deployment|StatefulSet|DaemonSet")
     assert len(pods) == len(ROLES)
     for pod in pods:
@@ -218,7 +218,7 @@ def test_a_wrong_setting_is_hopeless_and_told_in_its_own_words() -> None:
     )  # fmt: skip
 
 
-def test_one_crash_may_pass_and_many_do_not() -> None:
+def test_one_crash_may_pass_but_repeated_ones_are_hopeless() -> None:
     again: dict[str, Any] = {
         "containerStatuses": [{"state": {}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]
     }
@@ -233,7 +233,7 @@ def test_an_image_that_is_not_there_is_hopeless_and_says_how_to_load_it() -> Non
     assert why == "ErrImageNeverPull: no. Load the image: make load-images."
 
 
-def test_a_kubelet_that_was_too_slow_for_itself_is_waited_for() -> None:
+def test_a_pod_whose_configuration_the_kubelet_has_not_synced_yet_is_waited_for() -> None:
     message = "failed to sync configmap cache: timed out waiting for the condition"
     slow = a_pod(**container(waiting={"reason": "CreateContainerConfigError", "message": message}))
     assert rollout.trouble_of(slow) == (f"CreateContainerConfigError: {message}", False)

@@ -1,4 +1,4 @@
-"""The pages: every command is run or known not to be, links lead somewhere, and the French README says the same."""
+"""The pages: every command is run or listed as not run, links are valid, the French README has the same content."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ NOT_RUN_HERE = {
         "tests/project/test_examples.py runs awk so",
     **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip
-"""Commands of code blocks, and where else they are run, or why not at all. `...`: whatever is piped into the rest."""
+"""Commands of code blocks, and where else they are run, or why they are not. `...`: anything piped into the rest."""
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -89,18 +89,18 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 
 def inline(page: str) -> list[str]:
-    """What stands between single backticks."""
+    """The texts between single backticks."""
     text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
 
 
 def in_table(command: str) -> str:
-    """How the table spells it: as it stands, or its end after the first pipe."""
+    """The key of NOT_RUN_HERE: the command itself, or `...` and what follows its first pipe."""
     return command if command in NOT_RUN_HERE else f"... {command.partition(' | ')[2]}"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_prints_what_is_shown_or_is_known_not_to_be_run_here(page: str) -> None:
+def test_every_command_prints_what_is_shown_or_is_listed_as_not_run_here(page: str) -> None:
     for command, shown in commands(page):
         if in_table(command) in NOT_RUN_HERE:
             continue
@@ -125,7 +125,7 @@ def test_no_command_hides_in_a_block_without_a_language(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_within_the_text_are_those_that_there_are(page: str) -> None:
+def test_commands_within_the_text_exist(page: str) -> None:
     for command in [code for code in inline(page) if re.match(r"(randstream|make) [^.]", code)]:
         program, *words = shlex.split(command)
         if program == "make":

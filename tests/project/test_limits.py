@@ -1,4 +1,4 @@
-"""SECURITY.md says what the limits are, and is right."""
+"""The limits in SECURITY.md are those of the source."""
 
 from __future__ import annotations
 

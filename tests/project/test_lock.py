@@ -16,7 +16,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MADE = re.compile(
     r"^\t\$\(LOCK\) (pyproject\.toml )?-o (requirements/\S+)(?:.* --group (?:pyproject\.toml:)?(\S+))?", re.MULTILINE
 )
-"""How `make lock` makes a file: with the project's own requirements or not, and of which group."""
+"""How `make lock` makes a file: whether with the project's own requirements, and from which group."""
 LOCKS = {path: (bool(whole), group) for whole, path, group in MADE.findall((ROOT / "Makefile").read_text())}
 PIN = re.compile(
     r"^([a-z0-9-]+)==([^ ;]+)(?: ; (.+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
@@ -24,13 +24,13 @@ PIN = re.compile(
 
 
 def group(name: str) -> list[str]:
-    """The requirements of a dependency group, and of those that it includes."""
+    """The requirements of a dependency group and of those it includes."""
     entries: list[Any] = PYPROJECT["dependency-groups"][name]
     return [word for each in entries for word in ([each] if isinstance(each, str) else group(each["include-group"]))]
 
 
 def pins(path: str) -> dict[str, list[str]]:
-    """The versions of each package in a lock: more than one where they differ by Python or platform."""
+    """The versions of each package in a lock: several where they differ by Python version or platform."""
     found: dict[str, list[str]] = {}
     for name, version, _, _ in PIN.findall((ROOT / path).read_text()):
         found.setdefault(name, []).append(version)

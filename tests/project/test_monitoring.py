@@ -19,13 +19,13 @@ EXISTING = set(metrics_of("producer") | metrics_of("worker"))
 
 
 def named_in(text: str) -> set[str]:
-    """The metrics that a query names, without what histograms add."""
+    """The metrics that a query names, without the suffixes of histograms."""
     names = set(re.findall(r"\brandstream_[a-z_]+", text))
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
 
 
 @pytest.mark.parametrize("arguments", [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]])
-def test_promtool_agrees(arguments: list[str]) -> None:
+def test_promtool_accepts_the_rules_and_their_tests(arguments: list[str]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")

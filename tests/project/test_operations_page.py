@@ -1,4 +1,4 @@
-"""docs/operations.md is true: it names what the source has, and nothing else."""
+"""docs/operations.md is up to date: it names what is in the source, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
 LEVELS = {"debug", "info", "warning", "error"}
 CHOSEN = {"say": {"warning", "error"}, "write": {"info", "warning"}}
-"""Local names for one of two of a logger's methods."""
+"""Local variables that hold one of two methods of a logger."""
 EVENT = re.compile(r"[a-z]+\.[a-z_]+")
 
 
@@ -124,7 +124,7 @@ def test_a_recipe_runs_on_a_log_and_finds_something(recipe: str) -> None:
     assert ran.stdout.strip()
 
 
-def test_there_are_recipes() -> None:
+def test_the_page_has_four_recipes() -> None:
     assert len(RECIPES) == 4
 
 

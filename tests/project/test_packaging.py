@@ -1,4 +1,4 @@
-"""The package outside the repository: what a wheel holds, that it runs in an empty folder, what a release asks for."""
+"""The package outside the repository: what a wheel contains, that it runs elsewhere, what a release needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the programs of a new environment are. It has what randstream depends on, but no randstream."""
+    """The programs of a new environment, which has randstream's dependencies but not randstream."""
     folder = tmp_path_factory.mktemp("elsewhere")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
@@ -141,7 +141,7 @@ def tracked_files(root: Path) -> set[str]:
     return set(RELEASE["git"](root, "ls-files", "--cached", "--others", "--exclude-standard"))
 
 
-def test_wheel_and_sdist_have_metadata_that_an_index_would_take(dist: Path) -> None:
+def test_wheel_and_sdist_have_metadata_that_an_index_would_accept(dist: Path) -> None:
     assert [flaw for path in dist.iterdir() for flaw in RELEASE["dist_flaws"](path, __version__)] == []
 
 
@@ -151,8 +151,8 @@ def test_no_file_names_an_index_or_a_path_of_a_machine() -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_tree_that_is_not_clean_or_names_an_index_is_found(tmp_path: Path) -> None:
-    index = ".".join(("pypi", "org"))  # in one piece this file would be found too
+def test_a_tree_that_is_not_clean_or_names_an_index_is_rejected(tmp_path: Path) -> None:
+    index = ".".join(("pypi", "org"))  # split, so that this file is not found too
     (tmp_path / "a.txt").write_text(f"from {index}\nsee {tmp_path}/b\n")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)

@@ -1,4 +1,4 @@
-"""docs/python.md: its examples give what they show, its programs run and are typed, and what it promises holds."""
+"""docs/python.md: its examples print what it shows, its programs run and are typed, and its promises hold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ asyncio.run(main())
 """
 
 
-def test_examples_give_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_print_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_store(tmp_path / "store", 100)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(str(PAGE), module_relative=False)

@@ -1,4 +1,4 @@
-"""A seed that was given stays with who gave it: it is in nothing that a producer writes, serves or shows."""
+"""A seed that is given stays secret: it is in nothing that a producer writes, serves or shows."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ sessions.StreamSession.__init__ = fail
 from randstream.cli.commands import main
 main()
 """
-"""A producer that fails where it has the seed at hand, so that its traceback is logged."""
+"""A producer that fails where the seed is a local variable, so that a traceback is logged."""
 
 
 class Roles:
-    """A worker and a producer as processes, and all that they have written."""
+    """A worker and a producer as processes, and everything they have written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -82,7 +82,7 @@ def roles(folder: Path) -> Iterator[Roles]:
 
 
 @pytest.mark.parametrize("given", ["file", "variable", "flag"])
-def test_a_given_seed_is_nowhere_to_be_seen_but_where_it_was_typed(given: str, tmp_path: Path) -> None:
+def test_a_given_seed_appears_nowhere_but_where_it_was_typed(given: str, tmp_path: Path) -> None:
     (tmp_path / "seed").write_text(SEED)
     port = free_port()
     with roles(tmp_path) as running:
@@ -145,7 +145,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
         try:
             while data := os.read(ours, 2**16):
                 seen += data
-        except OSError:  # the terminal has no other side any more
+        except OSError:  # the other side of the terminal is closed
             pass
 
     reader = threading.Thread(target=read)
@@ -158,7 +158,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
     return seen.decode()
 
 
-def test_no_repr_and_no_error_has_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_repr_and_no_error_contains_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
     from randstream.cli import commands as cli
     from randstream.producer.producer import Producer
 

@@ -1,4 +1,4 @@
-"""Settings made of a few values, and what is said of those that cannot be used."""
+"""Makers: settings from a few values, and the errors of unusable ones."""
 
 from __future__ import annotations
 

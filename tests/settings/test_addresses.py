@@ -1,4 +1,4 @@
-"""Addresses and targets: what text is one, and what is said of text that is none."""
+"""Addresses and targets: which text is valid, and the errors of text that is not."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def test_targets_are_separated_by_commas() -> None:
     ]  # fmt: skip
 
 
-def test_a_file_of_targets_has_one_a_line_and_comments(tmp_path: Path) -> None:
+def test_a_file_of_targets_has_one_target_a_line_and_may_have_comments(tmp_path: Path) -> None:
     path = tmp_path / "workers"
     path.write_bytes(b"# all of them\r\na:1 # the first\r\n\r\n  raw://b:2\n")
     assert [str(target) for target in inputs(workers=f"@{path}").targets] == ["a:1", "raw://b:2"]
 
 
-def test_the_worker_name_of_a_raw_target_is_a_name() -> None:
+def test_the_worker_name_of_a_raw_target_is_valid() -> None:
     [target] = inputs(workers="raw://[::1]:9100").targets
     assert target.raw_worker == "raw-__1-9100"
 
 
 @pytest.mark.parametrize("text", ["", ",", " , ", "a b:1", "a:", "a:x", "http//a:1", "::1:9000", "-a:1"])
-def test_targets_that_cannot_be_are_refused(text: str) -> None:
+def test_unusable_targets_are_refused(text: str) -> None:
     assert refusal(producer, workers=text).startswith("--workers")
 
 
@@ -59,7 +59,7 @@ def test_files_without_targets_are_refused_when_they_are_read(given: str, why: s
 
 
 @pytest.mark.parametrize("text", ["a:0", "a:65536", "a:" + "9" * 5000])
-def test_ports_that_cannot_be_are_refused(text: str) -> None:
+def test_unusable_ports_are_refused(text: str) -> None:
     assert "give a port from 1 to 65535" in refusal(producer, workers=text)
 
 
@@ -86,5 +86,5 @@ def test_an_address_is_host_and_port(text: str, address: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "9000", "a b:1", "a:", "a:-1", "a:65536", "a:x", "http://a:1"])
-def test_addresses_that_cannot_be_are_refused(text: str) -> None:
+def test_unusable_addresses_are_refused(text: str) -> None:
     assert refusal(WorkerSettings, listen=text).startswith("--listen")

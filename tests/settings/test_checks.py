@@ -1,4 +1,4 @@
-"""Checks: what a value of each kind may be, and what is said of one that cannot be used."""
+"""Checks: what a value of each kind may be, and the errors of unusable ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_rate_is_above_0_or_max(text: Any, rate: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "-inf", "", "fast", None])
-def test_rates_that_cannot_be_are_refused(text: Any) -> None:
+def test_unusable_rates_are_refused(text: Any) -> None:
     assert "give a number" in refusal(producer, rate=text)
 
 
@@ -26,26 +26,26 @@ def test_numbers_are_spelled_canonically() -> None:
 
 
 @pytest.mark.parametrize("text", ["dice", "integers:2:1", "normal:0", ""])
-def test_distributions_that_cannot_be_are_refused(text: str) -> None:
+def test_unusable_distributions_are_refused(text: str) -> None:
     assert refusal(producer, numbers=text).startswith("--numbers")
 
 
-def test_a_heartbeat_is_of_whole_milliseconds() -> None:
+def test_a_heartbeat_is_rounded_to_whole_milliseconds() -> None:
     assert producer(heartbeat_interval="0.0504").heartbeat_interval == 0.05
 
 
 @pytest.mark.parametrize("text", ["0.04", "61", "nan", "x"])
-def test_heartbeats_that_cannot_be_are_refused(text: str) -> None:
+def test_unusable_heartbeats_are_refused(text: str) -> None:
     assert refusal(producer, heartbeat_interval=text).startswith(f"--heartbeat {text}: give")
 
 
 @pytest.mark.parametrize("text", ["-1", "inf", "nan", "soon"])
-def test_graces_that_cannot_be_are_refused(text: str) -> None:
+def test_unusable_grace_periods_are_refused(text: str) -> None:
     assert refusal(producer, grace_period=text).startswith(f"--grace {text}: give")
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a\n", "a" * 129, "ä"])
-def test_names_that_the_wire_cannot_say_are_refused(name: str) -> None:
+def test_names_that_the_protocol_does_not_allow_are_refused(name: str) -> None:
     assert refusal(WorkerSettings, name=name).startswith("--name")
 
 
@@ -56,7 +56,7 @@ def test_a_size_is_bytes_or_has_a_unit(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1GB", "1.5GiB", "9" * 19, True, None])
-def test_sizes_that_cannot_be_are_refused(text: Any) -> None:
+def test_unusable_sizes_are_refused(text: Any) -> None:
     assert "such as 1GiB" in refusal(WorkerSettings, segment_bytes=text)
 
 
@@ -70,7 +70,7 @@ def test_a_switch_can_be_off(text: Any) -> None:
     assert WorkerSettings(accept_raw=text).accept_raw is False
 
 
-def test_a_switch_that_is_neither_is_refused() -> None:
+def test_a_switch_that_is_neither_on_nor_off_is_refused() -> None:
     assert refusal(WorkerSettings, accept_raw="maybe") == "--accept-raw maybe: give true or false"
 
 

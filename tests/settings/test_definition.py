@@ -1,4 +1,4 @@
-"""Definition: one setting gives the variable, the error, and the rule that of one choice only one is given."""
+"""Definition: from a setting follow its variable, its error, and that only one of a choice may be given."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_value_of_the_wrong_type_is_refused(value: Any) -> None:
     assert refusal(producer, workers=value)
 
 
-def test_the_error_of_a_value_blames_the_flag_and_knows_the_variable() -> None:
+def test_the_error_of_a_value_names_the_flag_and_knows_the_variable() -> None:
     with pytest.raises(UnusableSetting, match=r"^--rate fast: give a number$") as caught:
         check_values(settings_of(ProducerSettings), {"rate": "fast"})
     assert caught.value.variable == "RANDSTREAM_RATE"
@@ -43,11 +43,11 @@ def test_a_secret_value_is_not_in_its_error() -> None:
     assert SECRET not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
 
 
-def test_what_cannot_be_printed_is_escaped() -> None:
+def test_unprintable_characters_are_escaped() -> None:
     assert refusal(WorkerSettings, name="\x1b[31m\n").startswith(r"--name '\x1b[31m\n': give")
 
 
-def test_a_switch_that_is_off_is_no_choice() -> None:
+def test_a_switch_that_is_off_does_not_count_as_a_choice() -> None:
     off: Any
     for off in (False, "false"):
         assert WorkerSettings(store="/data", discard=off).store == Path("/data")

@@ -1,4 +1,4 @@
-"""Roles: one definition gives the value, the help and the documentation. Making settings reads nothing."""
+"""Roles: from a definition follow the value, the help and the documentation. Making settings reads no file."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_a_roles_own_settings_come_before_those_of_both() -> None:
     assert names[-len(fields(CommonSettings)) :] == [each.name for each in fields(CommonSettings)]
 
 
-def test_the_page_of_settings_is_true() -> None:
+def test_the_page_of_settings_is_up_to_date() -> None:
     assert PAGE.read_text() == page(), "run `make docs`"
 
 
-def test_settings_are_made_of_values_as_of_their_text() -> None:
-    texts: dict[str, Any] = {"grace_period": "2", "discard": "yes"}  # their types name no text, and yet it is taken
+def test_settings_can_be_made_from_values_or_from_their_text() -> None:
+    texts: dict[str, Any] = {"grace_period": "2", "discard": "yes"}  # text is accepted though their types do not say so
     by_text = WorkerSettings(name="w", listen="[::1]:0", segment_bytes="64MiB", **texts)
     by_value = WorkerSettings(name="w", listen=Address("::1", 0), grace_period=2, discard=True, segment_bytes=2**26)
     assert by_text == by_value
@@ -57,7 +57,7 @@ def test_settings_are_made_of_values_as_of_their_text() -> None:
         ({"store": "/data", "accept_raw": True}, "--accept-raw and --store"),
     ],
 )
-def test_numbers_go_to_one_place(given: dict[str, Any], both: str) -> None:
+def test_only_one_place_for_the_numbers_can_be_given(given: dict[str, Any], both: str) -> None:
     assert refusal(WorkerSettings, **given).startswith(f"{both} are both given; give one")
 
 
@@ -68,7 +68,7 @@ def test_making_settings_opens_no_file_and_changing_them_keeps_its_name() -> Non
     assert replace(changed, rate=10) == given
 
 
-def test_a_raw_target_of_a_file_cannot_have_tls_either(tmp_path: Path) -> None:
+def test_a_raw_target_cannot_have_tls_even_if_a_file_names_it(tmp_path: Path) -> None:
     path = tmp_path / "workers"
     path.write_text("a:1\nraw://b:2\n")
     files = {"tls_cert": "cert.pem", "tls_key": "key.pem", "tls_ca": "ca.pem"}

@@ -1,4 +1,4 @@
-"""The seed: what it may be, and where it comes from."""
+"""Seed: what it may be, and where it comes from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.settings.makers import SECRET, inputs, producer, refusal
 from randstream.settings import Seed
 
 
-def test_a_seed_is_the_same_by_text_and_by_file(tmp_path: Path) -> None:
+def test_the_same_seed_can_come_as_text_or_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "seed"
     path.write_bytes(b" 42\r\n")
     assert inputs(seed="42").seed == inputs(seed=" 42\n").seed == inputs(seed_file=path).seed == Seed("42")

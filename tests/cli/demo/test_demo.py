@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it, and what it would say if a number were wrong."""
+"""The demo as a newcomer runs it, and what it says if a number is wrong."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_ctrl_c_ends_the_demo_with_the_proof() -> None:
     assert "Every number is where it belongs." in rest
 
 
-def test_demo_whose_reader_leaves_ends_in_silence() -> None:
+def test_demo_ends_quietly_when_its_reader_leaves() -> None:
     with subprocess.Popen([*DEMO, "--seconds", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         assert demo.stderr is not None
@@ -53,7 +53,7 @@ def test_demo_whose_reader_leaves_ends_in_silence() -> None:
     assert demo.returncode == 0
 
 
-def test_damage_is_no_proof() -> None:
+def test_a_damaged_store_is_not_exact() -> None:
     damage = Damage(Path("x.numbers"), 17, 5, "a number that is not the stream's")
     line, is_exact = describe(a_report(damage), {"worker-0": 100})
     assert not is_exact
@@ -62,13 +62,13 @@ def test_damage_is_no_proof() -> None:
 
 
 @pytest.mark.parametrize(("acked", "missing"), [(100, 0), (90, 0), (103, 3)])
-def test_what_was_acked_and_is_not_stored_counts_as_missing(acked: int, missing: int) -> None:
+def test_numbers_acked_but_not_stored_count_as_missing(acked: int, missing: int) -> None:
     line, is_exact = describe(a_report(), {"worker-0": acked})
     assert is_exact is (missing == 0)
     assert f"{missing} missing" in line
 
 
-def test_stores_that_are_not_all_there_are_not_exact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_stores_are_not_exact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "worker-0-6ae2a63a0ac05109"
     folder.mkdir()
     beat = Beat(0, 0, "1")

@@ -1,4 +1,4 @@
-"""A process of the demo, whose end is noticed."""
+"""Process: the demo notices if one of its processes ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from randstream.cli.demo.process import Process
 
 
-def test_process_that_ends_early_is_told_with_its_last_words() -> None:
+def test_a_process_that_ends_early_is_reported_with_its_last_words() -> None:
     async def wait() -> None:
         process = Process(["worker", "--listen", "nowhere"])
         async with asyncio.TaskGroup() as group:

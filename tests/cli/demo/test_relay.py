@@ -1,4 +1,4 @@
-"""Relay: passes both ways, and is cut without a goodbye."""
+"""Relay: passes bytes both ways, and can be cut."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Path:
         return self.made[-1]
 
     async def connect(self, worker: Listener) -> tuple[Peer, Peer]:
-        """Both ends of a new connection, over which a line has gone."""
+        """Both ends of a new connection, after a first line."""
         near, far = await self.dial(), await worker.peer()
         near.say(b"#open\n")
         assert await far.line() == b"#open\n"
@@ -37,7 +37,7 @@ class Path:
 
 @asynccontextmanager
 async def a_path(port: int) -> AsyncIterator[Path]:
-    """A path to `port`. When the block ends, nothing is left of it."""
+    """A path to `port`, closed when the block ends."""
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         relay = Relay(port)
         path = Path(relay, await relay.start(group))
