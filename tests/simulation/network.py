@@ -768,7 +768,7 @@ class Host(Outside):
         return server
 
     def _bind(self, loop: Loop, address: str, port: int) -> Listener:
-        if address not in (ANY, LOOPBACK, self.address):
+        if address not in (ANY, self.address) and not address.startswith("127."):
             raise os_error(errno.EADDRNOTAVAIL, f"error while attempting to bind on address {(address, port)}")
         taken = {number for name, number in self.listeners if ANY in (name, address) or name == address}
         while port == 0 or (port in taken and port == EPHEMERAL_PORTS[self._last_port % len(EPHEMERAL_PORTS)]):
