@@ -15,15 +15,17 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tests.protocol.network import beat_line, open_line
+from tests.simulation.virtual import running_virtual_loop
 
 from randstream.clock import Clock
 from randstream.numbers.stream import NumberStream
 from randstream.observe.journal import Journal
 from randstream.observe.report import SinkReport
 from randstream.observe.tally import Tally
+from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
@@ -37,6 +39,8 @@ HEARTBEAT: Final = 0.1
 """Seconds. Short, so that beats come soon; long, so that a busy machine is not taken for a dead peer."""
 PATIENCE: Final = 10.0
 """Seconds after which what a test waits for counts as never coming."""
+VIRTUAL_PATIENCE: Final = 100.0
+"""The same on virtual time, which costs nothing: more than any limit of the protocol."""
 
 
 def stream(worker: str = WORKER) -> NumberStream:
@@ -45,12 +49,24 @@ def stream(worker: str = WORKER) -> NumberStream:
 
 async def until(condition: Callable[[], Any], what: str = "") -> Any:
     """Wait until `condition()` holds, and return what it returned."""
-    deadline = monotonic() + PATIENCE
+    time = asyncio.get_running_loop().time
+    deadline = time() + patience()
     while not (held := condition()):
-        if monotonic() > deadline:
+        if time() > deadline:
             raise AssertionError(f"never came true: {what or condition}")
         await asyncio.sleep(0.002)
     return held
+
+
+def patience() -> float:
+    """For how long to wait on the running loop."""
+    return PATIENCE if running_virtual_loop() is None else VIRTUAL_PATIENCE
+
+
+def clock_of_loop() -> Clock:
+    """The time that the running loop has."""
+    loop = running_virtual_loop()
+    return Clock() if loop is None else loop.clock
 
 
 # ---- what a test sees of the logs and of time ------------------------------------------------------------------------
@@ -157,6 +173,9 @@ async def a_worker(
     given: dict[str, Any] = {"name": WORKER, "listen": f"127.0.0.1:{port}", "grace_period": 0.5, **settings}
     if sink is None and "command" not in settings:
         sink = Memory()
+    loop = running_virtual_loop()
+    if loop is not None:
+        clock, random = clock or loop.clock, random or loop.world.random
     worker = Worker(WorkerSettings(**given), sink, clock=clock, random=random)
     async with running(worker):
         await worker.wait_listening()
@@ -170,14 +189,19 @@ def address_of(target: str | Worker | Listener) -> str:
     return target.target if isinstance(target, Listener) else target
 
 
-def a_producer(*targets: str | Worker | Listener, clock: Clock | None = None, **settings: Any) -> Producer:
+def a_producer(
+    *targets: str | Worker | Listener, clock: Clock | None = None, dns: Dns | None = None, **settings: Any
+) -> Producer:
     """A producer of the test's seed, not running yet."""
     workers = [address_of(target) for target in targets]
     given: dict[str, Any] = {
         "workers": ",".join(workers), "name": "producer-0", "seed": SEED, "numbers": NUMBERS, "rate": 1000,
         "heartbeat_interval": HEARTBEAT, "grace_period": 2.0, **settings,
     }  # fmt: skip
-    return Producer(ProducerSettings(**given), clock=clock)
+    loop, random = running_virtual_loop(), None
+    if loop is not None:
+        clock, random, dns = clock or loop.clock, loop.world.random, dns or loop.names
+    return Producer(ProducerSettings(**given), clock=clock, random=random, dns=dns)
 
 
 @asynccontextmanager
@@ -202,9 +226,13 @@ class Peer:
         self.reader = reader
         self.writer = writer
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        return cast("asyncio.Transport", self.writer.transport)
+
     async def line(self) -> bytes:
         """The next line, or b"" at the end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience()):
             return await self.reader.readline()
 
     async def line_starting(self, start: bytes) -> bytes:
@@ -217,7 +245,7 @@ class Peer:
         """All until the end, also if the end is a reset."""
         got = b""
         with suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience()):
                 while data := await self.reader.read(2**16):
                     got += data
         return got
@@ -291,7 +319,7 @@ class Listener:
 
     async def peer(self) -> Peer:
         """The next connection that was made."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience()):
             return await self.peers.get()
 
     def cut(self) -> None:
@@ -326,6 +354,9 @@ def free_port() -> int:
     The socket stays bound, which refuses every dial and keeps the kernel from handing the port to another. As it does
     not listen, a server that sets SO_REUSEADDR, as those of asyncio and uvloop do, may still take it.
     """
+    loop = running_virtual_loop()
+    if loop is not None:
+        return loop.host.free_port()
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", 0))

@@ -3,8 +3,8 @@
 The world has one machine, 127.0.0.1, and is seeded with the test's name: every run is the same. Nothing waits in wall
 time. A test that would wait for ever fails at once, and so does one during which an exception was handled by nobody.
 
-    def pytest_asyncio_loop_factories(item):
-        return {"virtual": partial(VirtualLoop, item.nodeid)}
+A folder's `conftest.py` imports `pytest_asyncio_loop_factories` to have its tests on virtual time, except those that
+are marked `kernel`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 
+import pytest
 from tests.simulation.loop import Loop
 from tests.simulation.machines import Names, WorldClock
 from tests.simulation.network import LOOPBACK, Host, Network
@@ -128,6 +130,11 @@ class VirtualLoop(Loop):
         bugs = [bug.text for bug in self.world.bugs]
         self.world.bugs.clear()
         return bugs
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], VirtualLoop]] | None:
+    """pytest-asyncio's hook. None: the next one, which has the real loops, is asked."""
+    return None if item.get_closest_marker("kernel") else {"virtual": partial(VirtualLoop, item.nodeid)}
 
 
 async def _nothing() -> None:
