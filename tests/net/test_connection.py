@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import pytest
 from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 from tests.protocol.network import START, a_streaming_sender, reason_of_close
 
@@ -32,6 +33,7 @@ def options(transport: Any) -> tuple[bool, bool, int]:
     )
 
 
+@pytest.mark.kernel
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_links() -> None:
     async with a_listener() as listener, producing(listener, f"raw://localhost:{listener.port}") as producer:
         for _ in producer.links:
@@ -41,6 +43,7 @@ async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_l
             assert options(transport) == (True, True, 0)
 
 
+@pytest.mark.kernel
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_sessions() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)

@@ -249,6 +249,7 @@ def test_a_closed_wheel_forgets_every_alarm() -> None:
     assert not time.pending
 
 
+@pytest.mark.kernel
 async def test_alarms_ring_in_order_and_not_early_on_a_real_loop() -> None:
     wheel = TimerWheel(Clock(), lambda bug: None)
     rung: list[tuple[float, float]] = []

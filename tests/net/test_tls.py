@@ -47,6 +47,8 @@ HOST = "127.0.0.1"
 PRODUCER = "producer.example"
 DAY = datetime.timedelta(days=1)
 
+pytestmark = pytest.mark.kernel
+
 
 @dataclass(frozen=True)
 class Files:

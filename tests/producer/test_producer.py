@@ -34,6 +34,7 @@ def cut(worker: Worker) -> None:
     worker.admission.live.connection.transport.abort()
 
 
+@pytest.mark.kernel
 async def test_a_worker_gets_exactly_the_numbers_of_its_stream() -> None:
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker) as producer:
@@ -46,6 +47,7 @@ async def test_a_worker_gets_exactly_the_numbers_of_its_stream() -> None:
     assert producer.tally.acked_numbers == sink.count
 
 
+@pytest.mark.kernel
 async def test_at_full_speed_too() -> None:
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker, rate="max"):
@@ -53,6 +55,7 @@ async def test_at_full_speed_too() -> None:
     assert sink.taken == stream().lines(0, sink.count)
 
 
+@pytest.mark.kernel
 async def test_reconnect_after_a_cut_continues_exactly(log: Log) -> None:
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker):
@@ -244,6 +247,7 @@ async def test_a_worker_that_drains_loses_nothing_and_the_producer_dials_on(log:
     assert second.taken == stream().lines(acked, second.count)
 
 
+@pytest.mark.kernel
 async def test_ten_links_that_fall_together_all_rise_again() -> None:
     async with AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(a_worker(name=f"worker-{number}")) for number in range(10)]
@@ -254,6 +258,7 @@ async def test_ten_links_that_fall_together_all_rise_again() -> None:
         await until(lambda: all(link.reconnects == 1 and link.is_up for link in producer.links))
 
 
+@pytest.mark.kernel
 async def test_a_producer_that_is_cancelled_leaves_no_connection_and_no_dial_behind() -> None:
     async with a_listener() as listener:
         producer = a_producer(listener.target, f"127.0.0.1:{free_port()}", "nowhere.invalid:9000")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from randstream.backoff import Backoff
-from randstream.net.connection import AcceptedConnection, Connection
+from randstream.net.connection import Connection
 from randstream.net.timers import Alarm, TimerWheel
 from randstream.producer import link, producer, pump, stream_session
 from randstream.producer.discovery import Resolver
@@ -212,10 +212,6 @@ MUTANTS: Final = (
         Admission, "leave", "        if self.live is not guest:\n            return False\n", "",
     ),
     Mutant(
-        "partings-never-end", "a peer that never reads why it was refused holds its socket for ever",
-        AcceptedConnection, "wait_parted", "asyncio.timeout(LINGER)", "asyncio.timeout(None)",
-    ),
-    Mutant(
         "strangers-outlive-the-worker", "a worker that ends leaves those that have yet to open",
         Worker, "_drain", "self.admission.end_others(Reason.SHUTDOWN, self.clock.now())", "pass",
     ),
@@ -259,33 +255,24 @@ MUTANTS: Final = (
     ),
     Mutant(
         "silence-is-not-broken", "bytes that arrive are no sign of life",
-        end.End, "_heard", "            self._silence.heard(now)\n", "            pass\n",
+        end.End, "receive_data", "            self._silence.heard(now)\n", "            pass\n",
     ),
     Mutant(
         "no-beats-of-its-own", "a producer beats only when it sends numbers",
-        Sender, "_perform_duties", "self._beat_on_schedule(now)", "self._next_beat = now + self.heartbeat",
+        Sender, "_perform_duty", "        self._beat(now)\n",
+        "        if self._interval_bytes:\n            self._beat(now)\n",
     ),
     Mutant(
         "beats-in-a-burst", "a producer that was held up makes up for every beat it missed",
-        Sender, "_beat_on_schedule", "            self._next_beat = now + self.heartbeat\n", "            pass\n",
+        Sender, "_perform_duty", "            self._next_duty = now + self.heartbeat\n", "            pass\n",
     ),
     Mutant(
         "acks-are-not-repeated", "a worker whose sink is slow says nothing",
-        Receiver, "_perform_duties", "self._say_ack(None, now)", "self._next_word = now + self.heartbeat",
+        Receiver, "_perform_duty", "self._say_ack(None, now)", "self._next_duty = now + self.heartbeat",
     ),
     Mutant(
         "waits-are-not-repeated", "a worker that recovers says nothing",
-        Receiver, "_perform_duties", "self.wait(now)", "self._next_word = NEVER",
-    ),
-    Mutant(
-        "no-window", "a producer sends though the worker acknowledges nothing",
-        Sender, "room", "return WINDOW_BYTES - (self._sent_bytes - self._acked_bytes)", "return WINDOW_BYTES",
-    ),
-    Mutant(
-        "window-leaks", "an ack gives back less of the window than it acknowledges",
-        Sender, "_acknowledged",
-        "            self._acked_bytes = self._unacked.popleft().bytes_total\n",
-        "            self._acked_bytes = self._unacked.popleft().bytes_total - 20\n",
+        Receiver, "_perform_duty", "self.wait(now)", "self._next_duty = NEVER",
     ),
     Mutant(
         "crc-is-not-checked", "damaged numbers are stored",

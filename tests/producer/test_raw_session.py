@@ -64,6 +64,7 @@ async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_
         assert link.reconnects == 2
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("rate", [1e9, "max"])
 @pytest.mark.parametrize("numbers", ["integers:1:100", "normal:0:1"])
 async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_number(rate: Any, numbers: str) -> None:
@@ -127,6 +128,7 @@ async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely(
         assert link._backoff._bound == 0.2
 
 
+@pytest.mark.kernel
 async def test_raw_target_drain_writes_what_it_began_and_closes(log: Log) -> None:
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}", rate="max", grace_period=60) as producer:
@@ -154,6 +156,7 @@ async def test_raw_target_that_never_reads_cannot_hold_up_the_end(log: Log) -> N
         assert link.state is LinkState.FINISHED
 
 
+@pytest.mark.kernel
 async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> None:
     async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1e6) as producer:
         peer = await listener.peer()
