@@ -152,7 +152,7 @@ async def test_longest_delay_follows_an_end_that_haste_cannot_mend(
         peer.say(f"#close reason={reason}\n".encode())
         lost = await log.wait("link.lost")
         assert (lost["reason"], lost["retry_in"]) == (reason, 4.75)
-        assert only(producer).last_error.startswith(f"{reason}: ")
+        assert str(only(producer).last_error).startswith(f"{reason}: ")
 
 
 @pytest.mark.parametrize(

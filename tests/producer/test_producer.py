@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.harness import (
@@ -21,17 +21,18 @@ from tests.harness import (
     stream,
     until,
 )
+from tests.support.roles import transport_of
 
 from randstream.observe.status import LinkState
 from randstream.observe.throttle import LINES_A_MINUTE
+from randstream.producer.link import Link
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker.worker import Worker
 
 
 def cut(worker: Worker) -> None:
-    assert worker.admission.live is not None
-    worker.admission.live.connection.transport.abort()
+    transport_of(worker).abort()
 
 
 @pytest.mark.kernel
@@ -127,7 +128,7 @@ async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_lo
     for number in range(LINES_A_MINUTE + 3):
         one.worker = other.worker = f"worker-{number}"
         for link in (one, other):
-            producer._on_resumed(link, 0.0)
+            producer._on_resumed(cast("Link", link), 0.0)
     assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.harness import (
@@ -26,6 +26,7 @@ from randstream.errors import LocalProtocolError
 from randstream.observe.status import LinkState
 from randstream.producer.link import Link
 from randstream.producer.producer import Producer
+from randstream.producer.stream_session import StreamSession
 from randstream.protocol import WINDOW_BYTES
 from randstream.protocol.events import Started
 
@@ -182,7 +183,7 @@ async def test_a_worker_that_reads_nothing_is_sent_a_bounded_amount(monkeypatch:
         peer = await listener.peer()
         peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
         await peer.accept()
-        peer.writer.transport.pause_reading()
+        peer.transport.pause_reading()
         sent = -1
         while sent != only(producer).offset:
             sent = only(producer).offset
@@ -213,7 +214,7 @@ async def test_what_only_a_producer_says_is_a_bug_if_it_comes_as_an_event_of_a_w
     async with a_listener() as listener, producing(listener) as producer:
         await (await listener.peer()).accept()
         with pytest.raises(LocalProtocolError):
-            only(producer).session.on_event(Started(0), 0.0)
+            cast("StreamSession", only(producer).session).on_event(Started(0), 0.0)
 
 
 async def test_drain_sends_a_final_beat_waits_for_its_ack_and_closes_with_shutdown(log: Log) -> None:

@@ -63,13 +63,13 @@ async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -
 async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0, heartbeat="60")
-        older.writer.transport.pause_reading()
+        older.transport.pause_reading()
         await newer.start(0)
         for number in range(5):  # to a socket that is closed the first would be answered with a reset
             older.say(numbers(number, 1))
             newer.say(beat_line(0, t=str(number)))
             await newer.line_starting(b"#ack")
-        older.writer.transport.resume_reading()
+        older.transport.resume_reading()
         assert (await older.rest()).endswith(b"#close reason=takeover\n")
 
 

@@ -18,6 +18,7 @@ from tests.harness import (
     until,
 )
 from tests.protocol.network import beat_line, open_line
+from tests.support.roles import session_of, transport_of
 from tests.worker.vault import Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError
@@ -139,14 +140,13 @@ async def test_ack_once_a_heartbeat_whatever_the_sink_is_doing() -> None:
 async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_peer_reads_on() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
-        peer.writer.transport.pause_reading()
-        assert worker.admission.live is not None
-        session, transport = worker.admission.live, worker.admission.live.connection.transport
+        peer.transport.pause_reading()
+        session, transport = session_of(worker), transport_of(worker)
         transport.write(b"#" * 2**24)
         await until(transport.get_write_buffer_size)
         peer.say(interval(0, 1))
         await until(lambda: session.receiver.acked_offset == 1)
-        peer.writer.transport.resume_reading()
+        peer.transport.resume_reading()
         got = b""
         async with asyncio.timeout(PATIENCE):
             while not got.endswith(b"#ack offset=1 t=1\n"):
@@ -157,9 +157,8 @@ async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_p
 async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounded() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
-        peer.writer.transport.pause_reading()
-        assert worker.admission.live is not None
-        session, transport = worker.admission.live, worker.admission.live.connection.transport
+        peer.transport.pause_reading()
+        session, transport = session_of(worker), transport_of(worker)
         transport.write(b"#" * 2**24)  # more than the kernel takes: as after many unread acks
         unread = await until(transport.get_write_buffer_size)
         for number in range(100):
@@ -208,7 +207,7 @@ async def test_drain_at_a_beat_without_numbers_ends_at_once() -> None:
     async with a_worker(grace_period=60) as worker, dialled(worker) as peer:
         await peer.start(0)
         worker.stop()
-        await until(lambda: worker.admission.live is not None and worker.admission.live.is_draining)
+        await until(lambda: worker.admission.live is not None and session_of(worker).is_draining)
         peer.say(beat_line(0, t="2"))
         assert (await peer.rest()).splitlines()[-2:] == [b"#ack offset=0 t=2", b"#close reason=shutdown"]
 
@@ -219,7 +218,7 @@ async def test_drain_takes_nothing_past_the_beat_it_ends_with() -> None:
         await peer.start(0)
         vault.gate.clear()
         worker.stop()
-        await until(lambda: worker.admission.live is not None and worker.admission.live.is_draining)
+        await until(lambda: worker.admission.live is not None and session_of(worker).is_draining)
         peer.say(interval(0, 3), interval(3, 3), numbers(6, 1))
         await until(lambda: vault.is_committing)
         vault.gate.set()
@@ -232,7 +231,7 @@ async def test_drain_passes_nothing_on_past_the_beat_it_ends_with() -> None:
     async with a_worker(sink, grace_period=60) as worker, dialled(worker) as peer:
         await peer.start(0)
         worker.stop()
-        await until(lambda: worker.admission.live is not None and worker.admission.live.is_draining)
+        await until(lambda: worker.admission.live is not None and session_of(worker).is_draining)
         peer.say(interval(0, 3) + interval(3, 3) + numbers(6, 1))
         assert (await peer.rest()).endswith(b"#ack offset=3 t=1\n#close reason=shutdown\n")
         assert sink.taken == numbers(0, 3)
@@ -249,19 +248,17 @@ async def test_a_peer_that_does_not_part_is_cut_after_a_while(quick: Any) -> Non
     quick("randstream.net.connection.LINGER", 0.05)
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0)
-        session = worker.admission.live
-        assert session is not None
+        transport = transport_of(worker)
         await newer.start(0)
         assert await older.line_starting(b"#close") == b"#close reason=takeover\n"
-        await until(session.connection.transport.is_closing)
+        await until(transport.is_closing)
 
 
 async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
-        assert worker.admission.live is not None
-        connection = worker.admission.live.connection
-        connection.transport.abort()
+        connection = session_of(worker).connection
+        transport_of(worker).abort()
         connection.flush()
         await until(lambda: worker.admission.live is None)
 
@@ -271,7 +268,7 @@ async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_pro
         await peer.start(0)
         assert worker.admission.live is not None
         with pytest.raises(LocalProtocolError):
-            worker.admission.live.on_event(Waited(), 0.0)
+            session_of(worker).on_event(Waited(), 0.0)
 
 
 async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(clock: JumpingClock, log: Log) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.harness import (
@@ -54,7 +54,7 @@ async def test_a_connection_that_comes_while_the_worker_ends_is_cut() -> None:
         await peer.start(0)
         reader, writer = asyncio.StreamReader(), Cut()
         worker.stop()
-        worker._accept(reader, writer)
+        worker._accept(reader, cast("asyncio.StreamWriter", writer))
         assert writer.is_aborted
         peer.cut()
 

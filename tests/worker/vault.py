@@ -12,7 +12,7 @@ from tests.harness import (
 from tests.protocol.network import beat_line
 
 from randstream.errors import SinkError
-from randstream.protocol.frames import Beat, Open
+from randstream.protocol.frames import Beat, Lines, Open
 
 OTHER_STREAM = "0123456789abcdef"
 
@@ -49,12 +49,13 @@ class Vault:
     def begin(self, offset: int) -> None:
         raise AssertionError("it always names an offset")
 
-    def append(self, run: bytes, count: int) -> None:
-        self._unproven += run
+    def append(self, lines: Lines, count: int) -> None:
+        self._unproven += bytes(lines)
 
-    def prove(self, beat: Beat) -> None:
+    def prove(self, beat: Beat) -> bool:
         self._waiting.append((beat.offset, self._unproven))
         self._unproven = b""
+        return False
 
     async def commit(self) -> int:
         if self.failures:
