@@ -761,18 +761,18 @@ class Host(Outside):
                 each.close()
             raise
         backlog = options.get("backlog", 100)
-        server = base_events.Server(loop, listeners, protocol_factory, None, backlog, None)  # type: ignore[arg-type]
+        server = base_events.Server(loop, listeners, protocol_factory, None, backlog, None)
         if options.get("start_serving", True):
             server._start_serving()  # type: ignore[attr-defined]
             await asyncio.sleep(0)
         return server
 
     def _bind(self, loop: Loop, address: str, port: int) -> Listener:
-        if address not in (ANY, LOOPBACK, self.address):
+        if address not in (ANY, self.address) and not address.startswith("127."):
             raise os_error(errno.EADDRNOTAVAIL, f"error while attempting to bind on address {(address, port)}")
         taken = {number for name, number in self.listeners if ANY in (name, address) or name == address}
-        while port == 0 or (port in taken and port == EPHEMERAL_PORTS[self._last_port % len(EPHEMERAL_PORTS)]):
-            port = self.free_port()
+        if port == 0:
+            port = next(each for each in iter(self.free_port, None) if each not in taken)
         if port in taken:
             raise os_error(errno.EADDRINUSE, f"error while attempting to bind on address {(address, port)}")
         return Listener(self, loop, (address, port))

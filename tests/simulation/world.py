@@ -274,7 +274,7 @@ class Process(Outside):
         loop = self.loop
         loop.silenced = True
         bury(loop, [loop.__dict__, asyncio.all_tasks(loop), self._timers()])
-        self._end()
+        self.end()
 
     def freeze(self) -> None:
         """SIGSTOP, or a virtual machine that is paused. Its kernel goes on."""
@@ -317,6 +317,8 @@ class Process(Outside):
             self.result = end.code
         except BaseException as error:
             self.loop.call_exception_handler({"message": "main() failed", "exception": error})
+        for _ in range(2):  # a transport that is lost is told in the next turn; asyncio.run has some left, too
+            await asyncio.sleep(0)
         self.left = self.leftovers()
         tasks = self._tasks()
         for task in tasks:
@@ -329,7 +331,7 @@ class Process(Outside):
         await self.loop.shutdown_asyncgens()
         await self.loop.shutdown_default_executor()
         self.world.note("ends", self.name)
-        self._end()
+        self.end()
 
     def report(self, text: str) -> None:
         self.world.note("has a bug", self.name)
@@ -353,7 +355,7 @@ class Process(Outside):
         timers = [each[3] for each in self.world.heap if each[2] is None and each[3]._loop is self.loop]
         return [each for each in timers if not each._cancelled]
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Take no more turns. The kernel closes the sockets."""
         loop = self.loop
         self.world.processes.remove(self)
