@@ -142,6 +142,7 @@ class WorkerHand(Hand):
             yield
         finally:
             mood.delay, mood.is_sliced, mood.is_throttled = 0.0, False, False
+            self._proxy.loosen()
 
 
 class ProducerHand(Hand):

@@ -162,8 +162,15 @@ class FaultProxy:
 
     def tighten(self) -> None:
         """Give the present connections a tiny receive window."""
+        self._set_window(TINY_WINDOW_BYTES)
+
+    def loosen(self) -> None:
+        """Give them a usual one again: an interval at full speed takes minutes to pass through a tiny one."""
+        self._set_window(BUFFER_BYTES)
+
+    def _set_window(self, size: int) -> None:
         for connection in self.connections:
-            connection.near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TINY_WINDOW_BYTES)
+            connection.near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     # ---- carrying --------------------------------------------------------------------------------------------------
 
