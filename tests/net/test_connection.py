@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 from tests.protocol.network import START, a_streaming_sender, reason_of_close
-from tests.support.roles import session_of
+from tests.support.log import Log
+from tests.support.peers import a_listener, dialled
+from tests.support.roles import a_worker, producing, session_of
+from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.errors import Reason

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.harness import until
+from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.net.timers import NOW, TICK, Alarm, TimerWheel

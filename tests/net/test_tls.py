@@ -22,8 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.harness import NUMBERS, Log, Memory, Peer, a_listener, a_worker, dialled, producing, stream, until
 from tests.protocol.network import HELLO, START, WORKER, a_sender, repeatable
+from tests.support.log import Log
+from tests.support.peers import Peer, a_listener, dialled
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import Memory
+from tests.support.stream import NUMBERS, stream
+from tests.support.waiting import until
 
 from randstream.errors import (
     PeerClosed,

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from tests.harness import JumpingClock, until
+from tests.support.clock import JumpingClock
+from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.producer.discovery import Resolver

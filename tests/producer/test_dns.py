@@ -13,7 +13,10 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
-from tests.harness import Log, a_listener, a_producer, a_worker, running, until
+from tests.support.log import Log
+from tests.support.peers import a_listener
+from tests.support.roles import a_producer, a_worker, running
+from tests.support.waiting import until
 
 from randstream.errors import Reason, SettingsError
 from randstream.producer import discovery

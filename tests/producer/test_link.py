@@ -7,19 +7,13 @@ import itertools
 from typing import Any
 
 import pytest
-from tests.harness import (
-    PATIENCE,
-    JumpingClock,
-    Log,
-    Peer,
-    a_listener,
-    ack_of,
-    free_port,
-    key,
-    producing,
-    stream,
-    until,
-)
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import Peer, a_listener, ack_of, key
+from tests.support.ports import free_port
+from tests.support.roles import producing
+from tests.support.stream import stream
+from tests.support.waiting import PATIENCE, until
 
 from randstream.observe.status import LinkState
 from randstream.producer.link import Link

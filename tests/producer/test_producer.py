@@ -8,20 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.harness import (
-    Log,
-    Memory,
-    a_listener,
-    a_producer,
-    a_worker,
-    free_port,
-    key,
-    producing,
-    running,
-    stream,
-    until,
-)
-from tests.support.roles import transport_of
+from tests.support.log import Log
+from tests.support.peers import a_listener, key
+from tests.support.ports import free_port
+from tests.support.roles import a_producer, a_worker, producing, running, transport_of
+from tests.support.sinks import Memory
+from tests.support.stream import stream
+from tests.support.waiting import until
 
 from randstream.observe.status import LinkState
 from randstream.observe.throttle import LINES_A_MINUTE

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from tests.harness import JumpingClock, Log, Peer, a_listener, producing, until
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import Peer, a_listener
+from tests.support.roles import producing
+from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.errors import LocalProtocolError

@@ -7,20 +7,12 @@ import socket
 from typing import Any, cast
 
 import pytest
-from tests.harness import (
-    HEARTBEAT,
-    PATIENCE,
-    JumpingClock,
-    Log,
-    Peer,
-    a_listener,
-    a_producer,
-    ack_of,
-    key,
-    producing,
-    stream,
-    until,
-)
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import Peer, a_listener, ack_of, key
+from tests.support.roles import HEARTBEAT, a_producer, producing
+from tests.support.stream import stream
+from tests.support.waiting import PATIENCE, until
 
 from randstream.errors import LocalProtocolError
 from randstream.observe.status import LinkState

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.harness import a_report, stream
+from tests.support.sinks import a_report
+from tests.support.stream import stream
 
 from randstream.protocol.frames import Beat, Open
 from randstream.sinks.immediate import ImmediateSink

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.harness import stream
 from tests.sinks.feeding import OFFERED, OTHER, beat, take
+from tests.support.stream import stream
 
 from randstream.errors import SinkError
 from randstream.numbers.stream import NumberStream

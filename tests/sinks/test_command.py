@@ -16,8 +16,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.harness import JumpingClock, Log, a_report, a_worker, dialled, producing, stream, until
 from tests.protocol.network import open_line
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import dialled
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import a_report
+from tests.support.stream import stream
+from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.errors import SettingsError

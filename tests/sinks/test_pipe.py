@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from tests.harness import PATIENCE
 from tests.sinks.feeding import Pipe, working
+from tests.support.waiting import PATIENCE
 
 from randstream.clock import Clock
 from randstream.sinks.pipe import FdWriter

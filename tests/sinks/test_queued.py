@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 
-from tests.harness import PATIENCE, stream, until
 from tests.sinks.feeding import OFFERED, beat, take, working
+from tests.support.stream import stream
+from tests.support.waiting import PATIENCE, until
 
 from randstream.observe.report import SinkReport
 from randstream.sinks.pipe import PipeSink

@@ -7,8 +7,11 @@ import errno
 from typing import Any
 
 import pytest
-from tests.harness import PATIENCE, Log, a_report, stream, until
 from tests.sinks.feeding import OFFERED, Pipe, beat, take, working
+from tests.support.log import Log
+from tests.support.sinks import a_report
+from tests.support.stream import stream
+from tests.support.waiting import PATIENCE, until
 
 from randstream.clock import Clock
 from randstream.errors import SettingsError

@@ -8,10 +8,14 @@ from pathlib import Path
 from random import Random
 
 import aiohttp
-from tests.harness import Log, Peer, a_worker, dialled, stream, until
 from tests.protocol.network import beat_line
 from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, text
+from tests.support.log import Log
+from tests.support.peers import Peer, dialled
+from tests.support.roles import a_worker
+from tests.support.stream import stream
+from tests.support.waiting import until
 
 from randstream.admin.server import AdminServer
 from randstream.protocol.frames import Beat, crc32c

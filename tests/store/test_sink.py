@@ -13,9 +13,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.harness import Log, a_report, until
 from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
+from tests.support.log import Log
+from tests.support.sinks import a_report
+from tests.support.waiting import until
 
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.protocol.frames import Beat, crc32c

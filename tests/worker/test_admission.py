@@ -7,18 +7,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.harness import (
-    JumpingClock,
-    Log,
-    Memory,
-    Peer,
-    a_worker,
-    dialled,
-    producing,
-    stream,
-    until,
-)
 from tests.protocol.network import beat_line, open_line
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import Peer, dialled
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import Memory
+from tests.support.stream import stream
+from tests.support.waiting import until
 from tests.worker.vault import OTHER_STREAM, Vault, interval, numbers
 
 from randstream.sinks.immediate import DiscardSink

@@ -6,19 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.harness import (
-    HEARTBEAT,
-    PATIENCE,
-    JumpingClock,
-    Log,
-    Memory,
-    a_worker,
-    dialled,
-    key,
-    until,
-)
 from tests.protocol.network import beat_line, open_line
-from tests.support.roles import session_of, transport_of
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import dialled, key
+from tests.support.roles import HEARTBEAT, a_worker, session_of, transport_of
+from tests.support.sinks import Memory
+from tests.support.waiting import PATIENCE, until
 from tests.worker.vault import Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError

@@ -9,18 +9,15 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from tests.harness import (
-    PATIENCE,
-    JumpingClock,
-    Log,
-    Memory,
-    a_worker,
-    dialled,
-    stream,
-    until,
-)
 from tests.protocol.network import beat_line, open_line
 from tests.store.disk import Disk
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
+from tests.support.peers import dialled
+from tests.support.roles import a_worker
+from tests.support.sinks import Memory
+from tests.support.stream import stream
+from tests.support.waiting import PATIENCE, until
 from tests.worker.vault import Cut, Vault, interval
 
 from randstream.clock import Clock

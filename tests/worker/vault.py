@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.harness import (
-    Memory,
-    stream,
-)
 from tests.protocol.network import beat_line
+from tests.support.sinks import Memory
+from tests.support.stream import stream
 
 from randstream.errors import SinkError
 from randstream.protocol.frames import Beat, Lines, Open
