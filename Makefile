@@ -27,7 +27,7 @@ TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: browser-test screenshots metrics-check fuzz audit sbom
+.PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
@@ -95,6 +95,9 @@ SEED    ?=
 chaos: setup ## kill, cut and freeze real processes, then compare every store with the seed (SECONDS=60 SEED=...)
 	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" $(ARGS)
 
+simulate: setup ## whole clusters on virtual time under seeded faults (SECONDS=60 SEED=... ARGS="--replay 17 --trace")
+	@$(BIN)/python -m tests.simulation $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery or the settings (SECONDS=60)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
@@ -105,12 +108,13 @@ screenshots: setup $(VENV)/.stamp-browser ## make new screenshots in docs/images
 	$(BIN)/python -m tests.browser.screenshots
 
 metrics-check: setup ## check metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
-	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/admin/test_monitoring.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
+	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/project/test_monitoring.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
 
-lint: setup lint-deploy ## ruff, mypy --strict on src, the import layers, and lint-deploy
+lint: setup lint-deploy ## ruff, mypy (--strict on src), the import layers, and lint-deploy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
+	$(BIN)/mypy tests benchmarks examples docs/settings_table.py
 	$(BIN)/lint-imports --no-logo
 
 # checkov pins packages that others want newer.

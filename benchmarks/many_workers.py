@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from .processes import process_group
 from .worker_host import PORT, address_of
@@ -107,7 +108,7 @@ def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | b
         }
 
 
-def rate_between(earlier: dict[str, float], later: dict[str, float]) -> float:
+def rate_between(earlier: dict[str, Any], later: dict[str, Any]) -> float:
     """Numbers a second that one host got."""
     return (later["numbers"] - earlier["numbers"]) / (later["asked_at"] - earlier["asked_at"])
 
@@ -123,13 +124,13 @@ def wait_all(hosts: list[subprocess.Popen[bytes]], size: int, since: float) -> f
     raise TimeoutError(f"not all of {size} streams flow after {PATIENCE} s: {stats}")
 
 
-def ask(host: subprocess.Popen[bytes], word: str = "stats") -> dict[str, float]:
-    """The statistics of one host; with `forget`, lateness begins anew."""
+def ask(host: subprocess.Popen[bytes], word: str = "stats") -> dict[str, Any]:
+    """The statistics of one host; with `forget`, lateness starts over."""
     assert host.stdin is not None
     assert host.stdout is not None
     host.stdin.write(f"{word}\n".encode())
     host.stdin.flush()
-    answer: dict[str, float] = json.loads(host.stdout.readline())
+    answer: dict[str, Any] = json.loads(host.stdout.readline())
     return answer
 
 

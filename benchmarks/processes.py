@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Group:
     usage: Usage = field(default_factory=Usage)
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, command: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
+    def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start one, in the group's care."""
         options.setdefault("stderr", subprocess.DEVNULL)
         child = subprocess.Popen(command, **options)

@@ -16,9 +16,10 @@ from time import monotonic
 import numpy as np
 import structlog
 import uvloop
+from numpy.typing import NDArray
 
 from randstream import WorkerSettings
-from randstream.protocol.frames import Lines
+from randstream.protocol.frames import Lines, Open
 from randstream.sinks.immediate import DiscardSink
 from randstream.worker.worker import Worker
 
@@ -44,7 +45,7 @@ class TimingSink(DiscardSink):
         self.begun_at = 0.0
         self.begins = 0
 
-    async def open(self, offered: object) -> int | None:
+    async def open(self, offered: Open) -> int | None:
         offset = await super().open(offered)
         self.begun_at = monotonic()
         self.begins += 1
@@ -52,17 +53,17 @@ class TimingSink(DiscardSink):
         self.least_shift = float("inf")
         return offset
 
-    def append(self, run: Lines, count: int) -> None:
+    def append(self, lines: Lines, count: int) -> None:
         shift = monotonic() - (self._offset + 1) / self._rate
         self.shifts.append(shift)
         self.least_shift = min(self.least_shift, shift)
-        super().append(run, count)
+        super().append(lines, count)
 
     @property
     def offset(self) -> int:
         return self._offset
 
-    def lateness(self) -> np.ndarray:
+    def lateness(self) -> NDArray[np.float64]:
         return np.array(self.shifts) - self.least_shift if self.shifts else np.array([])
 
 
@@ -86,7 +87,7 @@ async def host(first: int, count: int, rate: float) -> None:
             print(
                 json.dumps(
                     {
-                        "resumed": sum(worker.live is not None for worker in workers),
+                        "resumed": sum(worker.admission.live is not None for worker in workers),
                         "last_begun_at": max(sink.begun_at for sink in sinks),
                         "begins": sum(sink.begins for sink in sinks),
                         "numbers": sum(sink.offset for sink in sinks),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from structlog.testing import capture_logs
-from tests.harness import JumpingClock, Log
+from tests.support.clock import JumpingClock
+from tests.support.log import Log
 
 from randstream import speedups
 

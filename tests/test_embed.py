@@ -16,20 +16,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import structlog
-from tests.harness import NUMBERS, SEED, WORKER, stream, until
+from tests.support.stream import NUMBERS, SEED, WORKER, stream
+from tests.support.waiting import until
 
 from randstream import Batch, Producer, ProducerSettings, Worker, WorkerSettings
-from randstream.errors import RandstreamError, Reason, SettingsError, SinkError
+from randstream.errors import RandstreamError, Reason, SettingsError
 from randstream.numbers import known_answers
 from randstream.observe.status import LinkState
-from randstream.protocol.frames import Beat, Open
-from randstream.sinks.batches import BatchSink
+from randstream.protocol.frames import Open
 
 OFFERED = Open(WORKER, stream().id, NUMBERS, "p", 1.0)
 SETTINGS = WorkerSettings(name=WORKER, listen="127.0.0.1:0", grace_period=1.0)
 
 
-def a_producer_for(worker: Worker, rate: object = "max") -> Producer:
+def a_producer_for(worker: Worker, rate: float | str = "max") -> Producer:
     assert worker.address is not None
     host, port = worker.address
     return Producer(
@@ -69,57 +69,6 @@ async def test_saved_end_offset_repeats_nothing_after_a_restart() -> None:
     assert seen == list(range(len(seen)))
 
 
-async def test_batch_is_acknowledged_only_after_its_body() -> None:
-    sink = BatchSink()
-    assert await sink.open(OFFERED) is None
-    sink.begin(0)
-    sink.append(stream().lines(0, 3), 3)
-    batch = await sink.next_batch()
-    assert batch is not None
-    assert_exact(batch)
-    sink.prove(Beat(3, 0, "1"))
-    commit = asyncio.ensure_future(sink.commit())
-    await asyncio.sleep(0)
-    assert not commit.done()
-    asking = asyncio.ensure_future(sink.next_batch())
-    assert await commit == 3
-    sink.finish(is_done=False)
-    assert await asking is None
-
-
-async def test_batch_whose_body_failed_is_not_acknowledged() -> None:
-    sink = BatchSink()
-    await sink.open(OFFERED)
-    sink.begin(0)
-    sink.append(stream().lines(0, 3), 3)
-    await sink.next_batch()
-    sink.prove(Beat(3, 0, "1"))
-    sink.finish(is_done=False)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(sink.commit(), 0)
-
-
-async def test_a_new_connection_drops_waiting_numbers_and_waits_for_the_batch_in_hand() -> None:
-    sink = BatchSink()
-    await sink.open(OFFERED)
-    sink.begin(0)
-    sink.append(stream().lines(0, 3), 3)
-    await sink.next_batch()
-    sink.append(stream().lines(3, 2), 2)
-    opening = asyncio.ensure_future(sink.open(OFFERED))
-    await asyncio.sleep(0)
-    assert not opening.done()
-    sink.finish(is_done=True)
-    assert await opening == 3
-
-
-async def test_saved_offset_counts_only_for_the_stream_it_was_saved_with() -> None:
-    sink = BatchSink(700, stream().id)
-    assert await sink.open(Open(WORKER, "0" * 16, NUMBERS, "p", 1.0)) is None
-    assert await sink.open(OFFERED) == 700
-    assert await BatchSink(700).open(Open(WORKER, "0" * 16, NUMBERS, "p", 1.0)) == 700
-
-
 async def test_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None:
     async with Worker(SETTINGS) as worker, a_producer_for(worker) as producer:
         batch = await anext(worker)
@@ -131,11 +80,6 @@ async def test_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None
         again = await anext(worker)
         assert again.offset == batch.end_offset
         await until(lambda: link.acked_offset >= batch.end_offset)
-
-
-async def test_distribution_that_cannot_be_read_is_a_sink_error() -> None:
-    with pytest.raises(SinkError, match="cannot be read"):
-        await BatchSink().open(Open(WORKER, stream().id, "primes:7", "p", 1.0))
 
 
 async def test_exception_in_the_body_ends_the_worker_and_is_the_callers() -> None:

@@ -83,7 +83,7 @@ def test_a_second_signal_ends_at_once_with_status_1(
         statuses.append(status)
         Role.stop(roles[0])  # or the test would never end
 
-    monkeypatch.setattr(service.os, "_exit", exit_at_once)
+    monkeypatch.setattr(os, "_exit", exit_at_once)
 
     def make() -> Role:
         roles.append(Deaf(kill(signal.SIGTERM)))
@@ -96,7 +96,12 @@ def test_a_second_signal_ends_at_once_with_status_1(
 
 def test_the_role_runs_on_the_loop_that_is_set_and_the_log_says_which(settings: CommonSettings) -> None:
     roles: list[Role] = []
-    _, events = run(settings, lambda: roles.append(Role(kill(signal.SIGTERM))) or roles[0])
+
+    def make() -> Role:
+        roles.append(Role(kill(signal.SIGTERM)))
+        return roles[0]
+
+    _, events = run(settings, make)
     assert (settings.loop == "uvloop") == roles[0].loop.startswith("uvloop")
     assert events[0]["loop"] == settings.loop
     assert (events[0]["role"], events[0]["name"], events[0]["pid"]) == ("worker", settings.name, os.getpid())

@@ -21,18 +21,16 @@ class _Embedded:
     _tasks: asyncio.TaskGroup
 
     @abstractmethod
-    async def run(self) -> None:
-        """The role's."""
-
+    async def run(self) -> None: ...
     @abstractmethod
-    def stop(self) -> None:
-        """The role's."""
+    def stop(self) -> None: ...
 
-    async def _begin(self) -> None:
+    async def __aenter__(self) -> Self:
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._tasks.create_task(self.run())
+        return self
 
-    async def _end(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
@@ -55,10 +53,9 @@ class Worker(worker.Worker, _Embedded):
     A batch is acknowledged after the loop's body has run: a crash loses nothing, and repeats at most the batches
     whose acknowledgement had not gone out, for as long as the producer lives, which remembers the last one. A body
     that saves `batch.end_offset` and `batch.stream` with its result, and gives them back as `offset` and `stream` at
-    the next start, repeats nothing, whoever has died.
+    the next start, repeats nothing, no matter what has died.
 
-    Raises:
-        SettingsError: the address cannot be bound, or the settings name another place for the numbers.
+    Raises SettingsError: the address cannot be bound, or the settings name another place for the numbers.
     """
 
     def __init__(self, settings: WorkerSettings, *, offset: int | None = None, stream: str | None = None) -> None:
@@ -68,11 +65,11 @@ class Worker(worker.Worker, _Embedded):
         super().__init__(settings, self._batches)
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        await super().__aenter__()
         try:
             await self.wait_listening()
         except asyncio.CancelledError as error:
-            await self._end(type(error), error, error.__traceback__)
+            await super().__aexit__(type(error), error, error.__traceback__)
             raise
         return self
 
@@ -82,7 +79,7 @@ class Worker(worker.Worker, _Embedded):
         self._batches.finish(is_done=kind is None)
         await asyncio.sleep(0)  # what is finished with may now be acknowledged
         self.end_stream()
-        await self._end(kind, error, traceback)
+        await super().__aexit__(kind, error, traceback)
 
     def stop(self) -> None:
         """End the iteration and the worker."""
@@ -105,20 +102,10 @@ class Producer(producer.Producer, _Embedded):
     async with Producer(ProducerSettings(workers="127.0.0.1:9000", seed="42")):
         ...
 
-    Raises:
-        SettingsError: a file that the settings name cannot be read, or cannot be used.
-        RandstreamError: this machine makes other numbers than it should.
+    Raises SettingsError: a file that the settings name cannot be read, or cannot be used; RandstreamError: this machine
+    makes other numbers than it should.
     """
 
     def __init__(self, settings: ProducerSettings) -> None:
         check_known_answers()
         super().__init__(settings)
-
-    async def __aenter__(self) -> Self:
-        await self._begin()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._end(kind, error, traceback)

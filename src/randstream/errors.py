@@ -1,17 +1,4 @@
-"""The exception tree. Pure.
-
-    RandstreamError
-    ├── SettingsError            what the user gave cannot be used: one line on stderr, exit 2
-    ├── ProtocolError
-    │   ├── LocalProtocolError   we misused the core: a bug, never caught
-    │   └── RemoteProtocolError  the peer broke the grammar: close this connection, say why, back off
-    ├── PeerClosed               the peer said `#close`, or ended the connection without a word
-    ├── PeerTimeout              silence past the deadline
-    ├── TlsError                 the peer is not who it must be, or speaks no TLS
-    └── SinkError                could not store: do not acknowledge, not ready, keep trying, lose nothing
-
-`OSError` is not wrapped.
-"""
+"""The exception tree, and the words for how a connection ends. `OSError` is not wrapped. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +38,7 @@ class RandstreamError(Exception):
 
 
 class SettingsError(RandstreamError):
-    """A setting cannot be used. The message is one line: what is wrong, and how to mend it."""
+    """What the user gave cannot be used. The message is one line, for standard error: what is wrong, how to mend it."""
 
 
 class ProtocolError(RandstreamError):
@@ -63,7 +50,7 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer broke them, in the way `reason` names."""
+    """The peer broke them, in the way `reason` names: close this connection, say why, back off."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -85,13 +72,13 @@ class PeerTimeout(RandstreamError):
 
 
 class TlsError(RandstreamError):
-    """TLS failed: a certificate does not hold, or the peer speaks none."""
+    """TLS failed: the peer is not who it must be, its certificate does not hold, or it speaks no TLS."""
 
     reason = Reason.TLS
 
 
 class SinkError(RandstreamError):
-    """The sink cannot take numbers now. Nothing is acknowledged until it can."""
+    """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
 
 
 def reason_of(error: Exception) -> Reason:

@@ -44,11 +44,7 @@ class Role(ObservedRole, Protocol):
 
 
 def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
-    """Run the role that `make_role` makes on the loop; the exit status.
-
-    Raises:
-        SettingsError: the role cannot work as it is set.
-    """
+    """Run the role that `make_role` makes on the loop; the exit status. Raises SettingsError: it cannot work as set."""
     bytearray(HEAP_BYTES)
     gc.set_threshold(YOUNG_OBJECTS)
     kind = type(settings).__name__.removesuffix("Settings").lower()
@@ -65,9 +61,8 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
         if all(isinstance(cause, SettingsError) for cause in causes):
             raise SettingsError("; ".join(map(str, causes))) from None
         flush_logs()  # a burst may have filled the queue, and this line must get in
-        log.error(
-            "service.failed", error="; ".join(f"{type(cause).__name__}: {cause}" for cause in causes), exc_info=error
-        )
+        told = "; ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
+        log.error("service.failed", error=told, exc_info=error)
         return 1
     log.info("service.stopped", role=kind)
     return 0

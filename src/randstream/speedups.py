@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
 
 
-def _load() -> ctypes.CDLL | None:
+def load(path: str) -> ctypes.CDLL | None:
+    """The compiled library at `path`; None: there is none, or it is for another kind of machine."""
     try:
-        library = ctypes.CDLL(LIBRARY)
-    except OSError:  # not compiled, or for another kind of machine
+        library = ctypes.CDLL(path)
+    except OSError:
         return None
     word, size = ctypes.c_uint64, ctypes.c_size_t
     library.draw_lines.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p]
@@ -27,7 +28,7 @@ def _load() -> ctypes.CDLL | None:
     return library
 
 
-_LIBRARY: Final = _load()
+_LIBRARY: Final = load(LIBRARY)
 ARE_COMPILED: Final = _LIBRARY is not None
 
 

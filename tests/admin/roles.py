@@ -1,32 +1,32 @@
-"""Roles that do nothing, for an observer to look at, and an admin server beside them."""
+"""Roles that do nothing, for an observer to look at."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Final, Literal
 
-import aiohttp
-
-from randstream.admin.server import AdminServer
 from randstream.clock import Clock
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus
 from randstream.observe.tally import Tally
 from randstream.observe.tap import Tap
-from randstream.settings import Address
+
+RoleName = Literal["producer", "worker"]
+ROLE_NAMES: Final[tuple[RoleName, ...]] = ("producer", "worker")
 
 
 @dataclass(eq=False)
 class FakeLink:
+    """A link in whatever state it is given."""
+
     worker: str | None = "worker-0"
     peer: str = "10.0.0.1:9000"
     state: LinkState = LinkState.STREAMING
     offset: int = 0
     acked_offset: int = 0
     passed: list[float] = field(default_factory=list)
+    """What its `recent_numbers` are."""
 
     @property
     def label(self) -> tuple[str, str]:
@@ -53,7 +53,9 @@ class FakeLink:
 
 @dataclass
 class FakeRole:
-    role: str = "producer"
+    """A role with whatever a test gives it."""
+
+    role: RoleName = "producer"
     name: str = "producer-0"
     numbers: str | None = "integers:1:100"
     problem: str | None = None
@@ -71,46 +73,14 @@ class FakeRole:
             self.tally.numbers += count
 
 
-async def wait_cut(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the server ends the connection, politely or not."""
-    heard = b""
-    with suppress(ConnectionError):
-        while data := await reader.read(2**16):
-            heard += data
-    return heard
+@dataclass
+class FakeStore:
+    """What a durable sink tells of the store that it writes."""
+
+    path: Path | None
+    committed_offset: int | None
 
 
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until it is so. The test's own time limit ends it."""
-    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-        await asyncio.sleep(0)
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running admin server and a client of it."""
-
-    admin: AdminServer
-    port: int
-    client: aiohttp.ClientSession
-
-    async def get(self, path: str, **given: Any) -> tuple[int, str]:
-        async with self.client.get(path, **given) as answer:
-            return answer.status, await answer.text()
-
-    def tick(self, now: float) -> None:
-        """What the server does by itself once a second."""
-        self.admin.observer.tick(now)
-        self.admin.events.tick()
-
-
-@asynccontextmanager
-async def site_of(role: Any) -> AsyncIterator[Site]:
-    """The admin server of `role`, which only ticks when the test says so."""
-    admin = AdminServer(role, Address("127.0.0.1", 0))
-    _, port = await admin.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=aiohttp.ClientTimeout(10)) as client:
-        try:
-            yield Site(admin, port, client)
-        finally:
-            await admin.close()
+def a_fake_worker(store: FakeStore | None) -> FakeRole:
+    """A worker whose numbers pass a tap, and go into `store` if there is one."""
+    return FakeRole("worker", "worker-0", tap=Tap(store))

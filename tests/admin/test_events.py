@@ -4,14 +4,17 @@ import asyncio
 import json
 from typing import Any
 
+import aiohttp
 import pytest
-from tests.admin.roles import FakeLink, FakeRole, site_of, wait_until
+from tests.admin.roles import FakeLink, FakeRole
+from tests.admin.site import site_of
+from tests.support.waiting import until
 
 from randstream.admin import events
 from randstream.admin.observer import Observer
 
 
-async def read_event(stream: asyncio.StreamReader) -> dict[str, Any]:
+async def read_event(stream: aiohttp.StreamReader) -> dict[str, Any]:
     text = await stream.readuntil(b"\n\n")
     found: dict[str, Any] = json.loads(text.partition(b"data: ")[2])
     return found
@@ -53,7 +56,7 @@ async def test_a_tick_makes_one_snapshot_for_everybody_and_none_for_nobody(made:
             site.tick(1.0)
             assert await read_event(one.content) == await read_event(other.content)
             assert made == [events.SHOWN_LINKS]
-        await wait_until(lambda: site.admin.events.watchers == 0)
+        await until(lambda: site.admin.events.watchers == 0)
         site.tick(2.0)
         assert made == [events.SHOWN_LINKS]
 
@@ -64,7 +67,7 @@ async def test_one_watcher_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) 
         async with site.client.get("/events") as stream:
             await read_event(stream.content)
             assert await site.get("/events") == (503, "1 pages are open already; close one\n")
-        await wait_until(lambda: site.admin.events.watchers == 0)
+        await until(lambda: site.admin.events.watchers == 0)
         async with site.client.get("/events") as stream:
             assert stream.status == 200
 
@@ -76,7 +79,7 @@ async def test_a_watcher_that_reads_nothing_is_cut_and_the_others_see_all(monkey
         await read_event(stream.content)
         _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
         writer.write(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
-        await wait_until(lambda: site.admin.events.watchers == 2)
+        await until(lambda: site.admin.events.watchers == 2)
         seconds = 0
         while site.admin.events.watchers == 2:
             seconds += 1

@@ -6,9 +6,13 @@ import asyncio
 from asyncio import StreamReader, StreamWriter
 
 import pytest
-from tests.admin.roles import FakeLink, FakeRole, Site, site_of, wait_cut, wait_until
+from tests.admin.roles import FakeLink, FakeRole
+from tests.admin.site import Site, site_of, wait_cut
+from tests.support.roles import a_pair
+from tests.support.waiting import until
 
 from randstream.admin import guard
+from randstream.admin.guard import PLACES
 
 MANY = 200
 
@@ -21,8 +25,8 @@ async def test_two_hundred_silent_clients_hold_no_more_places_than_there_are_and
     async with site_of(FakeRole()) as site:
         clients = await connected(site, MANY)
         assert await site.get("/livez") == (200, "alive\n")
-        assert site.admin.guard.waiting <= guard.PLACES
-        for reader, _ in clients[: MANY - guard.PLACES]:  # those who had waited longest
+        assert site.admin.guard.waiting <= PLACES
+        for reader, _ in clients[: MANY - PLACES]:  # those who had waited longest
             assert await wait_cut(reader) == b""
         for _, writer in clients:
             writer.close()
@@ -58,8 +62,8 @@ async def test_whoever_does_not_take_the_answer_in_time_is_cut(monkeypatch: pyte
         writer.write(
             b"GET /api/links?limit=10000 HTTP/1.1\r\nHost: a\r\n\r\n" * 20
         )  # 50 MB: no socket buffers hold them
-        await wait_until(lambda: site.admin.guard.waiting == 1)
-        await wait_until(lambda: site.admin.guard.waiting == 0)
+        await until(lambda: site.admin.guard.waiting == 1)
+        await until(lambda: site.admin.guard.waiting == 0)
         writer.close()
 
 
@@ -73,3 +77,16 @@ async def test_an_endless_answer_takes_no_place_and_outlives_the_limit(monkeypat
         writer.close()
         site.tick(1.0)
         assert (await events.content.readuntil(b"\n\n")).startswith(b"data: ")
+
+
+async def test_two_hundred_slow_clients_hold_up_no_stream() -> None:
+    async with a_pair(discard=True) as (producer, worker), site_of(worker) as site:
+        clients = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(200)]
+        for _, writer in clients[::2]:
+            writer.write(b"GET /api/links HTTP/1.1\r\n")
+        offset = producer.links[0].acked_offset
+        await until(lambda: producer.links[0].acked_offset > offset + 200)
+        assert len(site.admin.guard.connections) <= PLACES
+        assert producer.tally.ends.total() == 0
+        for _, writer in clients:
+            writer.close()

@@ -8,13 +8,11 @@ from collections import Counter
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.admin.roles import FakeLink, FakeRole
+from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
 
 from randstream.admin.metrics import LABELLED_LINKS, Metrics
 from randstream.observe.status import LinkState
 from randstream.observe.tally import Buckets
-
-ROLES = ["producer", "worker"]
 
 
 def exposition(role: FakeRole) -> str:
@@ -32,8 +30,8 @@ def samples(role: FakeRole) -> dict[tuple[str, ...], float]:
     }
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_promtool_finds_nothing_to_say(role: str) -> None:
+@pytest.mark.parametrize("role", ROLE_NAMES)
+def test_promtool_finds_nothing_to_say(role: RoleName) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
@@ -84,8 +82,8 @@ def test_however_many_links_there_are_their_labels_are_bounded_and_the_states_co
     assert found[("randstream_links", "state=waiting")] == LABELLED_LINKS + 44
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_names_follow_the_conventions(role: str) -> None:
+@pytest.mark.parametrize("role", ROLE_NAMES)
+def test_names_follow_the_conventions(role: RoleName) -> None:
     for family in text_string_to_metric_families(exposition(FakeRole(role))):
         if family.name.startswith("randstream_"):
             assert re.fullmatch(r"randstream_[a-z_]+[a-z]", family.name)

@@ -1,42 +1,34 @@
-"""The tap: a worker's numbers over HTTP."""
+"""Numbers: a worker's numbers over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.admin.roles import FakeRole, site_of, wait_cut, wait_until
-from tests.harness import Log
+from tests.admin.roles import FakeStore, a_fake_worker
+from tests.admin.site import site_of, wait_cut
 from tests.store.streams import COUNT, STREAM, make_store, text
+from tests.support.log import Log
+from tests.support.roles import a_pair
+from tests.support.stream import stream
+from tests.support.waiting import until
 
 from randstream.admin import numbers
 from randstream.admin.numbers import PIECE_BYTES, as_event
-from randstream.observe import tap
-from randstream.observe.tap import Tap
 from randstream.observe.throttle import LINES_A_MINUTE
-from randstream.store.reader import Run
-
-
-@dataclass
-class FakeStore:
-    path: Path | None
-    committed_offset: int | None
-
-
-def worker(store: FakeStore | None) -> FakeRole:
-    return FakeRole("worker", "worker-0", tap=Tap(store))
+from randstream.protocol.runs import Run
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> FakeStore:
+    """A store of COUNT numbers in several segments, all of them committed."""
     return FakeStore(make_store(tmp_path, 1000, 5000, COUNT, segment_bytes=4000), COUNT)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 999, 1000, 4321, COUNT - 1])
 async def test_stored_numbers_come_from_any_offset_on(stored: FakeStore, offset: int) -> None:
-    async with site_of(worker(stored)) as site, site.client.get(f"/numbers?offset={offset}") as answer:
+    async with site_of(a_fake_worker(stored)) as site, site.client.get(f"/numbers?offset={offset}") as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "text/plain; charset=us-ascii"
         assert answer.headers["Randstream-Offset"] == str(offset)
@@ -44,28 +36,28 @@ async def test_stored_numbers_come_from_any_offset_on(stored: FakeStore, offset:
         assert await answer.content.readexactly(len(expected)) == expected
 
 
-async def test_what_is_stored_later_follows_without_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("randstream.admin.follower.POLL_SECONDS", 0.001)
-    store = FakeStore(make_store(tmp_path, 1000), 1000)
-    async with site_of(worker(store)) as site, site.client.get("/numbers?offset=10") as answer:
-        assert await answer.content.readexactly(len(text(10, 1000))) == text(10, 1000)
-        make_store(tmp_path, 3000)
-        store.committed_offset = 3000
-        assert await answer.content.readexactly(len(text(1000, 3000))) == text(1000, 3000)
-
-
 async def test_without_an_offset_only_what_is_stored_from_now_on_comes(tmp_path: Path) -> None:
     store = FakeStore(make_store(tmp_path, 1000), 1000)
-    async with site_of(worker(store)) as site, site.client.get("/numbers") as answer:
+    async with site_of(a_fake_worker(store)) as site, site.client.get("/numbers") as answer:
         assert answer.headers["Randstream-Offset"] == "1000"
         make_store(tmp_path, 1500)
         store.committed_offset = 1500
         assert await answer.content.readexactly(len(text(1000, 1500))) == text(1000, 1500)
 
 
+async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(stored: FakeStore) -> None:
+    async with site_of(a_fake_worker(stored)) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        stored.path = Path("elsewhere")
+        assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # no good end
+        writer.close()
+
+
 async def test_an_event_has_the_offset_where_to_go_on_as_its_id(stored: FakeStore) -> None:
     accept = {"Accept": "text/event-stream"}
-    async with site_of(worker(stored)) as site:
+    async with site_of(a_fake_worker(stored)) as site:
         async with site.client.get("/numbers?offset=995", headers=accept) as answer:
             assert answer.headers["Content-Type"] == "text/event-stream"
             event = await answer.content.readuntil(b"\n\n")
@@ -79,8 +71,8 @@ async def test_an_event_has_the_offset_where_to_go_on_as_its_id(stored: FakeStor
 
 
 async def test_without_a_store_numbers_come_from_now_on() -> None:
-    role = worker(None)
-    assert role.tap
+    role = a_fake_worker(None)
+    assert role.tap is not None
     role.tap.offset = 100
     role.tap.pass_on(text(100, 200), 100)
     async with site_of(role) as site, site.client.get("/numbers") as answer:
@@ -105,7 +97,7 @@ async def test_without_a_store_numbers_come_from_now_on() -> None:
     ],
 )
 async def test_what_cannot_be_given_is_refused(query: str, headers: dict[str, str], status: int, message: str) -> None:
-    async with site_of(worker(None)) as site:
+    async with site_of(a_fake_worker(None)) as site:
         refused, said = await site.get(f"/numbers?{query}", headers=headers)
         assert refused == status
         assert message in said
@@ -113,13 +105,13 @@ async def test_what_cannot_be_given_is_refused(query: str, headers: dict[str, st
 
 
 async def test_a_store_without_a_stream_asks_for_patience() -> None:
-    async with site_of(worker(FakeStore(None, None))) as site:
+    async with site_of(a_fake_worker(FakeStore(None, None))) as site:
         assert (await site.get("/numbers?offset=0"))[0] == 503
 
 
 async def test_what_retention_has_removed_is_gone(tmp_path: Path) -> None:
     store = FakeStore(make_store(tmp_path, 1000, 5000, 9000, segment_bytes=4000, retain_bytes=4000), 9000)
-    async with site_of(worker(store)) as site:
+    async with site_of(a_fake_worker(store)) as site:
         status, said = await site.get("/numbers?offset=0")
         assert status == 410
         assert "keeps no offset 0" in said
@@ -129,23 +121,13 @@ async def test_a_store_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     store = FakeStore(make_store(tmp_path, 1000), 1000)
     assert store.path
     next(store.path.glob("*.numbers")).write_bytes(b"no header")
-    async with site_of(worker(store)) as site:
+    async with site_of(a_fake_worker(store)) as site:
         assert (await site.get("/numbers?offset=0"))[0] == 500
-
-
-async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(stored: FakeStore) -> None:
-    async with site_of(worker(stored)) as site:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        await reader.readuntil(b"\r\n\r\n")
-        stored.path = Path("elsewhere")
-        assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # no good end
-        writer.close()
 
 
 async def test_clients_that_are_cut_again_and_again_do_not_fill_the_log(stored: FakeStore, log: Log) -> None:
     path = stored.path
-    async with site_of(worker(stored)) as site:
+    async with site_of(a_fake_worker(stored)) as site:
         for _ in range(LINES_A_MINUTE + 3):
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
             stored.path = path
@@ -159,45 +141,22 @@ async def test_clients_that_are_cut_again_and_again_do_not_fill_the_log(stored: 
 
 async def test_so_many_clients_and_no_more(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers, "CLIENTS", 1)
-    async with site_of(worker(stored)) as site:
+    async with site_of(a_fake_worker(stored)) as site:
         async with site.client.get("/numbers?offset=0") as answer:
             await answer.content.readany()
             assert (await site.get("/numbers"))[0] == 503
-        await wait_until(lambda: site.admin.count_clients()["numbers"] == 0)
+        await until(lambda: site.admin.count_clients()["numbers"] == 0)
 
 
 async def test_a_client_that_reads_nothing_is_cut(stored: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers, "SLOW_SECONDS", 0.05)
     monkeypatch.setattr(Run, "pieces", lambda run, size: iter([run] * 200))  # 100 MB: more than sockets hold
-    async with site_of(worker(stored)) as site:
+    async with site_of(a_fake_worker(stored)) as site:
         _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
         writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        await wait_until(lambda: site.admin.count_clients()["numbers"] == 1)
-        await wait_until(lambda: site.admin.count_clients()["numbers"] == 0)
+        await until(lambda: site.admin.count_clients()["numbers"] == 1)
+        await until(lambda: site.admin.count_clients()["numbers"] == 0)
         writer.close()
-
-
-async def test_a_listener_that_falls_behind_is_ended_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tap, "WAITING_BYTES", 1000)
-    source = Tap(None)
-    slow, quick = source.listen(), source.listen()
-    for first in range(0, 2000, 100):
-        source.pass_on(text(first, first + 100), 100)
-        run = await quick.next_run()
-        assert run == Run(first, text(first, first + 100), 100)
-    assert await slow.next_run() is None
-    source.pass_on(b"", 0)
-    quick.close()
-    assert await quick.next_run() is None
-
-
-async def test_a_listener_never_hears_past_a_gap() -> None:
-    source = Tap(None)
-    listener = source.listen()
-    source.pass_on(b"1\n2\n", 2)
-    source.offset = 7
-    source.pass_on(b"8\n", 1)
-    assert await listener.next_run() is None
 
 
 def test_a_large_run_is_written_in_parts_of_whole_lines() -> None:
@@ -212,3 +171,20 @@ def test_an_event_names_each_number() -> None:
     assert as_event(Run(10, STREAM.lines(10, 2), 2)) == b"id: 12\ndata: %b\ndata: %b\n\n" % tuple(
         STREAM.lines(10, 2).split()
     )
+
+
+async def test_a_durable_workers_numbers_can_be_read_while_they_come(tmp_path: Path) -> None:
+    async with a_pair(store=tmp_path) as (_, worker), site_of(worker) as site:
+        async with site.client.get("/numbers?offset=7") as answer:
+            expected = stream().lines(7, 200)
+            assert await answer.content.readexactly(len(expected)) == expected
+        await until(lambda: site.admin.count_clients()["numbers"] == 0)
+
+
+async def test_a_listener_of_a_live_worker_hears_the_stream_from_where_it_is_told() -> None:
+    async with a_pair(discard=True) as (_, worker), site_of(worker) as site:
+        async with site.client.get("/numbers") as answer:
+            first = int(answer.headers["Randstream-Offset"])
+            expected = stream().lines(first, 100)
+            assert await answer.content.readexactly(len(expected)) == expected
+        await until(lambda: site.admin.count_clients()["numbers"] == 0)

@@ -1,16 +1,30 @@
+"""Observer: rates, shapes and what is shown of many links. What a peer sends never makes it raise.
+
+It runs beside the role: an exception of its own would end the worker.
+"""
+
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.admin.roles import FakeLink, FakeRole
+from tests.protocol.network import repeatable
+from tests.support.roles import a_pair
+from tests.support.waiting import until
 
 from randstream.admin.observer import HISTORY_TICKS, RATE_TICKS, Observer, to_json
 from randstream.observe.status import LinkState
+from randstream.protocol.frames import Open, encode, parse_control_line
+from randstream.settings.roles import WorkerSettings
+from randstream.worker.worker import Worker
 
 
 def observed(role: FakeRole, seconds: int, numbers_a_second: int) -> Observer:
-    """An observer that has looked for so long. Its last look is in the past, as the real one's is."""
+    """An observer that has ticked for so many seconds up to 0, with the role's numbers in between."""
     observer = Observer(role)
     for second in range(-seconds, 1):
         observer.tick(float(second))
@@ -118,3 +132,60 @@ def test_the_json_has_the_fields_of_the_dataclass() -> None:
     found = json.loads(to_json(snapshot))
     assert list(found) == list(snapshot.__dataclass_fields__)
     assert found["links"][0]["state"] == "streaming"
+
+
+async def test_what_is_sampled_is_what_flows() -> None:
+    async with a_pair(discard=True) as (producer, worker):
+        observers = Observer(producer), Observer(worker)
+        offset = worker.intake.offset
+        for observer in observers:
+            observer.tick(0.0)
+        await until(lambda: worker.intake.offset > offset + 100)
+        for observer in observers:
+            observer.tick(1.0)
+            histogram = observer.snapshot(limit=0).histogram
+            assert histogram is not None
+            assert sum(histogram.counts) > 50
+            assert (histogram.edges[0], histogram.edges[-1]) == (1, 101)
+
+
+KINDS = st.sampled_from(["integers", "bits64", "uniform", "exponential", "normal", "oftomorrow"])
+PARAMETERS = st.one_of(
+    st.floats().map(repr), st.integers().map(str), st.from_regex(r"[0-9.e+-]{1,40}", fullmatch=True)
+).filter(lambda text: set(text) <= set("0123456789.e+-"))
+OFFERS = st.tuples(KINDS, st.lists(PARAMETERS, max_size=3)).map(lambda offer: ":".join([offer[0], *offer[1]]))
+RUNS = st.from_regex(rb"(?:[0-9-][0-9.e+-]{0,62}\n){1,8}", fullmatch=True)
+
+
+def look(numbers: str, run: bytes) -> dict[str, Any]:
+    """What an observer shows of a worker that was offered `numbers` and then got `run`."""
+    offered = parse_control_line(encode(Open("worker-0", "6ae2a63a0ac05109", numbers, "producer-0", 1.0))[:-1])
+    assert isinstance(offered, Open)
+    worker = Worker(WorkerSettings(name="worker-0", discard=True))
+    observer = Observer(worker)
+    worker.intake.set_opening(offered, worker.intake.report)
+    worker.intake.set_streaming(0, 0.0)
+    for second in range(3):
+        worker.intake.note_numbers(run, run.count(b"\n"))
+        observer.tick(float(second))
+    snapshot: dict[str, Any] = json.loads(to_json(observer.snapshot(limit=1)))
+    return snapshot
+
+
+@repeatable(200)
+@given(numbers=OFFERS, run=RUNS)
+@example("integers:1:100", b"1-2\n")
+@example("bits64", b"--\n")
+@example("uniform:0.0:1.0", b"1e999\n-1e999\n")
+def test_no_offer_and_no_number_line_makes_an_observer_raise(numbers: str, run: bytes) -> None:
+    assert look(numbers, run)["numbers"] == numbers
+
+
+def test_a_line_that_is_no_number_is_left_out_of_the_histogram() -> None:
+    assert sum(look("integers:1:100", b"52\n1-2\n")["histogram"]["counts"]) == 0
+    assert sum(look("integers:1:100", b"52\n12\n")["histogram"]["counts"]) > 0
+
+
+@pytest.mark.parametrize("numbers", ["oftomorrow", "oftomorrow:1:2", "integers:5:1", "uniform:-1e308:1e308"])
+def test_numbers_that_this_version_does_not_know_have_no_histogram(numbers: str) -> None:
+    assert look(numbers, b"52\n78\n")["histogram"] is None

@@ -4,7 +4,8 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 
-from tests.admin.roles import FakeRole, site_of
+from tests.admin.roles import FakeRole
+from tests.admin.site import site_of
 
 from randstream.admin.page import load_page
 

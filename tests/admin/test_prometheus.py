@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
-from tests.admin.roles import site_of
-from tests.admin.test_observed_roles import pair
-from tests.harness import free_port
+from tests.admin.site import site_of
+from tests.support.ports import free_port
+from tests.support.roles import a_pair
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 MONITORING = Path(__file__).parents[2] / "deploy/components/monitoring"
@@ -25,8 +25,8 @@ async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path
     if prometheus is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
     port = free_port()
-    async with pair(discard=True) as (producer, worker), site_of(producer) as sent, site_of(worker) as received:
-        config = {
+    async with a_pair(discard=True) as (producer, worker), site_of(producer) as sent, site_of(worker) as received:
+        config: dict[str, Any] = {
             "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
             "rule_files": [str(MONITORING / "alerts.yaml")],
             "scrape_configs": [

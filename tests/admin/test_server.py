@@ -1,3 +1,5 @@
+"""Server: its pages, what it refuses, and how it starts and ends."""
+
 from __future__ import annotations
 
 import asyncio
@@ -8,11 +10,15 @@ import sys
 
 import aiohttp
 import pytest
-from tests.admin.roles import FakeLink, FakeRole, site_of
+from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
+from tests.admin.site import site_of
+from tests.support.roles import a_pair
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import SettingsError
-from randstream.settings import Address
+from randstream.producer.producer import Producer
+from randstream.settings import Address, ProducerSettings, WorkerSettings
+from randstream.worker.worker import Worker
 
 
 async def test_livez_answers_as_long_as_the_loop_turns_ready_or_not() -> None:
@@ -48,7 +54,6 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
         (f"/api/links?limit={MOST_LINKS + 1}", 400, f"from 0 to {MOST_LINKS}"),
         (f"/api/links?limit={'9' * 5000}", 400, f"from 0 to {MOST_LINKS}"),
         ("/api/links?limt=1", 400, "'limt' is no parameter of /api/links; it takes limit, filter"),
-        ("/api/links?limit=1&limit=2", 400, "'limit' is given twice"),
     ],
 )
 async def test_what_cannot_be_answered_is_refused_in_one_line(path: str, status: int, message: str) -> None:
@@ -71,14 +76,6 @@ async def test_head_is_answered_without_a_body() -> None:
         for path in ("/", "/livez", "/api/links"):
             async with site.client.head(path) as answer:
                 assert (answer.status, await answer.read()) == (200, b"")
-
-
-async def test_no_answer_is_to_be_kept_or_guessed_at() -> None:
-    async with site_of(FakeRole()) as site:
-        for path in ("/", "/livez", "/metrics", "/api/links", "/nothing"):
-            async with site.client.get(path) as answer:
-                assert answer.headers["Cache-Control"] == "no-store"
-                assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_metrics_are_what_the_scraper_accepts() -> None:
@@ -132,3 +129,27 @@ async def test_what_is_no_http_is_refused_and_says_nothing_in_the_log(caplog: py
         writer.close()
         assert (await site.get("/livez"))[0] == 200
     assert caplog.records == []
+
+
+async def test_readiness_goes_first_and_liveness_last() -> None:
+    async with a_pair(discard=True) as (producer, worker):
+        for role in (producer, worker):
+            async with site_of(role) as site:
+                assert (await site.get("/readyz"))[0] == 200
+                role.stop()
+                assert role.problem is not None
+                assert (await site.get("/readyz"))[0] == 503
+                assert (await site.get("/livez"))[0] == 200
+
+
+@pytest.mark.parametrize("role", ROLE_NAMES)
+async def test_the_json_of_a_role_that_has_done_nothing_is_complete(role: RoleName) -> None:
+    one: Producer | Worker = (
+        Producer(ProducerSettings(workers="127.0.0.1:1", seed="42"))
+        if role == "producer"
+        else Worker(WorkerSettings(listen="127.0.0.1:0", discard=True))
+    )
+    async with site_of(one) as site:
+        found = json.loads((await site.get("/api/links"))[1])
+        assert (found["role"], found["problem"] is None) == (role, False)
+        assert (await site.get("/metrics"))[0] == 200

@@ -16,7 +16,7 @@ from tests.chaos.census import take_census
 from tests.chaos.ledger import Ledger
 from tests.chaos.process import HEARTBEAT, SEED, Event, Process, Stage
 from tests.chaos.proxy import FaultProxy
-from tests.harness import free_port
+from tests.support.ports import free_port
 
 WORKER: Final = "worker-0"
 NUMBERS: Final = "integers:1:100"
@@ -89,7 +89,8 @@ def _claim(ledger: Ledger, event: Event) -> None:
 def _status(url: str) -> int:
     try:
         with urlopen(url, timeout=10) as answer:
-            return answer.status
+            status: int = answer.status
+            return status
     except HTTPError as error:
         with error:
             return error.code

@@ -1,7 +1,7 @@
-"""Mutants: randstream with one rule broken, to prove that the suite has teeth.
+"""Mutants: randstream with one rule broken, to prove that this suite would notice.
 
 `python -m tests.chaos.mutants NAME ARGUMENTS` is `python -m randstream ARGUMENTS` with the mutant NAME. Each breaks
-what a real mistake would break, as a real process, and nothing else. Nothing in src knows of them.
+what a real mistake would break, in a real process, and nothing else. Nothing in src knows of them.
 """
 
 from __future__ import annotations
@@ -9,55 +9,78 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
+
+from randstream.protocol.frames import Beat, Open
 
 LATE_SECONDS: Final = 0.15
 """How far the write lags behind the ack: most of a heartbeat of the storm, as a write-back cache may."""
 
 
 def ack_before_the_write() -> None:
-    """The sink says that all is stored, and begins to store it a moment later."""
+    """The sink says that everything is stored, and begins to store it a moment later."""
     from randstream.store import DurableSink
 
-    honest = DurableSink.commit
+    honest_open, honest_prove, honest_commit = DurableSink.open, DurableSink.prove, DurableSink.commit
+    proven: dict[DurableSink, int] = {}
     late: set[asyncio.Task[int]] = set()
+
+    async def open_(self: DurableSink, offered: Open) -> int:
+        proven[self] = await honest_open(self, offered)
+        return proven[self]
+
+    def prove(self: DurableSink, beat: Beat) -> bool:
+        proven[self] = beat.offset
+        return honest_prove(self, beat)
 
     async def commit(self: DurableSink) -> int:
         async def write() -> int:
             await asyncio.sleep(LATE_SECONDS)
-            return await honest(self)
+            return await honest_commit(self)
 
         late.add(asyncio.create_task(write()))
-        return self._proven_offset
+        return proven[self]
 
-    DurableSink.commit = commit
+    DurableSink.open, DurableSink.prove, DurableSink.commit = open_, prove, commit
 
 
 def no_crc_check() -> None:
-    """The worker counts the numbers up to a beat, but believes whatever they are."""
-    from randstream.protocol.receiver import Receiver
+    """The worker counts the numbers up to a beat, but takes any checksum for theirs."""
+    from randstream.protocol import receiver
 
-    honest = Receiver._check
+    class AnyCrc(int):
+        def __eq__(self, other: object) -> bool:
+            return True
 
-    def check(self: Receiver, beat: Any) -> None:
-        self._crc = beat.crc
-        honest(self, beat)
+        def __ne__(self, other: object) -> bool:
+            return False
 
-    Receiver._check = check
+        __hash__ = int.__hash__
+
+    receiver.extend_crc = lambda crc, lines: AnyCrc()  # type: ignore[attr-defined] # what it imports, replaced there
 
 
 def offset_of_another_stream() -> None:
-    """The producer makes the numbers of one worker from where another worker's stream stands."""
-    from randstream.producer.stream_session import StreamSession
+    """After a resume, the producer makes a stream's numbers from where another of its streams stands."""
+    from randstream.numbers import stream
+    from randstream.numbers.stream import NumberStream
 
-    original = StreamSession._resume
+    honest_view, honest_check = NumberStream.view, stream.check_known_answers
+    ends: dict[str, int] = {}
+    shifts: dict[str, int] = {}
 
-    def resume(self: Any, offset: int, now: float) -> None:
-        others = [other for name, other in self._context.acked_offsets.items() if name != self._stream.id]
-        self._sender.offset = max([offset, *others])
-        original(self, self._sender.offset, now)
+    def view(self: NumberStream, offset: int, count: int) -> bytes | memoryview:
+        if ends.get(self.id) != offset:
+            shifts[self.id] = max([offset, *ends.values()]) - offset
+        ends[self.id] = offset + count
+        return honest_view(self, offset + shifts[self.id], count)
 
-    StreamSession._resume = resume
+    def check_known_answers() -> None:
+        """They are of single streams: the mistake would not change them, and this mutant must not either."""
+        honest_check()
+        NumberStream.view = view
+
+    stream.check_known_answers = check_known_answers
 
 
 MUTANTS: Final[dict[str, Callable[[], None]]] = {

@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Final, Protocol
 
@@ -177,7 +178,7 @@ class FaultProxy:
             connection = Connection(near, far)
             carrier = group.create_task(self._serve(connection))
             self._carriers[connection] = carrier
-            carrier.add_done_callback(lambda _, connection=connection: self._bury(connection))
+            carrier.add_done_callback(partial(self._bury, connection))
 
     async def _serve(self, connection: Connection) -> None:
         try:
@@ -267,7 +268,7 @@ class FaultProxy:
         if connection in self._carriers:
             self._carriers[connection].cancel()
 
-    def _bury(self, connection: Connection) -> None:
+    def _bury(self, connection: Connection, carrier: asyncio.Task[None]) -> None:
         del self._carriers[connection]
         if connection in self.connections:
             self.connections.remove(connection)

@@ -16,7 +16,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.plan import CORRUPTIONS, CUTS, KILLS, PRODUCER_WEIGHTS, WORKER_WEIGHTS, Kind
 from tests.chaos.process import HEARTBEAT, SEED, Event, Stage
 from tests.chaos.proxy import FaultProxy
-from tests.harness import free_port
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)

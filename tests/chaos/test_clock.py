@@ -42,7 +42,7 @@ class Sleeper:
             self.world.worker.handle(wire.receiver, self._serve(wire.receiver), self.world.now)
 
     def _serve(self, end: End) -> list[Event]:
-        late = 0.0 if end._silence is None else self.world.now - end._silence.deadline
+        late = self.world.now - end.silence_deadline
         was_live = end.state is not State.CLOSED
         events = end.handle_timer(self.world.now)
         if was_live and end.state is State.CLOSED:

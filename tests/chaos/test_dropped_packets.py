@@ -62,6 +62,7 @@ async def test_dropped_packets_are_noticed_by_both_ends_and_the_stream_goes_on_e
             "\npackets dropped, noticed after "
             + ", ".join(f"{n:.2f} heartbeats by the {end}" for end, n in least.items())
         )
+    assert resumed is not None
     census = take_census(store, WORKER, NUMBERS, SEED)
     assert census.problem is None
     assert census.end >= ledger.promised(WORKER)[0] > resumed["offset"]

@@ -86,8 +86,9 @@ async def test_worker_on_a_read_only_store_says_so_in_one_line_and_starts_once_i
             await duo.worker.end(signal.SIGKILL)
             remount(disk, "ro")
             command = [sys.executable, "-m", "randstream", "worker", "--listen", "127.0.0.1:0", "--name", WORKER]
+            command += ["--store", str(duo.store)]
             refused = await asyncio.to_thread(
-                subprocess.run, [*command, "--store", duo.store], cwd=ROOT, capture_output=True, text=True, timeout=100
+                lambda: subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
             )
             assert refused.returncode == 2
             (line,) = [line for line in refused.stderr.splitlines() if not line.startswith("{")]

@@ -35,15 +35,15 @@ class Ends:
 @pytest.fixture
 async def ends(ledger: Ledger) -> AsyncIterator[Ends]:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends.writers.append(writer)
-        ends.arrived.put_nowait(reader)
+        made.writers.append(writer)
+        made.arrived.put_nowait(reader)
 
     server = await asyncio.start_server(accept, LOOPBACK, 0)
     proxy = FaultProxy("worker-0", server.sockets[0].getsockname()[1], ledger, heartbeat=HEARTBEAT)
-    ends = Ends(proxy)
+    made = Ends(proxy)
     async with proxy.running():
-        yield ends
-        for writer in ends.writers:
+        yield made
+        for writer in made.writers:
             writer.transport.abort()
     server.close()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.chaos.crew import Crew
 from tests.chaos.ledger import Ledger
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.plan import CUTS, KILLS, Kind
-from tests.chaos.storm import Crew, Storm
+from tests.chaos.storm import Storm
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.asyncio(loop_factories=["asyncio"])]
 

@@ -56,7 +56,8 @@ def test_every_option_is_a_variable_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = {known.flag: name for name, known in settings_of(kind).items()}
-    expected = kind(**{names[flag]: value for flag, value in given.items()})
+    values: dict[str, Any] = {names[flag]: value for flag, value in given.items()}
+    expected = kind(**values)
     assert settings(role, *as_flags(given)) == expected
     set_variables(monkeypatch, {**given, "role": role})
     assert settings(role) == expected

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.admin.roles import FakeLink, FakeRole, site_of
+from tests.admin.roles import FakeLink, FakeRole
+from tests.admin.site import site_of
 
 from randstream.admin.observer import Observer, to_json
 from randstream.cli.top import Source, render, run_top

@@ -10,6 +10,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,14 +122,18 @@ def end_of_store(worker: str) -> int:
     return int(report["count"])
 
 
+def _end_beyond(worker: str, start: int) -> int:
+    """The end of a worker's store; 0 if that is not beyond `start`."""
+    end = end_of_store(worker)
+    return end if end > start else 0
+
+
 def prove(before: dict[str, int] | None = None) -> dict[str, int]:
     """Every worker's store is an exact prefix, further than `before`, and still grows. Nobody was killed by a probe."""
     ends = {worker: end_of_store(worker) for worker in workers()}
     for worker, end in ends.items():
         start = max(end, (before or {}).get(worker, 0))
-        ends[worker] = until(
-            lambda worker=worker, start=start: (now := end_of_store(worker)) > start and now, f"{worker} goes on"
-        )
+        ends[worker] = until(partial(_end_beyond, worker, start), f"{worker} goes on")
     log.info("exact and growing: %s", ", ".join(f"{worker} {end}" for worker, end in ends.items()))
     for name, pod in pods().items():
         for status in pod["status"].get("containerStatuses", []):

@@ -1,4 +1,4 @@
-"""What is fuzzed: a function each from any bytes to nothing. It raises if something is there that must never be."""
+"""What is fuzzed: one function for each target. It takes any bytes, and raises if something happens that never may."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def decode(slices: list[bytes]) -> tuple[list[ControlFrame | bytes], bool]:
                     frames[-1] += run
                 else:
                     frames.append(run)
-            assert len(decoder._tail) < MAX_CONTROL_LINE_BYTES
-            assert decoder._tail[:1] == b"#" or len(decoder._tail) < MAX_NUMBER_LINE_BYTES
+            assert len(decoder.tail) < MAX_CONTROL_LINE_BYTES
+            assert decoder.tail[:1] == b"#" or len(decoder.tail) < MAX_NUMBER_LINE_BYTES
     except RemoteProtocolError:
         return frames, True
     return frames, False
@@ -157,7 +157,7 @@ def fuzz_receiver(data: bytes) -> None:
                 at += much
             case 1:
                 judge.receive(open_line(heartbeat=f"{1 + much % 60}.0"))
-            case 2 if receiver.state is State.RESUMING and not receiver._word:
+            case 2 if receiver.state is State.RESUMING:
                 offset = None if much == 255 else much
                 judge.offset = judge.acked = offset or 0
                 receiver.resume(offset, judge.now)
@@ -204,7 +204,7 @@ def heal(text: bytes) -> bytes:
 
 
 def intact(text: bytes) -> tuple[int, int]:
-    """How many bytes of a segment hold, and the offset after them: the rule, read once more."""
+    """How many bytes of a segment hold, and the offset after them: a second reading of the rule."""
     position, offset = len(HEADER), 7
     while (hash_at := text.find(b"#", position)) >= 0:
         beat = BEAT.match(text, hash_at)

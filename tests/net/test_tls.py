@@ -533,7 +533,7 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(worker_fi
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     locked = key.private_bytes(pem, pkcs8, serialization.BestAvailableEncryption(b"secret"))
     worker_files.put("key", locked)
-    with pytest.raises(SettingsError, match="wants a passphrase"):
+    with pytest.raises(SettingsError, match="has a passphrase"):
         Credentials(worker_settings(worker_files))
 
 

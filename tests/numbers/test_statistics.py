@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # it has no types
 
 from randstream.numbers.stream import NumberStream
 
@@ -20,11 +20,11 @@ FIRM = 1e-3
 """The p-value below which a shape counts as wrong."""
 
 
-def numbers(distribution: str, worker: str = "worker-0", offset: int = 0, count: int = COUNT) -> NDArray:
+def numbers(distribution: str, worker: str = "worker-0", offset: int = 0, count: int = COUNT) -> NDArray[Any]:
     return NumberStream(SEED, worker, distribution).read(offset, count)
 
 
-def correlations(rows: NDArray) -> NDArray:
+def correlations(rows: NDArray[Any]) -> NDArray[Any]:
     """Of every row with every other, in standard errors: standard normal if the rows are independent."""
     matrix = np.corrcoef(rows)
     return matrix[np.triu_indices_from(matrix, 1)] * np.sqrt(rows.shape[1])

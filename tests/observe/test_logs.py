@@ -9,6 +9,8 @@ import logging
 import os
 import pty
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,7 +54,6 @@ def pipe() -> Iterator[Pipe]:
 def logs_are_mine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(logging.root, "level", logging.WARNING)
-    monkeypatch.setattr(logs, "_writer", None)
     configured = structlog.get_config()
     yield
     flush_logs()
@@ -284,5 +285,7 @@ def test_a_terminal_gets_colours_and_no_values_of_local_variables(logs_are_mine:
     assert seed not in text
 
 
-def test_flushing_before_logs_are_set_up_is_nothing(logs_are_mine: None) -> None:
-    flush_logs()
+def test_flushing_before_logs_are_set_up_is_nothing() -> None:
+    code = "from randstream.observe.logs import flush_logs; flush_logs()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=20)
+    assert (done.stdout, done.stderr) == (b"", b"")

@@ -1,7 +1,9 @@
+"""Tally: durations in buckets, and counts on which both ends agree."""
+
 from __future__ import annotations
 
-from randstream.clock import Clock
-from randstream.observe.journal import KEPT, Journal
+from tests.support.roles import a_pair
+
 from randstream.observe.tally import TIME_BOUNDS, Buckets
 
 
@@ -13,9 +15,11 @@ def test_a_duration_falls_below_every_bound_that_it_does_not_exceed() -> None:
     assert buckets.total > 2 * TIME_BOUNDS[-1]
 
 
-def test_the_journal_keeps_the_last_entries_only() -> None:
-    journal = Journal(Clock())
-    for number in range(KEPT + 5):
-        journal.note("link.lost", f"worker-{number}", "cut")
-    assert len(journal.entries) == KEPT
-    assert journal.entries[-1].link == f"worker-{KEPT + 4}"
+async def test_both_ends_count_the_same_numbers() -> None:
+    async with a_pair(discard=True) as (producer, worker):
+        pass
+    assert producer.tally.numbers == producer.tally.acked_numbers == worker.tally.numbers == worker.tally.acked_numbers
+    assert producer.tally.number_bytes == worker.tally.number_bytes
+    assert producer.tally.numbers == producer.links[0].offset == worker.intake.offset
+    assert sum(producer.tally.round_trips.counts) > 0
+    assert sum(worker.tally.commits.counts) > 0

@@ -15,26 +15,21 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.harness import (
-    WORKER,
-    Log,
-    Memory,
-    Peer,
-    a_worker,
-    dialled,
-    free_port,
-    key,
-    processes,
-    producing,
-    stream,
-    until,
-)
 from tests.protocol.network import beat_line, checked, open_line
+from tests.support.log import Log
+from tests.support.peers import Peer, dialled, key
+from tests.support.ports import free_port
+from tests.support.processes import processes
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import Memory
+from tests.support.stream import WORKER, stream
+from tests.support.waiting import until
 
 from randstream.net.connection import Connection
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.store import DurableSink, verify
 from randstream.worker.admission import PARTINGS_LIMIT, UNOPENED_LIMIT
+from randstream.worker.session import Session
 from randstream.worker.worker import Worker
 
 STRANGERS = 2000
@@ -79,7 +74,7 @@ OTHER_OPEN = checked("#open worker=worker-0 stream=0123456789abcdef numbers=bits
 
 async def never_reading(peer: Peer, chance: random.Random) -> None:
     """Passes for a producer of another stream, sends a flood and takes no answer."""
-    peer.writer.transport.pause_reading()
+    peer.transport.pause_reading()
     peer.say(OTHER_OPEN)
     peer.say(b"1234567890123456789\n" * 5000)
     await asyncio.sleep(0.3)
@@ -294,6 +289,7 @@ async def test_what_a_connection_held_is_let_go_as_soon_as_it_is_over(words: byt
                 async with dialled(worker) as peer:
                     await peer.line()
                     (session,) = worker.admission.present.keys() - {worker.admission.live}
+                    assert isinstance(session, Session)
                     ends.append(weakref.ref(session.connection))
                     del session
                     peer.say(words)

@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.harness import PATIENCE, Memory, a_worker, free_port, producing, until
+from tests.support.ports import free_port
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import Memory
+from tests.support.waiting import PATIENCE, until
 
 from randstream.numbers.stream import NumberStream
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 
-from tests.harness import NUMBERS, SEED, WORKER, free_port, processes, stream
+from tests.support.ports import free_port
+from tests.support.processes import processes
+from tests.support.stream import NUMBERS, SEED, WORKER, stream
 
 WORKER_ARGUMENTS = ("worker", "--name", WORKER, "--listen")
 PRODUCER_ARGUMENTS = (

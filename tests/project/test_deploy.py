@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from randstream.cli.commands import ROLE_VARIABLE
+from randstream.cli.options import ROLE_VARIABLE
 from randstream.settings.roles import ProducerSettings, WorkerSettings, settings_of
 
 ROOT: Final = Path(__file__).parents[2]
@@ -219,7 +219,9 @@ def test_a_wrong_setting_is_hopeless_and_told_in_its_own_words() -> None:
 
 
 def test_one_crash_may_pass_and_many_do_not() -> None:
-    again = {"containerStatuses": [{"state": {}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}
+    again: dict[str, Any] = {
+        "containerStatuses": [{"state": {}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]
+    }
     assert rollout.trouble_of(a_pod(**again)) == ("it ended with status 1: Error", False)
     again["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
     assert rollout.trouble_of(a_pod(**again)) == ("it ended with status 1: Error", True)
@@ -377,7 +379,8 @@ def test_the_tag_follows_the_content(tmp_path: Path) -> None:
     def tag(*arguments: str) -> str:
         command = ["make", "--dry-run", "-C", str(tmp_path), "build", *arguments]
         said = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ)).stdout
-        return re.findall(r"--tag randstream:([0-9a-f]{12})\b", said)[0]
+        tags: list[str] = re.findall(r"--tag randstream:([0-9a-f]{12})\b", said)
+        return tags[0]
 
     source.write_text("1")
     first = tag()

@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.harness import a_program, free_port, producing, stream, until
+from tests.project.program import a_program
 from tests.project.test_operations_page import RECIPES
 from tests.store.streams import make_store
+from tests.support.ports import free_port
+from tests.support.roles import producing
+from tests.support.stream import stream
+from tests.support.waiting import until
 
 from randstream.cli import commands as cli
 
@@ -41,6 +45,9 @@ NOT_RUN_HERE = {
     "make chaos SECONDS=240": "minutes long: .ci/run runs a shorter one",
     "make chaos SEED=2026": "minutes long: tests/chaos/test_plan.py proves that a seed is a plan",
     'make chaos ARGS="-k full_disk"': "tests/chaos/test_failing_disk.py is what it picks",
+    "make simulate SECONDS=60": "a minute long: .ci/run",
+    "make simulate SECONDS=60 SEED=1000": "tests/simulation/test_simulate.py proves that a seed is a run",
+    'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
     "kubectl -n randstream port-forward deploy/producer 9001": "needs a cluster: tests/e2e/test_cluster.py",
     "randstream top http://127.0.0.1:9001": "tests/cli/test_top.py, on a port from the system",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",

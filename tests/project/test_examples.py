@@ -14,18 +14,23 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from tests.harness import NUMBERS, PATIENCE, SEED, free_port, processes, until
+from tests.support.ports import free_port
+from tests.support.processes import processes
+from tests.support.stream import NUMBERS, SEED
+from tests.support.waiting import PATIENCE, until
 
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c
 from randstream.store import DurableSink
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PI = str(EXAMPLES / "pi" / "run.py")
+READ_STORE = str(EXAMPLES / "read_store" / "read.py")
 
 
 def test_pi_over_workers_equals_pi_from_the_seed_alone() -> None:
     run = subprocess.run(
-        [sys.executable, EXAMPLES / "pi" / "run.py", "--workers", "2", "--points", "20000"],
+        [sys.executable, PI, "--workers", "2", "--points", "20000"],
         capture_output=True, text=True, timeout=25, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
@@ -37,7 +42,7 @@ def test_pi_over_workers_equals_pi_from_the_seed_alone() -> None:
 
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="procps is not installed")
 def test_pi_ends_on_ctrl_c_without_a_word_and_leaves_no_process() -> None:
-    command = [sys.executable, EXAMPLES / "pi" / "run.py", "--workers", "2", "--points", "100000000"]
+    command = [sys.executable, PI, "--workers", "2", "--points", "100000000"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
     def count() -> int:
@@ -58,7 +63,7 @@ def test_pi_ends_on_ctrl_c_without_a_word_and_leaves_no_process() -> None:
     [([], "give the folder of a store: read.py STORE"), (["nowhere"], "nowhere")],
 )
 def test_store_that_cannot_be_read_is_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
-    command = [sys.executable, EXAMPLES / "read_store" / "read.py", *arguments]
+    command = [sys.executable, READ_STORE, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     [told] = done.stderr.splitlines()
@@ -79,11 +84,8 @@ async def test_store_reads_the_same_in_every_way(tmp_path: Path) -> None:
     await sink.close()
     folder = tmp_path / f"worker-0-{stream.id}"
     assert len(list(folder.iterdir())) > 1
-    read = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, EXAMPLES / "read_store" / "read.py", tmp_path],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    command = [sys.executable, READ_STORE, str(tmp_path)]
+    read = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, text=True, check=True))
     assert read.stderr == ""  # though the last segment has no number yet
     means = dict(line.split(maxsplit=1) for line in read.stdout.splitlines())
     expected = f"{stream.read(0, 3000).mean():.6f}"

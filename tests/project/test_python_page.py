@@ -7,11 +7,16 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.harness import HEARTBEAT, WORKER, a_program, free_port, producing, stream, until
+from tests.project.program import a_program
 from tests.store.streams import make_store
+from tests.support.ports import free_port
+from tests.support.roles import HEARTBEAT, producing
+from tests.support.stream import WORKER, stream
+from tests.support.waiting import until
 
 PAGE = Path(__file__).parents[2] / "docs/python.md"
 TOTAL, BOTH, LOGGING = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
@@ -36,6 +41,11 @@ def test_examples_give_what_they_show(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (failed, tried) == (0, 8)
 
 
+def is_saved_beyond(saved: Path, offset: int) -> bool:
+    """Whether the program has saved a total of more than `offset` numbers."""
+    return saved.exists() and json.loads(saved.read_text())[1] > offset
+
+
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_total_is_exact_after_sigkills_and_after_a_producer_that_remembers_nothing(tmp_path: Path) -> None:
     port = free_port()
@@ -45,9 +55,7 @@ async def test_total_is_exact_after_sigkills_and_after_a_producer_that_remembers
         async with producing(f"127.0.0.1:{port}", rate=20_000, heartbeat_interval=HEARTBEAT, grace_period=0.0):
             for _ in range(lives):
                 with a_program(TOTAL, port, tmp_path):
-                    await until(
-                        lambda after=end_offset: saved.exists() and json.loads(saved.read_text())[1] > after + 1000
-                    )
+                    await until(partial(is_saved_beyond, saved, end_offset + 1000))
                 total, end_offset, stream_id = json.loads(saved.read_text())
                 assert stream_id == stream().id
                 assert total == stream().read(0, end_offset).sum()
@@ -96,6 +104,6 @@ def test_events_go_to_the_standard_librarys_logging() -> None:
 def test_programs_are_typed(tmp_path: Path) -> None:
     for number, program in enumerate((TOTAL, BOTH, LOGGING)):
         (tmp_path / f"program_{number}.py").write_text(program)
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", tmp_path]
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path)]
     run = subprocess.run(mypy, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, "Success: no issues found in 3 source files\n", "")

@@ -15,7 +15,8 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from tests.harness import PATIENCE, free_port
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 from randstream.numbers.stream import NumberStream
 from randstream.settings import ProducerSettings, settings_of
@@ -24,10 +25,10 @@ SEED = "Zq8-a-seed-that-nothing-else-spells"
 BROKEN = """
 import randstream.producer.stream_session as sessions
 class Bug(Exception): pass
-def offer(self, worker, now, *, seed=None):
-    seed = self._context.seed.text  # a local variable, as debuggers and pretty tracebacks show them
+def fail(self, link, context, now):
+    seed = context.seed.text  # a local variable, as debuggers and pretty tracebacks show them
     raise Bug("on purpose")
-sessions.StreamSession._offer = offer
+sessions.StreamSession.__init__ = fail
 from randstream.cli.commands import main
 main()
 """

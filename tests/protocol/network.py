@@ -25,7 +25,7 @@ from randstream.protocol.events import (
     Started,
     Waited,
 )
-from randstream.protocol.frames import Beat, Numbers, Open
+from randstream.protocol.frames import Beat, Lines, Numbers, Open
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 from randstream.protocol.states import State
@@ -38,11 +38,16 @@ START: Final = 1000.0
 """Seconds on the pretend clock when a test begins."""
 
 
-def repeatable(max_examples: int, **more: int) -> settings:
+def repeatable(max_examples: int, stateful_step_count: int = 50) -> settings:
     """Hypothesis without chance, clock or memory: the same examples on every machine, however slow."""
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     return settings(
-        max_examples=max_examples, derandomize=True, deadline=None, database=None, suppress_health_check=quiet, **more
+        max_examples=max_examples,
+        stateful_step_count=stateful_step_count,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=quiet,
     )
 
 
@@ -205,7 +210,7 @@ class RevocableSink:
         self.is_committing = False
         self._proven: list[tuple[int, bytes]] = []
         self._committing: list[tuple[int, bytes]] = []
-        self._unproven: list[bytes] = []
+        self._unproven: list[Lines] = []
 
     @property
     def expected(self) -> bytes:
@@ -257,11 +262,14 @@ class RevocableSink:
 
 
 class ImmediateSink:
-    """A pipe: takes numbers on arrival, of whichever stream came last. It writes down where it began."""
+    """A pipe: takes numbers on arrival, of the stream that opened last, and remembers where that began."""
 
     is_committing = False
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self.stored = bytearray()
         self.offset = 0
         self._first = 0
@@ -301,7 +309,7 @@ class ImmediateSink:
         pass
 
     def die(self, intervals_on_disk: int) -> None:
-        self.__init__()
+        self._forget()
 
 
 Sink = RevocableSink | ImmediateSink
@@ -440,7 +448,7 @@ class World:
         return self.worker.sink
 
     def dial(self, *, is_second: bool = False) -> Wire:
-        """Dial anew. The producer has given up its connection before, and the worker has not heard of that; or this
+        """Dial again. The producer has given up its connection before, and the worker has not heard of that; or this
         is a second producer, and the first is still there."""
         if is_second:
             self.producer = ProducerModel(self.producer.heartbeat)

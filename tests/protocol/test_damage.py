@@ -90,7 +90,7 @@ def live(damage: Damage, at: int, *, hits_producer: bool) -> int:
 
 @pytest.mark.parametrize("hits_producer", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_revocable_sink_never_gets_a_damaged_number_whichever_byte_is_hit_handshake_included(
+def test_revocable_sink_never_gets_a_damaged_number_no_matter_which_byte_is_hit(
     damage: str, hits_producer: bool
 ) -> None:
     at = 0

@@ -40,7 +40,8 @@ def test_a_file_of_targets_has_one_a_line_and_comments(tmp_path: Path) -> None:
 
 
 def test_the_worker_name_of_a_raw_target_is_a_name() -> None:
-    assert producer(workers="raw://[::1]:9100").workers[0].raw_worker == "raw-__1-9100"
+    [target] = inputs(workers="raw://[::1]:9100").targets
+    assert target.raw_worker == "raw-__1-9100"
 
 
 @pytest.mark.parametrize("text", ["", ",", " , ", "a b:1", "a:", "a:x", "http//a:1", "::1:9000", "-a:1"])

@@ -42,7 +42,8 @@ def test_the_page_of_settings_is_true() -> None:
 
 
 def test_settings_are_made_of_values_as_of_their_text() -> None:
-    by_text = WorkerSettings(name="w", listen="[::1]:0", grace_period="2", discard="yes", segment_bytes="64MiB")
+    texts: dict[str, Any] = {"grace_period": "2", "discard": "yes"}  # their types name no text, and yet it is taken
+    by_text = WorkerSettings(name="w", listen="[::1]:0", segment_bytes="64MiB", **texts)
     by_value = WorkerSettings(name="w", listen=Address("::1", 0), grace_period=2, discard=True, segment_bytes=2**26)
     assert by_text == by_value
 

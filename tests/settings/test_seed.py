@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from random import Random
 
@@ -17,11 +15,6 @@ def test_a_seed_is_the_same_by_text_and_by_file(tmp_path: Path) -> None:
     path = tmp_path / "seed"
     path.write_bytes(b" 42\r\n")
     assert inputs(seed="42").seed == inputs(seed=" 42\n").seed == inputs(seed_file=path).seed == Seed("42")
-
-
-def test_a_seed_can_come_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("säed\n".encode()), encoding="ascii"))
-    assert inputs(seed_file="-").seed.text == "säed"
 
 
 def test_without_a_seed_one_is_drawn_from_the_given_source() -> None:
@@ -42,24 +35,6 @@ def test_an_empty_seed_is_refused(seed: str, tmp_path: Path) -> None:
     message = refusal(inputs, seed_file=path)
     assert message.startswith("--seed-file /")
     assert message.endswith(": the seed is empty; give any text, such as 42")
-
-
-@pytest.mark.parametrize(
-    ("path", "why"), [("", "give a file"), ("/nope", "No such file"), ("/", "Is a directory"), ("bad", "not UTF-8")]
-)
-def test_seed_files_that_cannot_be_read_are_refused(
-    path: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("bad").write_bytes(b"\xff\xfe")
-    message = refusal(inputs, seed_file=path)
-    assert message.startswith("--seed-file")
-    assert why in message
-
-
-def test_a_closed_standard_input_holds_no_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", None)
-    assert "standard input is closed" in refusal(inputs, seed_file="-")
 
 
 def test_a_seed_is_in_no_repr_and_no_error() -> None:

@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
 from random import SystemRandom
 from typing import Final
 
@@ -42,7 +43,7 @@ def run_for(seconds: float, first_seed: int, jobs: int) -> int:
     total, plans = Outcome(), 0
     with ProcessPoolExecutor(jobs) as pool:
         seeds = iter(range(first_seed, sys.maxsize, PLANS_AT_ONCE))
-        running = {pool.submit(run_plans, range(seed, seed + PLANS_AT_ONCE)) for _, seed in zip(range(2 * jobs), seeds)}
+        running = {pool.submit(run_plans, range(seed, seed + PLANS_AT_ONCE)) for seed in islice(seeds, 2 * jobs)}
         while running:
             done = next(as_completed(running))
             running.remove(done)

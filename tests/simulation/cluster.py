@@ -205,6 +205,7 @@ class Cluster(Outside):
 
     def _damage(self, producer: ProducerMachine, worker: WorkerMachine, fault: Fault) -> float:
         source = producer.host if fault.number % 4 else worker.host
+        worker.is_misquoted |= source is worker.host
         for connection in self.network.connections(producer.host, worker.host):
             connection.flip(source, after=int(fault.severity * 60))
         return self._after_some_bytes()

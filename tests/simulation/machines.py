@@ -18,6 +18,7 @@ from tests.simulation.world import Pace, Process, World
 from tests.store.disk import Dead, Disk
 
 from randstream.clock import Clock
+from randstream.observe.status import LinkState
 from randstream.producer import Producer
 from randstream.producer.dns import Dns
 from randstream.protocol.frames import Open
@@ -154,7 +155,7 @@ class Machine(Outside):
 
 
 class WitnessedSink(DurableSink, Outside):
-    """A durable sink whose promises somebody hears: `witness` gets the stream and the offset below which all is kept."""
+    """A durable sink that tells `witness` what it promises: the stream, and the offset below which all is kept."""
 
     def __init__(self, worker: str, witness: Callable[[str, int], None], **more: Any) -> None:
         super().__init__(STORE, worker, **more)
@@ -185,11 +186,18 @@ class WorkerMachine(Machine):
         self.worker: Worker | None = None
         self.promised: dict[str, tuple[int, float]] = {}
         self.broken_promises: list[str] = []
+        self.is_misquoted = False
+        """Whether a byte that it sent was damaged on the way: acks have no checksum, so a producer may hear of more."""
         self._limits = limits
 
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether numbers flow in."""
+        return self.is_running and self.worker is not None and self.worker.intake.state is LinkState.STREAMING
 
     def lose_power(self) -> None:
         super().lose_power()

@@ -1,4 +1,4 @@
-"""Plan: the cluster that a seed draws, and the faults that befall it. A part of a plan is a plan: that is how it shrinks."""
+"""Plan: the cluster that a seed draws, and the faults that happen to it. It shrinks: a part of a plan is a plan."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from tests.simulation.cluster import GRACE_SECONDS, NUMBERS, SEED, Cluster
 from tests.simulation.machines import STORE, WorkerMachine
 
 from randstream.numbers.stream import NumberStream
-from randstream.observe.status import LinkState
 from randstream.protocol.frames import crc32c
 from randstream.protocol.states import State
 
@@ -80,14 +79,13 @@ class Promises(Outside):
             self._break("\n".join(worker.broken_promises))
         if stream.id in worker.promised:
             self.acked[name], self.moved_at[name] = worker.promised[stream.id]
-        if worker.is_running and self._read_lives.get(name) != worker.lives and worker.worker is not None:
-            if worker.worker.intake.state is LinkState.STREAMING:
-                self._read_lives[name] = worker.lives
-                self._check_store(worker)
+        if worker.is_streaming and self._read_lives.get(name) != worker.lives:
+            self._read_lives[name] = worker.lives
+            self._check_store(worker)
         for producer in self._cluster.producers:
             links = producer.producer.links if producer.producer is not None else []
             for link in links:
-                if link.worker == name and link.acked_offset > self.acked[name]:
+                if link.worker == name and link.acked_offset > self.acked[name] and not worker.is_misquoted:
                     self._break(f"{producer.name} heard {link.acked_offset} acknowledged of {name}: never said")
 
     def _check_one_session(self, worker: WorkerMachine) -> None:

@@ -115,7 +115,7 @@ def logs_of(world: World) -> Iterator[None]:
 
 
 def shrink(plan: Plan, breaks: Callable[[Plan], bool]) -> Plan:
-    """The plan with as few faults as still break the promise: halves, quarters and so on are left out while they can."""
+    """The plan with the fewest faults that still break a promise: halves, then quarters and so on are left out."""
     size = max(1, len(plan.faults) // 2)
     while True:
         start, has_shrunk = 0, False

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from tests.harness import JumpingClock, Log, a_report, a_worker, dialled, producing, stream, until
@@ -24,7 +26,7 @@ from randstream.sinks.command import CommandSink
 
 
 class Hasty(Random):
-    """Chance that always picks the shortest delay, and remembers what the longest would have been."""
+    """A Random that always picks the shortest delay, and remembers what the longest would have been."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,12 +63,16 @@ def text(path: Path) -> str:
     return path.read_text(encoding="ascii") if path.exists() else ""
 
 
+def has_lines(path: Path, count: int) -> bool:
+    return text(path).count("\n") == count
+
+
 async def test_a_command_gets_the_numbers_on_its_standard_input_and_their_end(tmp_path: Path) -> None:
     out = tmp_path / "out"
     async with working("sh", "-c", KEEP, str(out)) as sink:
         sink.append_raw(b"1\n2\n3\n")
         await until(lambda: text(out) == "1\n2\n3\n")
-        process = sink._process
+        process = sink.process
     assert process is not None
     assert process.returncode == 0
 
@@ -76,11 +82,11 @@ async def test_a_command_that_is_not_there_is_a_settings_error() -> None:
         await a_sink("./no/such").start()
 
 
-async def test_a_command_that_was_never_started_needs_no_end() -> None:
+async def test_closing_a_command_that_was_never_started_does_nothing() -> None:
     await a_sink("cat").close()
 
 
-async def test_a_command_that_dies_says_so_is_a_problem_and_is_started_again(
+async def test_a_command_that_dies_is_logged_is_a_problem_and_is_restarted(
     tmp_path: Path, log: Log, quick: Any
 ) -> None:
     out = tmp_path / "out"
@@ -100,7 +106,7 @@ async def test_a_command_that_died_is_replaced_and_the_next_gets_what_follows(tm
             await log.wait("command.started", number + 1)
             await until(lambda: sink.problem is None)
             sink.append_raw(b"%d\n%d\n" % (number, number))
-            await until(lambda number=number: text(out).count("\n") == number + 1)
+            await until(partial(has_lines, out, number + 1))
         assert text(out) == "0 0\n1 1\n2 2\n"
 
 
@@ -111,9 +117,7 @@ async def test_a_number_of_which_the_pipe_took_a_part_goes_whole_to_the_next_com
         await until(lambda: text(first).endswith("\n"))
         lines = stream().lines(0, 60_000)  # more than a pipe holds, and its size is no multiple of a line's
         sink.append(lines, 60_000)
-        writer = sink._writer
-        assert writer is not None
-        await until(lambda: pipe_is_full(writer._fd))
+        await until(lambda: has_full_input(int(text(first))))
         os.kill(int(text(first)), signal.SIGKILL)
         sink.append(b"-1\n", 1)
         await until(lambda: text(rest).endswith("\n-1\n"))
@@ -123,13 +127,10 @@ async def test_a_number_of_which_the_pipe_took_a_part_goes_whole_to_the_next_com
         assert lines[taken_by_the_first - 1 : taken_by_the_first] == b"\n"
 
 
-def pipe_is_full(fd: int) -> bool:
-    import fcntl
-    import struct
-    import termios
-
-    held: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
-    return held == fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+def has_full_input(pid: int) -> bool:
+    """Whether the pipe that is the standard input of process `pid` takes no more."""
+    with Path(f"/proc/{pid}/fd/0").open("wb", 0) as pipe:
+        return not select.select([], [pipe], [], 0)[1]
 
 
 async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(tmp_path: Path, log: Log) -> None:
@@ -145,7 +146,7 @@ async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])  # a command that uvloop started holds a second descriptor of its input
-async def test_a_command_that_reads_no_more_but_lives_is_a_problem() -> None:
+async def test_a_command_that_lives_but_reads_no_more_is_a_problem() -> None:
     async with working("sh", "-c", "exec 0<&-; exec sleep 1000") as sink:
 
         def is_noticed() -> bool:
@@ -154,19 +155,19 @@ async def test_a_command_that_reads_no_more_but_lives_is_a_problem() -> None:
 
         await until(is_noticed)
         assert sink.problem == "the command has closed its standard input"
-        assert sink._process is not None
-        sink._process.kill()
+        assert sink.process is not None
+        sink.process.kill()
 
 
-async def test_a_command_that_ran_for_long_is_restarted_soon_again(clock: JumpingClock, log: Log, quick: Any) -> None:
+async def test_a_command_that_ran_for_long_is_restarted_soon(clock: JumpingClock, log: Log, quick: Any) -> None:
     quick("randstream.sinks.command.CLOSE_SECONDS", 0.05)
     random = Hasty()
     async with working("sh", "-c", "exec sleep 1000", clock=clock, random=random) as sink:
         for number, alive in enumerate([0, 0, 11, 0], start=1):
             await log.wait("command.started", number)
             clock.jump(alive)
-            assert sink._process is not None
-            sink._process.kill()
+            assert sink.process is not None
+            sink.process.kill()
         await log.wait("command.started", 5)
     assert random.bounds == [0.1, 0.2, 0.1, 0.2]
 
@@ -182,12 +183,12 @@ async def test_a_command_that_ran_for_long_is_restarted_soon_again(clock: Jumpin
 async def test_close_ends_the_input_then_sends_sigterm_then_sigkill(script: str, status: int, quick: Any) -> None:
     quick("randstream.sinks.command.CLOSE_SECONDS", 0.2)
     async with working("sh", "-c", script) as sink:
-        process = sink._process
+        process = sink.process
     assert process is not None
     assert process.returncode == status
 
 
-async def test_close_while_a_command_is_missed_is_done_at_once(log: Log, quick: Any) -> None:
+async def test_close_between_two_commands_is_immediate(log: Log, quick: Any) -> None:
     quick("randstream.backoff.FIRST_DELAY", 60.0)
     async with working("false"):
         await log.wait("command.exited")
@@ -195,13 +196,13 @@ async def test_close_while_a_command_is_missed_is_done_at_once(log: Log, quick: 
 
 async def test_a_command_has_a_session_of_its_own_so_that_ctrl_c_is_for_the_worker_alone() -> None:
     async with working("cat") as sink:
-        assert sink._process is not None
-        assert os.getsid(sink._process.pid) == sink._process.pid != os.getsid(0)
+        assert sink.process is not None
+        assert os.getsid(sink.process.pid) == sink.process.pid != os.getsid(0)
 
 
-async def test_a_command_does_not_inherit_the_end_that_is_written_to(tmp_path: Path) -> None:
+async def test_a_command_does_not_inherit_the_write_end_of_its_pipe(tmp_path: Path) -> None:
     async with working(sys.executable, "-c", "import sys; sys.stdin.read()") as sink:
-        process = sink._process
+        process = sink.process
     assert process is not None
     assert process.returncode == 0
 
@@ -254,7 +255,7 @@ async def test_a_new_connection_waits_while_the_command_has_not_taken_what_it_wa
             await peer.start()
             peer.say(stream().lines(0, 40_000))  # more than a pipe takes
             await until(lambda: worker.tally.numbers == 40_000 and text(tmp_path / "pid").endswith("\n"))
-            await until(lambda: not cast("CommandSink", worker.sink)._waiting)  # the command has the last of it in hand
+            await until(lambda: has_full_input(int(text(tmp_path / "pid"))))  # and the rest of it is being written
         async with dialled(worker) as peer:
             await peer.line()
             peer.say(open_line(stream=stream().id, heartbeat="0.05"))

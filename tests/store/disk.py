@@ -1,6 +1,6 @@
 """Disk: a file layer in memory that loses power, kills its process and fails calls, as a seed decides.
 
-What a process sees is the cache; what a power loss leaves is the disk, and of what was not synced any subset: 4 KiB
+What a process sees is the cache; what a power loss leaves is the disk, and any subset of what was not synced: 4 KiB
 pages, lengths, names. It is meaner than Linux where Linux leaves room:
 
 - A failed sync puts any subset of the dirty pages on the disk, and calls all of them clean.
@@ -16,6 +16,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
+
+from randstream.protocol.frames import Lines
 
 PAGE = 4096
 
@@ -79,7 +81,7 @@ class Folder:
         self.pending: list[Change] = []
 
     def change(self, change: Change) -> None:
-        """What each name shall stand for; None: nothing. A rename changes two at once."""
+        """What each name is to stand for; None: nothing. A rename changes two at once."""
         put(self.cache, change)
         self.pending.append(change)
 
@@ -203,7 +205,7 @@ class Disk:
         node.settle()
 
     def trouble(self, name: str) -> BaseException | None:
-        """What befalls this call, if anything."""
+        """What happens to this call, if anything."""
         self.calls += 1
         if 0 < self.dies_at <= self.calls:
             return Dead()
@@ -253,7 +255,7 @@ class DiskFile:
         self._step("read")
         return bytes(self._inode.cache[position : position + count])
 
-    def write(self, position: int, chunks: Sequence[bytes]) -> None:
+    def write(self, position: int, chunks: Sequence[Lines]) -> None:
         data = b"".join(chunks)
         if (trouble := self._disk.trouble("write")) is not None:
             self._inode.write(position, data[: self._random.randrange(len(data))])

@@ -111,7 +111,7 @@ class Lives:
 
 
 def assert_prefix(files: dict[str, bytes], offset: int) -> None:
-    """Whether `files` are segments of the stream that follow on each other and end, with a beat, at `offset`."""
+    """Require that `files` are segments of the stream that follow one another and end, with a beat, at `offset`."""
     following = None
     for name, content in sorted(files.items()):
         if name.endswith(".tmp"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from randstream.numbers.stream import NumberStream
-from randstream.protocol.frames import Beat, Open, crc32c, encode
+from randstream.protocol.frames import Beat, Lines, Open, crc32c, encode
 from randstream.store.files import Files, OSFiles
 from randstream.store.segment import PendingInterval
 from randstream.store.store import Store
@@ -35,7 +35,7 @@ def interval(first: int, end: int) -> PendingInterval:
 
 def stored(first: int, *ends: int) -> bytes:
     """A segment as it ought to be: from `first` on, with a beat at each of `ends`."""
-    parts = [encode(OFFERED), encode(Beat(first, 0, "0"))]
+    parts: list[Lines] = [encode(OFFERED), encode(Beat(first, 0, "0"))]
     for end in ends:
         pending = interval(first, end)
         parts += [*pending.runs, encode(pending.beat)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
@@ -15,11 +16,11 @@ from randstream.errors import SettingsError, SinkError
 from randstream.store.store import Store
 
 ENDS = [[700, 4_000], [9_000], [9_001], [12_000, 16_000, 20_000]]
-"""Three segments of 12 KB and more, and with that one to remove."""
+"""Three segments of 12 KB and more, so that there is one to remove."""
 
 
 def started(disk: Disk) -> Store:
-    """A process that was restarted until it ran."""
+    """A process, restarted until it came up."""
     while True:
         store = Store(STORE, WORKER, 12_000, 12_000, disk)
         with suppress(SettingsError, SinkError):
@@ -56,6 +57,10 @@ def work(disk: Disk) -> None:
     assert_prefix(disk.contents(STORE / FOLDER), ENDS[-1][-1])
 
 
+def failing_calls(calls: range, number: int) -> Callable[[int, str], int | None]:
+    return lambda call, name: number if call in calls else None
+
+
 def calls_of_work() -> int:
     disk = Disk(Random(0))
     work(disk)
@@ -67,8 +72,7 @@ def calls_of_work() -> int:
 def test_calls_that_fail_for_a_while_lose_nothing(number: int, length: int) -> None:
     for first in range(1, calls_of_work() + 1):
         disk = Disk(Random(first))
-        failing = range(first, first + length)
-        disk.fault = lambda call, name, failing=failing: number if call in failing else None
+        disk.fault = failing_calls(range(first, first + length), number)
         work(disk)
 
 
@@ -117,7 +121,7 @@ def test_a_segment_that_cannot_be_removed_does_not_stall_the_stream() -> None:
     assert list(disk.contents(STORE / FOLDER)) == ["00000000000000000030.numbers"]
 
 
-def test_a_segment_that_cannot_be_born_stalls_the_stream_and_not_the_ack_before() -> None:
+def test_a_segment_that_cannot_be_created_stalls_the_stream_but_not_the_ack_before_it() -> None:
     disk = Disk(Random(0))
     store = Store(STORE, WORKER, 1, None, disk)
     store.start()
@@ -129,14 +133,3 @@ def test_a_segment_that_cannot_be_born_stalls_the_stream_and_not_the_ack_before(
     disk.fault = lambda call, name: None
     assert store.commit([interval(10, 20)]) == 20
     assert_prefix(disk.contents(STORE / FOLDER), 20)
-
-
-def test_a_failed_birth_leaves_nothing_behind() -> None:
-    for seed in range(10):
-        disk = Disk(Random(seed))
-        store = Store(STORE, WORKER, 1, None, disk)
-        store.start()
-        store.open(OFFERED)
-        disk.fault = lambda call, name: errno.EIO if name == "rename" else None
-        store.commit([interval(0, 10)])
-        assert not [name for name in disk.contents(STORE / FOLDER) if name.endswith(".tmp")]

@@ -23,14 +23,14 @@ def test_more_chunks_than_one_call_takes_are_written_in_order(tmp_path: Path) ->
     assert (tmp_path / "file").read_bytes() == b"".join(chunks)
 
 
-def test_the_disk_is_asked_to_begin_with_all_of_a_large_write_but_its_last_piece(
+def test_the_disk_is_asked_to_start_on_all_but_the_last_piece_of_a_large_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
 
     def advise(descriptor: int, position: int, size: int, advice: int) -> None:
         asked.append((position, size))
-        raise OSError(errno.EINVAL, "no such advice here")  # which is all the same
+        raise OSError(errno.EINVAL, "no such advice here")  # which changes nothing
 
     monkeypatch.setattr(os, "posix_fadvise", advise)
     chunks = [bytes([number]) * 300_000 for number in range(20)]
@@ -82,7 +82,7 @@ def test_an_evicted_file_reads_as_it_was_synced(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_created_file_is_empty_whatever_had_its_name(tmp_path: Path) -> None:
+def test_a_created_file_is_empty_whatever_had_its_name_before(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     FILES.create(tmp_path / "file").close()
     assert FILES.size(tmp_path / "file") == 0

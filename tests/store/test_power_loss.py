@@ -1,4 +1,4 @@
-"""The promise, under power losses, kills and failing calls; and the proof that the judge can tell."""
+"""The promise, under power losses, kills and failing calls; and proof that the judge notices a broken promise."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEEDS_TO_NOTICE = 1_000
 
 @pytest.fixture(autouse=True)
 def short_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that what recovery does not look at is more than nothing."""
+    """So that there is something that recovery does not look at."""
     monkeypatch.setattr(recovery, "RECOVERY_BYTES", RECOVERY_BYTES)
     monkeypatch.setattr(segment, "EVICT_BYTES", 64)
 
@@ -40,7 +40,7 @@ def test_no_crash_and_no_failing_call_breaks_the_promise(first: int) -> None:
 
 
 def assert_noticed() -> None:
-    """The judge condemns one of the lives."""
+    """The judge finds a broken promise in one of the lives."""
     with pytest.raises(AssertionError):
         live_on()
 

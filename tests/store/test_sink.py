@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import os
 import threading
-from collections.abc import AsyncIterator
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from random import Random
 
 import pytest
-from tests.harness import a_report
+from tests.harness import Log, a_report, until
+from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
 
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
@@ -29,7 +34,7 @@ class Gate(OSFiles):
         self.fails = False
 
     def create(self, path: Path) -> OSFile:
-        return GateFile(self, super().create(path)._descriptor)
+        return GateFile(self, os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
 class GateFile(OSFile):
@@ -85,7 +90,7 @@ async def test_proven_numbers_are_committed_and_unproven_are_not(sink: DurableSi
     assert await sink.commit() == 5
     assert content(tmp_path) == stored(0, 3, 5)
     assert (sink.committed_offset, sink.path) == (5, tmp_path / FOLDER)
-    assert (sink.problem, sink.warning, sink.recovery) == (None, None, None)
+    assert (sink.problem, sink.warning) == (None, None)
 
 
 async def test_a_beat_that_proves_nothing_is_neither_stored_nor_synced(
@@ -109,11 +114,17 @@ async def test_runs_of_any_size_end_up_as_the_same_bytes(sink: DurableSink, tmp_
     assert content(tmp_path) == stored(0, first)
 
 
-async def test_single_numbers_are_not_kept_as_single_objects(sink: DurableSink) -> None:
+async def test_single_numbers_take_little_more_memory_than_their_bytes(sink: DurableSink) -> None:
     await sink.open(OFFERED)
-    for first in range(9_000):
-        sink.append(text(first, first + 1), 1)
-    assert len(sink._runs) < 2 * 9_000 * 3 / 4096 + 1
+    lines = [text(number, number + 1) for number in range(9_000)]
+    tracemalloc.start()
+    try:
+        for line in lines:
+            sink.append(line, 1)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * sum(map(len, lines))
 
 
 async def test_a_beat_that_does_not_count_what_came_is_a_bug(sink: DurableSink) -> None:
@@ -276,7 +287,7 @@ async def test_a_commit_writes_no_more_at_a_time_than_a_recovery_looks_at(
     assert content(tmp_path) == stored(0, *ends)
 
 
-async def test_a_closed_sink_has_given_the_lock_back(tmp_path: Path) -> None:
+async def test_a_closed_sink_has_released_its_lock(tmp_path: Path) -> None:
     first, second = DurableSink(tmp_path, WORKER), DurableSink(tmp_path, WORKER)
     await first.start()
     with pytest.raises(SettingsError):
@@ -296,3 +307,76 @@ async def test_a_store_never_ends_the_worker(sink: DurableSink) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await sink.run(a_report())
+
+
+# ---- a disk that fails when the sink starts --------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def failing(disk: Disk) -> AsyncIterator[DurableSink]:
+    """A sink on a disk that fails every call for now."""
+    disk.fault = lambda call, name: errno.EIO
+    sink = DurableSink(Path("/store"), WORKER, files=disk)
+    yield sink
+    disk.fault = lambda call, name: None
+    await sink.close()
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk(Random(0))
+
+
+CANNOT_USE = "cannot use /store as a store: Input/output error"
+
+
+async def test_a_sink_whose_disk_fails_at_the_start_has_started_with_a_problem(failing: DurableSink) -> None:
+    await failing.start()
+    assert failing.problem == CANNOT_USE
+    with pytest.raises(SinkError, match=CANNOT_USE):
+        await failing.open(OFFERED)
+
+
+async def test_a_sink_that_could_not_start_tries_again_and_tells_of_it_once(
+    failing: DurableSink, disk: Disk, log: Log, quick: Callable[..., None]
+) -> None:
+    quick("randstream.store.sink.START_RETRY_SECONDS", 0.011)
+    await failing.start()
+    report = a_report()
+    running = asyncio.ensure_future(failing.run(report))
+    attempts = disk.calls
+    await until(lambda: disk.calls >= attempts + 3)
+    assert report.problem == failing.problem == CANNOT_USE
+    (told,) = log.of("sink.failing")
+    assert (told["error"], told["retry_in"]) == (CANNOT_USE, 0.011)
+    disk.fault = lambda call, name: None
+    await log.wait("sink.recovered")
+    assert (report.problem, failing.problem) == (None, None)
+    assert await failing.open(OFFERED) == 0
+    assert len(log.of("sink.failing")) == len(log.of("sink.recovered")) == 1
+    assert not running.done()
+    running.cancel()
+
+
+async def test_a_sink_that_could_not_start_is_left_alone_between_attempts(
+    failing: DurableSink, disk: Disk, quick: Callable[..., None]
+) -> None:
+    quick("randstream.store.sink.START_RETRY_SECONDS", 60.0)
+    await failing.start()
+    report = a_report()
+    running = asyncio.ensure_future(failing.run(report))
+    await until(lambda: report.problem)
+    calls = disk.calls
+    for _ in range(5):  # one call each, on the thread where another attempt would have made one too
+        with pytest.raises(SinkError):
+            await failing.open(OFFERED)
+    assert disk.calls == calls + 5
+    running.cancel()
+
+
+async def test_a_users_mistake_is_a_settings_error_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sink = DurableSink(tmp_path / "file", WORKER)
+    with pytest.raises(SettingsError, match=r"cannot use .*/file as a store: "):
+        await sink.start()
+    await sink.close()

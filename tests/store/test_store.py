@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -11,7 +11,7 @@ import pytest
 from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, interval, make_store, stored
 
-from randstream.errors import LocalProtocolError, SettingsError
+from randstream.errors import LocalProtocolError, SettingsError, SinkError
 from randstream.store.files import OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
@@ -31,7 +31,7 @@ def firsts(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.iterdir())
 
 
-def test_a_missing_folder_is_made_with_all_above_it(tmp_path: Path) -> None:
+def test_a_missing_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     store = started(tmp_path / "a" / "b")
     assert store.open(OFFERED) == 0
     assert (tmp_path / "a" / "b" / FOLDER).is_dir()
@@ -55,6 +55,36 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -
     started(tmp_path).close()
 
 
+PASSING = [
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM, errno.EINTR,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["make_folder", "sync_folder", "lock"])
+def test_a_passing_error_is_no_wrong_setting_when_the_store_starts(number: int, call: str) -> None:
+    disk = Disk(Random(0))
+    disk.fault = lambda _, name: number if name == call else None
+    store = Store(Path("/store"), WORKER, 2**30, None, disk)
+    with pytest.raises(SinkError, match=r"^cannot use /store as a store: ") as failed:
+        store.start()
+    assert store.problem == str(failed.value)
+    assert not store.is_started
+    disk.fault = lambda _, name: None
+    store.take_folder()
+    assert store.problem is None
+    assert store.is_started
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR], ids=errno.errorcode.get)
+def test_an_error_that_only_the_user_can_mend_is_a_wrong_setting_when_the_store_starts(number: int) -> None:
+    disk = Disk(Random(0))
+    disk.fault = lambda _, name: number if name == "lock" else None
+    with pytest.raises(SettingsError, match=r"^cannot use /store as a store: "):
+        Store(Path("/store"), WORKER, 2**30, None, disk).start()
+
+
 def test_workers_share_a_folder(tmp_path: Path) -> None:
     store = started(tmp_path)
     other = Store(tmp_path, "worker-1", 2**30, None, OSFiles())
@@ -73,22 +103,7 @@ def test_intervals_are_stored_as_they_came_each_with_its_beat(tmp_path: Path) ->
     store.close()
 
 
-def test_what_is_committed_leaves_the_page_cache_a_piece_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evicted: list[int] = []
-    monkeypatch.setattr("randstream.store.segment.EVICT_BYTES", 1000)
-    monkeypatch.setattr("randstream.store.files.OSFile.evict", lambda file, position: evicted.append(position))
-    make_store(tmp_path, *range(100, 3001, 100))  # some 300 bytes each
-    born = len(stored(0))
-    sizes = [len(stored(0, *range(100, end + 1, 100))) for end in range(100, 3001, 100)]
-    assert evicted[0] == born
-    assert set(evicted[1:]) < set(sizes)
-    assert all(1000 <= after - before < 1400 for before, after in pairwise(evicted))
-    assert sizes[-1] - evicted[-1] < 2400
-
-
-def test_a_commit_that_does_not_follow_on_the_last_is_a_bug(tmp_path: Path) -> None:
+def test_a_commit_that_does_not_follow_the_last_one_is_a_bug(tmp_path: Path) -> None:
     store = started(tmp_path)
     with pytest.raises(LocalProtocolError):
         store.commit([interval(0, 3)])
@@ -141,7 +156,7 @@ def test_a_segment_left_full_by_a_crash_takes_no_more(tmp_path: Path) -> None:
     assert firsts(folder) == [0, 3_000]
 
 
-def test_the_next_segment_names_the_producer_of_its_own_time(tmp_path: Path) -> None:
+def test_the_next_segment_names_the_producer_connected_by_then(tmp_path: Path) -> None:
     store = new_store(tmp_path, segment_bytes=1)
     store.start()
     store.open(OFFERED)

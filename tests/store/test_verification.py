@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.store.streams import OFFERED, SEED, make_store, stored, text
+from tests.store.streams import OFFERED, SEED, make_store, stored
 
 from randstream.errors import SettingsError
-from randstream.protocol.frames import Beat, crc32c, encode
-from randstream.store import Damage, StreamReport, check, verify
-from randstream.store.files import OSFile, OSFiles
+from randstream.store import StreamReport, verify
 from randstream.store.layout import segment_path
 
 ENDS = (10, 25, 1_000, 1_001, 4_000, 4_500)
@@ -21,14 +18,6 @@ SEEDS = pytest.mark.parametrize("seed", [None, SEED], ids=["without seed", "with
 @pytest.fixture(params=[2**30, 3_000], ids=["one segment", "several segments"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return make_store(tmp_path, *ENDS, segment_bytes=request.param)
-
-
-def damage_of(path: Path, seed: str | None = None) -> Damage:
-    report = verify([path], seed)
-    assert not report.ok
-    damage = report.streams[0].damage
-    assert damage is not None
-    return damage
 
 
 @SEEDS
@@ -58,95 +47,7 @@ def test_an_unfinished_tail_is_no_damage(tmp_path: Path, seed: str | None) -> No
         assert report.streams[0].unproven_tail_bytes == len(tail)
 
 
-@pytest.mark.parametrize("block", [1, 7, 2**16])
-def test_with_the_seed_the_very_byte_is_named(tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_BLOCK", block)
-    path = segment_path(tmp_path, 0)
-    content = stored(0, 10, 25)
-    start = len(stored(0, 10))
-    end = len(content) - len(b" t=17\n")
-    for position in set(range(start, end)) - {content.rindex(b"#")}:  # without its #, a last beat is none
-        path.write_bytes(content[:position] + b"x" + content[position + 1 :])
-        damage = damage_of(path, SEED)
-        in_numbers = min(position, start + len(text(10, 25)))
-        assert damage.position == in_numbers
-        assert damage.offset == 10 + content[start:in_numbers].count(b"\n")
-
-
-def test_without_the_seed_the_interval_is_named(tmp_path: Path) -> None:
-    path = segment_path(tmp_path, 0)
-    content = stored(0, 10, 25)
-    path.write_bytes(content.replace(b"\n79\n", b"\n97\n").replace(b"\n13\n", b"\n31\n"))
-    damage = damage_of(path)
-    assert (damage.path, damage.position, damage.offset) == (path, len(stored(0, 10)), 10)
-    assert str(damage).startswith(f"{path}: byte {len(stored(0, 10))} (offset 10): number lines with crc ")
-
-
-def test_numbers_that_hold_but_are_not_the_seeds_are_found_only_with_it(tmp_path: Path) -> None:
-    path = segment_path(tmp_path, 0)
-    lines = text(10, 25).replace(b"\n79\n", b"\n97\n")
-    path.write_bytes(stored(0, 10) + lines + encode(Beat(25, crc32c(lines), "1")))
-    assert verify([path]).ok
-    damage = damage_of(path, SEED)
-    assert damage.what == "not the number that the seed makes"
-    assert (damage.position, damage.offset) == (len(stored(0, 10)) + lines.index(b"97"), 13)
-
-
-def test_another_seed_is_said_to_be_one(folder: Path) -> None:
-    damage = damage_of(folder, "43")
-    assert damage.what.startswith(f"this stream is {OFFERED.stream}, and the seed given makes ")
-
-
-def test_an_interval_longer_than_any_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("randstream.store.walk.MOST_BYTES", 1_000)
-    path = segment_path(tmp_path, 0)
-    path.write_bytes(stored(0, 10) + text(10, 2_000))
-    assert damage_of(path, SEED).what == "no beat in 1000 bytes"
-
-
-def test_only_the_last_segment_may_end_without_a_beat(tmp_path: Path) -> None:
-    folder = make_store(tmp_path, 10, 20, segment_bytes=1)
-    path = segment_path(folder, 10)
-    with path.open("ab") as file:
-        file.write(b"1\n")
-    damage = damage_of(folder, SEED)
-    assert (damage.path, damage.position, damage.offset) == (path, len(stored(10, 20)), 20)
-    assert "no beat ends this segment" in damage.what
-    assert verify([path]).ok
-
-
-@SEEDS
-def test_a_missing_segment_is_named_by_the_one_before(tmp_path: Path, seed: str | None) -> None:
-    folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
-    segment_path(folder, 10).unlink()
-    damage = damage_of(folder, seed)
-    assert (damage.path, damage.offset) == (segment_path(folder, 0), 10)
-    assert "the next one begins at 20" in damage.what
-
-
-def test_a_segment_of_another_stream_is_named(tmp_path: Path) -> None:
-    folder = make_store(tmp_path, 10, 20, segment_bytes=1)
-    path = segment_path(folder, 10)
-    path.write_bytes(path.read_bytes().replace(encode(OFFERED), encode(replace(OFFERED, stream="0" * 16))))
-    damage = damage_of(folder)
-    assert (damage.path, damage.offset) == (path, 10)
-    assert damage.what == f"stream {'0' * 16} of worker-0 among segments of {OFFERED.stream}"
-
-
-def test_a_header_that_does_not_hold_is_named(tmp_path: Path) -> None:
-    path = segment_path(tmp_path, 0)
-    path.write_bytes(b"1\n2\n3\n")
-    report = verify([path])
-    assert report.streams[0].opened is None
-    assert report.streams[0].damage is not None
-
-
-def test_a_file_of_someone_else_is_named(folder: Path) -> None:
-    (folder / "notes.txt").write_bytes(b"")
-    assert damage_of(folder).path == folder / "notes.txt"
-
-
-def test_all_streams_of_all_paths_are_checked_though_one_is_damaged(tmp_path: Path) -> None:
+def test_all_streams_of_all_paths_are_checked_even_if_one_is_damaged(tmp_path: Path) -> None:
     first = make_store(tmp_path / "a", 10)
     second = make_store(tmp_path / "b", 20)
     segment_path(first, 0).write_bytes(b"")
@@ -160,21 +61,6 @@ def test_a_path_that_is_no_store_is_a_wrong_setting(tmp_path: Path) -> None:
         verify([tmp_path])
 
 
-def test_a_segment_that_retention_takes_meanwhile_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
-
-    def open_after_retention(self: OSFiles, path: Path, original: object = OSFiles.open) -> OSFile:
-        segment_path(folder, 0).unlink(missing_ok=True)
-        return original(self, path)
-
-    monkeypatch.setattr(OSFiles, "open", open_after_retention)
-    report = verify([folder], SEED)
-    assert report.ok
-    assert (report.streams[0].first_offset, report.streams[0].end_offset) == (10, 30)
-
-
 def test_progress_ends_with_everything(folder: Path) -> None:
     told: list[tuple[int, int]] = []
     verify([folder], progress=lambda done, total: told.append((done, total)))
@@ -182,8 +68,8 @@ def test_progress_ends_with_everything(folder: Path) -> None:
     assert told[-1] == (size, size)
 
 
-def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("randstream.store.verification._PROGRESS_BYTES", 4_000)
+def test_progress_is_reported_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("randstream.store.verification.PROGRESS_BYTES", 4_000)
     path = segment_path(tmp_path, 0)
     path.write_bytes(stored(0, *range(100, 10_000, 100)))
     told: list[int] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import AsyncExitStack
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.harness import (
     until,
 )
 from tests.protocol.network import beat_line, open_line
+from tests.store.disk import Disk
 
 from randstream.clock import Clock
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
@@ -34,6 +37,7 @@ from randstream.protocol.receiver import Receiver
 from randstream.settings import Address, WorkerSettings
 from randstream.sinks.immediate import DiscardSink
 from randstream.sinks.stdout import StdoutSink
+from randstream.store import DurableSink
 from randstream.worker.admission import UNOPENED_LIMIT
 from randstream.worker.worker import Worker, make_sink
 
@@ -764,3 +768,37 @@ async def test_raw_source_that_ends_while_it_is_held_back_is_let_go() -> None:
 
 def test_heartbeat_of_the_offers_is_that_of_the_wire() -> None:
     assert key(open_line(heartbeat=str(HEARTBEAT)), "heartbeat") == "0.1"
+
+
+# ---- a store whose disk fails at the start ---------------------------------------------------------------------------
+
+
+async def test_a_worker_whose_disk_fails_at_the_start_listens_and_takes_numbers_once_the_disk_allows(
+    log: Log, quick: Any
+) -> None:
+    quick("randstream.store.sink.START_RETRY_SECONDS")
+    quick("randstream.worker.session.SINK_RETRY_SECONDS")
+    disk = Disk(Random(0))
+    disk.fault = lambda call, name: errno.ENOSPC
+    problem = "cannot use /store as a store: No space left on device"
+    async with a_worker(DurableSink(Path("/store"), "worker-0", files=disk)) as worker, dialled(worker) as peer:
+        assert worker.problem == problem
+        await peer.line_starting(b"#hello")
+        peer.say(open_line(stream=stream().id))
+        for _ in range(3):
+            assert await peer.line() == b"#wait\n"
+        disk.fault = lambda call, name: None
+        assert await peer.line_starting(b"#resume") == b"#resume offset=0\n"
+        assert worker.problem is None
+        peer.say(beat_line(0), interval(0, 5))
+        await peer.line_starting(b"#ack offset=5 ")
+    (failing,) = log.of("sink.failing")
+    assert failing["error"] == problem
+    assert len(log.of("sink.recovered")) == 1
+
+
+async def test_a_worker_whose_store_can_never_be_one_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0", store=tmp_path / "file"))
+    with pytest.raises(SettingsError, match=r"cannot use .*/file as a store: "):
+        await worker.run()

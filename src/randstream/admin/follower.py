@@ -28,9 +28,7 @@ class Follower:
     async def open(cls, store: Stored, path: Path, offset: int) -> Follower:
         """Begin at `offset`, or as soon as number `offset` is stored.
 
-        Raises:
-            SettingsError: it is not kept any more.
-            DamagedStore, OSError: it cannot be read.
+        Raises SettingsError: it is not kept any more; DamagedStore, OSError: it cannot be read.
         """
         return cls(store, path, await asyncio.to_thread(StoreReader, path, offset))
 

@@ -24,16 +24,14 @@ SHUTDOWN_SECONDS: Final = 0.5
 _SILENT: Final = logging.Logger("randstream.observe.guard", logging.CRITICAL + 1)
 """aiohttp writes a traceback for each request that is no HTTP. Whoever sends them shall not fill our log."""
 
-Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
 
 class GuardedServer(web.Server):
     """Hand it to `loop.create_server`. `answer` is cancelled when its client goes away."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         super().__init__(
-            answer, handler_cancellation=True, access_log=None, logger=_SILENT, keepalive_timeout=REQUEST_SECONDS,
-            lingering_time=0,
+            answer, handler_cancellation=True, access_log=None, logger=_SILENT,
+            keepalive_timeout=REQUEST_SECONDS, lingering_time=0,
         )  # fmt: skip
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
@@ -43,19 +41,16 @@ class GuardedServer(web.Server):
         return len(self._limits)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """aiohttp: somebody has connected."""
         super().connection_made(handler, transport)
         if len(self._limits) >= PLACES:
             self._end(next(iter(self._limits)))
         self._start_limit(handler)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """aiohttp: somebody has gone."""
         super().connection_lost(handler, exc)
         self._stop_limit(handler)
 
     def end(self, request: web.BaseRequest) -> None:
-        """Cut the client off."""
         self._end(request.protocol)
 
     def renew(self, request: web.BaseRequest) -> None:
@@ -78,9 +73,8 @@ class GuardedServer(web.Server):
         self._limits[handler] = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._end, handler)
 
     def _stop_limit(self, handler: web.RequestHandler) -> None:
-        limit = self._limits.pop(handler, None)
-        if limit is not None:
-            limit.cancel()
+        if handler in self._limits:
+            self._limits.pop(handler).cancel()
 
     def _end(self, handler: web.RequestHandler) -> None:
         self._stop_limit(handler)

@@ -46,9 +46,8 @@ def _integers(low: int, span: int) -> Shape:
     even = [bins for bins in range(FEWEST_BINS, MOST_BINS + 1) if span % bins == 0]
     bins = span if span < FEWEST_BINS else max(even, default=min(span, USUAL_BINS))
     edges = [span * number // bins for number in range(bins + 1)]
-    return Shape(
-        tuple(float(low + edge) for edge in edges), tuple((high - low) / span for low, high in pairwise(edges))
-    )
+    expected = tuple((after - before) / span for before, after in pairwise(edges))
+    return Shape(tuple(float(low + edge) for edge in edges), expected)
 
 
 def _even(low: float, high: float, bins: int) -> Shape:

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import CounterMetricFamily as Count
+from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+from prometheus_client.metrics_core import HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -33,7 +29,7 @@ LABELLED_LINKS: Final = 256
 
 
 class Metrics(Collector):
-    """The metrics of `role`; `loop_lag` is counted by whoever has a loop to measure."""
+    """The metrics of `role`. Whoever has a loop to measure counts `loop_lag`; prometheus-client calls `collect`."""
 
     def __init__(self, role: ObservedRole, loop_lag: Buckets, count_clients: Callable[[], dict[str, int]]) -> None:
         self._role = role
@@ -50,82 +46,62 @@ class Metrics(Collector):
         return encode(self._registry), content_type
 
     def collect(self) -> Iterable[Metric]:
-        """prometheus-client: the values now."""
         yield from self._of_both()
         yield from self._of_producer() if self._role.role == "producer" else self._of_worker()
         yield from self._of_links(list(self._role.links))
 
     def _of_both(self) -> Iterable[Metric]:
         role, tally = self._role, self._role.tally
-        yield InfoMetricFamily(
-            "randstream_build", "What runs here",
-            {"version": __version__, "role": role.role, "python": platform.python_version()},
-        )  # fmt: skip
-        yield _gauge("randstream_ready", "1 when /readyz says so, else 0", role.problem is None)
-        yield _counts(
-            "randstream_connections_ended", "Connections that carried numbers, and ended", "reason", tally.ends
-        )
-        yield _counts(
-            "randstream_connections_failed", "Connections, and attempts, that never carried a number",
-            "reason", tally.failures,
-        )  # fmt: skip
-        yield _times(
-            "randstream_event_loop_lag_seconds", "How late the event loop came back to a timer, once a second",
-            self._loop_lag,
-        )  # fmt: skip
-        clients = GaugeMetricFamily("randstream_admin_clients", "Clients of answers without an end", labels=["of"])
-        for path, count in self._count_clients().items():
-            clients.add_metric([path], count)
-        yield clients
+        build = {"version": __version__, "role": role.role, "python": platform.python_version()}
+        yield InfoMetricFamily("randstream_build", "What runs here", build)
+        yield Gauge("randstream_ready", "1 when /readyz says so, else 0", role.problem is None)
+        text = "Connections that carried numbers, and ended"
+        yield _by("reason", Count, "randstream_connections_ended", text, tally.ends)
+        text = "Connections, and attempts, that never carried a number"
+        yield _by("reason", Count, "randstream_connections_failed", text, tally.failures)
+        text = "How late the event loop came back to a timer, once a second"
+        yield _times("randstream_event_loop_lag_seconds", text, self._loop_lag)
+        text = "Clients of answers without an end"
+        yield _by("of", Gauge, "randstream_admin_clients", text, self._count_clients())
 
     def _of_producer(self) -> Iterable[Metric]:
         tally = self._role.tally
-        yield _counter("randstream_numbers_sent", "Numbers written to connections", tally.numbers)
-        yield _counter("randstream_sent_bytes", "Bytes of number lines written to connections", tally.number_bytes)
-        yield _counter("randstream_numbers_acked", "Numbers that workers acknowledged", tally.acked_numbers)
+        yield Count("randstream_numbers_sent", "Numbers written to connections", tally.numbers)
+        yield Count("randstream_sent_bytes", "Bytes of number lines written to connections", tally.number_bytes)
+        yield Count("randstream_numbers_acked", "Numbers that workers acknowledged", tally.acked_numbers)
         yield _times("randstream_round_trip_seconds", "From a beat to its ack", tally.round_trips)
 
     def _of_worker(self) -> Iterable[Metric]:
         tally = self._role.tally
-        yield _counter("randstream_numbers_received", "Numbers read from connections", tally.numbers)
-        yield _counter("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
-        yield _counter("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
+        yield Count("randstream_numbers_received", "Numbers read from connections", tally.numbers)
+        yield Count("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
+        yield Count("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
         yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
-        yield _gauge(
-            "randstream_sink_warning", "1 while the sink takes numbers but needs a person: see /api/links",
-            self._role.warning is not None,
-        )  # fmt: skip
-        yield _counter("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
+        text = "1 while the sink takes numbers but needs a person: see /api/links"
+        yield Gauge("randstream_sink_warning", text, self._role.warning is not None)
+        yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
 
     def _of_links(self, links: list[ObservedLink]) -> Iterable[Metric]:
-        states = Counter(link.state for link in links)
-        by_state = GaugeMetricFamily("randstream_links", "Links by what they are doing", labels=["state"])
-        for state in LinkState:
-            by_state.add_metric([state], states[state])
-        yield by_state
+        counts = Counter(link.state for link in links)
+        states = {str(state): counts[state] for state in LinkState}
+        yield _by("state", Gauge, "randstream_links", "Links by what they are doing", states)
         labelled = {link.label: link for link in links[:LABELLED_LINKS]}
-        yield _by_link(
-            "randstream_stream_offset_numbers", "Offset of the next number", labelled, lambda link: link.offset
-        )
-        yield _by_link(
-            "randstream_stream_lag_numbers", "Numbers sent or received that are not acknowledged",
-            labelled, lambda link: link.offset - link.acked_offset,
-        )  # fmt: skip
-        yield _gauge("randstream_links_unlabelled", "Links without series of their own", len(links) - len(labelled))
+        names = ["worker", "peer"]
+        offsets = Gauge("randstream_stream_offset_numbers", "Offset of the next number", labels=names)
+        text = "Numbers sent or received that are not acknowledged"
+        lags = Gauge("randstream_stream_lag_numbers", text, labels=names)
+        for label, link in labelled.items():
+            offsets.add_metric(label, link.offset)
+            lags.add_metric(label, link.offset - link.acked_offset)
+        yield offsets
+        yield lags
+        yield Gauge("randstream_links_unlabelled", "Links without series of their own", len(links) - len(labelled))
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)
-
-
-def _counts(name: str, text: str, label: str, counts: Counter[str]) -> Metric:
-    metric = CounterMetricFamily(name, text, labels=[label])
-    for value, count in counts.items():
-        metric.add_metric([value], count)
+def _by(label: str, kind: type[Count | Gauge], name: str, text: str, values: Mapping[str, float]) -> Metric:
+    metric = kind(name, text, labels=[label])
+    for value, number in values.items():
+        metric.add_metric([value], number)
     return metric
 
 
@@ -133,12 +109,3 @@ def _times(name: str, text: str, buckets: Buckets) -> Metric:
     bounds = [*map(floatToGoString, TIME_BOUNDS), "+Inf"]
     cumulative = list(zip(bounds, accumulate(map(float, buckets.counts)), strict=True))
     return HistogramMetricFamily(name, text, buckets=cumulative, sum_value=buckets.total)
-
-
-def _by_link(
-    name: str, text: str, links: dict[tuple[str, str], ObservedLink], value: Callable[[ObservedLink], float]
-) -> Metric:
-    metric = GaugeMetricFamily(name, text, labels=["worker", "peer"])
-    for label, link in links.items():
-        metric.add_metric(list(label), value(link))
-    return metric

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import closing
 from typing import Final
 
 import structlog
@@ -54,11 +55,8 @@ class NumbersFeed:
             raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
         self.clients += 1
         try:
-            source = await self._open(offset)
-            try:
+            with closing(await self._open(offset)) as source:
                 return await self._pass_on(request, source)
-            finally:
-                source.close()
         finally:
             self.clients -= 1
 
@@ -66,9 +64,8 @@ class NumbersFeed:
         store = self._tap.store
         if store is None:
             if offset is not None:
-                raise Refusal(
-                    409, "this worker stores nothing, so numbers that have passed are gone; ask without offset"
-                )
+                why = "this worker stores nothing, so numbers that have passed are gone; ask without offset"
+                raise Refusal(409, why)
             return self._tap.listen()
         path, committed = store.path, store.committed_offset
         if path is None or committed is None:

@@ -28,14 +28,7 @@ HISTORY_TICKS: Final = 120
 SHORTEST_SECONDS: Final = 1e-3
 """Nothing is divided by less."""
 
-TROUBLE_FIRST: Final = {
-    LinkState.STALLED: 0,
-    LinkState.WAITING: 1,
-    LinkState.DIALLING: 2,
-    LinkState.OPENING: 3,
-    LinkState.STREAMING: 4,
-    LinkState.FINISHED: 5,
-}
+TROUBLE_FIRST: Final = [*map(LinkState, ("stalled", "waiting", "dialling", "opening", "streaming", "finished"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +69,7 @@ class Observer:
         links = list(role.links)
         wanted = name_filter.casefold()
         matching = [link for link in links if wanted in " ".join(link.label).casefold()] if wanted else links
-        shown = nsmallest(limit, matching, key=lambda link: TROUBLE_FIRST[link.state])
+        shown = nsmallest(limit, matching, key=lambda link: TROUBLE_FIRST.index(link.state))
         now = self._clock.now()
         before = self._looks[0] if self._looks else _Look(now, tally.numbers, {})
         elapsed = max(now - before.at, SHORTEST_SECONDS)

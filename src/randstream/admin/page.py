@@ -21,25 +21,17 @@ class Page:
 def load_page() -> Page:
     """Read `page.html`, and allow its own script and style by their hashes."""
     body = (files(__package__) / "page.html").read_bytes()
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {_hash_of(b'script', body)}",
-            f"style-src {_hash_of(b'style', body)}",
-            "img-src data:",  # the icon
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
+    policy = (
+        f"default-src 'none'; script-src {_hash_of(b'script', body)}; style-src {_hash_of(b'style', body)}; "
+        "img-src data:; "  # the icon
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return Page(body, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy})
 
 
 def _hash_of(element: bytes, body: bytes) -> str:
     """What the policy calls the one inline `element`."""
-    found = re.findall(rb"<%b>(.*?)</%b>" % (element, element), body, re.DOTALL)
-    (content,) = found
+    [content] = re.findall(rb"<%b>(.*?)</%b>" % (element, element), body, re.DOTALL)
     return f"'sha256-{b64encode(sha256(content).digest()).decode()}'"
 
 

@@ -2,6 +2,4 @@
 
 from __future__ import annotations
 
-from .commands import main
-
-__all__ = ["main"]
+from .commands import main as main

@@ -19,7 +19,7 @@ import click
 from .. import __version__
 from ..errors import RandstreamError, SettingsError, SinkError
 from ..settings import CommonSettings, ProducerSettings, WorkerSettings
-from ..settings.definition import check_values
+from ..settings.definition import Setting, check_values
 from ..settings.roles import read_seed
 from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
 
@@ -45,11 +45,10 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
-        return _complain(_advise(error))
-    except SinkError as error:  # a damaged store
-        return _complain(str(error), status=1)
+        message = error.format_message().rstrip(".")
+        return _complain(f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message)
     except RandstreamError as error:
-        return _complain(str(error))
+        return _complain(str(error), status=1 if isinstance(error, SinkError) else 2)  # 1: a damaged store
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader, such as `| head`, has left
@@ -76,11 +75,6 @@ def _complain(message: str, status: int = 2) -> int:
     with suppress(OSError):
         click.echo(f"randstream: {line}", err=True)
     return status
-
-
-def _advise(error: click.UsageError) -> str:
-    message = error.format_message().rstrip(".")
-    return f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message
 
 
 def _fill_standard_descriptors() -> None:
@@ -193,18 +187,15 @@ def worker(**flags: Any) -> int:
 @click.option("--count", default=10, type=click.IntRange(0), metavar="N", help="How many numbers. Default: 10.")
 def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     """Print exactly what a worker gets, anywhere in its stream, one number a line."""
-    with read_given(_NUMBERS, flags) as given:
-        values = check_values(_NUMBERS, given)
-        seed = read_seed(values.get("seed"), values.get("seed_file"))
+    seed, values = _read_seed(_NUMBERS, flags)
     if seed is None:
         raise SettingsError("no seed is given; give --seed or --seed-file")
     if offset + count > 2**63 - 1:
-        raise SettingsError(
-            f"a stream has the numbers 0 to 2^63 - 2; --offset {offset} --count {count} goes past its end"
-        )
-    _check_known_answers()
-    from ..numbers.stream import NumberStream
+        what = f"--offset {offset} --count {count} goes past its end"
+        raise SettingsError(f"a stream has the numbers 0 to 2^63 - 2; {what}")
+    from ..numbers.stream import NumberStream, check_known_answers
 
+    check_known_answers()
     stream = NumberStream(seed, worker, values.get("numbers", PRODUCER["numbers"].default_text))
     starts = range(offset, offset + count, RUN_NUMBERS)
     _write(stream.view(start, min(RUN_NUMBERS, offset + count - start)) for start in starts)
@@ -222,12 +213,11 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
 
     PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage.
     """
-    with read_given(_SEED, flags) as given:
-        values = check_values(_SEED, given)
-        seed = read_seed(values.get("seed"), values.get("seed_file"))
-    _check_known_answers()
+    seed, _ = _read_seed(_SEED, flags)
+    from ..numbers.stream import check_known_answers
     from .verify import run_verify
 
+    check_known_answers()
     return run_verify(paths, seed, as_json=as_json)
 
 
@@ -283,18 +273,20 @@ def _require_output() -> None:
         raise SettingsError("standard output is closed; send it somewhere, such as > numbers.txt")
 
 
-def _check_known_answers() -> None:
-    from ..numbers.stream import check_known_answers
-
-    check_known_answers()
+def _read_seed(settings: dict[str, Setting], flags: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The seed that is given, if any, and all values that are."""
+    with read_given(settings, flags) as given:
+        values = check_values(settings, given)
+        return read_seed(values.get("seed"), values.get("seed_file")), values
 
 
 @contextmanager
 def _prepared(settings: CommonSettings) -> Iterator[None]:
     """Check the arithmetic and set up logs; at the end write all that was logged."""
-    _check_known_answers()
+    from ..numbers.stream import check_known_answers
     from ..observe.logs import flush_logs, set_up_logs
 
+    check_known_answers()
     set_up_logs(settings.log_level)
     try:
         yield

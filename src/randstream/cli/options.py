@@ -31,15 +31,11 @@ def with_role(arguments: list[str]) -> list[str]:
     if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
-    if not role:
-        if not arguments:
-            raise SettingsError(
-                f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)"
-            )
-        return arguments
-    if role not in ("producer", "worker"):
+    if not (role or arguments):
+        raise SettingsError(f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)")
+    if role and role not in ("producer", "worker"):
         raise SettingsError(f"{ROLE_VARIABLE}={role}: give producer or worker")
-    return [role, *arguments]
+    return [role, *arguments] if role else arguments
 
 
 @contextmanager
@@ -48,10 +44,7 @@ def read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> Iterator[
 
     An empty variable gives nothing, unless it is a secret's. A flag overrides the variables of its whole choice:
     --discard those of a store and a command. A value that turns out unusable within the block is blamed as it was
-    given: `--rate abc` or `RANDSTREAM_RATE=abc`.
-
-    Raises:
-        SettingsError: there is an unknown variable, or a value cannot be used.
+    given: `--rate abc` or `RANDSTREAM_RATE=abc`. Raises SettingsError for that, and for an unknown variable.
     """
     _refuse_unknown_variables()
     values = {name: flags[name] for name in settings if flags[name] not in _NOT_GIVEN}
@@ -97,25 +90,19 @@ def options(settings: dict[str, Setting], *, with_default: bool = True) -> Calla
 
     def decorate(command: Any) -> Any:
         for name, known in reversed(settings.items()):
-            if not known.is_argument:
-                command = _option(name, known, with_default)(command)
+            if known.is_argument:
+                continue
+            help_text = f"{known.help}{_default(known, with_default)} [{known.variable}]"
+            command = click.option(
+                f"--{known.flag}", name, metavar=known.metavar or None, is_flag=known.is_switch,
+                multiple=known.is_list, default=None, help=help_text,
+            )(command)  # fmt: skip
         return command
 
     return decorate
 
 
-def _option(name: str, known: Setting, with_default: bool) -> Callable[[Any], Any]:
-    text = known.help if known.help.endswith(".") else f"{known.help}."
+def _default(known: Setting, with_default: bool) -> str:
     if known.default_text == REQUIRED:
-        text += " Required."
-    elif with_default and not known.is_switch:
-        text += f" Default: {known.default_text}."
-    return click.option(
-        f"--{known.flag}",
-        name,
-        metavar=known.metavar or None,
-        is_flag=known.is_switch,
-        multiple=known.is_list,
-        default=None,
-        help=f"{text} [{known.variable}]",
-    )
+        return " Required."
+    return f" Default: {known.default_text}." if with_default and not known.is_switch else ""

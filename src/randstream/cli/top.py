@@ -34,8 +34,7 @@ MARKS: Final = {"streaming": "●", "stalled": "■", "finished": "·"}
 def run_top(url: str, *, name_filter: str = "", is_once: bool = False) -> None:
     """Show the links of the admin server at `url` until Ctrl-C; once, if asked to or if the output is no terminal.
 
-    Raises:
-        SettingsError: `url` is not a URL, or the first request gets no answer.
+    Raises SettingsError: `url` is not a URL, or the first request gets no answer.
     """
     console = Console()
     if not console.is_terminal:
@@ -92,15 +91,13 @@ def render(snapshot: dict[str, Any], *, silence: float = 0.0) -> RenderableType:
 def _heading(snapshot: dict[str, Any], silence: float) -> Text:
     totals = snapshot["totals"]
     heading = Text()
-    heading.append("randstream ", style="bold")
-    heading.append(f"{snapshot['role']} {snapshot['name']}", style="bold")
+    heading.append(f"randstream {snapshot['role']} {snapshot['name']}", style="bold")
     heading.append(f"  {snapshot['numbers'] or 'no stream yet'}  up {_seconds(snapshot['uptime'])}\n", style="dim")
     flowing = totals["states"].get("streaming", 0)
     style = "green" if flowing == totals["links"] else "red"
     heading.append(f"{flowing:,} of {totals['links']:,} streams flow", style=f"bold {style}")
-    heading.append(
-        f"  {_rate(totals['rate'])} numbers/s  {totals['numbers']:,} in all  {totals['reconnects']:,} reconnects"
-    )
+    heading.append(f"  {_rate(totals['rate'])} numbers/s")
+    heading.append(f"  {totals['numbers']:,} in all  {totals['reconnects']:,} reconnects")
     if snapshot["problem"]:
         heading.append(f"\nnot ready: {snapshot['problem']}", style="red")
     if silence > STALE_SECONDS:
@@ -121,10 +118,9 @@ def _table(snapshot: dict[str, Any]) -> Table:
         name.append(_plain(link["worker"] or link["peer"] or "nobody"), style="default")
         if link["error"] and state not in STYLES:
             name.append(f"  {_plain(link['error'])}", style="dim")
-        table.add_row(
-            name, Text(state, style=style), _rate(link["rate"]), f"{link['offset']:,}", _seconds(link["round_trip"]),
-            _seconds(link["silence"]), f"{link['reconnects']:,}",
-        )  # fmt: skip
+        trip, silence = _seconds(link["round_trip"]), _seconds(link["silence"])
+        offset, reconnects = f"{link['offset']:,}", f"{link['reconnects']:,}"
+        table.add_row(name, Text(state, style=style), _rate(link["rate"]), offset, trip, silence, reconnects)
     return table
 
 

@@ -15,11 +15,7 @@ from ..store import Report, StreamReport, verify
 
 
 def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
-    """Check `paths` and print what was found. Returns the exit status: 0 if all is intact, else 1.
-
-    Raises:
-        SettingsError: a path holds no stream or cannot be read, or the seed cannot be used.
-    """
+    """Check `paths` and print what was found; the exit status. Raises SettingsError: a path or the seed is unusable."""
     columns = BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     try:

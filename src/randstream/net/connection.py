@@ -196,7 +196,7 @@ class AcceptedConnection(Connection):
         super().__init__(end, owner, wheel, high_water=0)
         peername = writer.get_extra_info("peername")  # none, if it has gone already
         self.peer = str(Address(*peername[:2])) if peername else "unknown"
-        self._writer = writer  # since Python 3.13 one that nobody holds closes its socket
+        self._writer = writer  # since Python 3.13 a writer without a reference closes its socket
         self._streams = writer.transport.get_protocol()
         self._gone = asyncio.Event()
         self._is_paused = False
@@ -210,7 +210,6 @@ class AcceptedConnection(Connection):
         super().connection_lost(exc)
 
     def flush(self) -> None:
-        """See `Connection`."""
         super().flush()
         if self._is_paused:
             self._alarm.set(NEVER)
@@ -248,5 +247,5 @@ class AcceptedConnection(Connection):
                 await self._gone.wait()
         except TimeoutError:
             transport.abort()
-        except OSError:  # it has gone, which nobody was told yet
+        except OSError:  # it has gone already
             pass

@@ -117,4 +117,4 @@ def _require(flag: str, path: Path, mark: bytes) -> None:
 
 def _refuse_passphrase() -> str:
     """OpenSSL would ask for it on the terminal, and wait."""
-    raise SettingsError("the key in --tls-key wants a passphrase, which nobody is there to give; give one without")
+    raise SettingsError("the key in --tls-key has a passphrase, which cannot be asked for here; give a key without one")

@@ -105,7 +105,7 @@ class TimerWheel:
             self._timer = self.clock.call_soon(self.turn)
 
     def turn(self) -> None:
-        """Ring what is due. The loop calls this; so may whoever has moved the clock."""
+        """Ring what is due. The loop calls this, and a test that has moved the clock may too."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""TLS: who may speak at all. Both ends show a certificate, and take the other's only if their own CA has signed it.
+"""TLS: both ends show a certificate, and accept the other's only if their own CA has signed it.
 
 `SecuredEnd` stands between a socket and a protocol end. It is pure: bytes in, bytes out. So both loops, both sides, the
 handshake's limit, the slots and the flow control are those of a plain connection.
@@ -61,7 +61,6 @@ class SecuredEnd:
         return self._end.deadline
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """See `End`."""
         if self._end.state is State.CLOSED:
             return []
         try:
@@ -76,7 +75,6 @@ class SecuredEnd:
         return events
 
     def handle_timer(self, now: float) -> list[Event]:
-        """See `End`."""
         events = self._end.handle_timer(now)
         if events and not self._is_open:
             return [Closed(PeerTimeout("no TLS handshake within its limit; perhaps the peer speaks plain text"))]
@@ -90,7 +88,7 @@ class SecuredEnd:
                 while left:
                     left = left[self._tls.write(left) :]
             if self._end.state is State.CLOSED:
-                with suppress(ssl.SSLError):  # it wants the peer's goodbye, for which nobody waits
+                with suppress(ssl.SSLError):  # it wants the peer's goodbye, which is not waited for
                     self._tls.unwrap()
         return [self._outgoing.read()] if self._outgoing.pending else []
 

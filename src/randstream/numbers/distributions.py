@@ -75,8 +75,7 @@ class Integers:
     high: int
 
     def __post_init__(self) -> None:
-        if not -(2**63) <= self.low <= self.high < 2**63:
-            raise SettingsError(f"{self.spelling} cannot be: it needs -2^63 <= LOW <= HIGH <= 2^63-1")
+        _require(self, -(2**63) <= self.low <= self.high < 2**63, "-2^63 <= LOW <= HIGH <= 2^63-1")
         if self.span > MAX_SPAN:
             raise SettingsError(f"{self.spelling} has more than 2^32 values; use a narrower range, or bits64")
 
@@ -131,19 +130,16 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
-            raise SettingsError(f"{self.spelling} cannot be: it needs LOW <= HIGH")
-        _require_finite(self)
+        _require(self, self.low <= self.high, "LOW <= HIGH")
 
     @property
     def spelling(self) -> str:
         return _spell("uniform", self.low, self.high)
 
-    def from_word(self, word: int) -> float:
+    def from_word(self, word: Any) -> Any:
         return self.low + (self.high - self.low) * ((word >> 11) * 2.0**-53)
 
-    def from_words(self, words: Words) -> NumberArray:
-        return self.low + (self.high - self.low) * ((words >> 11) * 2.0**-53)
+    from_words = from_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +150,16 @@ class Exponential:
     scale: float
 
     def __post_init__(self) -> None:
-        if not self.scale >= 0:
-            raise SettingsError(f"{self.spelling} cannot be: it needs SCALE >= 0")
-        _require_finite(self)
+        _require(self, self.scale >= 0, "SCALE >= 0")
 
     @property
     def spelling(self) -> str:
         return _spell("exponential", self.scale)
 
-    def from_word(self, word: int) -> float:
-        above: float = 1.0 - _probability(word)
-        return self.scale * -log(above)
+    def from_word(self, word: Any) -> Any:
+        return self.scale * -log(1.0 - _probability(word))
 
-    def from_words(self, words: Words) -> NumberArray:
-        above: NDArray[np.float64] = 1.0 - _probability(words)
-        return self.scale * -log(above)
+    from_words = from_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +171,7 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
-        if not self.sd >= 0:
-            raise SettingsError(f"{self.spelling} cannot be: it needs SD >= 0")
-        _require_finite(self)
+        _require(self, self.sd >= 0, "SD >= 0")
 
     @property
     def spelling(self) -> str:
@@ -196,12 +185,15 @@ class Normal:
 
 
 def _probability(words: Any) -> Any:
-    """The middle of one of 2^52 equal cells: strictly between 0 and 1. It and 1 less it are exact."""
+    """The middle of one of 2^52 equal cells: strictly between 0 and 1. Both it and 1 minus it are exact."""
     return ((words >> 12) + 0.5) * 2.0**-52
 
 
-def _require_finite(distribution: Distribution) -> None:
-    """Numbers grow with their words, so the first and the last word's bound them all."""
+def _require(distribution: Distribution, holds: bool, needs: str) -> None:
+    """Refuse parameters of which what it `needs` does not hold, and those that make numbers beyond float64."""
+    if not holds:
+        raise SettingsError(f"{distribution.spelling} cannot be: it needs {needs}")
+    # Numbers grow with their words, so those of the first and the last word bound them all.
     if not all(math.isfinite(distribution.from_word(word)) for word in (0, LAST_WORD)):
         raise SettingsError(f"{distribution.spelling} exceeds the largest float64; use smaller parameters")
 

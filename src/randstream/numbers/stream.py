@@ -34,7 +34,7 @@ JSON_TO_LINES: Final = bytes.maketrans(b",]", b"\n\n")
 
 
 class _Thread(threading.local):
-    """One generator a thread. Not one with its own lock: before NumPy 2.4 that lock is not re-entrant."""
+    """One generator for each thread. Not one that all lock: before NumPy 2.4 its lock is not re-entrant."""
 
     def __init__(self) -> None:
         self.philox = np.random.Philox(0)
@@ -115,13 +115,9 @@ class NumberStream:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
         block, skip = divmod(offset, 4)
         state: Any = {
-            "bit_generator": "Philox",
-            "state": {"counter": (block, 0, 0, 0), "key": self._key},
-            "buffer": (0, 0, 0, 0),
-            "buffer_pos": 4,
-            "has_uint32": 0,
-            "uinteger": 0,
-        }
+            "bit_generator": "Philox", "state": {"counter": (block, 0, 0, 0), "key": self._key},
+            "buffer": (0, 0, 0, 0), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0,
+        }  # fmt: skip
         philox = _thread.philox
         philox.state = state
         return philox.random_raw(skip + count)[skip:]
@@ -138,7 +134,7 @@ def to_lines(numbers: NumberArray | list[int | float]) -> bytes:
 
 
 def _put_lines(numbers: NumberArray, room: NDArray[np.uint8], end: int) -> int:
-    """Write `numbers` as lines that end at `room[end]`; where they begin. There is LONGEST_LINE_BYTES for each."""
+    """Write `numbers` as lines that end at `room[end]`; where they begin. Each has room for LONGEST_LINE_BYTES."""
     json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
     shift = (codes == ord(",")).view(np.uint8)

@@ -30,5 +30,5 @@ class Journal:
         self.entries: deque[Entry] = deque(maxlen=KEPT)
 
     def note(self, event: str, link: str, detail: str) -> None:
-        """Add an entry, which pushes out the oldest."""
+        """Add an entry; the oldest makes room for it."""
         self.entries.append(Entry(self._clock.wall_time(), event, link, detail))

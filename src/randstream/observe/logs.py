@@ -94,10 +94,7 @@ def set_up_logs(level: str, *, fd: int = 2) -> None:
     writer = _writer = LineWriter(fd, _tell_left_out)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            *(_for_people() if os.isatty(fd) else _for_machines()),
-        ],
+        processors=[structlog.processors.add_log_level, *(_for_people() if os.isatty(fd) else _for_machines())],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
@@ -122,11 +119,7 @@ def _for_people() -> list[Any]:
 
 
 def _for_machines() -> list[Any]:
-    return [
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        _render_json,
-    ]
+    return [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info, _render_json]
 
 
 def _render_json(logger: object, method: str, event: structlog.typing.EventDict) -> str:

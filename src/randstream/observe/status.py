@@ -106,19 +106,14 @@ class Snapshot:
 
 
 class ObservedLink(Protocol):
-    """What the observer asks of a link."""
+    """What the observer asks of a link. Offsets are as in `LinkStatus`."""
 
     @property
-    def state(self) -> LinkState:
-        """What it is doing."""
-
+    def state(self) -> LinkState: ...
     @property
-    def offset(self) -> int:
-        """Of the next number."""
-
+    def offset(self) -> int: ...
     @property
-    def acked_offset(self) -> int:
-        """All below is acknowledged."""
+    def acked_offset(self) -> int: ...
 
     @property
     def label(self) -> tuple[str, str]:
@@ -132,43 +127,28 @@ class ObservedLink(Protocol):
 
 
 class ObservedRole(Protocol):
-    """What the observer asks of a producer or a worker. It changes nothing."""
+    """What the observer asks of a producer or a worker, and never changes. More on most of it: `Snapshot`."""
 
     @property
-    def role(self) -> Literal["producer", "worker"]:
-        """Which of the two."""
-
+    def role(self) -> Literal["producer", "worker"]: ...
     @property
-    def name(self) -> str:
-        """Its own."""
-
+    def name(self) -> str: ...
     @property
-    def numbers(self) -> str | None:
-        """The distribution, spelled canonically."""
-
+    def numbers(self) -> str | None: ...
     @property
-    def problem(self) -> str | None:
-        """Why it is not ready."""
-
+    def problem(self) -> str | None: ...
     @property
-    def warning(self) -> str | None:
-        """What does not stop the streams, but needs a person."""
-
+    def warning(self) -> str | None: ...
     @property
-    def clock(self) -> Clock:
-        """What its times are read from."""
+    def clock(self) -> Clock: ...
+    @property
+    def tally(self) -> Tally: ...
+    @property
+    def journal(self) -> Journal: ...
 
     @property
     def links(self) -> Sequence[ObservedLink]:
         """All of them; a worker has one, whether or not it is connected."""
-
-    @property
-    def tally(self) -> Tally:
-        """What it has counted."""
-
-    @property
-    def journal(self) -> Journal:
-        """What happened to its links last."""
 
     @property
     def tap(self) -> Tap | None:

@@ -28,7 +28,6 @@ class Buckets:
         """The sum of all durations, in seconds."""
 
     def observe(self, seconds: float) -> None:
-        """Count one duration."""
         self.counts[bisect_left(TIME_BOUNDS, seconds)] += 1
         self.total += seconds
 

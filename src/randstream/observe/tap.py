@@ -19,15 +19,15 @@ WAITING_BYTES: Final = 4 * 2**20
 
 @runtime_checkable
 class Stored(Protocol):
-    """A sink that can be read again."""
+    """A sink that can be read again: the folder of the open stream, and the offset below which all of it is stored.
+
+    Both are None while no stream is open.
+    """
 
     @property
-    def path(self) -> Path | None:
-        """The folder of the open stream; None: none is open."""
-
+    def path(self) -> Path | None: ...
     @property
-    def committed_offset(self) -> int | None:
-        """All below is stored; None: no stream is open."""
+    def committed_offset(self) -> int | None: ...
 
 
 class Listener:
@@ -43,7 +43,7 @@ class Listener:
         self._change = asyncio.Event()
 
     def take(self, run: Run) -> None:
-        """The tap's call."""
+        """Only for `Tap`: a run has passed."""
         if run.offset != self._next_offset or self._waiting_bytes + len(run.lines) > WAITING_BYTES:
             self.close()
             return

@@ -58,7 +58,7 @@ class Resolver:
 
 
 def _note_heard(answer: asyncio.Future[list[str]]) -> None:
-    """Whoever asked may have given up since: asyncio must not log a failure that nobody waits for."""
+    """Mark a failure as seen: those who asked may have given up, and asyncio would log it."""
     if not answer.cancelled():
         answer.exception()
 

@@ -64,7 +64,7 @@ class Session(Protocol):
 
 
 class Link:
-    """Keeps one target connected. `begin` makes a session for each connection, and says what is spoken there.
+    """Keeps one target connected. `begin` makes the session of each connection. Implements `ObservedLink`.
 
     The public attributes are for observers: offsets are those of the next number, `round_trip` is in seconds,
     `heard_at` (the last ack) in seconds of the monotonic clock.
@@ -107,11 +107,9 @@ class Link:
 
     @property
     def label(self) -> tuple[str, str]:
-        """See `ObservedLink`."""
         return self.worker or "", str(self.target)
 
     def status(self, now: float, rate: float) -> LinkStatus:
-        """See `ObservedLink`."""
         return LinkStatus(
             worker=self.worker,
             peer=str(self.target),

@@ -186,7 +186,7 @@ class Producer:
         assert link.worker is not None
         other = self._names.get(link.worker, link)
         self._names[link.worker] = link
-        # Of a link that is down nobody knows: its worker may have moved, and be this one.
+        # The worker of a link that is down may have moved, and be this one.
         is_shared = other is not link and other.is_up and other.worker == link.worker
         if is_shared and link.worker not in self._shared_names:
             self._shared_names.add(link.worker)

@@ -36,7 +36,7 @@ class Pump:
         self._send = send
         self._tally = tally
         self.waits_for_room = False
-        """Whether a run is due that there was no room for. Whoever makes room calls `push` again."""
+        """Whether a run is due that there was no room for: call `push` again once there is."""
 
     def push(self, offset: int, room: float, now: float) -> None:
         """Send the run that is due at `offset`, if `room` bytes hold it whatever is in it. The caller flushes.

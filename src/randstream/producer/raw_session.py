@@ -28,15 +28,12 @@ class RawSender:
         self._out.append(lines)
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """See `End`."""
         return []
 
     def handle_timer(self, now: float) -> list[Event]:
-        """See `End`."""
         return []
 
     def data_to_send(self) -> list[Lines]:
-        """See `End`."""
         out, self._out = self._out, []
         return out
 
@@ -44,7 +41,7 @@ class RawSender:
 class RawSession:
     """Sends the numbers of the worker that the target's address names. Implements `Session`.
 
-    Nobody acknowledges: what the kernel has taken counts as arrived.
+    There are no acks: what the kernel has taken counts as arrived.
     """
 
     def __init__(self, link: Link, context: LinkContext, now: float) -> None:
@@ -59,7 +56,6 @@ class RawSession:
         self._is_finishing = False
 
     def finish(self, now: float) -> None:
-        """See `Session`."""
         self._is_finishing = True
         self._pump = None
         self.on_writable(now)
@@ -73,11 +69,9 @@ class RawSession:
         self.on_writable(now)
 
     def on_event(self, event: Event, now: float) -> None:
-        """See `Owner`."""
         raise LocalProtocolError(f"a raw peer means {event}")
 
     def on_writable(self, now: float) -> None:
-        """See `Owner`."""
         if self._pump is not None:
             self._pump.push(self._link.offset, math.inf, now)
         self.connection.flush()
@@ -88,9 +82,8 @@ class RawSession:
                 self._link.set_finished(now)
 
     def on_lost(self, error: Exception | None, now: float) -> None:
-        """See `Owner`."""
         if now - self._made_at >= LONGEST_DELAY:
-            self._link.prove()  # nobody acks, but a peer that stays means it
+            self._link.prove()  # without acks, staying connected is the only proof
         self._link.on_lost(error, now)
 
     def _send(self, lines: Lines, count: int, now: float) -> None:

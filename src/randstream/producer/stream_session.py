@@ -34,7 +34,6 @@ class StreamSession:
         self._is_finishing = False
 
     def finish(self, now: float) -> None:
-        """See `Session`."""
         self._is_finishing = True
         self._pump = None
         if self._sender.state is State.STREAMING:
@@ -67,7 +66,6 @@ class StreamSession:
                 assert_never(event)
 
     def on_writable(self, now: float) -> None:
-        """See `Owner`."""
         if self._pump is None:
             return
         self._pump.push(self._sender.offset, self._sender.room, now)
@@ -77,7 +75,6 @@ class StreamSession:
             self._link.set_stalled("no ack moves, the worker's sink is behind", now)
 
     def on_lost(self, error: Exception | None, now: float) -> None:
-        """See `Owner`."""
         self._link.on_lost(error, now)
 
     def _offer(self, worker: str, now: float) -> None:

@@ -24,8 +24,6 @@ _TLS: Final = (b"\x16\x03", b"\x15\x03")
 _LINES: Final = re.compile(rb"(?:[0-9-][0-9.e+-]{0,%d}\n)+" % (MAX_NUMBER_LINE_BYTES - 2))
 _SHORT_RUN_BYTES: Final = 1024
 """Below this a regular expression beats the fixed cost of a dozen NumPy calls."""
-_PAIR: Final = 0x0101
-"""Two marks of a mask."""
 _BLOCK_BYTES: Final = 2**18
 """Looked at together, and what one turn of the loop reads: what is computed of it stays in a core's cache."""
 
@@ -37,16 +35,16 @@ class Decoder:
     """Bytes in, frames out; keeps at most one unfinished line between calls."""
 
     def __init__(self) -> None:
-        self._tail = b""
+        self.tail = b""
+        """What has come of a line that has not ended yet."""
 
     def decode(self, data: bytes) -> Iterator[Frame]:
         """Yield every frame that `data` completes, in order. After an error the decoder is spent.
 
-        Raises:
-            RemoteProtocolError: `too-long` or `malformed`; the frames before it have been yielded.
+        Raises RemoteProtocolError: `too-long` or `malformed`; the frames before it have been yielded.
         """
-        if self._tail:
-            data = self._tail + data
+        if self.tail:
+            data = self.tail + data
         if data.startswith(_TLS):
             raise RemoteProtocolError(Reason.MALFORMED, "TLS, where this end speaks plain text: see --tls-cert")
         start = 0
@@ -71,11 +69,11 @@ class Decoder:
                 if hash_at >= 0:
                     raise RemoteProtocolError(Reason.MALFORMED, "a # inside a number line")
                 break
-        self._tail = data[start:]
+        self.tail = data[start:]
         self._check_tail()
 
     def _check_tail(self) -> None:
-        tail = self._tail
+        tail = self.tail
         limit = MAX_CONTROL_LINE_BYTES if tail[:1] == b"#" else MAX_NUMBER_LINE_BYTES
         if len(tail) >= limit:
             raise RemoteProtocolError(Reason.TOO_LONG, f"a line of over {limit} bytes: {tail[:32]!r}")
@@ -88,8 +86,7 @@ def count_lines(data: bytes, start: int, end: int) -> int:
 
     Each line must start with a digit or `-`, have no byte that no number has, and fit MAX_NUMBER_LINE_BYTES.
 
-    Raises:
-        RemoteProtocolError: `too-long` or `malformed`.
+    Raises RemoteProtocolError: `too-long` or `malformed`.
     """
     if end - start <= _SHORT_RUN_BYTES:
         if not _LINES.fullmatch(data, start, end):
@@ -120,18 +117,12 @@ def _count_block(codes: Codes) -> int:
     bits = np.packbits(ends)
     whole = len(bits) // 8 * 8
     count = int(np.bitwise_count(bits[:whole].view(np.uint64)).sum() + np.bitwise_count(bits[whole:]).sum())
-    if ends[0] or _has_pair(ends) or not (_are_whole(codes, count) or _are_numbers(codes, ends)):
+    if ends[0] or (ends[1:] & ends[:-1]).any() or not (_are_whole(codes, count) or _are_numbers(codes, ends)):
         return 0
     # Every line of 64 bytes or more holds 32 aligned bytes without a LF; one below 33 cannot.
     if bits[: len(bits) // 4 * 4].view(np.uint32).all():
         return count
     return count if np.diff(np.flatnonzero(ends), prepend=-1).max() <= MAX_NUMBER_LINE_BYTES else 0
-
-
-def _has_pair(ends: Mask) -> bool:
-    """Whether two marks stand side by side: an empty line. Looked at two by two, from both beginnings."""
-    odd, even = (marks[: len(marks) // 2 * 2].view(np.uint16) for marks in (ends[1:], ends))
-    return bool(odd.max(initial=0) == _PAIR or even.max(initial=0) == _PAIR)
 
 
 def _are_whole(codes: Codes, line_count: int) -> bool:

@@ -6,13 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from ..errors import (
-    LocalProtocolError,
-    PeerClosed,
-    PeerTimeout,
-    Reason,
-    RemoteProtocolError,
-)
+from ..errors import LocalProtocolError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
 from . import HANDSHAKE_LIMIT
 from .decoder import Decoder
 from .events import Closed, Event
@@ -57,6 +51,13 @@ class End(ABC):
         self.heartbeat = 1.0
         self._decoder = Decoder()
         self._out: list[Lines] = []
+        self._next_duty = NEVER
+        """When this end next has to say something of its own accord."""
+        self._crc = 0
+        self._interval_bytes = 0
+        """Number bytes since the last beat."""
+        self._number_bytes = 0
+        self._acked_bytes = 0
         self._silence: Silence | None = Silence(now, HANDSHAKE_LIMIT)
 
     @property
@@ -64,15 +65,20 @@ class End(ABC):
         """When `handle_timer` is next wanted, in seconds of the driver's clock; infinity if never."""
         if self.state is State.CLOSED:
             return NEVER
-        silent = NEVER if self._silence is None else self._silence.deadline
-        return min(silent, self._next_duty())
+        return min(self.silence_deadline, self._next_duty)
+
+    @property
+    def silence_deadline(self) -> float:
+        """When the peer's silence has lasted too long; infinity while it has nothing to say."""
+        return NEVER if self._silence is None else self._silence.deadline
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """What `data` means. An error of the peer's is the last event, `Closed`, never an exception."""
         events: list[Event] = []
         if self.state is State.CLOSED:
             return events
-        self._heard(now)
+        if self._silence is not None and self.state not in (State.GREETING, State.OPENING):
+            self._silence.heard(now)
         try:
             for frame in self._decoder.decode(data):
                 self._step(frame)
@@ -94,7 +100,9 @@ class End(ABC):
             error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}{hint}")
             self._close_for(Reason.TIMEOUT)
             return [Closed(error)]
-        return self._perform_duties(now)
+        if now >= self._next_duty:
+            self._perform_duty(now)
+        return []
 
     def close(self, reason: Reason) -> None:
         """End the connection politely. What was queued before still goes out first. Idempotent."""
@@ -111,16 +119,8 @@ class End(ABC):
         """Act on a frame that the table allows and the state has taken account of."""
 
     @abstractmethod
-    def _next_duty(self) -> float:
-        """When this end next has to say something of its own accord."""
-
-    @abstractmethod
-    def _perform_duties(self, now: float) -> list[Event]:
-        """Say it."""
-
-    def _heard(self, now: float) -> None:
-        if self._silence is not None and self.state not in (State.GREETING, State.OPENING):
-            self._silence.heard(now)
+    def _perform_duty(self, now: float) -> None:
+        """Say what is due at `_next_duty`, and set the next."""
 
     def _step(self, frame: Frame) -> None:
         before = self.state

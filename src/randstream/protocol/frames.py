@@ -7,25 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
+import google_crc32c
 import numpy as np
-from google_crc32c import extend
-from google_crc32c import value as crc32c
 
 from ..errors import UNWRITTEN, Reason, RemoteProtocolError
-from . import (
-    MAX_CONTROL_LINE_BYTES,
-    MAX_HEARTBEAT,
-    MAX_OFFSET,
-    MIN_HEARTBEAT,
-    NAME,
-    VERSION,
-)
+from . import MAX_CONTROL_LINE_BYTES, MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, NAME, VERSION
 
-__all__ = [
-    "Ack", "Beat", "Close", "ControlFrame", "Frame", "Hello", "Lines", "Numbers", "Open", "Resume", "Wait",
-    "crc32c", "encode", "extend_crc", "parse_control_line",
-]  # fmt: skip
-
+crc32c: Final[Callable[[bytes], int]] = google_crc32c.value
 
 Lines = bytes | memoryview
 """Number lines, each ended by LF: bytes, or where there are many a view of what was read, so that none are copied."""
@@ -121,15 +109,7 @@ def _read_heartbeat(text: str) -> float:
 
 
 def _read_reason(text: str) -> Reason:
-    try:
-        reason = Reason(text)
-    except ValueError:
-        return Reason.OTHER
-    return Reason.OTHER if reason in UNWRITTEN else reason
-
-
-def _read_hex(text: str) -> int:
-    return int(text, 16)
+    return next((reason for reason in Reason if reason == text and reason not in UNWRITTEN), Reason.OTHER)
 
 
 _NAME = _Key(NAME, str)
@@ -147,7 +127,7 @@ _KEYS: Final[dict[type, dict[str, _Key]]] = {
     },
     Wait: {},
     Resume: {"offset": _Key(_OFFSET.pattern, _read_offset, optional=True)},
-    Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), _read_hex), "t": _OPAQUE_TIME},
+    Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), lambda text: int(text, 16)), "t": _OPAQUE_TIME},
     Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, optional=True)},
     Close: {"reason": _Key(re.compile(r"[a-z][a-z-]{0,31}"), _read_reason)},
 }
@@ -158,7 +138,7 @@ _CHECK: Final = re.compile(r"(.*) check=([0-9a-f]{8})")
 def extend_crc(crc: int, lines: Lines) -> int:
     """The CRC-32C of what gave `crc`, followed by `lines`."""
     # The library takes no memoryview, but an array over its memory.
-    extended: int = extend(crc, lines if isinstance(lines, bytes) else np.frombuffer(lines, np.uint8))
+    extended: int = google_crc32c.extend(crc, lines if isinstance(lines, bytes) else np.frombuffer(lines, np.uint8))
     return extended
 
 
@@ -192,8 +172,7 @@ def encode(frame: ControlFrame) -> bytes:
 def parse_control_line(line: bytes) -> ControlFrame:
     """Read one control line, given without its LF.
 
-    Raises:
-        RemoteProtocolError: `version` for another version's `#hello`, `too-long`, else `malformed`.
+    Raises RemoteProtocolError: `version` for another version's `#hello`, `too-long`, else `malformed`.
     """
     if len(line) >= MAX_CONTROL_LINE_BYTES:
         raise RemoteProtocolError(Reason.TOO_LONG, f"a control line of over {MAX_CONTROL_LINE_BYTES} bytes")

@@ -12,30 +12,10 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, Reason, RemoteProtocolError
-from . import (
-    MAX_INTERVAL_BYTES,
-    MAX_OFFSET,
-    MAX_UNACKED_BEATS,
-    RAW_SILENCE_LIMIT,
-    SILENCE_HEARTBEATS,
-    WINDOW_BYTES,
-)
+from . import MAX_INTERVAL_BYTES, MAX_OFFSET, MAX_UNACKED_BEATS, RAW_SILENCE_LIMIT, SILENCE_HEARTBEATS, WINDOW_BYTES
 from .end import NEVER, End, Silence
 from .events import Event, Opened, Proved, Started
-from .frames import (
-    Ack,
-    Beat,
-    Close,
-    Frame,
-    Hello,
-    Lines,
-    Numbers,
-    Open,
-    Resume,
-    Wait,
-    encode,
-    extend_crc,
-)
+from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, encode, extend_crc
 from .states import Role, State
 
 _ACK_PERIOD: Final = 1.25
@@ -67,12 +47,7 @@ class Receiver(End):
         """That of the next number; None until the opening beat, or `resume`, tells."""
         self.acked_offset: int | None = None
         self._is_started = False
-        self._crc = 0
-        self._interval_bytes = 0
-        self._heard_bytes = 0
-        self._acked_bytes = 0
         self._unacked: deque[_Heard] = deque()
-        self._next_word = NEVER
         self._word = b""
         self._send(Hello(worker))
 
@@ -80,7 +55,7 @@ class Receiver(End):
         """Say `#wait` at once. Between `Opened` and `resume` it is said each heartbeat without being asked for."""
         self._advance(Wait)
         self._word = encode(Wait())
-        self._next_word = now + self.heartbeat
+        self._next_duty = now + self.heartbeat
 
     def resume(self, offset: int | None, now: float) -> None:
         """Answer `Opened`: numbers are to come from `offset` on; None: the producer may choose."""
@@ -88,7 +63,7 @@ class Receiver(End):
         self._send(Resume(offset))
         self.offset = self.acked_offset = offset
         self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
-        self._next_word = NEVER if offset is None else now + _ACK_PERIOD * self.heartbeat
+        self._next_duty = NEVER if offset is None else now + _ACK_PERIOD * self.heartbeat
 
     def acknowledge(self, offset: int, now: float) -> None:
         """All below `offset` is in the sink, as durably as that sink promises: ack the newest beat this allows.
@@ -117,16 +92,11 @@ class Receiver(End):
         self._flush_word()
         super()._close_for(reason)
 
-    def _next_duty(self) -> float:
-        return self._next_word
-
-    def _perform_duties(self, now: float) -> list[Event]:
-        if now >= self._next_word:
-            if self.state is State.RESUMING:
-                self.wait(now)
-            else:
-                self._say_ack(None, now)
-        return []
+    def _perform_duty(self, now: float) -> None:
+        if self.state is State.RESUMING:
+            self.wait(now)
+        else:
+            self._say_ack(None, now)
 
     def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
         match frame:
@@ -134,7 +104,7 @@ class Receiver(End):
                 if frame.worker != self._worker:
                     raise RemoteProtocolError(Reason.MALFORMED, f"#open for another worker: {frame.worker}")
                 self.heartbeat = frame.heartbeat
-                self._next_word = now + self.heartbeat
+                self._next_duty = now + self.heartbeat
                 self._silence = None  # the word is ours now: the producer has nothing to say before #resume
                 emit(Opened(frame))
             case Numbers() if self.state is State.RAW:
@@ -151,7 +121,7 @@ class Receiver(End):
                 self._is_started = True
                 if self._unacked and self._unacked[-1].offset == frame.offset:
                     self._unacked.pop()
-                self._unacked.append(_Heard(frame.offset, frame.t, self._heard_bytes))
+                self._unacked.append(_Heard(frame.offset, frame.t, self._number_bytes))
                 if len(self._unacked) > MAX_UNACKED_BEATS:
                     raise RemoteProtocolError(Reason.TOO_LONG, f"over {MAX_UNACKED_BEATS} beats past the last ack")
                 if frame.offset == self.acked_offset:
@@ -166,12 +136,12 @@ class Receiver(End):
         self.offset += numbers.count
         self._crc = extend_crc(self._crc, numbers.lines)
         self._interval_bytes += len(numbers.lines)
-        self._heard_bytes += len(numbers.lines)
+        self._number_bytes += len(numbers.lines)
         if self.offset > MAX_OFFSET:
             raise RemoteProtocolError(Reason.MALFORMED, "numbers past the end of the stream")
         if self._interval_bytes > MAX_INTERVAL_BYTES:
             raise RemoteProtocolError(Reason.TOO_LONG, f"over {MAX_INTERVAL_BYTES} bytes of numbers without a beat")
-        if self._heard_bytes - self._acked_bytes > WINDOW_BYTES:
+        if self._number_bytes - self._acked_bytes > WINDOW_BYTES:
             raise RemoteProtocolError(Reason.TOO_LONG, f"over {WINDOW_BYTES} bytes of numbers past the last ack")
 
     def _check(self, beat: Beat) -> None:
@@ -191,4 +161,4 @@ class Receiver(End):
             raise LocalProtocolError("an ack before any offset is known")
         self._advance(Ack)
         self._word = encode(Ack(self.acked_offset, t))
-        self._next_word = now + _ACK_PERIOD * self.heartbeat
+        self._next_duty = now + _ACK_PERIOD * self.heartbeat

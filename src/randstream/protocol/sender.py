@@ -12,21 +12,9 @@ from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, Reason, RemoteProtocolError
 from . import MAX_INTERVAL_BYTES, MAX_OFFSET, MAX_WORDS_A_SECOND, SILENCE_HEARTBEATS, WINDOW_BYTES
-from .end import NEVER, End, Silence
+from .end import End, Silence
 from .events import Acknowledged, Event, Greeted, Resumed, Waited
-from .frames import (
-    Ack,
-    Beat,
-    Close,
-    Frame,
-    Hello,
-    Lines,
-    Numbers,
-    Open,
-    Resume,
-    Wait,
-    extend_crc,
-)
+from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, extend_crc
 from .states import Role, State
 
 _EARLY: Final = 0.25
@@ -59,12 +47,7 @@ class Sender(End):
         self._producer = producer
         self._worker = ""
         self._first_offset = 0
-        self._crc = 0
-        self._interval_bytes = 0
-        self._sent_bytes = 0
-        self._acked_bytes = 0
         self._unacked: deque[_Sent] = deque()
-        self._next_beat = NEVER
         self._words = 0
         self._words_since = now
 
@@ -73,7 +56,7 @@ class Sender(End):
         """How many more number bytes the window takes now."""
         if self.state is not State.STREAMING:
             return 0
-        return WINDOW_BYTES - (self._sent_bytes - self._acked_bytes)
+        return WINDOW_BYTES - (self._number_bytes - self._acked_bytes)
 
     @property
     def unacked_since(self) -> float | None:
@@ -99,8 +82,7 @@ class Sender(End):
     def send_numbers(self, lines: Lines, count: int, now: float) -> None:
         """Send the `count` lines of `lines`, which are numbers `offset` to `offset + count - 1`.
 
-        Raises:
-            LocalProtocolError: more than `room`, than an interval, or than the stream has.
+        Raises LocalProtocolError: more than `room`, than an interval, or than the stream has.
         """
         if len(lines) > self.room or len(lines) > MAX_INTERVAL_BYTES or count > MAX_OFFSET - self.offset:
             raise LocalProtocolError(f"{len(lines)} bytes do not fit")
@@ -111,21 +93,13 @@ class Sender(End):
         self.offset += count
         self._crc = extend_crc(self._crc, lines)
         self._interval_bytes += len(lines)
-        self._sent_bytes += len(lines)
-        if now >= self._next_beat - _EARLY * self.heartbeat:
-            self._beat_on_schedule(now)
+        self._number_bytes += len(lines)
+        if now >= self._next_duty - _EARLY * self.heartbeat:
+            self._perform_duty(now)
 
     def send_final_beat(self, now: float) -> None:
         """Beat out of turn, so that the ack of all that was sent comes soon. `is_settled` tells when it has."""
         self._beat(now)
-
-    def _next_duty(self) -> float:
-        return self._next_beat
-
-    def _perform_duties(self, now: float) -> list[Event]:
-        if now >= self._next_beat:
-            self._beat_on_schedule(now)
-        return []
 
     def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
         match frame:
@@ -138,7 +112,7 @@ class Sender(End):
             case Resume(offset):
                 self.offset = self.acked_offset = self._first_offset if offset is None else offset
                 self._beat(now)
-                self._next_beat = now + self.heartbeat
+                self._next_duty = now + self.heartbeat
                 emit(Resumed(self.offset))
             case Ack():
                 self._count_word(now)
@@ -168,15 +142,15 @@ class Sender(End):
             round_trip = None  # a `t` we never sent: it proves nothing, and harms nobody
         return Acknowledged(ack.offset, round_trip)
 
-    def _beat_on_schedule(self, now: float) -> None:
+    def _perform_duty(self, now: float) -> None:
         self._beat(now)
-        self._next_beat += self.heartbeat
-        if self._next_beat <= now:  # the process was held up: skip what was missed, never catch up with a burst
-            self._next_beat = now + self.heartbeat
+        self._next_duty += self.heartbeat
+        if self._next_duty <= now:  # the process was held up: skip what was missed, never catch up with a burst
+            self._next_duty = now + self.heartbeat
 
     def _beat(self, now: float) -> None:
         self._send(Beat(self.offset, self._crc, str(int(now * _MICROSECONDS))))
         if self._interval_bytes:
-            self._unacked.append(_Sent(self.offset, self._sent_bytes, now))
+            self._unacked.append(_Sent(self.offset, self._number_bytes, now))
         self._crc = 0
         self._interval_bytes = 0

@@ -16,7 +16,6 @@ class Role(Enum):
 
     @property
     def peer(self) -> Role:
-        """The other end."""
         return Role.WORKER if self is Role.PRODUCER else Role.PRODUCER
 
 
@@ -57,12 +56,7 @@ TRANSITIONS: Final[dict[State, dict[type[Frame], State]]] = {
     State.OPENING: {Open: State.RESUMING, Numbers: State.RAW, Close: State.CLOSED},
     State.RESUMING: {Wait: State.RESUMING, Resume: State.PROVING, Close: State.CLOSED},
     State.PROVING: {Beat: State.STREAMING, Ack: State.PROVING, Close: State.CLOSED},
-    State.STREAMING: {
-        Numbers: State.STREAMING,
-        Beat: State.STREAMING,
-        Ack: State.STREAMING,
-        Close: State.CLOSED,
-    },
+    State.STREAMING: {Numbers: State.STREAMING, Beat: State.STREAMING, Ack: State.STREAMING, Close: State.CLOSED},
     State.RAW: {Numbers: State.RAW},
     State.CLOSED: {},
 }

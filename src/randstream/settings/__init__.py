@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from .addresses import Address, Target
-from .roles import CommonSettings, ProducerInputs, ProducerSettings, WorkerSettings, settings_of
-from .seed import Seed
-
-__all__ = [
-    "Address",
-    "CommonSettings",
-    "ProducerInputs",
-    "ProducerSettings",
-    "Seed",
-    "Target",
-    "WorkerSettings",
-    "settings_of",
-]
+from .addresses import Address as Address
+from .addresses import Target as Target
+from .roles import CommonSettings as CommonSettings
+from .roles import ProducerInputs as ProducerInputs
+from .roles import ProducerSettings as ProducerSettings
+from .roles import WorkerSettings as WorkerSettings
+from .roles import settings_of as settings_of
+from .seed import Seed as Seed

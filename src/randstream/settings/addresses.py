@@ -13,9 +13,7 @@ from .files import read_text
 
 DEFAULT_PORT: Final = 9000
 _HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]+\]?|[A-Za-z0-9_][A-Za-z0-9._-]*")
-_TARGET: Final = re.compile(
-    r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::(?P<port>[0-9]+))?"
-)
+_TARGET: Final = re.compile(r"(?:([a-z]+)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +70,16 @@ def check_target(value: Any) -> Target:
     found = _TARGET.fullmatch(value)
     if found is None:
         raise ValueError(f"{shorten(value)} is no target; give host:port, [v6]:port or raw://host:port")
-    scheme = found["scheme"] or "stream"
-    if scheme not in ("stream", "raw", "dns", "srv"):
+    scheme, host, port = found.groups("")
+    if scheme not in ("", "stream", "raw", "dns", "srv"):
         raise ValueError(
             f"{shorten(value)} has an unknown scheme; give host:port, raw://host:port, dns://name:port or srv://name"
         )
     if scheme == "srv":
-        if found["port"]:
+        if port:
             raise ValueError(f"{shorten(value)} has a port, which SRV records tell; give srv://name")
-        return Target(scheme, found["host"], 0)
-    return Target(scheme, found["host"].strip("[]"), _check_port(found["port"] or str(DEFAULT_PORT), least=1))
+        return Target(scheme, host, 0)
+    return Target(scheme or "stream", host.strip("[]"), _check_port(port or str(DEFAULT_PORT), least=1))
 
 
 def check_targets(value: Any) -> tuple[Target, ...] | str:
@@ -92,11 +90,7 @@ def check_targets(value: Any) -> tuple[Target, ...] | str:
 
 
 def read_targets(given: tuple[Target, ...] | str) -> tuple[Target, ...]:
-    """The targets that `check_targets` gave; those of `@FILE` are read, one a line.
-
-    Raises:
-        ValueError: the file cannot be read, or its targets cannot be used.
-    """
+    """The targets that `check_targets` gave; those of `@FILE` are read, one a line. Raises ValueError."""
     return _check_texts(read_text(given[1:]).splitlines()) if isinstance(given, str) else given
 
 

@@ -54,12 +54,10 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
         return "RANDSTREAM_" + self.flag.upper().replace("-", "_")
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag takes no value."""
         return not self.metavar
 
     def apply(self, function: Callable[[Any], Result], given: Any) -> Result:
@@ -93,23 +91,25 @@ def setting(
     default: Any = MISSING,
     factory: Callable[[], Any] = MISSING,  # type: ignore[assignment]  # what dataclasses.field takes
     default_text: str | None = None,
-    is_secret: bool = False,
-    choice: str = "",
-    is_argument: bool = False,
-    is_list: bool = False,
+    **traits: Any,
 ) -> Any:
-    """A dataclass field that is a setting. Its `default` is checked as if it were given, so it may be text."""
+    """A dataclass field that is a setting, with `traits` of `Setting`.
+
+    `default` is checked as if it were given, so it may be text; a default of None is not checked.
+    """
     shown = str(default) if default_text is None else default_text
-    known = Setting(flag, metavar, check, help_text, shown, is_secret, choice, is_argument, is_list)
-    return field(default=default, default_factory=factory, repr=not is_secret, metadata={"setting": known})
+    known = Setting(flag, metavar, _or_none(check) if default is None else check, help_text, shown, **traits)
+    return field(default=default, default_factory=factory, repr=not known.is_secret, metadata={"setting": known})
+
+
+def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
 
 
 def check_values(settings: Mapping[str, Setting], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that `given` means, both by name. This is where every setting is checked.
+    """The values that `given` means, both by name: where every setting is checked.
 
-    Raises:
-        UnusableSetting: a value cannot be used.
-        SettingsError: two settings of one choice are given.
+    Raises UnusableSetting, and SettingsError when two settings of one choice are given.
     """
     values = {name: settings[name].apply(settings[name].check, value) for name, value in given.items()}
     labels: dict[str, str] = {}

@@ -9,11 +9,7 @@ from .checks import shorten
 
 
 def read_text(path: str) -> str:
-    """The text of a file; `-` is standard input.
-
-    Raises:
-        ValueError: it cannot be read, or is not UTF-8.
-    """
+    """The text of a file; `-` is standard input. Raises ValueError: it cannot be read, or is not UTF-8."""
     what = "standard input" if path == "-" else shorten(path)
     try:
         if path != "-":

@@ -32,10 +32,10 @@ from .checks import (
     check_switch,
     in_words,
     one_of,
-    or_none,
 )
 from .definition import REQUIRED, Given, Setting, check_values, setting
-from .seed import Seed, check_seed, draw_seed, read_seed_file
+from .files import read_text
+from .seed import Seed, check_seed, draw_seed
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOOPS: Final = ("uvloop", "asyncio")
@@ -50,42 +50,26 @@ def settings_of(kind: type[CommonSettings]) -> dict[str, Setting]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonSettings:
-    """What both roles have. Making them does no I/O.
+    """What both roles have. Making them does no I/O. Raises SettingsError: one line on the first unusable value."""
 
-    Raises:
-        SettingsError: one line on the first value that cannot be used.
-    """
-
-    name: str = setting(
-        "name", "NAME", check_name, "Name of this process, as its peers see it.",
-        factory=socket.gethostname, default_text="the host's name",
-    )  # fmt: skip
-    grace_period: float = setting(
-        "grace", "SECONDS", check_seconds,
-        "How long an end on SIGTERM or Ctrl-C may take, so that nothing is lost.", default=5.0,
-    )  # fmt: skip
-    admin: Given[Address | None, str] = setting(
-        "admin", "HOST:PORT", or_none(check_address), "Serve the live page, health, metrics and JSON there.",
-        default=None, default_text="off",
-    )  # fmt: skip
-    tls_cert: str | None = setting(
-        "tls-cert", "FILE", or_none(check_file),
+    # fmt: off
+    name: str = setting("name", "NAME", check_name, "Name of this process, as its peers see it.",
+        factory=socket.gethostname, default_text="the host's name")
+    grace_period: float = setting("grace", "SECONDS", check_seconds,
+        "How long an end on SIGTERM or Ctrl-C may take, so that nothing is lost.", default=5.0)
+    admin: Given[Address | None, str] = setting("admin", "HOST:PORT", check_address,
+        "Serve the live page, health, metrics and JSON there.", default=None, default_text="off")
+    tls_cert: str | None = setting("tls-cert", "FILE", check_file,
         "Certificate (PEM) to show. With it and the next two, all is TLS 1.3 and both ends show certificates; new"
-        " connections use the files as they are then.",
-        default=None, default_text="none: plain text",
-    )  # fmt: skip
-    tls_key: str | None = setting(
-        "tls-key", "FILE", or_none(check_file), "The certificate's private key (PEM, no passphrase).",
-        default=None, default_text="none",
-    )  # fmt: skip
-    tls_ca: str | None = setting(
-        "tls-ca", "FILE", or_none(check_file), "Certificates (PEM) of the CAs that must have signed a peer's.",
-        default=None, default_text="none",
-    )  # fmt: skip
-    log_level: str = setting(
-        "log-level", "LEVEL", one_of(*LOG_LEVELS), f"The least that is logged: {in_words(LOG_LEVELS)}.", default="info"
-    )
+        " connections use the files as they are then.", default=None, default_text="none: plain text")
+    tls_key: str | None = setting("tls-key", "FILE", check_file,
+        "The certificate's private key (PEM, no passphrase).", default=None, default_text="none")
+    tls_ca: str | None = setting("tls-ca", "FILE", check_file,
+        "Certificates (PEM) of the CAs that must have signed a peer's.", default=None, default_text="none")
+    log_level: str = setting("log-level", "LEVEL", one_of(*LOG_LEVELS),
+        f"The least that is logged: {in_words(LOG_LEVELS)}.", default="info")
     loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {in_words(LOOPS)}.", default="uvloop")
+    # fmt: on
 
     def __post_init__(self) -> None:
         settings = settings_of(type(self))
@@ -106,36 +90,26 @@ class CommonSettings:
 class ProducerSettings(CommonSettings):
     """What a producer is to do. They hold what was given; `resolve` reads the files that they name."""
 
-    workers: Given[tuple[Target, ...] | str, Iterable[Target | str]] = setting(
-        "workers", "TARGETS", check_targets,
+    # fmt: off
+    workers: Given[tuple[Target, ...] | str, Iterable[Target | str]] = setting("workers", "TARGETS", check_targets,
         "Workers to stream to: host:port, several separated by commas, or @FILE with one a line and # comments;"
         f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
         " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
-        default=(), default_text=REQUIRED,
-    )  # fmt: skip
-    seed: str | None = setting(
-        "seed", "TEXT", or_none(check_seed), "Text that all numbers follow from. Others see it in ps: see --seed-file.",
-        default=None, default_text="drawn, and logged once", is_secret=True, choice="seed",
-    )  # fmt: skip
-    seed_file: str | None = setting(
-        "seed-file", "FILE", or_none(check_file), "File that holds the seed (-: standard input).",
-        default=None, default_text="none", choice="seed",
-    )  # fmt: skip
-    rate: Given[float, str] = setting(
-        "rate", "RATE", check_rate, "Numbers a second for each worker: above 0, 0.5 is fine; or max.",
-        default=10.0, default_text="10",
-    )  # fmt: skip
-    numbers: str = setting(
-        "numbers", "DISTRIBUTION", check_numbers,
+        default=(), default_text=REQUIRED)
+    seed: str | None = setting("seed", "TEXT", check_seed,
+        "Text that all numbers follow from. Others see it in ps: see --seed-file.",
+        default=None, default_text="drawn, and logged once", is_secret=True, choice="seed")
+    seed_file: str | None = setting("seed-file", "FILE", check_file,
+        "File that holds the seed (-: standard input).", default=None, default_text="none", choice="seed")
+    rate: Given[float, str] = setting("rate", "RATE", check_rate,
+        "Numbers a second for each worker: above 0, 0.5 is fine; or max.", default=10.0, default_text="10")
+    numbers: str = setting("numbers", "DISTRIBUTION", check_numbers,
         "What they look like: integers:LOW:HIGH (both included), bits64, uniform:LOW:HIGH, exponential:SCALE"
-        " or normal:MEAN:SD.",
-        default="integers:1:100",
-    )  # fmt: skip
-    heartbeat_interval: float = setting(
-        "heartbeat", "SECONDS", check_heartbeat,
+        " or normal:MEAN:SD.", default="integers:1:100")
+    heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
-        default=1.0,
-    )  # fmt: skip
+        default=1.0)
+    # fmt: on
 
     def __post_init__(self) -> None:
         super(ProducerSettings, self).__post_init__()
@@ -143,11 +117,7 @@ class ProducerSettings(CommonSettings):
             self._refuse_tls_to_raw(self.workers)
 
     def resolve(self, random: Random) -> ProducerInputs:
-        """Read the files that `workers` and `seed_file` name; without a seed, draw one from `random`.
-
-        Raises:
-            SettingsError: a file cannot be read, or what it holds cannot be used.
-        """
+        """Read the files that `workers` and `seed_file` name; without a seed, draw one. Raises SettingsError."""
         targets = settings_of(ProducerSettings)["workers"].apply(read_targets, self.workers)
         self._refuse_tls_to_raw(targets)
         seed = read_seed(self.seed, self.seed_file)
@@ -168,57 +138,37 @@ class ProducerInputs:
 
 
 def read_seed(seed: str | None, seed_file: str | None) -> str | None:
-    """The seed given as text, or else in a file (`-`: standard input); None if neither is given.
-
-    Raises:
-        SettingsError: the file cannot be read, or holds no seed.
-    """
+    """The seed, given as text or in a file (`-`: standard input), or None. Raises SettingsError: the file has none."""
     if seed_file is None:
         return seed
-    return settings_of(ProducerSettings)["seed_file"].apply(read_seed_file, seed_file)
+    return settings_of(ProducerSettings)["seed_file"].apply(lambda path: check_seed(read_text(path)), seed_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings(CommonSettings):
     """What a worker is to do."""
 
-    listen: Given[Address, str] = setting(
-        "listen", "HOST:PORT", check_address,
+    # fmt: off
+    listen: Given[Address, str] = setting("listen", "HOST:PORT", check_address,
         "Where to listen for the producer; 0.0.0.0 for other machines, port 0 for any free one.",
-        default=f"127.0.0.1:{DEFAULT_PORT}",
-    )  # fmt: skip
-    store: Given[Path | None, str] = setting(
-        "store", "FOLDER", or_none(check_folder), "Keep the numbers in FOLDER, safe from whatever dies.",
-        default=None, default_text="none", choice="sink",
-    )  # fmt: skip
-    discard: bool = setting(
-        "discard", "", check_switch, "Count the numbers and throw them away.", default=False, choice="sink",
-        default_text="false",
-    )  # fmt: skip
-    command: Given[tuple[str, ...], str | Iterable[str]] = setting(
-        "command", "COMMAND", check_command,
+        default=f"127.0.0.1:{DEFAULT_PORT}")
+    store: Given[Path | None, str] = setting("store", "FOLDER", check_folder,
+        "Keep the numbers in FOLDER, safe from whatever dies.", default=None, default_text="none", choice="sink")
+    discard: bool = setting("discard", "", check_switch,
+        "Count the numbers and throw them away.", default=False, default_text="false", choice="sink")
+    command: Given[tuple[str, ...], str | Iterable[str]] = setting("command", "COMMAND", check_command,
         "Program that gets the numbers on its standard input, started again when it ends. The variable is split as by"
-        " a shell.",
-        default=(), default_text="none", choice="sink", is_argument=True,
-    )  # fmt: skip
-    segment_bytes: Given[int, str] = setting(
-        "segment-bytes", "SIZE", check_size, "When a file of the store is full: 64MiB, 1GiB.", default="1GiB"
-    )
-    retain_bytes: Given[int | None, str] = setting(
-        "retain-bytes", "SIZE", or_none(check_size),
-        "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all",
-    )  # fmt: skip
-    accept_raw: bool = setting(
-        "accept-raw", "", check_switch, "Take bare number lines too, as from: seq 10 | nc -N HOST 9000.",
-        default=False, default_text="false",
-    )  # fmt: skip
-
-    allow_producer: Given[tuple[str, ...], str | Iterable[str]] = setting(
-        "allow-producer", "NAMES", check_identities,
+        " a shell.", default=(), default_text="none", choice="sink", is_argument=True)
+    segment_bytes: Given[int, str] = setting("segment-bytes", "SIZE", check_size,
+        "When a file of the store is full: 64MiB, 1GiB.", default="1GiB")
+    retain_bytes: Given[int | None, str] = setting("retain-bytes", "SIZE", check_size,
+        "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all")
+    accept_raw: bool = setting("accept-raw", "", check_switch,
+        "Take bare number lines too, as from: seq 10 | nc -N HOST 9000.", default=False, default_text="false")
+    allow_producer: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-producer", "NAMES", check_identities,
         "Of the producers whose certificate the CA has signed, take only those it names so: DNS names or URIs,"
-        " separated by commas or each with a flag of its own.",
-        default=(), default_text="all", is_list=True,
-    )  # fmt: skip
+        " separated by commas or each with a flag of its own.", default=(), default_text="all", is_list=True)
+    # fmt: on
 
     def __post_init__(self) -> None:
         super(WorkerSettings, self).__post_init__()

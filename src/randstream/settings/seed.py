@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from .files import read_text
-
 DRAWN_BITS: Final = 128
 
 
@@ -21,20 +19,10 @@ class Seed:
 
 
 def check_seed(value: Any) -> str:
-    """Any text that is not empty; white space at its ends is dropped. Raises SettingsError."""
+    """Any text that is not empty, without the white space at its ends. Raises SettingsError."""
     from ..numbers.stream import parse_seed  # NumPy: not for --help
 
     return parse_seed(str(value))
-
-
-def read_seed_file(path: str) -> str:
-    """The seed in a file; `-` is standard input.
-
-    Raises:
-        ValueError: the file cannot be read.
-        SettingsError: it holds no seed.
-    """
-    return check_seed(read_text(path))
 
 
 def draw_seed(random: Random) -> Seed:

@@ -25,11 +25,7 @@ class Sink(Protocol):
         """What does not keep it from taking numbers, but needs a person; None: nothing."""
 
     async def start(self) -> None:
-        """Take what the sink holds for life (a lock, a thread, a command).
-
-        Raises:
-            SettingsError: the sink can never work as set.
-        """
+        """Take what the sink holds for life (a lock, a thread). Raises SettingsError: it can never work as set."""
 
     async def open(self, offered: Open) -> int | None:
         """Make ready for a connection of this stream and say which number it is to send first.
@@ -37,8 +33,7 @@ class Sink(Protocol):
         Waits for a commit that still runs; drops what an older connection appended and no commit has begun.
         None: nothing of this stream is held, the producer may choose.
 
-        Raises:
-            SinkError: not now; the worker says `#wait` and asks again.
+        Raises SinkError: not now; the worker says `#wait` and asks again.
         """
 
     def begin(self, offset: int) -> None:
@@ -58,8 +53,7 @@ class Sink(Protocol):
 
         May be cancelled; what has begun then goes on, and `open` waits for it.
 
-        Raises:
-            SinkError: not now; nothing is lost, the worker does not acknowledge and calls again.
+        Raises SinkError: not now; nothing is lost, the worker does not acknowledge and calls again.
         """
 
     def rewind(self) -> tuple[int, int] | None:

@@ -37,45 +37,43 @@ class CommandSink(PipeSink):
         self._command = command
         self._clock = clock
         self._backoff = Backoff(random)
-        self._process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | None = None
+        """The command that runs, or the last one that ran; None before `start`."""
         self._writer: FdWriter | None = None
         self._started_at = 0.0
 
     async def start(self) -> None:
-        """Start the command. Raises SettingsError if it cannot be."""
         try:
             await self._spawn()
         except OSError as error:
-            raise SettingsError(
-                f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
-            ) from error
+            why = f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
+            raise SettingsError(why) from error
 
     async def run(self, report: SinkReport) -> None:
-        """Write, and mind the command, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._mind())
             group.create_task(super().run(report))
 
     async def close(self) -> None:
         """End the command: its standard input first, then SIGTERM, then SIGKILL."""
-        if self._process is None or self._writer is None:
+        if self.process is None or self._writer is None:
             return
         self._writer.end()
-        for end in (self._process.terminate, self._process.kill):
+        for end in (self.process.terminate, self.process.kill):
             try:
-                await asyncio.wait_for(self._process.wait(), CLOSE_SECONDS)
+                await asyncio.wait_for(self.process.wait(), CLOSE_SECONDS)
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     end()
             else:
                 return
-        await self._process.wait()
+        await self.process.wait()
 
     async def _spawn(self) -> None:
         reading, writing = os.pipe()
         try:
             # In a session of its own, since Ctrl-C at a terminal is for the worker: it ends the command's input itself.
-            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=reading, start_new_session=True)
+            self.process = await asyncio.create_subprocess_exec(*self._command, stdin=reading, start_new_session=True)
         except BaseException:
             os.close(writing)
             raise
@@ -84,13 +82,13 @@ class CommandSink(PipeSink):
         self._writer = FdWriter(writing)
         self._started_at = self._clock.now()
         self.problem = None
-        log.info("command.started", command=self._command[0], command_pid=self._process.pid)
+        log.info("command.started", command=self._command[0], command_pid=self.process.pid)
         self._notify()
 
     async def _mind(self) -> None:
         while True:
-            assert self._process is not None
-            status = await self._process.wait()
+            assert self.process is not None
+            status = await self.process.wait()
             await self._restart(f"the command exited with status {status}")
 
     async def _restart(self, problem: str) -> None:

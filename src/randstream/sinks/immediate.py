@@ -27,8 +27,8 @@ class ImmediateSink:
         self._offset = 0
         self._proven_offset = 0
 
-    async def start(self) -> None:
-        """Nothing to take."""
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
 
     async def open(self, offered: Open) -> int | None:
         """Name an offset only for the stream that numbers were last taken of."""
@@ -40,12 +40,10 @@ class ImmediateSink:
         return self._offset
 
     def begin(self, offset: int) -> None:
-        """Take over the offset that the producer chose."""
         self._stream = self._offered_stream
         self._offset = self._proven_offset = offset
 
     def append(self, lines: Lines, count: int) -> None:
-        """Pass the lines on, and count them."""
         self._offset += count
         self._pass_on(lines, count)
 
@@ -57,27 +55,20 @@ class ImmediateSink:
         """Wait until there is room for more: raw peers know no window."""
 
     def prove(self, beat: Beat) -> bool:
-        """Remember how far the numbers are known to be good; they have been passed on."""
         self._proven_offset = beat.offset
-        return True
+        return True  # they have been passed on
 
     async def commit(self) -> int:
-        """All that was appended is passed on already."""
-        return self._proven_offset
+        return self._proven_offset  # all that was appended is passed on already
 
     def rewind(self) -> tuple[int, int] | None:
-        """Go back to the last offset that is proven."""
         self._drop_waiting()
         first, end = self._proven_offset, self._offset
         self._offset = min(first, end)
         return (first, end) if end > first else None
 
     async def run(self, report: SinkReport) -> None:
-        """Nothing to do, for ever."""
-        await asyncio.get_running_loop().create_future()
-
-    async def close(self) -> None:
-        """Nothing to give back."""
+        await asyncio.get_running_loop().create_future()  # nothing to do, for ever
 
     def _pass_on(self, lines: Lines, counted: int) -> None:
         """Pass `lines` on, which moved the offset by `counted`."""

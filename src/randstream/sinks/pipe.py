@@ -33,7 +33,6 @@ class FdWriter(threading.Thread):
         self._batches.put(None)
 
     def run(self) -> None:
-        """threading: the thread's body."""
         while (asked := self._batches.get()) is not None:
             batch, written = asked
             outcome = _write_all(self._fd, batch)

@@ -31,23 +31,20 @@ class QueuedSink(ImmediateSink):
         self._change = asyncio.Event()
 
     async def open(self, offered: Open) -> int | None:
-        """Wait until what was taken is passed on wholly: the offset that is named now is acknowledged at once."""
+        """Wait until all that was taken has been passed on: the offset named now is acknowledged at once."""
         self._drop_waiting()
         await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
         return await super().open(offered)
 
     def prove(self, beat: Beat) -> bool:
-        """Remember how far the numbers are known to be good; whether they have been passed on."""
         return super().prove(beat) and self._passed_bytes >= self._appended_bytes
 
     async def commit(self) -> int:
-        """Wait until all that was appended before is passed on wholly."""
         offset, target = self._proven_offset, self._appended_bytes
         await self._wait_until(lambda: self._passed_bytes >= target)
         return offset
 
     async def wait_room(self) -> None:
-        """Wait until less than a batch is waiting."""
         await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
 
     def _pass_on(self, lines: Lines, counted: int) -> None:
@@ -84,6 +81,6 @@ class QueuedSink(ImmediateSink):
         change.set()
 
     def _note_passed(self, size: int) -> None:
-        """A batch of `size` bytes is passed on wholly."""
+        """A whole batch, of `size` bytes, has been passed on."""
         self._passed_bytes += size
         self._notify()

@@ -26,14 +26,12 @@ class StdoutSink(PipeSink):
         self._writer: FdWriter | None = None
 
     async def start(self) -> None:
-        """See `Sink`."""
         try:
             self._writer = FdWriter(os.dup(self._fd))
         except OSError as error:
             raise SettingsError(f"cannot write to standard output: {error.strerror}; open it, or --discard") from error
 
     async def close(self) -> None:
-        """See `Sink`."""
         assert self._writer is not None
         self._writer.end()
 

@@ -17,22 +17,13 @@ Only `DurableSink` logs, and knows of a loop. `docs/protocol.md`, "The store", i
 
 from __future__ import annotations
 
-from .check import StreamReport
-from .layout import Damage, DamagedStore
-from .reader import StoreReader, read_runs, read_store
-from .recovery import Recovery
-from .sink import DurableSink
-from .verification import Report, verify
-
-__all__ = [
-    "Damage",
-    "DamagedStore",
-    "DurableSink",
-    "Recovery",
-    "Report",
-    "StoreReader",
-    "StreamReport",
-    "read_runs",
-    "read_store",
-    "verify",
-]
+from .check import StreamReport as StreamReport
+from .layout import Damage as Damage
+from .layout import DamagedStore as DamagedStore
+from .reader import StoreReader as StoreReader
+from .reader import read_runs as read_runs
+from .reader import read_store as read_store
+from .recovery import Recovery as Recovery
+from .sink import DurableSink as DurableSink
+from .verification import Report as Report
+from .verification import verify as verify

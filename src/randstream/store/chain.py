@@ -10,14 +10,9 @@ from .walk import Walk, read_last_beat
 
 
 def find_gap(file: File, path: Path, following: int) -> Damage | None:
-    """What is wrong with the last line of segment `path`, if the next one begins at offset `following`.
-
-    Raises OSError.
-    """
+    """What is wrong with the last line of segment `path`, if the next one begins at `following`. Raises OSError."""
     end = read_last_beat(file)
-    if end is None:
-        return _unfinished(path, file.size(), None, following)
-    return None if end == following else _gap(path, file.size(), end, following)
+    return None if end == following else _gap(path, file.size(), end, following, is_whole=end is not None)
 
 
 def find_flaw(file: File, path: Path, walk: Walk, following: int | None) -> Damage | None:
@@ -29,16 +24,15 @@ def find_flaw(file: File, path: Path, walk: Walk, following: int | None) -> Dama
         return Damage(path, walk.position, walk.offset, walk.flaw)
     if following is None:
         return None
-    if walk.position != file.size():
-        return _unfinished(path, walk.position, walk.offset, following)
-    return None if walk.offset == following else _gap(path, walk.position, walk.offset, following)
+    is_whole = walk.position == file.size()
+    if is_whole and walk.offset == following:
+        return None
+    return _gap(path, walk.position, walk.offset, following, is_whole=is_whole)
 
 
-def _unfinished(path: Path, position: int, offset: int | None, following: int) -> Damage:
-    what = f"no beat ends this segment, but one from {following} on follows it; restore it from a copy"
-    return Damage(path, position, offset, what)
-
-
-def _gap(path: Path, position: int, end: int, following: int) -> Damage:
-    what = f"the segment ends here, but the next one begins at {following}; restore what is missing from a copy"
+def _gap(path: Path, position: int, end: int | None, following: int, *, is_whole: bool) -> Damage:
+    if is_whole:
+        what = f"the segment ends here, but the next one begins at {following}; restore what is missing from a copy"
+    else:
+        what = f"no beat ends this segment, but one from {following} on follows it; restore it from a copy"
     return Damage(path, position, end, what)

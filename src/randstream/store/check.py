@@ -16,45 +16,35 @@ from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from .chain import find_flaw
 from .files import File, Files
-from .layout import (
-    Damage,
-    DamagedStore,
-    Header,
-    StoredStream,
-    list_folder,
-    read_header,
-    refuse_foreign,
-    segment_path,
-)
+from .layout import Damage, DamagedStore, Header, StoredStream, list_folder, read_header, refuse_foreign, segment_path
 from .walk import MOST_BYTES, walk_from_start
 
-_BLOCK: Final = 2**16
+BLOCK: Final = 2**16
 """Numbers made again at a time: few enough for a core's cache."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StreamReport:
-    """What was found of one stream: the numbers from `first_offset` up to `end_offset` hold."""
+    """What `Check` has found of one stream: the numbers from `first_offset` up to `end_offset` hold."""
 
     folder: Path
-    opened: Open | None
+    opened: Open | None = None
     """How the stream was opened; None if its first header does not hold."""
-    segments: int
-    first_offset: int
-    end_offset: int
-    unproven_tail_bytes: int
+    segments: int = 0
+    first_offset: int = 0
+    end_offset: int = 0
+    unproven_tail_bytes: int = 0
     """After the last beat: of a commit under way, or of one that a crash ended and recovery will cut off. No damage."""
-    damage: Damage | None
+    damage: Damage | None = None
     """The first that was found. What follows it was not looked at."""
 
     @property
     def count(self) -> int:
-        """Numbers that hold."""
         return self.end_offset - self.first_offset
 
 
 class Check:
-    """Checks `stored`, with `seed` its numbers too; tells `advance` of the bytes as they are done."""
+    """Checks `stored`, and with `seed` its numbers too; calls `advance` with the bytes that were just checked."""
 
     def __init__(self, files: Files, stored: StoredStream, seed: str | None, advance: Callable[[int], None]) -> None:
         self._files = files
@@ -62,15 +52,10 @@ class Check:
         self._seed = seed
         self._advance = advance
         self._stream: NumberStream | None = None
-        self._opened: Open | None = None
-        self._segments = 0
-        self._first_offset = 0
-        self._end_offset = 0
-        self._tail_bytes = 0
+        self._report = StreamReport(stored.folder)
 
     def run(self) -> StreamReport:
         """Raises OSError, and SettingsError for a seed or a distribution that cannot be used."""
-        damage = None
         try:
             if self._stored.only is None:
                 refuse_foreign(list_folder(self._files, self._stored.folder))
@@ -78,16 +63,8 @@ class Check:
             for first, following in zip_longest(firsts, firsts[1:]):
                 self._check_segment(segment_path(self._stored.folder, first), following)
         except DamagedStore as error:
-            damage = error.damage
-        return StreamReport(
-            folder=self._stored.folder,
-            opened=self._opened,
-            segments=self._segments,
-            first_offset=self._first_offset,
-            end_offset=self._end_offset,
-            unproven_tail_bytes=self._tail_bytes,
-            damage=damage,
-        )
+            self._report.damage = error.damage
+        return self._report
 
     def _check_segment(self, path: Path, following: int | None) -> None:
         try:
@@ -100,15 +77,15 @@ class Check:
             self._check_intervals(file, path, header, following)
 
     def _check_header(self, path: Path, header: Header) -> None:
-        opened = header.opened
-        if self._opened is None:
-            self._opened = opened
-            self._first_offset = self._end_offset = header.first
+        report, opened = self._report, header.opened
+        if report.opened is None:
+            report.opened = opened
+            report.first_offset = report.end_offset = header.first
             self._stream = self._make_stream(path, opened)
-        elif (opened.worker, opened.stream) != (self._opened.worker, self._opened.stream):
-            what = f"stream {opened.stream} of {opened.worker} among segments of {self._opened.stream}"
+        elif (opened.worker, opened.stream) != (report.opened.worker, report.opened.stream):
+            what = f"stream {opened.stream} of {opened.worker} among segments of {report.opened.stream}"
             raise DamagedStore(Damage(path, 0, header.first, what))
-        self._segments += 1
+        report.segments += 1
 
     def _make_stream(self, path: Path, opened: Open) -> NumberStream | None:
         if self._seed is None:
@@ -128,13 +105,13 @@ class Check:
             if self._stream and (found := _find_difference(self._stream, lines, walk.first, count)):
                 index, offset = found
                 raise DamagedStore(Damage(path, position + index, offset, "not the number that the seed makes"))
-            self._end_offset = walk.offset
+            self._report.end_offset = walk.offset
             self._advance(walk.position - position)
             position = walk.position
         if damage := find_flaw(file, path, walk, following):
             raise DamagedStore(self._pinpoint(damage, file))
-        self._tail_bytes = file.size() - position
-        self._advance(self._tail_bytes)
+        self._report.unproven_tail_bytes = file.size() - position
+        self._advance(self._report.unproven_tail_bytes)
 
     def _pinpoint(self, damage: Damage, file: File) -> Damage:
         """`damage` of an interval, narrowed with the seed to its first wrong byte."""
@@ -151,12 +128,12 @@ def _find_difference(stream: NumberStream, lines: bytes, offset: int, count: int
     position = 0
     end = offset + count
     while offset < end:
-        made = stream.lines(offset, min(_BLOCK, end - offset))
+        made = stream.lines(offset, min(BLOCK, end - offset))
         if not lines.startswith(made, position):
             index = _count_equal(lines[position : position + len(made)], made)
             return position + index, offset + made.count(b"\n", 0, index)
         position += len(made)
-        offset += _BLOCK
+        offset += BLOCK
     return None
 
 

@@ -25,17 +25,15 @@ _PIECE_BYTES: Final = 2 * 2**20
 class File(Protocol):
     """An open file. Every method may raise OSError."""
 
-    def size(self) -> int:
-        """Bytes in the file now."""
+    def size(self) -> int: ...
+    def close(self) -> None: ...
+    def truncate(self, size: int) -> None: ...
 
     def read(self, position: int, count: int) -> bytes:
         """Up to `count` bytes from `position` on; fewer only where the file ends."""
 
     def write(self, position: int, chunks: Sequence[Lines]) -> None:
         """Write `chunks` one after the other, from `position` on. A short write is an OSError too."""
-
-    def truncate(self, size: int) -> None:
-        """Cut the file to `size` bytes."""
 
     def fdatasync(self) -> None:
         """Make what was written durable. It need not keep a cut."""
@@ -46,33 +44,27 @@ class File(Protocol):
     def evict(self, position: int) -> None:
         """Let the page cache forget what is on the disk from `position` on: the next read shall ask the disk."""
 
-    def close(self) -> None: ...
-
 
 class Files(Protocol):
     """A file system. Every method may raise OSError."""
 
+    def open(self, path: Path, *, writable: bool = False) -> File: ...
+    def size(self, path: Path) -> int: ...
+    def names(self, folder: Path) -> list[str]: ...
+    def is_folder(self, folder: Path) -> bool: ...
+    def unlink(self, path: Path) -> None: ...
+
     def create(self, path: Path) -> File:
         """Open for reading and writing, new or emptied."""
-
-    def open(self, path: Path, *, writable: bool = False) -> File: ...
 
     def lock(self, path: Path) -> File:
         """Open, make if missing, and hold until closed. BlockingIOError: another process holds it."""
 
-    def size(self, path: Path) -> int: ...
-
-    def names(self, folder: Path) -> list[str]: ...
-
     def make_folder(self, folder: Path) -> None:
         """FileExistsError if anything of that name is there."""
 
-    def is_folder(self, folder: Path) -> bool: ...
-
     def rename(self, old: Path, new: Path) -> None:
         """Whatever had the new name is gone."""
-
-    def unlink(self, path: Path) -> None: ...
 
     def sync_folder(self, folder: Path) -> None:
         """Make the names in `folder` durable: those made, renamed and removed."""
@@ -100,8 +92,9 @@ class OSFile:
                 asked += len(chunks[end])
                 end += 1
             written = os.pwritev(self._descriptor, chunks[first:end], position)
-            if written != asked:
-                raise short_write(written, asked)
+            if written != asked:  # the way a disk says that it has just become full
+                full = os.strerror(errno.ENOSPC)
+                raise OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {full}")
             if end < len(chunks):
                 with suppress(OSError):  # it only asks
                     os.posix_fadvise(self._descriptor, position, written, os.POSIX_FADV_DONTNEED)
@@ -166,8 +159,3 @@ class OSFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def short_write(written: int, asked: int) -> OSError:
-    """What a write that took only part of the bytes is: the way a disk says that it has just become full."""
-    return OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {os.strerror(errno.ENOSPC)}")

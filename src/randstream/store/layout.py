@@ -113,9 +113,7 @@ def segment_first(path: Path) -> int | None:
 def find_streams(files: Files, path: Path) -> list[StoredStream]:
     """The streams that a user means by `path`: a store, a stream's folder or one segment.
 
-    Raises:
-        SettingsError: it is none of them, or a store without a stream.
-        OSError: it cannot be read.
+    Raises OSError, and SettingsError: it is none of them, or a store without a stream.
     """
     if not files.is_folder(path):
         if (first := segment_first(path)) is None:
@@ -124,9 +122,7 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
     if list_folder(files, path).firsts:
         return [StoredStream(path)]
     folders = [path / name for name in sorted(files.names(path)) if _STREAM_FOLDER.fullmatch(name)]
-    streams = [
-        StoredStream(folder) for folder in folders if files.is_folder(folder) and list_folder(files, folder).firsts
-    ]
+    streams = [StoredStream(each) for each in folders if files.is_folder(each) and list_folder(files, each).firsts]
     if not streams:
         raise SettingsError(f"{path} holds no stream; {_WHAT_TO_GIVE}")
     return streams
@@ -158,35 +154,29 @@ def encode_header(opened: Open, first: int) -> bytes:
 
 
 def read_header(file: File, path: Path) -> Header:
-    """Read and check how the segment `path` begins.
+    """How the segment `path` begins.
 
-    Raises:
-        DamagedStore: it does not begin as a segment is born, or another segment's name is on it.
-        OSError: it cannot be read.
+    Raises OSError, and DamagedStore: it does not begin as a segment is born, or has another segment's name.
     """
-    start = file.read(0, 2 * MAX_CONTROL_LINE_BYTES)
-    lines = start.split(b"\n", 2)
-    if len(lines) < 3:
-        raise _damaged_header(path, 0, "the header is cut short")
-    opened = _parse(path, 0, lines[0])
-    if not isinstance(opened, Open):
-        raise _damaged_header(path, 0, "the first line is not an #open")
-    position = len(lines[0]) + 1
-    beat = _parse(path, position, lines[1])
-    if not isinstance(beat, Beat) or beat.crc:
-        raise _damaged_header(path, position, "the second line is not a first beat")
-    if beat.offset != segment_first(path):
-        raise _damaged_header(path, position, f"the name is not that of the first offset, {beat.offset}")
-    return Header(opened, beat.offset, position + len(lines[1]) + 1)
-
-
-def _parse(path: Path, position: int, line: bytes) -> object:
+    lines = file.read(0, 2 * MAX_CONTROL_LINE_BYTES).split(b"\n", 2)
+    position = 0
     try:
-        return parse_control_line(line)
+        if len(lines) < 3:
+            raise ValueError("the header is cut short")
+        opened = parse_control_line(lines[0])
+        if not isinstance(opened, Open):
+            raise ValueError("the first line is not an #open")
+        position = len(lines[0]) + 1
+        beat = parse_control_line(lines[1])
+        if not isinstance(beat, Beat) or beat.crc:
+            raise ValueError("the second line is not a first beat")
+        if beat.offset != segment_first(path):
+            raise ValueError(f"the name is not that of the first offset, {beat.offset}")
     except RemoteProtocolError as error:
-        raise _damaged_header(path, position, f"the header does not hold: {error}") from None
-
-
-def _damaged_header(path: Path, position: int, what: str) -> DamagedStore:
+        what = f"the header does not hold: {error}"
+    except ValueError as error:
+        what = str(error)
+    else:
+        return Header(opened, beat.offset, position + len(lines[1]) + 1)
     advice = "no crash does this: restore the file from a copy, or move the folder away to start anew"
-    return DamagedStore(Damage(path, position, segment_first(path), f"{what}; {advice}"))
+    raise DamagedStore(Damage(path, position, segment_first(path), f"{what}; {advice}"))

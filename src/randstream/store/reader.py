@@ -16,8 +16,8 @@ from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from ..protocol.runs import Run
 from .chain import find_flaw
-from .files import File, OSFiles
-from .layout import Damage, DamagedStore, Header, StoredStream, find_streams, read_header, segment_path
+from .files import OSFiles
+from .layout import Damage, DamagedStore, find_streams, read_header, segment_path
 from .recovery import RECOVERY_BYTES
 from .walk import MOST_BYTES, Walk, walk_from_beat, walk_from_start
 
@@ -55,11 +55,15 @@ class StoreReader:
 
     def __init__(self, path: Path | str, offset: int | None = None) -> None:
         self._files = OSFiles()
-        self._stream = _find_stream(self._files, Path(path))
+        streams = find_streams(self._files, Path(path))
+        if len(streams) > 1:
+            names = ", ".join(stream.folder.name for stream in streams)
+            raise SettingsError(f"{path} holds several streams, name one: {names}")
+        self._stream = streams[0]
         self.folder = self._stream.folder
         """The stream's."""
         self._first = self._stream.firsts(self._files)[0]
-        self._file: File | None = None
+        """Of the segment that is being read."""
         self._walk: Walk | None = None
         self.offset = self._first if offset is None else offset
         """Of the next number to be read."""
@@ -78,18 +82,15 @@ class StoreReader:
         return iter(self.next_run, None)
 
     def close(self) -> None:
-        """Close the segment that is being read."""
-        self._walk = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._walk is not None:
+            self._walk.file.close()
+            self._walk = None
 
     def next_run(self) -> Run | None:
         """The numbers up to the next beat; None after the last one that holds, for now.
 
-        Raises:
-            SettingsError: retention has removed what comes next.
-            DamagedStore: a closed segment does not hold, or one is missing.
+        Raises SettingsError: retention has removed what comes next; DamagedStore: a closed segment does not hold, or
+        one is missing.
         """
         while True:
             walk = self._walk or self._seek()
@@ -101,7 +102,7 @@ class StoreReader:
                     continue
             if lines is None:
                 if walk.flaw is not None:
-                    self._walk = None  # a failed commit may be cut off and written anew: look again next time
+                    self.close()  # a failed commit may be cut off and written anew: look again next time
                 return None
             if walk.offset > self.offset:
                 start = line_start(lines, self.offset - walk.first)
@@ -114,40 +115,39 @@ class StoreReader:
         index = bisect_right(firsts, self.offset) - 1
         if index < 0:
             raise SettingsError(f"{self.folder} keeps no offset {self.offset}, only {firsts[0]} and later")
-        file, header = self._enter(firsts[index])
+        walk = self._enter(firsts[index])
         is_last = index == len(firsts) - 1
-        self._walk = _find_beat(file, header, self.offset, file.size() - (RECOVERY_BYTES if is_last else 0))
+        self._walk = _find_beat(walk, self.offset, walk.file.size() - (RECOVERY_BYTES if is_last else 0))
         return self._walk
 
     def _following(self) -> int | None:
         return next((first for first in self._stream.firsts(self._files) if first > self._first), None)
 
     def _turn_to(self, following: int, walk: Walk) -> None:
-        assert self._file is not None
-        path = segment_path(self.folder, self._first)
-        damage = find_flaw(self._file, path, walk, following)
+        damage = find_flaw(walk.file, segment_path(self.folder, self._first), walk, following)
         if damage is None:
-            self._walk = walk_from_start(*self._enter(following))
+            self._enter(following)
         elif self._first in self._stream.firsts(self._files):
             raise DamagedStore(damage)
         else:  # retention was faster than this reader, and took what follows too
             self._seek()
 
-    def _enter(self, first: int) -> tuple[File, Header]:
+    def _enter(self, first: int) -> Walk:
         self.close()
         path = segment_path(self.folder, first)
         try:
-            self._file = self._files.open(path)
+            file = self._files.open(path)
         except FileNotFoundError:
             raise SettingsError(f"{path} is not there (any more)") from None
-        self._first = first
         try:
-            header = read_header(self._file, path)
+            header = read_header(file, path)
         except Exception:
-            self.close()
+            file.close()
             raise
+        self._first = first
         self.opened = header.opened
-        return self._file, header
+        self._walk = walk_from_start(file, header)
+        return self._walk
 
 
 def line_start(lines: bytes, index: int) -> int:
@@ -158,17 +158,15 @@ def line_start(lines: bytes, index: int) -> int:
     return int(ends[index - 1]) + 1
 
 
-def _find_beat(file: File, header: Header, offset: int, end: int) -> Walk:
-    """A walk from a beat at or below `offset`, found by halving what lies before `end`: all that is durable."""
-    walk = walk_from_start(file, header)
-    low, high = header.size, end
-    while high - low > 2 * MOST_BYTES:
-        middle = (low + high) // 2
-        probe = walk_from_beat(file, middle)
+def _find_beat(walk: Walk, offset: int, end: int) -> Walk:
+    """A walk from a beat at or below `offset`, found by halving what lies between `walk` and `end`: all durable."""
+    while end - walk.position > 2 * MOST_BYTES:
+        middle = (walk.position + end) // 2
+        probe = walk_from_beat(walk.file, middle)
         if probe is not None and probe.offset <= offset:
-            walk, low = probe, probe.position
+            walk = probe
         else:
-            high = middle
+            end = middle
     return walk
 
 
@@ -178,18 +176,9 @@ def _parse(run: Run, dtype: str, folder: Path) -> NDArray[Any]:
     except ValueError:
         numbers = np.empty(0, dtype)
     if len(numbers) != run.count:
-        raise DamagedStore(
-            Damage(folder, 0, run.offset, f"here or in the next {run.count} is a number that is no {dtype}")
-        )
+        what = f"here or in the next {run.count} is a number that is no {dtype}"
+        raise DamagedStore(Damage(folder, 0, run.offset, what))
     return numbers
-
-
-def _find_stream(files: OSFiles, path: Path) -> StoredStream:
-    streams = find_streams(files, path)
-    if len(streams) > 1:
-        names = ", ".join(stream.folder.name for stream in streams)
-        raise SettingsError(f"{path} holds several streams, name one: {names}")
-    return streams[0]
 
 
 def _limit(runs: Iterable[Run], count: int | None) -> Iterator[Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,9 +34,7 @@ class Recovery:
 def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recovery] | None:
     """Make `folder` end with a beat that holds, durably; None: it has no segment yet.
 
-    Raises:
-        DamagedStore: it holds what no crash leaves, or another stream. Nothing was changed.
-        OSError: not now.
+    Raises OSError: not now; DamagedStore: it holds what no crash leaves, or another stream. Nothing was changed.
     """
     listing = list_folder(files, folder)
     _check_listing(files, folder, listing)
@@ -89,10 +88,7 @@ def _check_listing(files: Files, folder: Path, listing: Listing) -> None:
     refuse_foreign(listing)
     for first, following in pairwise(listing.firsts):
         path = segment_path(folder, first)
-        file = files.open(path)
-        try:
+        with closing(files.open(path)) as file:
             damage = find_gap(file, path, following)
-        finally:
-            file.close()
         if damage is not None:
             raise DamagedStore(damage)

@@ -42,7 +42,7 @@ class Segment:
 
     @classmethod
     def born(cls, files: Files, folder: Path, opened: Open, first: int) -> Segment:
-        """Bring a segment into the world whole: no crash shows its name without its header.
+        """Make a new segment, whole: no crash leaves its name without its header.
 
         Raises OSError: call again, and append nothing to the segment before it, for the name may be there already.
         """

@@ -22,7 +22,6 @@ from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Lines, Open
 from .files import Files, OSFiles
-from .recovery import Recovery
 from .segment import PendingInterval
 from .store import Store
 
@@ -40,7 +39,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class DurableSink:
-    """Stores one worker's numbers in `folder`, at `folder/<worker>-<stream>/`.
+    """Stores one worker's numbers in `folder`, at `folder/<worker>-<stream>/`. Implements `Sink` and `Stored`.
 
     Args:
         folder: STORE; made if it is missing. Several workers may share it.
@@ -73,7 +72,6 @@ class DurableSink:
 
     @property
     def problem(self) -> str | None:
-        """Why the last `start`, `open` or `commit` failed, for an operator; None while all is well."""
         return self._store.problem
 
     @property
@@ -83,24 +81,16 @@ class DurableSink:
 
     @property
     def path(self) -> Path | None:
-        """The folder of the open stream; None before the first `open`."""
         return self._store.path
 
     @property
     def committed_offset(self) -> int | None:
-        """All numbers of the open stream below it are durable; None: no stream is open."""
         return self._store.committed_offset
-
-    @property
-    def recovery(self) -> Recovery | None:
-        """What the last recovery found and cut off; None if there was none."""
-        return self._store.recovery
 
     async def start(self) -> None:
         """Make the folder if it is missing, and lock it for this worker. What a disk may recover from is left to `run`.
 
-        Raises:
-            SettingsError: it is no folder, cannot be written, or is locked by another process.
+        Raises SettingsError: it is no folder, cannot be written, or is locked by another process.
         """
         with suppress(SinkError):
             await self._run(self._store.start)
@@ -108,10 +98,8 @@ class DurableSink:
     async def open(self, offered: Open) -> int:
         """Recover, or begin, the stream; the offset of the number wanted next, 0 when nothing is stored.
 
-        Waits for a commit that still runs; drops what was appended and no commit has begun.
-
-        Raises:
-            SinkError: not now; ask again. DamagedStore: nor then, until a person has mended it.
+        Waits for a commit that still runs; drops what was appended and no commit has begun. Raises SinkError: not
+        now, ask again; DamagedStore: nor then, until a person has mended it.
         """
         before = self._store.recovery
         offset = await self._run(self._store.open, offered)
@@ -126,11 +114,9 @@ class DurableSink:
         return offset
 
     def begin(self, offset: int) -> None:
-        """Never called: a store always names the offset."""
         raise LocalProtocolError(f"the producer may not choose an offset ({offset}): a store names it")
 
     def append(self, lines: Lines, count: int) -> None:
-        """Keep `count` number lines in memory until a beat proves them."""
         if self._runs and max(len(lines), len(self._runs[-1])) < _SMALL_RUN_BYTES:
             self._runs[-1] = bytes(self._runs[-1]) + lines
         else:
@@ -149,13 +135,7 @@ class DurableSink:
         return False
 
     async def commit(self) -> int:
-        """Make all that is proven durable; the offset below which everything is.
-
-        May be cancelled; what was begun goes on, and the next call waits for it.
-
-        Raises:
-            SinkError: not now; nothing is lost, call again.
-        """
+        """Make all that is proven durable. If cancelled, what was begun goes on, and the next call waits for it."""
         wanted_offset = self._proven_offset
         while True:
             while self._running is not None and not self._running.done():
@@ -170,8 +150,7 @@ class DurableSink:
             await self._run(self._store.commit, self._next_batch())
 
     def rewind(self) -> None:
-        """Drop what no beat has proven. None of it was passed on."""
-        self._forget_unproven()
+        self._forget_unproven()  # none of it was passed on
 
     async def run(self, report: SinkReport) -> None:
         """Start, if the disk did not allow it before; then nothing, for ever: a full disk may have room again."""
@@ -208,12 +187,8 @@ class DurableSink:
     async def _run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Call `function` on the thread, after what still runs there. Cancelling this does not end it."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-        running.add_done_callback(_retrieve)
+        # Nobody may be left to hear of a failure, and asyncio would complain of that; `problem` has it.
+        running.add_done_callback(lambda ended: ended.exception())
         self._running = running
         await asyncio.wait([running])
         return running.result()
-
-
-def _retrieve(running: asyncio.Future[Result]) -> None:
-    """Nobody may be left to hear of a failure, and asyncio would complain; `problem` has it."""
-    running.exception()

@@ -18,12 +18,10 @@ from .layout import list_folder, lock_path, segment_path, stream_folder
 from .recovery import Recovery, recover
 from .segment import PendingInterval, Segment
 
-PASSING_ERRORS: Final = frozenset(
-    {
-        errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
-        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
-    }
-)  # fmt: skip
+PASSING_ERRORS: Final = {
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
+}  # fmt: skip
 """What a disk or a machine recovers from: the worker waits, when it starts as later. Any other error when it starts is
 for the user to fix, and ends the worker."""
 
@@ -59,15 +57,12 @@ class Store:
 
     @property
     def path(self) -> Path | None:
-        """The folder of the open stream."""
         return None if self._segment is None else self._segment.path.parent
 
     def start(self) -> None:
         """Take the folder for the first time, which tells what the user has to mend from what passes.
 
-        Raises:
-            SettingsError: the folder can never be used as it is.
-            SinkError: not now; call `take_folder` again.
+        Raises SettingsError: the folder can never be used as it is; SinkError: not now, call `take_folder` again.
         """
         try:
             self.take_folder()
@@ -92,14 +87,15 @@ class Store:
     def open(self, offered: Open) -> int:
         """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.
 
-        Raises:
-            SinkError: not now; DamagedStore: not before a person has looked at it.
+        Raises SinkError: not now; DamagedStore: not before a person has looked at it.
         """
         self.take_folder()
         folder = stream_folder(self._folder, self._worker, offered.stream)
         with self._attempt(f"cannot open {folder}"):
-            if self._segment is None or not _is_same_stream(self._opened, offered):
+            opened = self._opened
+            if opened is None or (opened.stream, opened.numbers) != (offered.stream, offered.numbers):
                 self._leave_stream()
+            if self._segment is None:
                 self._segment = self._find_segment(folder, offered)
             self._opened = offered
             self._segment.cut_back()
@@ -192,10 +188,6 @@ class Store:
             self.problem = str(error)
             raise
         self.problem = None
-
-
-def _is_same_stream(opened: Open | None, offered: Open) -> bool:
-    return opened is not None and (opened.stream, opened.numbers) == (offered.stream, offered.numbers)
 
 
 def _explain(error: OSError) -> str:

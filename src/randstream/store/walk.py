@@ -31,11 +31,11 @@ class Walk:
     """
 
     def __init__(self, file: File, position: int, offset: int) -> None:
+        self.file = file
         self.position = position
         self.first = offset
         self.offset = offset
         self.flaw: str | None = None
-        self._file = file
         self._buffer = b""
         self._cursor = 0
 
@@ -46,7 +46,8 @@ class Walk:
         """
         hash_at, beat = self._find_beat()
         if beat is None:
-            self._read_on()
+            self._buffer = self.file.read(self.position, MOST_BYTES)
+            self._cursor = 0
             hash_at, beat = self._find_beat()
         if beat is None:
             self._stop(_name_flaw(self._buffer, hash_at))
@@ -65,10 +66,6 @@ class Walk:
         hash_at = self._buffer.find(b"#", self._cursor)
         return hash_at, _BEAT.match(self._buffer, hash_at) if hash_at >= 0 else None
 
-    def _read_on(self) -> None:
-        self._buffer = self._file.read(self.position, MOST_BYTES)
-        self._cursor = 0
-
     def _stop(self, flaw: str | None) -> None:
         """Forget what was read past the last beat: it may be written anew."""
         self.flaw = flaw
@@ -86,7 +83,8 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
     None: there is none within the length of an interval. Raises OSError.
     """
     text = file.read(position - 1, MOST_BYTES + 1)
-    beat = _BEAT.match(text, text.find(b"\n#") + 1)
+    lf_at = text.find(b"\n#")
+    beat = _BEAT.match(text, lf_at + 1) if lf_at >= 0 else None
     return None if beat is None else Walk(file, position - 1 + beat.end(), int(beat[1]))
 
 

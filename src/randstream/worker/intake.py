@@ -51,13 +51,11 @@ class Intake:
 
     @property
     def state(self) -> LinkState:
-        """See `ObservedLink`."""
         is_stalled = self._state is not LinkState.WAITING and self._sink_problem() is not None
         return LinkState.STALLED if is_stalled else self._state
 
     @property
     def offset(self) -> int:
-        """See `ObservedLink`."""
         return self.tap.offset
 
     @property
@@ -113,7 +111,6 @@ class Intake:
         tell(error, now, was_up=was_up, **offsets)
 
     def status(self, now: float, rate: float) -> LinkStatus:
-        """See `ObservedLink`."""
         return LinkStatus(
             worker=self.worker,
             peer=None if self.offered is None else self.offered.producer,

@@ -98,7 +98,6 @@ class Session:
         """See `Owner`. The receiver has its greeting ready."""
 
     def on_event(self, event: Event, now: float) -> None:
-        """See `Owner`."""
         if self._over.is_set():
             return
         match event:
@@ -123,7 +122,6 @@ class Session:
         """See `Owner`. A session speaks only when asked."""
 
     def on_lost(self, error: Exception | None, now: float) -> None:
-        """See `Owner`."""
         if isinstance(error, OSError | None):
             self._finish(error, now)
         else:

@@ -84,9 +84,8 @@ class Demo:
                 relay = Relay(ports[1])
                 ports[1] = await relay.start(group)
                 targets = ",".join(f"127.0.0.1:{port}" for port in ports)
-                producer.arguments = [
-                    "producer", "--workers", targets, "--seed-file", "-", "--rate", str(RATE), "--admin", "127.0.0.1:0",
-                ]  # fmt: skip
+                flags = f"--workers {targets} --seed-file - --rate {RATE} --admin 127.0.0.1:0"
+                producer.arguments = ["producer", *flags.split()]
                 await producer.start(group, seed=self._seed)
                 self._url = (await producer.wait_said("admin.listening"))["url"]
                 for worker in workers:
@@ -97,6 +96,7 @@ class Demo:
                 yield producer
                 for worker in workers:
                     await worker.end()
+                relay.close()
         finally:
             for process in (producer, *workers):
                 await process.end(signal.SIGKILL)
@@ -153,10 +153,8 @@ class Demo:
         for link in sorted(snapshot["links"], key=lambda link: link["worker"] or ""):
             trip = link["round_trip"]
             state = Text(link["state"], STATE_COLOURS.get(link["state"], "red"))
-            table.add_row(
-                link["worker"] or "?", state, f"{link['offset']:,}", f"{link['rate']:.0f}",
-                "" if trip is None else f"{trip * 1000:.1f} ms", str(link["reconnects"]),
-            )  # fmt: skip
+            facts = f"{link['offset']:,}", f"{link['rate']:.0f}", "" if trip is None else f"{trip * 1000:.1f} ms"
+            table.add_row(link["worker"] or "?", state, *facts, str(link["reconnects"]))
         return Group(table, *self._stories)
 
     def _tell(self, story: str) -> None:
@@ -187,10 +185,8 @@ def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
     if stream.damage is not None:
         return f"{name}: NOT EXACT: {stream.damage}", False
     missing = max(0, acked.get(name, 0) - stream.end_offset) + stream.first_offset
-    return (
-        f"{name}: {stream.count:,} numbers, offsets {stream.first_offset} to {stream.end_offset - 1}: "
-        f"0 wrong, {missing} missing, 0 repeated"
-    ), not missing
+    numbers = f"{stream.count:,} numbers, offsets {stream.first_offset} to {stream.end_offset - 1}"
+    return f"{name}: {numbers}: 0 wrong, {missing} missing, 0 repeated", not missing
 
 
 def _fetch(url: str) -> dict[str, Any]:

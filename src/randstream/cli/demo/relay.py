@@ -12,6 +12,7 @@ class Relay:
     def __init__(self, port: int) -> None:
         self._to = port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen, and return the port."""
@@ -19,14 +20,19 @@ class Relay:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             group.create_task(self._pass_both_ways(reader, writer))
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        port: int = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     def cut(self) -> None:
-        """Cut every connection."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def close(self) -> None:
+        """Listen no more, and cut every connection."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
 
     async def _pass_both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -25,7 +25,7 @@ from randstream.protocol.frames import (
 )
 
 OPEN = Open(WORKER := "worker-0", STREAM, DISTRIBUTION, "producer-0", 1.0)
-EVERY_LINE = {
+EVERY_LINE: dict[str, ControlFrame] = {
     "#hello randstream/1 worker=worker-0": Hello(WORKER),
     open_line().decode().rstrip("\n"): OPEN,
     "#wait": Wait(),

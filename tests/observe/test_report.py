@@ -1,0 +1,238 @@
+"""Report: one call feeds the log, the journal and the counters, within limits that lose no count."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.log import Log
+from tests.support.roles import a_pair, running
+from tests.support.waiting import until
+
+from randstream.clock import Clock
+from randstream.errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError
+from randstream.observe.journal import Journal
+from randstream.observe.report import LinkReport, SinkReport
+from randstream.observe.tally import Tally
+from randstream.observe.throttle import LINES_A_MINUTE
+from randstream.producer.producer import Producer
+from randstream.settings import ProducerSettings
+from randstream.worker.session import Session
+
+LIMIT = 3
+SHUTDOWN = PeerClosed(Reason.SHUTDOWN)
+CUT = ConnectionResetError("reset")
+NOTHING: tuple[dict[str, int], dict[str, int], int] = ({}, {}, 0)
+"""What `counted` gives before anything is counted."""
+
+
+@pytest.fixture
+def tally() -> Tally:
+    return Tally()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal(Clock())
+
+
+@pytest.fixture
+def report(log: Log, tally: Tally, journal: Journal) -> LinkReport:
+    """That of a link which may write LIMIT events a minute."""
+    return LinkReport("worker-0", tally, journal, LIMIT, worker="worker-0")
+
+
+@pytest.fixture
+def sink_report(log: Log, tally: Tally, journal: Journal) -> SinkReport:
+    return SinkReport("worker-0", tally, journal)
+
+
+def noted(journal: Journal) -> list[tuple[str, str, str]]:
+    return [(entry.event, entry.link, entry.detail) for entry in journal.entries]
+
+
+def counted(tally: Tally) -> tuple[dict[str, int], dict[str, int], int]:
+    """The ends, the failures, and how often the sink failed."""
+    return tally.ends, tally.failures, tally.sink_failures
+
+
+# ---- links -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_call_feeds_the_log_the_journal_and_the_counters(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    report.lost(PeerTimeout("nothing heard"), 0.0, offset=42, acked=40)
+    assert log.events == [
+        {
+            "event": "link.lost", "log_level": "warning", "worker": "worker-0", "reason": "timeout",
+            "error": "nothing heard", "offset": 42, "acked": 40,
+        }
+    ]  # fmt: skip
+    assert noted(journal) == [("link.lost", "worker-0", "nothing heard")]
+    assert counted(tally) == ({"timeout": 1}, {}, 0)
+
+
+def test_a_polite_end_is_informative_and_a_broken_connection_a_warning(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    report.closed(SHUTDOWN, 0.0, acked=7)
+    report.lost(CUT, 0.0)
+    assert [(event["event"], event["log_level"], event["reason"]) for event in log.events] == [
+        ("link.closed", "info", "shutdown"), ("link.lost", "warning", "cut"),
+    ]  # fmt: skip
+    assert [event for event, *_ in noted(journal)] == ["link.closed", "link.lost"]
+    assert tally.ends == {"shutdown": 1, "cut": 1}
+
+
+def test_an_end_of_our_own_has_no_reason_and_is_not_counted(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    report.closed(None, 0.0, acked=7)
+    assert log.events == [{"event": "link.closed", "log_level": "info", "worker": "worker-0", "acked": 7}]
+    assert (counted(tally), noted(journal)) == (NOTHING, [])
+
+
+def test_only_connections_that_carried_numbers_count_as_ends_and_all_other_attempts_as_failures(
+    report: LinkReport, tally: Tally
+) -> None:
+    report.lost(CUT, 0.0)
+    report.lost(CUT, 0.0, was_up=False)
+    report.closed(SHUTDOWN, 0.0, was_up=False)
+    report.unreachable(RemoteProtocolError(Reason.VERSION, "randstream/2"), 0.0, is_news=True)
+    assert counted(tally) == ({"cut": 1}, {"cut": 1, "shutdown": 1, "version": 1}, 0)
+
+
+def test_events_above_the_limit_of_a_minute_are_left_out_of_the_log_only_and_counted_in_the_next_one(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    for number in range(LIMIT + 2):
+        report.lost(CUT, float(number))
+        report.resumed(number, float(number))
+    report.lost(CUT, 61.0)
+    assert [event["event"] for event in log.events] == ["link.lost", "link.resumed", "link.lost", "link.lost"]
+    assert [event.get("left_out") for event in log.events] == [None, None, None, 2 * (LIMIT + 2) - LIMIT]
+    assert tally.ends == {"cut": LIMIT + 3}
+    assert len(journal.entries) == 2 * (LIMIT + 2) + 1
+
+
+def test_a_worker_that_stays_away_is_logged_once_a_minute_and_noted_when_it_is_news(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    for number in range(60):
+        report.unreachable(CUT, float(number), is_news=number == 0)
+    report.unreachable(CUT, 60.0, is_news=False)
+    assert [(event["log_level"], event.get("left_out")) for event in log.of("link.unreachable")] == [
+        ("warning", None), ("warning", 59),
+    ]  # fmt: skip
+    assert noted(journal) == [("link.unreachable", "worker-0", "reset")]
+    assert tally.failures == {"cut": 61}
+
+
+def test_strangers_and_unproven_numbers_have_limits_of_their_own_and_keep_no_event_of_the_link_out(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    for _ in range(LINES_A_MINUTE + 5):
+        report.stranger_left(CUT, 0.0)
+        report.unproven(10, 20, 0.0)
+    for _ in range(LIMIT + 1):
+        report.stalled("no ack moves", 0.0, offset=20, acked=10)
+    for event, count in (("peer.left", LINES_A_MINUTE), ("worker.unproven", LINES_A_MINUTE), ("link.stalled", LIMIT)):
+        assert len(log.of(event)) == count
+    assert {(event["first"], event["end"]) for event in log.of("worker.unproven")} == {(10, 20)}
+    assert {event for event, *_ in noted(journal)} == {"link.stalled"}
+    assert counted(tally) == NOTHING
+
+
+def test_a_report_about_more_has_the_same_limits_and_its_own_fields(
+    report: LinkReport, log: Log, journal: Journal
+) -> None:
+    about = report.about("worker-0 from 10.0.0.1", peer="10.0.0.1")
+    for _ in range(LIMIT):
+        about.recovered(50, 0.0)
+        report.accepted_raw(0.0)
+    assert [(event["event"], event.get("peer")) for event in log.events] == [
+        ("link.recovered", "10.0.0.1"), ("raw.accepted", None), ("link.recovered", "10.0.0.1"),
+    ]  # fmt: skip
+    assert {link for _, link, _ in noted(journal)} == {"worker-0 from 10.0.0.1", "worker-0"}
+
+
+def test_a_checkpoint_is_only_logged_and_has_no_limit(report: LinkReport, log: Log, journal: Journal) -> None:
+    for offset in range(100):
+        report.checkpoint(offset, 5.0)
+    assert [event["offset"] for event in log.of("worker.checkpoint")] == list(range(100))
+    assert not journal.entries
+
+
+async def test_a_cut_is_counted_by_its_reason_at_both_ends() -> None:
+    async with a_pair(discard=True) as (producer, worker):
+        offset = producer.links[0].offset
+        session = worker.admission.live
+        assert isinstance(session, Session)
+        assert session.connection.transport is not None
+        session.connection.transport.abort()
+        await until(lambda: worker.intake.reconnects == 1 and worker.intake.acked_offset > offset)
+        assert producer.tally.ends == worker.tally.ends == {"cut": 1}
+        events = [entry.event for entry in producer.journal.entries]
+        assert events == ["link.resumed", "link.lost", "link.resumed"]
+
+
+async def test_the_journal_is_told_of_an_absent_worker_once() -> None:
+    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
+    async with running(producer := Producer(settings)):
+        await until(lambda: producer.tally.failures.total() >= 3)
+    assert [entry.event for entry in producer.journal.entries] == ["link.unreachable"]
+
+
+# ---- sinks -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_unchanged_problem_is_told_once_and_every_failure_counted(
+    sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    for problem in ("the disk is full", "the disk is full", "the disk is read-only"):
+        sink_report.failed(problem, 0.0, retry_in=0.5)
+        assert sink_report.problem == problem
+    assert [(event["error"], event["log_level"], event["retry_in"]) for event in log.of("sink.failing")] == [
+        ("the disk is full", "error", 0.5), ("the disk is read-only", "error", 0.5),
+    ]  # fmt: skip
+    assert [detail for _, _, detail in noted(journal)] == ["the disk is full", "the disk is read-only"]
+    assert counted(tally) == ({}, {}, 3)
+
+
+def test_a_sink_that_works_again_is_told_once_with_what_was_wrong(
+    sink_report: SinkReport, log: Log, journal: Journal
+) -> None:
+    sink_report.worked(0.0)
+    assert log.events == []
+    sink_report.failed("the disk is full", 0.0, retry_in=0.5)
+    sink_report.worked(1.0)
+    sink_report.worked(2.0)
+    assert sink_report.problem is None
+    assert [(event["event"], event["log_level"]) for event in log.events] == [
+        ("sink.failing", "error"), ("sink.recovered", "info"),
+    ]  # fmt: skip
+    assert noted(journal)[-1] == ("sink.recovered", "worker-0", "was: the disk is full")
+
+
+def test_a_warning_is_told_when_it_begins_when_it_changes_and_when_it_is_over(
+    sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    for warning in (None, "90 % full", "90 % full", "95 % full", None, None):
+        sink_report.worked(0.0, warning)
+        assert sink_report.warning == warning
+    assert [(event["event"], event["log_level"], event["warning"]) for event in log.events] == [
+        ("sink.warning", "warning", "90 % full"),
+        ("sink.warning", "warning", "95 % full"),
+        ("sink.warning_over", "info", "95 % full"),
+    ]
+    assert noted(journal) == [("sink.warning", "worker-0", "90 % full"), ("sink.warning", "worker-0", "95 % full")]
+    assert counted(tally) == NOTHING
+
+
+def test_a_sink_that_comes_and_goes_does_not_fill_the_log(sink_report: SinkReport, log: Log, tally: Tally) -> None:
+    for number in range(LINES_A_MINUTE):
+        sink_report.failed("the disk is full", float(number), retry_in=0.5)
+        sink_report.worked(float(number))
+    assert len(log.events) == LINES_A_MINUTE
+    sink_report.failed("the disk is full", 60.0, retry_in=0.5)
+    assert log.events[-1]["left_out"] == LINES_A_MINUTE
+    assert tally.sink_failures == LINES_A_MINUTE + 1

@@ -1,0 +1,35 @@
+"""Clock: time that a test can move on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from randstream.clock import Clock
+
+
+class JumpingClock(Clock):
+    """The real time, plus all jumps so far. Hand it to roles and timer wheels."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self._pending: list[tuple[asyncio.TimerHandle, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        return monotonic() + self.ahead
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        handle = asyncio.get_running_loop().call_at(when - self.ahead, callback)
+        self._pending = [each for each in self._pending if not each[0].cancelled()][-100:]
+        self._pending.append((handle, callback))
+        return handle
+
+    def jump(self, seconds: float) -> None:
+        """Let `seconds` pass at once. Timers that are now due fire in the loop's next turn."""
+        self.ahead += seconds
+        pending, self._pending = self._pending, []
+        for handle, callback in pending:
+            if not handle.cancelled():
+                handle.cancel()
+                asyncio.get_running_loop().call_soon(callback)
