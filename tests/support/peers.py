@@ -9,7 +9,7 @@ from typing import cast
 
 from tests.protocol.network import beat_line, open_line
 from tests.support.stream import WORKER, stream
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import patience
 
 from randstream.worker.worker import Worker
 
@@ -28,7 +28,7 @@ class Peer:
 
     async def line(self) -> bytes:
         """The next line; b"" at the end of the connection."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience()):
             return await self.reader.readline()
 
     async def line_starting(self, start: bytes) -> bytes:
@@ -41,7 +41,7 @@ class Peer:
         """Everything up to the end of the connection, which may be a reset."""
         got = b""
         with suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience()):
                 while data := await self.reader.read(2**16):
                     got += data
         return got
@@ -116,7 +116,7 @@ class Listener:
 
     async def peer(self) -> Peer:
         """The next connection, once a link has made it."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience()):
             return await self.peers.get()
 
     def cut(self) -> None:

@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final
 
+from tests.simulation.virtual import running_virtual_loop
 from tests.support.peers import Listener
 from tests.support.sinks import Memory
 from tests.support.stream import NUMBERS, SEED, WORKER
 from tests.support.waiting import until
 
 from randstream.clock import Clock
+from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
@@ -47,6 +49,9 @@ async def a_worker(
     given: dict[str, Any] = {"name": WORKER, "listen": f"127.0.0.1:{port}", "grace_period": 0.5, **settings}
     if sink is None and not {"store", "discard", "command"} & settings.keys():
         sink = Memory()
+    loop = running_virtual_loop()
+    if loop is not None:
+        clock, random = clock or loop.clock, random or loop.world.random
     worker = Worker(WorkerSettings(**given), sink, clock=clock, random=random)
     async with running(worker):
         await worker.wait_listening()
@@ -61,14 +66,19 @@ def address_of(target: str | Worker | Listener) -> str:
     return target.target if isinstance(target, Listener) else target
 
 
-def a_producer(*targets: str | Worker | Listener, clock: Clock | None = None, **settings: Any) -> Producer:
+def a_producer(
+    *targets: str | Worker | Listener, clock: Clock | None = None, dns: Dns | None = None, **settings: Any
+) -> Producer:
     """A producer that sends `stream`s, not running yet."""
     workers = [address_of(target) for target in targets]
     given: dict[str, Any] = {
         "workers": ",".join(workers), "name": "producer-0", "seed": SEED, "numbers": NUMBERS, "rate": 1000,
         "heartbeat_interval": HEARTBEAT, "grace_period": 2.0, **settings,
     }  # fmt: skip
-    return Producer(ProducerSettings(**given), clock=clock)
+    loop, random = running_virtual_loop(), None
+    if loop is not None:
+        clock, random, dns = clock or loop.clock, loop.world.random, dns or loop.names
+    return Producer(ProducerSettings(**given), clock=clock, random=random, dns=dns)
 
 
 @asynccontextmanager

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
+
+from tests.simulation.virtual import running_virtual_loop
 
 PATIENCE: Final = 10.0
 """Seconds after which a test gives up on what it waits for."""
+VIRTUAL_PATIENCE: Final = 100.0
+"""The same on virtual time, which costs nothing: more than any limit of the protocol."""
+
+
+def patience() -> float:
+    """For how many seconds to wait on the running loop."""
+    return PATIENCE if running_virtual_loop() is None else VIRTUAL_PATIENCE
 
 
 async def until(condition: Callable[[], Any], what: str = "") -> Any:
     """Wait until `condition()` holds, and return what it returned."""
-    deadline = monotonic() + PATIENCE
+    time = asyncio.get_running_loop().time
+    deadline = time() + patience()
     while not (held := condition()):
-        if monotonic() > deadline:
+        if time() > deadline:
             raise AssertionError(f"never came true: {what or condition}")
         await asyncio.sleep(0.002)
     return held
