@@ -1,0 +1,173 @@
+"""Admission: takeover, slots for those that have not opened, and who is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from random import Random
+from typing import Any
+
+import pytest
+from tests.protocol.network import beat_line, open_line
+from tests.support.log import Log
+from tests.support.peers import Peer, dialled
+from tests.support.roles import a_worker, producing
+from tests.support.sinks import Memory
+from tests.support.stream import stream
+from tests.support.waiting import until
+from tests.worker.parts import OTHER_STREAM, Vault, interval, numbers
+
+from randstream.sinks.immediate import DiscardSink
+from randstream.worker.admission import UNOPENED_LIMIT
+
+
+async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker, dialled(worker) as older, dialled(worker) as newer:
+        await older.start(0)
+        older.say(interval(0, 5))
+        await older.line_starting(b"#ack offset=5 ")
+        await newer.start(5)
+        assert (await older.rest()).endswith(b"#close reason=takeover\n")
+        older.say(numbers(5, 3))
+        newer.say(interval(5, 2))
+        await newer.line_starting(b"#ack offset=7 ")
+        assert sink.taken == numbers(0, 7)
+        assert log.of("link.closed")[0]["reason"] == "takeover"
+
+
+async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
+    async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
+        await older.start(0, heartbeat="60")
+        older.transport.pause_reading()
+        await newer.start(0)
+        for number in range(5):  # to a socket that is closed the first would be answered with a reset
+            older.say(numbers(number, 1))
+            newer.say(beat_line(0, t=str(number)))
+            await newer.line_starting(b"#ack")
+        older.transport.resume_reading()
+        assert (await older.rest()).endswith(b"#close reason=takeover\n")
+
+
+@pytest.mark.kernel
+async def test_takeover_in_full_flow_is_known_for_what_it_is() -> None:
+    async with a_worker(DiscardSink()) as worker, producing(worker, rate="max") as producer:
+        (link,) = producer.links
+        await until(lambda: link.acked_offset)
+        async with dialled(worker) as newer:
+            await newer.open()
+            await until(lambda: link.reconnects)
+            assert link.last_error == "takeover: the peer closed the connection: takeover"
+
+
+async def test_takeover_after_commit_gets_its_resume_and_until_then_wait() -> None:
+    vault = Vault()
+    async with a_worker(vault) as worker, dialled(worker) as older, dialled(worker) as newer:
+        await older.start(0)
+        vault.gate.clear()
+        older.say(interval(0, 5))
+        await until(lambda: vault.is_committing)
+        older.say(interval(5, 5), numbers(10, 3))
+        await until(lambda: worker.intake.offset == 13)
+        await newer.line_starting(b"#hello")
+        newer.say(open_line(stream=stream().id, heartbeat="0.05"))
+        assert [await newer.line() for _ in range(3)] == [b"#wait\n"] * 3
+        assert (await older.rest()).endswith(b"#close reason=takeover\n")
+        vault.gate.set()
+        assert await newer.line_starting(b"#resume") == b"#resume offset=5\n"
+        newer.say(beat_line(5), interval(5, 1))
+        await newer.line_starting(b"#ack offset=6 ")
+        assert vault.stored == numbers(0, 6)
+
+
+async def test_newest_waits_and_replaces_the_one_that_waited() -> None:
+    vault = Vault()
+    async with a_worker(vault) as worker, AsyncExitStack() as stack:
+        older, waiting, newest = [await stack.enter_async_context(dialled(worker)) for _ in range(3)]
+        await older.start(0)
+        vault.gate.clear()
+        older.say(interval(0, 5))
+        await until(lambda: vault.is_committing)
+        for peer in (waiting, newest):
+            await peer.line_starting(b"#hello")
+            peer.say(open_line(stream=stream().id, heartbeat="0.05"))
+            assert await peer.line() == b"#wait\n"
+        assert (await waiting.rest()).endswith(b"#close reason=takeover\n")
+        vault.gate.set()
+        assert await newest.line_starting(b"#resume") == b"#resume offset=5\n"
+        assert vault.opened == 2
+
+
+async def test_other_stream_is_refused_while_a_connection_lives_and_admitted_after() -> None:
+    async with a_worker() as worker, dialled(worker) as other:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            assert await other.open(stream=OTHER_STREAM) == b"#close reason=refused\n"
+            peer.say(interval(0, 1))
+            await peer.line_starting(b"#ack offset=1 ")
+        await until(lambda: worker.admission.live is None)
+        async with dialled(worker) as other:
+            assert await other.open(stream=OTHER_STREAM) == b"#resume\n"
+
+
+async def test_slots_when_all_are_taken_a_random_one_is_closed_with_busy_never_the_newcomer() -> None:
+    class Seventh(Random):
+        def choice(self, seq: Any) -> Any:
+            return seq[7]
+
+    async with a_worker(random=Seventh()) as worker, AsyncExitStack() as stack:
+        peers: list[Peer] = []
+        for _ in range(UNOPENED_LIMIT):
+            peers.append(await stack.enter_async_context(dialled(worker)))
+            await peers[-1].line_starting(b"#hello")
+        newcomer = await stack.enter_async_context(dialled(worker))
+        await newcomer.start(0)
+        assert await peers[7].rest() == b"#close reason=busy\n"
+        assert len(worker.admission.unopened) == UNOPENED_LIMIT - 1
+        extra = await stack.enter_async_context(dialled(worker))
+        await extra.line_starting(b"#hello")
+        assert not any(peer.reader.at_eof() for peer in peers if peer is not peers[7])
+
+
+async def test_slots_are_not_held_by_connections_that_opened() -> None:
+    async with a_worker() as worker, AsyncExitStack() as stack:
+        await (await stack.enter_async_context(dialled(worker))).start(0)
+        for _ in range(UNOPENED_LIMIT):
+            peer = await stack.enter_async_context(dialled(worker))
+            await peer.line_starting(b"#hello")
+        assert len(worker.admission.unopened) == UNOPENED_LIMIT
+        assert worker.admission.live is not None
+
+
+async def test_a_flood_of_strangers_is_logged_in_a_few_lines(log: Log) -> None:
+    async with a_worker() as worker:
+        for _ in range(40):
+            async with dialled(worker) as peer:
+                peer.say(b"GET / HTTP/1.1\r\n")
+                await peer.rest()
+        await until(lambda: not worker.admission.present)
+        assert len(log.of("peer.left")) == 12
+        await asyncio.sleep(60.0)
+        async with dialled(worker) as peer:
+            peer.cut()
+        assert (await log.wait("peer.left", 13))["left_out"] == 28
+
+
+async def test_raw_source_is_refused_while_a_stream_connection_lives() -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as peer, dialled(worker) as raw:
+        await peer.start(0)
+        raw.say(b"1\n2\n")
+        assert (await raw.rest()).endswith(b"#close reason=refused\n")
+        assert sink.taken == b""
+
+
+async def test_raw_source_gives_way_to_a_stream() -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw, dialled(worker) as peer:
+        raw.say(b"1\n")
+        await sink.wait_count(1)
+        await peer.start(0)
+        raw.say(b"2\n")
+        await raw.rest()
+        assert sink.taken == b"1\n"

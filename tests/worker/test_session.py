@@ -1,0 +1,402 @@
+"""Session: one connection of a worker, spoken to by hand: resume, acks, silence, the graceful end, raw peers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.protocol.network import beat_line
+from tests.simulation.virtual import virtual_loop
+from tests.support.log import Log
+from tests.support.peers import dialled
+from tests.support.roles import a_worker
+from tests.support.sinks import Memory
+from tests.support.waiting import patience, until
+from tests.worker.parts import OTHER_STREAM, Vault, interval, live_session, numbers, transport_of, wait_acked
+
+from randstream.errors import LocalProtocolError
+from randstream.net.connection import LINGER
+from randstream.observe.status import LinkState
+from randstream.protocol import HANDSHAKE_LIMIT, RAW_SILENCE_LIMIT
+from randstream.protocol.events import Waited
+from randstream.settings import Address
+
+
+@pytest.mark.kernel
+async def test_hello_first_resume_without_an_offset_and_numbers_pass_on_arrival_and_are_acked_at_the_beat() -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker, dialled(worker) as peer:
+        assert await peer.open() == b"#resume\n"
+        peer.say(beat_line(7))
+        assert await peer.line() == b"#ack offset=7 t=1\n"
+        peer.say(numbers(7, 5))
+        await sink.wait_count(5)
+        peer.say(interval(7, 5, t="99").removeprefix(numbers(7, 5)))
+        assert await peer.line_starting(b"#ack offset=12 ") == b"#ack offset=12 t=99\n"
+        assert sink.taken == numbers(7, 5)
+        assert worker.intake.state is LinkState.STREAMING
+        assert (worker.numbers, worker.intake.acked_offset) == ("integers:1:100", 12)
+
+
+async def test_immediate_resume_after_a_plain_cut_is_where_the_sink_stood_though_unproven() -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            peer.say(interval(0, 5), numbers(5, 3))
+            await sink.wait_count(8)
+        async with dialled(worker) as peer:
+            await peer.start(8)
+            peer.say(interval(8, 2))
+            await peer.line_starting(b"#ack offset=10 ")
+        assert sink.taken == numbers(0, 10)
+
+
+@pytest.mark.parametrize(
+    "spoiler", [b"#beat offset=9 crc=00000000 t=3\n", b"GET / HTTP/1.1\r\n", b"#nonsense\n", b"1" * 70]
+)
+async def test_immediate_resume_after_broken_rules_is_the_last_good_beat_and_the_range_is_logged_as_unproven(
+    spoiler: bytes, log: Log
+) -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            peer.say(interval(0, 5))
+            await peer.line_starting(b"#ack offset=5 ")
+            peer.say(numbers(5, 3))
+            await sink.wait_count(8)
+            peer.say(spoiler)
+            assert (await peer.rest()).splitlines()[-1].startswith(b"#close reason=")
+        unproven = await log.wait("worker.unproven")
+        assert (unproven["first"], unproven["end"]) == (5, 8)
+        async with dialled(worker) as peer:
+            await peer.start(5)
+
+
+async def test_broken_rules_with_nothing_unproven_are_not_logged_as_unproven(log: Log) -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        peer.say(b"#nonsense\n")
+        assert (await peer.rest()).endswith(b"#close reason=malformed\n")
+        await log.wait("link.lost")
+        assert log.of("worker.unproven") == []
+
+
+async def test_offset_of_one_stream_is_not_named_to_another() -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            peer.say(interval(0, 5))
+            await peer.line_starting(b"#ack offset=5 ")
+        async with dialled(worker) as peer:
+            assert await peer.open(stream=OTHER_STREAM) == b"#resume\n"
+        async with dialled(worker) as peer:  # which took no number of the other: the first is still known
+            assert await peer.open() == b"#resume offset=5\n"
+        async with dialled(worker) as peer:
+            assert await peer.open(stream=OTHER_STREAM) == b"#resume\n"
+            peer.say(beat_line(100))
+            await peer.line_starting(b"#ack ")
+        async with dialled(worker) as peer:
+            assert await peer.open() == b"#resume\n"
+
+
+async def test_silence_past_the_deadline_closes_with_timeout(log: Log) -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        assert (await peer.rest()).endswith(b"#ack offset=0\n#close reason=timeout\n")
+        assert (await log.wait("link.lost"))["reason"] == "timeout"
+
+
+async def test_late_timer_ends_nothing_on_a_session(log: Log) -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        for number in range(3):
+            virtual_loop().block(100.0)
+            assert await peer.line_starting(b"#ack") == b"#ack offset=%d\n" % number
+            peer.say(interval(number, 1))
+            await peer.line_starting(b"#ack offset=%d t" % (number + 1))
+        assert log.of("link.lost") == []
+
+
+async def test_handshake_limit_ends_a_connection_that_says_nothing(log: Log) -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        began = worker.clock.now()
+        assert await peer.rest() == b"#hello randstream/1 worker=worker-0\n#close reason=timeout\n"
+        assert (await log.wait("peer.left"))["reason"] == "timeout"
+        assert worker.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
+
+
+async def test_handshake_limit_is_not_put_off_by_a_trickle() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        began = worker.clock.now()
+        await peer.line_starting(b"#hello")
+        peer.say(b"#op")
+        while worker.admission.present:
+            peer.say(b"e")
+            await asyncio.sleep(0.1)
+        assert worker.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.2)
+        assert (await peer.rest()).endswith(b"#close reason=timeout\n")
+
+
+async def test_ack_once_a_heartbeat_whatever_the_sink_is_doing() -> None:
+    vault = Vault()
+    async with a_worker(vault) as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="0.1")
+        vault.gate.clear()
+        peer.say(interval(0, 3))
+        for beats in range(4):
+            assert await peer.line() == b"#ack offset=0\n"
+            peer.say(beat_line(3, t=str(beats + 2)))
+        vault.gate.set()
+        assert await peer.line_starting(b"#ack offset=3 ") == b"#ack offset=3 t=5\n"
+
+
+@pytest.mark.kernel
+async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_peer_reads_on() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="60")
+        peer.transport.pause_reading()
+        session = live_session(worker)
+        transport = transport_of(session)
+        transport.write(b"#" * 2**24)
+        await until(transport.get_write_buffer_size)
+        peer.say(interval(0, 1))
+        await until(lambda: session.receiver.acked_offset == 1)
+        peer.transport.resume_reading()
+        got = b""
+        async with asyncio.timeout(patience()):
+            while not got.endswith(b"#ack offset=1 t=1\n"):
+                got = got[-100:] + await peer.reader.read(2**20)
+
+
+async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounded() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="60")
+        peer.transport.pause_reading()
+        session = live_session(worker)
+        transport = transport_of(session)
+        transport.write(b"#" * 2**24)  # more than the kernel takes: as after many unread acks
+        unread = await until(transport.get_write_buffer_size)
+        for number in range(100):
+            peer.say(interval(number, 1, t=str(number)))
+            await wait_acked(session, number + 1)
+        assert transport.get_write_buffer_size() <= unread
+        assert b"".join(session.receiver.data_to_send()) == b"#ack offset=100 t=99\n"
+
+
+async def test_a_sink_that_fails_means_wait_then_no_ack_and_is_asked_again(log: Log) -> None:
+    vault = Vault()
+    vault.failures = ["disk on fire", "disk on fire", "disk full"]
+    async with a_worker(vault) as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="60")
+        assert [each["error"] for each in log.of("sink.failing")] == ["disk full", "disk on fire"]
+        assert worker.problem is None
+        vault.failures = ["no"] * 5
+        peer.say(interval(0, 2))
+        await until(lambda: worker.problem == "no")
+        assert worker.intake.state is LinkState.STALLED
+        await peer.line_starting(b"#ack offset=2 ")
+        await log.wait("sink.recovered", 2)
+        assert worker.problem is None
+        assert worker.tally.sink_failures == 8
+
+
+async def test_a_peer_that_does_not_part_is_cut_after_a_while() -> None:
+    async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
+        await older.start(0)
+        connection = live_session(worker).connection
+        await newer.start(0)
+        taken_over_at = worker.clock.now()
+        assert await older.line_starting(b"#close") == b"#close reason=takeover\n"
+        await until(lambda: connection.transport is None)
+        assert worker.clock.now() - taken_over_at == pytest.approx(LINGER, abs=0.1)
+
+
+async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        session = live_session(worker)
+        transport_of(session).abort()
+        session.connection.flush()
+        await until(lambda: worker.admission.live is None)
+
+
+async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_producer() -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0)
+        with pytest.raises(LocalProtocolError):
+            live_session(worker).on_event(Waited(), 0.0)
+
+
+async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(log: Log) -> None:
+    async with a_worker() as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="60")
+        for second in range(25):
+            await asyncio.sleep(1.0)
+            peer.say(interval(second * 5, 5, t=str(second)))
+            await peer.line_starting(b"#ack offset=%d " % (second * 5 + 5))
+        checkpoints = log.of("worker.checkpoint")
+        assert len(checkpoints) == 2
+        assert checkpoints[0]["rate"] == pytest.approx(5, rel=0.1)
+
+
+# ---- the graceful end ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.kernel
+async def test_drain_ends_at_the_next_beat_with_its_ack_and_close_shutdown() -> None:
+    vault = Vault()
+    async with a_worker(vault, grace_period=60) as worker, dialled(worker) as peer, dialled(worker) as stranger:
+        await peer.start(0)
+        await stranger.line_starting(b"#hello")
+        peer.say(numbers(0, 3))
+        await until(lambda: worker.intake.offset == 3)
+        worker.stop()
+        assert await stranger.rest() == b"#close reason=shutdown\n"
+        peer.say(interval(0, 3).removeprefix(numbers(0, 3)), interval(3, 5))
+        rest = await peer.rest()
+        assert rest.splitlines()[-2:] == [b"#ack offset=3 t=1", b"#close reason=shutdown"]
+        assert vault.stored == numbers(0, 3)
+        assert worker.problem == "not listening"
+
+
+async def test_drain_at_a_beat_without_numbers_ends_at_once() -> None:
+    async with a_worker(grace_period=60) as worker, dialled(worker) as peer:
+        await peer.start(0)
+        worker.stop()
+        await until(lambda: live_session(worker).is_draining)
+        peer.say(beat_line(0, t="2"))
+        assert (await peer.rest()).splitlines()[-2:] == [b"#ack offset=0 t=2", b"#close reason=shutdown"]
+
+
+async def test_drain_takes_nothing_past_the_beat_it_ends_with() -> None:
+    vault = Vault()
+    async with a_worker(vault, grace_period=60) as worker, dialled(worker) as peer:
+        await peer.start(0)
+        vault.gate.clear()
+        worker.stop()
+        await until(lambda: live_session(worker).is_draining)
+        peer.say(interval(0, 3), interval(3, 3), numbers(6, 1))
+        await until(lambda: vault.is_committing)
+        vault.gate.set()
+        assert (await peer.rest()).splitlines()[-2:] == [b"#ack offset=3 t=1", b"#close reason=shutdown"]
+        assert vault.stored == numbers(0, 3)
+
+
+async def test_drain_passes_nothing_on_past_the_beat_it_ends_with() -> None:
+    sink = Memory()
+    async with a_worker(sink, grace_period=60) as worker, dialled(worker) as peer:
+        await peer.start(0)
+        worker.stop()
+        await until(lambda: live_session(worker).is_draining)
+        peer.say(interval(0, 3) + interval(3, 3) + numbers(6, 1))
+        assert (await peer.rest()).endswith(b"#ack offset=3 t=1\n#close reason=shutdown\n")
+        assert sink.taken == numbers(0, 3)
+
+
+@pytest.mark.parametrize("is_committing", [False, True])
+async def test_drain_that_takes_longer_than_the_grace_is_ended(is_committing: bool) -> None:
+    vault = Vault()
+    async with a_worker(vault, grace_period=20) as worker, dialled(worker) as peer:
+        await peer.start(0, heartbeat="60")
+        vault.gate.clear()
+        if is_committing:
+            peer.say(interval(0, 3))
+            await until(lambda: vault.is_committing)
+        worker.stop()
+        assert (await peer.rest()).endswith(b"#close reason=shutdown\n")
+        vault.gate.set()
+
+
+async def test_drain_in_the_handshake_closes_at_once() -> None:
+    async with a_worker(grace_period=60) as worker, dialled(worker) as peer:
+        assert await peer.open() == b"#resume\n"
+        worker.stop()
+        assert await peer.rest() == b"#close reason=shutdown\n"
+
+
+# ---- raw peers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.kernel
+async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the_offset_untouched(log: Log) -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            peer.say(interval(0, 5))
+            await peer.line_starting(b"#ack offset=5 ")
+        await until(lambda: worker.admission.live is None)
+        async with dialled(worker) as raw:
+            raw.say(b"1\n22\n3")
+            raw.writer.write_eof()
+            assert await raw.rest() == b"#hello randstream/1 worker=worker-0\n"
+        assert sink.taken == numbers(0, 5) + b"1\n22\n"
+        (accepted,) = log.of("raw.accepted")
+        assert accepted["peer"] == str(Address(*raw.writer.get_extra_info("sockname")))
+        (closed,) = log.of("link.closed")  # its end is a polite one, and knows no offset
+        assert not closed.keys() & {"offset", "acked"}
+        assert worker.tally.numbers == 7
+        async with dialled(worker) as peer:
+            await peer.start(5)
+
+
+async def test_raw_source_is_malformed_to_a_worker_that_was_not_told_to_accept_it() -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker, dialled(worker) as raw:
+        raw.say(b"1\n2\n")
+        assert (await raw.rest()).endswith(b"#close reason=malformed\n")
+        assert sink.taken == b""
+
+
+async def test_raw_not_stored_though_accepted_if_the_sink_is_revocable() -> None:
+    async with a_worker(Vault(), accept_raw=True) as worker, dialled(worker) as raw:
+        raw.say(b"1\n")
+        assert (await raw.rest()).endswith(b"#close reason=refused\n")
+
+
+async def test_raw_source_silence_of_60_seconds_ends_it() -> None:
+    async with a_worker(accept_raw=True) as worker, dialled(worker) as raw:
+        raw.say(b"1\n")
+        began = worker.clock.now()
+        assert (await raw.rest()).endswith(b"#close reason=timeout\n")
+        assert worker.clock.now() - began == pytest.approx(RAW_SILENCE_LIMIT, abs=0.1)
+
+
+class Narrow(Memory):
+    """Takes what it is given, but says when there is room for more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = asyncio.Event()
+        self.waits = 0
+
+    async def wait_room(self) -> None:
+        self.waits += 1
+        await self.room.wait()
+
+
+async def test_raw_source_is_held_back_while_the_sink_has_no_room_and_that_is_not_its_silence() -> None:
+    sink = Narrow()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
+        raw.say(b"1\n")
+        await until(lambda: sink.waits)
+        raw.say((b"2" * 60 + b"\n") * 30_000)
+        assert raw.transport.get_write_buffer_size()
+        await asyncio.sleep(RAW_SILENCE_LIMIT + 1)
+        assert sink.count == 1
+        assert raw.transport.get_write_buffer_size()
+        sink.room.set()
+        await sink.wait_count(30_001)
+        assert worker.admission.live is not None
+
+
+async def test_raw_source_that_ends_while_it_is_held_back_is_let_go() -> None:
+    sink = Narrow()
+    async with a_worker(sink, accept_raw=True, grace_period=60) as worker, dialled(worker) as raw:
+        raw.say(b"1\n")
+        await until(lambda: sink.waits)
+        worker.stop()
+        assert (await raw.rest()).endswith(b"#close reason=shutdown\n")
