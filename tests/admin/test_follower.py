@@ -18,6 +18,20 @@ from randstream.protocol.runs import Run
 from randstream.store.reader import StoreReader
 
 
+class CountingStore:
+    """Counts how often its `path` is looked at: once a poll."""
+
+    def __init__(self, path: Path, committed_offset: int) -> None:
+        self.committed_offset = committed_offset
+        self.looks = 0
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        self.looks += 1
+        return self._path
+
+
 async def read(source: Follower, end: int) -> bytes:
     """The lines up to the run that ends at offset `end`."""
     lines = b""
@@ -47,11 +61,12 @@ async def test_what_is_stored_later_follows_without_a_gap(tmp_path: Path) -> Non
 
 async def test_what_is_in_the_file_but_not_committed_is_not_read(tmp_path: Path) -> None:
     path = make_store(tmp_path, 1000, 2000)
-    store = FakeStore(path, 1000)
+    store = CountingStore(path, 1000)
     source = await Follower.open(store, path, 0)
     assert await read(source, 1000) == text(0, 1000)
     waiting = asyncio.ensure_future(source.next_run())
-    await asyncio.sleep(0.02)  # twenty polls
+    looked = store.looks
+    await until(lambda: store.looks > looked + 5)
     assert not waiting.done()
     store.committed_offset = 2000
     assert await waiting == Run(1000, text(1000, 2000), 1000)

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from tests.support.processes import Process
 
 from randstream.admin.server import serve_admin
+from randstream.observe.status import ObservedRole
 from randstream.settings import Address
-
-
-class Process:
-    """`randstream <arguments>`, with its log read as it comes."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "randstream", *arguments]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        assert self._process.stderr is not None
-        self._log = self._process.stderr
-        self._reading = threading.Thread(target=self._log.read, daemon=True)
-
-    def wait_said(self, event: str) -> dict[str, Any]:
-        """The first line of the log that is `event`. Ask once: the rest is thrown away."""
-        for line in self._log:
-            said: dict[str, Any] = json.loads(line)
-            if said["event"] == event:
-                self._reading.start()
-                return said
-        raise AssertionError(f"it ended without {event}")
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send `number` and wait for the end."""
-        os.kill(self._process.pid, number)
-        self._process.wait(10)
-        self._reading.join(10)
-        self._log.close()
 
 
 class Streams:
@@ -56,7 +27,7 @@ class Streams:
             "producer", "--workers", ",".join(self._addresses), "--seed", "42", "--name", "producer-0", "--rate", rate,
             "--numbers", numbers, "--heartbeat", "0.5", "--admin", "127.0.0.1:0",
         )  # fmt: skip
-        self.url: str = self.producer.wait_said("admin.listening")["url"]
+        self.url: str = self.producer.wait_event("admin.listening")["url"]
 
     def kill(self, number: int) -> None:
         """SIGKILL a worker."""
@@ -74,12 +45,12 @@ class Streams:
         worker = Process(
             "worker", "--name", f"worker-{number}", "--listen", self._addresses[number], "--store", str(self._folder)
         )
-        self._addresses[number] = worker.wait_said("worker.listening")["address"]
+        self._addresses[number] = worker.wait_event("worker.listening")["address"]
         return worker
 
 
 @contextmanager
-def served(role: Any, port: int = 0) -> Iterator[str]:
+def served(role: ObservedRole, port: int = 0) -> Iterator[str]:
     """The address of an admin server of `role`, which runs on a loop in a thread of its own."""
     started: list[str] = []
     ready, done = threading.Event(), asyncio.Event()

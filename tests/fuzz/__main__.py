@@ -17,7 +17,7 @@ MOST_BYTES = 4096
 
 def fuzz(name: str, arguments: list[str]) -> None:
     """Run one target in this process, for ever or as libFuzzer's `arguments` say."""
-    import atheris  # type: ignore[import-untyped]  # it has no types, and only `make fuzz` has it
+    import atheris
 
     with atheris.instrument_imports(include=["randstream"]):
         from tests.fuzz.targets import TARGETS

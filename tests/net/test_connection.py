@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import pytest
 from tests.harness import Log, a_listener, a_worker, dialled, producing, until
 from tests.protocol.network import START, a_streaming_sender, reason_of_close
+from tests.support.roles import session_of
 
 from randstream.clock import Clock
 from randstream.errors import Reason
-from randstream.net.connection import AcceptedConnection, Connection
+from randstream.net.connection import AcceptedConnection, Connection, Owner, Spoken
 from randstream.net.timers import TICK, TimerWheel
 from randstream.protocol import RAW_SILENCE_LIMIT
 from randstream.protocol.end import NEVER
@@ -32,6 +34,7 @@ def options(transport: Any) -> tuple[bool, bool, int]:
     )
 
 
+@pytest.mark.kernel
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_links() -> None:
     async with a_listener() as listener, producing(listener, f"raw://localhost:{listener.port}") as producer:
         for _ in producer.links:
@@ -41,11 +44,12 @@ async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_l
             assert options(transport) == (True, True, 0)
 
 
+@pytest.mark.kernel
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_sessions() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
         assert worker.admission.live is not None
-        assert options(worker.admission.live.connection.transport) == (True, True, 0)
+        assert options(session_of(worker).connection.transport) == (True, True, 0)
 
 
 class Silent:
@@ -76,10 +80,10 @@ class Nobody:
 async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(log: Log) -> None:
 
     wheel = TimerWheel(Clock(), lambda bug: None)
-    connection = Connection(Silent(), Nobody(), wheel)
+    connection = Connection(cast("Spoken", Silent()), cast("Owner", Nobody()), wheel)
     connection.abort()
     transport = Transport()
-    connection.connection_made(transport)
+    connection.connection_made(cast("asyncio.Transport", transport))
     assert transport.is_aborted
     connection.data_received(b"late")
     connection.resume_writing()

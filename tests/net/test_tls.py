@@ -47,6 +47,8 @@ HOST = "127.0.0.1"
 PRODUCER = "producer.example"
 DAY = datetime.timedelta(days=1)
 
+pytestmark = pytest.mark.kernel
+
 
 @dataclass(frozen=True)
 class Files:
@@ -55,7 +57,7 @@ class Files:
     folder: Path
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         return {f"tls_{name}": str(self.folder / name) for name in ("cert", "key", "ca")}
 
     @property
@@ -470,7 +472,8 @@ def test_a_plain_producer_that_a_secured_worker_lets_wait_hints_at_tls() -> None
 
 def test_a_changed_byte_ends_the_connection(worker_files: Files, producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
-    talk.receiver._end.close(Reason.SHUTDOWN)
+    receiver: Any = talk.receiver
+    receiver._end.close(Reason.SHUTDOWN)
     record = bytearray(b"".join(talk.receiver.data_to_send()))
     record[8] ^= 1
     (closed,) = talk.sender.receive_data(bytes(record), START)
@@ -707,7 +710,7 @@ async def test_a_slow_reader_behind_tls_stops_the_numbers_not_the_link(
         peer = await listener.peer()
         await speak_until_resumed(peer, SecuredEnd(a_receiver(), context))
         link = producer.links[0]
-        connection: Any = await until(lambda: link.session.connection)
+        connection: Any = await until(lambda: link.session and link.session.connection)
         await until(lambda: not connection.is_writable)
         assert connection.transport.get_write_buffer_size() < 8 * 2**20
 
@@ -765,7 +768,12 @@ def test_allowed_producers_are_a_list_and_a_flag_may_be_repeated(
     from randstream.cli import commands as cli
 
     seen: list[CommonSettings] = []
-    monkeypatch.setattr(service, "run_service", lambda make, settings: seen.append(settings) or 0)
+
+    def run_service(make: object, settings: CommonSettings) -> int:
+        seen.append(settings)
+        return 0
+
+    monkeypatch.setattr(service, "run_service", run_service)
     flags = ["--allow-producer", "A.example,b.example", "--allow-producer", "spiffe://x/Y"]
     assert cli.run(["worker", "--discard", *worker_files.flags, *flags]) == 0
     (settings,) = seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import mpmath  # type: ignore[import-untyped]  # it has no types
+import mpmath
 import numpy as np
 from tests.numbers.words import EDGE_WORDS, drawn
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats  # type: ignore[import-untyped]  # it has no types
+from scipy import stats
 
 from randstream.numbers.stream import NumberStream
 

@@ -61,6 +61,7 @@ async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(
     assert names.asked == ["pod", "pod"]
 
 
+@pytest.mark.kernel
 async def test_resolve_questions_that_are_asked_together_share_one_look_up_however_long_it_takes(
     names: Names, clock: JumpingClock
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -32,7 +33,7 @@ def test_the_bucket_is_empty_at_the_start(rate: float, start: float) -> None:
 @given(
     rate=rates, start=moments, waits=st.lists(st.floats(0, 1e4), max_size=20), shares=st.randoms(use_true_random=False)
 )
-def test_next_due_and_due_agree_for_all_floats(rate: float, start: float, waits: list[float], shares: object) -> None:
+def test_next_due_and_due_agree_for_all_floats(rate: float, start: float, waits: list[float], shares: Random) -> None:
     pacer, now = Pacer(rate, start), start
     for wait in waits:
         now += wait

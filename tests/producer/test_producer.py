@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.harness import (
@@ -21,19 +21,21 @@ from tests.harness import (
     stream,
     until,
 )
+from tests.support.roles import transport_of
 
 from randstream.observe.status import LinkState
 from randstream.observe.throttle import LINES_A_MINUTE
+from randstream.producer.link import Link
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker.worker import Worker
 
 
 def cut(worker: Worker) -> None:
-    assert worker.admission.live is not None
-    worker.admission.live.connection.transport.abort()
+    transport_of(worker).abort()
 
 
+@pytest.mark.kernel
 async def test_a_worker_gets_exactly_the_numbers_of_its_stream() -> None:
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker) as producer:
@@ -46,6 +48,7 @@ async def test_a_worker_gets_exactly_the_numbers_of_its_stream() -> None:
     assert producer.tally.acked_numbers == sink.count
 
 
+@pytest.mark.kernel
 async def test_at_full_speed_too() -> None:
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker, rate="max"):
@@ -53,6 +56,7 @@ async def test_at_full_speed_too() -> None:
     assert sink.taken == stream().lines(0, sink.count)
 
 
+@pytest.mark.kernel
 async def test_reconnect_after_a_cut_continues_exactly(log: Log) -> None:
     sink = Memory()
     async with a_worker(sink) as worker, producing(worker):
@@ -124,7 +128,7 @@ async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_lo
     for number in range(LINES_A_MINUTE + 3):
         one.worker = other.worker = f"worker-{number}"
         for link in (one, other):
-            producer._on_resumed(link, 0.0)
+            producer._on_resumed(cast("Link", link), 0.0)
     assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
 
 
@@ -244,6 +248,7 @@ async def test_a_worker_that_drains_loses_nothing_and_the_producer_dials_on(log:
     assert second.taken == stream().lines(acked, second.count)
 
 
+@pytest.mark.kernel
 async def test_ten_links_that_fall_together_all_rise_again() -> None:
     async with AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(a_worker(name=f"worker-{number}")) for number in range(10)]
@@ -254,6 +259,7 @@ async def test_ten_links_that_fall_together_all_rise_again() -> None:
         await until(lambda: all(link.reconnects == 1 and link.is_up for link in producer.links))
 
 
+@pytest.mark.kernel
 async def test_a_producer_that_is_cancelled_leaves_no_connection_and_no_dial_behind() -> None:
     async with a_listener() as listener:
         producer = a_producer(listener.target, f"127.0.0.1:{free_port()}", "nowhere.invalid:9000")

@@ -67,7 +67,7 @@ def tell(seed: int, why: str) -> int:
     plan = shrink(draw_plan(seed, PLAN_SECONDS), breaks_a_promise)
     keep = ",".join(str(fault.number) for fault in plan.faults) or "-"
     print(*plan.faults, sep="\n")
-    print(f"see it again: python -m tests.simulation --replay {seed} --keep {keep} --trace")
+    print(f'see it again: make simulate ARGS="--replay {seed} --keep {keep} --trace"')
     return 1
 
 

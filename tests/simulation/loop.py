@@ -29,7 +29,7 @@ DEFAULT_THREADS: Final = 8
 """Threads of the executor `None`: as many as asyncio's has on a machine of four cores."""
 
 
-class Task(asyncio.Task):
+class Task(asyncio.Task[Any]):
     """asyncio's own, but the order of a set of tasks, such as a TaskGroup's, is the same in every run."""
 
     __slots__ = ("_number",)
@@ -42,7 +42,7 @@ class Task(asyncio.Task):
         return self._number
 
 
-class Future(asyncio.Future):
+class Future(asyncio.Future[Any]):
     """asyncio's own, but the order of a set of them is the same in every run."""
 
     __slots__ = ("_number",)

@@ -761,7 +761,7 @@ class Host(Outside):
                 each.close()
             raise
         backlog = options.get("backlog", 100)
-        server = base_events.Server(loop, listeners, protocol_factory, None, backlog, None)  # type: ignore[arg-type]
+        server = base_events.Server(loop, listeners, protocol_factory, None, backlog, None)
         if options.get("start_serving", True):
             server._start_serving()  # type: ignore[attr-defined]
             await asyncio.sleep(0)

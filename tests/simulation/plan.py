@@ -90,7 +90,7 @@ def draw_plan(seed: int, seconds: float) -> Plan:
         buffer_bytes=random.choice((512, 4096, 128 * 1024)),
     )
     faults: list[Fault] = []
-    pause = random.choice((0.1, 0.3, 1.0))
+    pause = random.choice((0.1, 0.3, 1.0, 4.0, 10.0))  # the fewer there are, the longer each can show
     at = random.uniform(0.0, 3.0)
     while at < seconds:
         if at % (BURST_SECONDS + CALM_SECONDS) > BURST_SECONDS:

@@ -64,14 +64,8 @@ class Promises(Outside):
         for machine in self._cluster.machines:
             for process in [process for process in machine.endings if not process.alive]:
                 machine.endings.remove(process)
-                left = process.left
-                if (
-                    left is not None
-                ):  # a transport that is lost is called back, and its timer cancelled, in the next turn
-                    left.transports = [each for each in left.transports if "lost>" not in each]
-                    left.timers = [each for each in left.timers if "lost>" not in each]
-                    if left:
-                        self._break(f"{process.name} left behind: {left}")
+                if process.left:
+                    self._break(f"{process.name} left behind: {process.left}")
 
     def _check_acks(self, worker: WorkerMachine) -> None:
         name, stream = worker.name, self._streams[worker.name]
@@ -100,8 +94,12 @@ class Promises(Outside):
         since = max(self.moved_at[worker.name], self._cluster.harmed_until[worker.name])
         silence = self._world.now - since
         self.silences[worker.name] = max(silence, self.silences[worker.name])
-        if silence > self._cluster.plan.shape.longest_silence + 1 / self._cluster.plan.shape.rate:
+        longest = self._cluster.plan.shape.longest_silence + 1 / self._cluster.plan.shape.rate
+        if silence > longest:
             self._break(f"{worker.name} has been silent for {silence:.1f} s, and nothing is wrong")
+        calm = self._world.now - self._cluster.harmed_until[worker.name]
+        if calm > longest and worker.worker is not None and worker.worker.problem is not None:
+            self._break(f"{worker.name} is not ready, and nothing is wrong: {worker.worker.problem}")
 
     def _check_store(self, worker: WorkerMachine) -> None:
         """The files are a byte-exact part of the stream, without a gap, and hold all that was acknowledged."""

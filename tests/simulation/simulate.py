@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -96,7 +96,7 @@ def _all_flow(cluster: Cluster, promises: Promises) -> bool:
 def logs_of(world: World) -> Iterator[None]:
     """What the roles log becomes part of the trace; without one, nothing is logged at all."""
 
-    def note(logger: Any, method: str, event: dict[str, Any]) -> Any:
+    def note(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         name = event.pop("event")
         world.note(f"{name} {' '.join(f'{key}={value}' for key, value in event.items())}", "log")
         raise structlog.DropEvent

@@ -20,7 +20,7 @@ SERVER_COUNTS_TRANSPORTS: Final = sys.version_info >= (3, 13)
 """asyncio's Server wants to know which it has, not only how many."""
 
 
-FlowControl: Any = transports._FlowControlMixin  # type: ignore[attr-defined]
+FlowControl: Any = transports._FlowControlMixin
 """Untyped: it is asyncio's own, and internal."""
 
 

@@ -317,6 +317,8 @@ class Process(Outside):
             self.result = end.code
         except BaseException as error:
             self.loop.call_exception_handler({"message": "main() failed", "exception": error})
+        for _ in range(2):  # a transport that is lost is told in the next turn; asyncio.run has some left, too
+            await asyncio.sleep(0)
         self.left = self.leftovers()
         tasks = self._tasks()
         for task in tasks:

@@ -11,21 +11,16 @@ from tests.simulation.virtual import running_virtual_loop
 from randstream.clock import Clock
 
 
-def clock_of_loop() -> Clock:
-    """A clock on the time of the running loop, real or virtual."""
-    loop = running_virtual_loop()
-    return Clock() if loop is None else loop.clock
-
-
 class JumpingClock(Clock):
-    """The real time, plus all jumps so far. Hand it to roles and timer wheels."""
+    """The running loop's time, plus all jumps so far. Hand it to roles and timer wheels."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
         self._pending: list[tuple[asyncio.TimerHandle, Callable[[], None]]] = []
 
     def now(self) -> float:
-        return monotonic() + self.ahead
+        loop = running_virtual_loop()
+        return (monotonic() if loop is None else loop.time()) + self.ahead
 
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         handle = asyncio.get_running_loop().call_at(when - self.ahead, callback)

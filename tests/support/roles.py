@@ -19,6 +19,7 @@ from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 from randstream.sinks import Sink
+from randstream.worker.session import Session
 from randstream.worker.worker import Worker
 
 HEARTBEAT: Final = 0.1
@@ -56,6 +57,20 @@ async def a_worker(
     async with running(worker):
         await worker.wait_listening()
         yield worker
+
+
+def session_of(worker: Worker) -> Session:
+    """The session that has the sink."""
+    live = worker.admission.live
+    assert isinstance(live, Session)
+    return live
+
+
+def transport_of(worker: Worker) -> asyncio.Transport:
+    """That of the session that has the sink."""
+    transport = session_of(worker).connection.transport
+    assert transport is not None
+    return transport
 
 
 def address_of(target: str | Worker | Listener) -> str:

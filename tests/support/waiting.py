@@ -15,7 +15,7 @@ VIRTUAL_PATIENCE: Final = 100.0
 
 
 def patience() -> float:
-    """For how many seconds to wait on the running loop."""
+    """How long to wait on the running loop."""
     return PATIENCE if running_virtual_loop() is None else VIRTUAL_PATIENCE
 
 

@@ -1,24 +1,47 @@
-"""Admission: takeover, slots for those that have not opened, and who is refused."""
+"""Admission: who may speak, who makes room, who gives way."""
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
 import pytest
+from tests.harness import (
+    JumpingClock,
+    Log,
+    Memory,
+    Peer,
+    a_worker,
+    dialled,
+    producing,
+    stream,
+    until,
+)
 from tests.protocol.network import beat_line, open_line
-from tests.support.log import Log
-from tests.support.peers import Peer, dialled
-from tests.support.roles import a_worker, producing
-from tests.support.sinks import Memory
-from tests.support.stream import stream
-from tests.support.waiting import until
-from tests.worker.parts import OTHER_STREAM, Vault, interval, numbers
+from tests.worker.vault import OTHER_STREAM, Vault, interval, numbers
 
 from randstream.sinks.immediate import DiscardSink
 from randstream.worker.admission import UNOPENED_LIMIT
+
+
+async def test_offset_of_one_stream_is_not_named_to_another() -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            peer.say(interval(0, 5))
+            await peer.line_starting(b"#ack offset=5 ")
+        async with dialled(worker) as peer:
+            assert await peer.open(stream=OTHER_STREAM) == b"#resume\n"
+        async with dialled(worker) as peer:  # which took no number of the other: the first is still known
+            assert await peer.open() == b"#resume offset=5\n"
+        async with dialled(worker) as peer:
+            assert await peer.open(stream=OTHER_STREAM) == b"#resume\n"
+            peer.say(beat_line(100))
+            await peer.line_starting(b"#ack ")
+        async with dialled(worker) as peer:
+            assert await peer.open() == b"#resume\n"
 
 
 async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -> None:
@@ -36,6 +59,7 @@ async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -
         assert log.of("link.closed")[0]["reason"] == "takeover"
 
 
+@pytest.mark.kernel
 async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0, heartbeat="60")
@@ -50,8 +74,8 @@ async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
 
 
 @pytest.mark.kernel
-async def test_takeover_in_full_flow_is_known_for_what_it_is() -> None:
-    async with a_worker(DiscardSink()) as worker, producing(worker, rate="max") as producer:
+async def test_takeover_in_full_flow_is_known_for_what_it_is(clock: JumpingClock) -> None:
+    async with a_worker(DiscardSink(), clock=clock) as worker, producing(worker, rate="max", clock=clock) as producer:
         (link,) = producer.links
         await until(lambda: link.acked_offset)
         async with dialled(worker) as newer:
@@ -139,15 +163,15 @@ async def test_slots_are_not_held_by_connections_that_opened() -> None:
         assert worker.admission.live is not None
 
 
-async def test_a_flood_of_strangers_is_logged_in_a_few_lines(log: Log) -> None:
-    async with a_worker() as worker:
+async def test_a_flood_of_strangers_is_logged_in_a_few_lines(log: Log, clock: JumpingClock) -> None:
+    async with a_worker(clock=clock) as worker:
         for _ in range(40):
             async with dialled(worker) as peer:
                 peer.say(b"GET / HTTP/1.1\r\n")
                 await peer.rest()
         await until(lambda: not worker.admission.present)
         assert len(log.of("peer.left")) == 12
-        await asyncio.sleep(60.0)
+        clock.jump(60.0)
         async with dialled(worker) as peer:
             peer.cut()
         assert (await log.wait("peer.left", 13))["left_out"] == 28

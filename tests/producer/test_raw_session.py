@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.harness import JumpingClock, Log, Peer, a_listener, producing, until
@@ -64,6 +64,7 @@ async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_
         assert link.reconnects == 2
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("rate", [1e9, "max"])
 @pytest.mark.parametrize("numbers", ["integers:1:100", "normal:0:1"])
 async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_number(rate: Any, numbers: str) -> None:
@@ -71,14 +72,14 @@ async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_
         clock = CountingClock()
         async with producing(f"raw://{listener.target}", rate=rate, numbers=numbers, clock=clock) as producer:
             peer = await listener.peer()
-            peer.writer.transport.pause_reading()
+            peer.transport.pause_reading()
             (link,) = producer.links
             await until(lambda: link.session and not link.session.connection.is_writable)
             held = link.offset
             wheel_turns = await turns_of_the_wheel(clock)
             assert link.offset == held > link.acked_offset
             assert wheel_turns <= 1
-            peer.writer.transport.resume_reading()
+            peer.transport.resume_reading()
             got, count = bytearray(), 0
             while count < held + 50_000:
                 data = await peer.reader.read(2**20)
@@ -127,6 +128,7 @@ async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely(
         assert link._backoff._bound == 0.2
 
 
+@pytest.mark.kernel
 async def test_raw_target_drain_writes_what_it_began_and_closes(log: Log) -> None:
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}", rate="max", grace_period=60) as producer:
@@ -147,13 +149,14 @@ async def test_raw_target_that_never_reads_cannot_hold_up_the_end(log: Log) -> N
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}", rate="max", grace_period=0.05) as producer:
             peer = await listener.peer()
-            peer.writer.transport.pause_reading()
+            peer.transport.pause_reading()
             (link,) = producer.links
             await until(lambda: link.session and not link.session.connection.is_writable)
         assert log.of("producer.grace_over")
         assert link.state is LinkState.FINISHED
 
 
+@pytest.mark.kernel
 async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> None:
     async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1e6) as producer:
         peer = await listener.peer()
@@ -176,8 +179,8 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed(clock: Jump
         await listener.peer()
         (link,) = producer.links
         await until(lambda: link.is_up)
-        assert link.session is not None
-        connection = link.session.connection
+        session = cast("RawSession", link.session)
+        connection = session.connection
         flush = connection.flush
         writes = [True, False]
 
@@ -187,10 +190,10 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed(clock: Jump
 
         connection.flush = fail_the_second
         clock.ahead += 1.01
-        link.session.on_writable(clock.now())
+        session.on_writable(clock.now())
         assert (link.acked_offset, link.offset) == (2, 2)
         clock.ahead += 0.5
-        link.session.on_writable(clock.now())
+        session.on_writable(clock.now())
         assert (link.acked_offset, link.offset) == (2, 3)
 
 

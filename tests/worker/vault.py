@@ -1,24 +1,24 @@
-"""Parts of the worker's tests: a sink whose commits can be held up, lines of the stream, and the live session."""
+"""Vault: sinks that tests of sessions hold back, and what they are given."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
+from tests.harness import (
+    Memory,
+    stream,
+)
 from tests.protocol.network import beat_line
-from tests.support.stream import stream
-from tests.support.waiting import until
 
 from randstream.errors import SinkError
 from randstream.protocol.frames import Beat, Lines, Open
-from randstream.worker.session import Session
-from randstream.worker.worker import Worker
 
-OTHER_STREAM: Final = "0123456789abcdef"
+OTHER_STREAM = "0123456789abcdef"
 
 
 class Vault:
-    """A revocable sink whose commits wait for `gate`. Implements `Sink`."""
+    """A revocable sink whose commits last until they are let. Implements `Sink`."""
 
     def __init__(self) -> None:
         self.problem: str | None = None
@@ -50,7 +50,7 @@ class Vault:
         raise AssertionError("it always names an offset")
 
     def append(self, lines: Lines, count: int) -> None:
-        self._unproven += lines
+        self._unproven += bytes(lines)
 
     def prove(self, beat: Beat) -> bool:
         self._waiting.append((beat.offset, self._unproven))
@@ -95,17 +95,27 @@ def interval(offset: int, count: int, t: str = "1") -> bytes:
     return numbers(offset, count) + beat_line(offset + count, numbers(offset, count), t)
 
 
-def live_session(worker: Worker) -> Session:
-    """The session that has the sink."""
-    session = worker.admission.live
-    assert isinstance(session, Session)
-    return session
+class Cut:
+    """A writer that can only be cut."""
+
+    is_aborted = False
+
+    @property
+    def transport(self) -> Cut:
+        return self
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
 
-def transport_of(session: Session) -> asyncio.Transport:
-    assert session.connection.transport is not None
-    return session.connection.transport
+class Narrow(Memory):
+    """Takes what it is given, but says when there is room for more."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = asyncio.Event()
+        self.waits = 0
 
-async def wait_acked(session: Session, offset: int) -> None:
-    await until(lambda: session.receiver.acked_offset == offset)
+    async def wait_room(self) -> None:
+        self.waits += 1
+        await self.room.wait()

@@ -27,6 +27,8 @@ from randstream.worker.worker import Worker
 SRV = "_stream._tcp.worker.ns.svc.test."
 NAME = "worker.ns.svc.test."
 
+pytestmark = pytest.mark.kernel
+
 
 class NameServer(asyncio.DatagramProtocol):
     """Answers from `records`; for the rest there is no such name. It says nothing while `is_silent`."""

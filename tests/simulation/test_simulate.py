@@ -1,0 +1,61 @@
+"""Plans that are run, replayed and shrunk."""
+
+from __future__ import annotations
+
+import pytest
+from tests.simulation.__main__ import PLAN_SECONDS, replay, run_plans, tell
+from tests.simulation.mutants import find_mutant, mutated
+from tests.simulation.plan import Plan, draw_plan
+from tests.simulation.simulate import breaks_a_promise, shrink, simulate
+from tests.simulation.world import Note
+
+
+def test_no_plan_breaks_a_promise() -> None:
+    outcome, broken, why = run_plans(range(100, 110))
+    assert (broken, why) == (None, "")
+    assert outcome.faults.total() > 500
+    assert outcome.lives > 100
+    assert outcome.stream_seconds > 3000
+
+
+def test_a_seed_is_a_run_to_the_last_note() -> None:
+    traces: list[list[Note]] = [[], []]
+    for trace in traces:
+        simulate(draw_plan(3, 20.0), trace)
+    assert traces[0] == traces[1]
+    assert len(traces[0]) > 200
+
+
+def test_another_seed_is_another_plan() -> None:
+    assert draw_plan(3, PLAN_SECONDS) == draw_plan(3, PLAN_SECONDS) != draw_plan(4, PLAN_SECONDS)
+
+
+def test_a_plan_shrinks_to_the_faults_that_it_takes() -> None:
+    plan = draw_plan(2, PLAN_SECONDS)
+    needed = {plan.faults[3].number, plan.faults[40].number}
+
+    def breaks(candidate: Plan) -> bool:
+        return needed <= {fault.number for fault in candidate.faults}
+
+    assert {fault.number for fault in shrink(plan, breaks).faults} == needed
+
+
+def test_what_broke_is_told_with_the_command_that_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with mutated(find_mutant("stream-folder-is-not-synced")):
+        seed = next(seed for seed in range(60) if breaks_a_promise(draw_plan(seed, PLAN_SECONDS)))
+        assert tell(seed, "numbers are gone") == 1
+        told = capsys.readouterr().out
+        command = told.splitlines()[-1]
+        assert command.startswith(f'see it again: make simulate ARGS="--replay {seed} --keep ')
+        keep = command.split("--keep ")[1].split()[0]
+        assert len(keep.split(",")) < 10
+        assert replay(seed, keep, has_trace=True) == 1
+    shown = capsys.readouterr().out
+    assert "cut power" in shown
+    assert "is off" in shown
+    assert shown.splitlines()[-1].startswith("Broken: ")
+
+
+def test_a_replay_without_the_fault_of_the_code_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(2, "-", has_trace=False) == 0
+    assert "0 faults" in capsys.readouterr().out
