@@ -55,6 +55,7 @@ async def test_takeover_ends_the_older_connection_of_the_same_stream(log: Log) -
         assert log.of("link.closed")[0]["reason"] == "takeover"
 
 
+@pytest.mark.kernel
 async def test_takeover_is_heard_by_a_producer_that_is_busy_writing() -> None:
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
         await older.start(0, heartbeat="60")

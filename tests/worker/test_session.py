@@ -152,6 +152,7 @@ async def test_an_ack_that_found_the_write_buffer_full_goes_out_as_soon_as_the_p
                 got = got[-100:] + await peer.reader.read(2**20)
 
 
+@pytest.mark.kernel
 async def test_one_ack_waits_for_a_peer_that_never_reads_and_memory_stays_bounded() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")
