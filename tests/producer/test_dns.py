@@ -1,4 +1,4 @@
-"""Discovery through DNS: a tiny name server on loopback, and workers that come and go behind it."""
+"""DNS: the questions on the wire, asked of a tiny name server on loopback, and what its answers mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
-from tests.harness import a_producer, a_worker, running, until
+from tests.support.roles import a_producer, a_worker, running
+from tests.support.waiting import until
 
 from randstream.errors import SettingsError
 from randstream.producer import discovery

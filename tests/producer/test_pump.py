@@ -6,7 +6,7 @@ import math
 from typing import cast
 
 import pytest
-from tests.harness import stream
+from tests.support.stream import stream
 
 from randstream.net.connection import Connection
 from randstream.numbers.stream import LONGEST_LINE_BYTES
