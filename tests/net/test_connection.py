@@ -12,7 +12,7 @@ import pytest
 from tests.protocol.network import START, a_streaming_sender, reason_of_close
 from tests.support.log import Log
 from tests.support.peers import a_listener, dialled
-from tests.support.roles import a_worker, producing, session_of
+from tests.support.roles import a_worker, producing, transport_of
 from tests.support.waiting import until
 
 from randstream.clock import Clock
@@ -50,8 +50,7 @@ async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_l
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_sessions() -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0)
-        assert worker.admission.live is not None
-        assert options(session_of(worker).connection.transport) == (True, True, 0)
+        assert options(transport_of(worker)) == (True, True, 0)
 
 
 class Silent:
@@ -79,17 +78,19 @@ class Nobody:
     """An owner that must not be called."""
 
 
-async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late(log: Log) -> None:
-
-    wheel = TimerWheel(Clock(), lambda bug: None)
+async def test_a_connection_that_was_given_up_tells_nobody_whatever_comes_late() -> None:
+    clock = StoppedClock()
+    wheel = TimerWheel(clock, reraise)
     connection = Connection(cast("Spoken", Silent()), cast("Owner", Nobody()), wheel)
+    connection.poke(clock.now())
     connection.abort()
     transport = Transport()
     connection.connection_made(cast("asyncio.Transport", transport))
     assert transport.is_aborted
     connection.data_received(b"late")
     connection.resume_writing()
-    connection._on_alarm(0.0)
+    clock.time += 1.0
+    wheel.turn()
     connection.connection_lost(None)
     wheel.close()
 

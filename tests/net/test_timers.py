@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import clock_of_loop
 from tests.support.waiting import until
 
 from randstream.clock import Clock
@@ -180,7 +181,7 @@ def test_an_alarm_set_to_now_rings_in_the_next_turn_and_not_at_the_next_tick() -
 
 
 async def test_an_alarm_that_is_always_set_to_now_leaves_the_loop_its_turns() -> None:
-    wheel = TimerWheel(Clock(), lambda bug: None)
+    wheel = TimerWheel(clock_of_loop(), lambda bug: None)
     rung = itertools.count()
 
     def again(now: float) -> None:

@@ -1,38 +1,51 @@
-"""The resolver: literal addresses skip it, an answer is shared for a second, each attempt asks anew."""
+"""Discovery: names to addresses, with answers that are shared for a second, and workers that come and go."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import socket
-import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import pytest
-from tests.support.clock import JumpingClock
+from tests.support.clock import clock_of_loop
+from tests.support.log import Log
+from tests.support.peers import a_listener
+from tests.support.roles import a_producer, a_worker, running
 from tests.support.waiting import until
 
-from randstream.clock import Clock
-from randstream.producer.discovery import Resolver
-from randstream.producer.dns import Dns
+from randstream.errors import Reason
+from randstream.producer.discovery import Resolver, Watch, refresh_delay
+from randstream.producer.dns import Dns, LookUpError
+from randstream.producer.producer import Producer
+from randstream.settings import Target
+from randstream.settings.addresses import check_target
+from randstream.worker.worker import Worker
+
+SERVICE: Final = "srv://_stream._tcp.worker.ns.svc.test"
+OTHER_SERVICE: Final = "dns://other.ns.svc.test:9000"
+NOBODY: Final = Target("stream", "localhost", 1)
+"""Where nobody listens."""
 
 
 class Names(Dns):
-    """Stands in for the system's resolver."""
+    """Stands in for the system's resolver, whose answers wait for `gate`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[str] = []
         self.answers: dict[str, list[str]] = {"pod": ["10.0.0.1", "10.0.0.2"]}
-        self.gate = threading.Event()
+        self.gate = asyncio.Event()
         self.gate.set()
 
     def look_up_addresses(self, host: str) -> asyncio.Future[list[str]]:
-        return asyncio.get_running_loop().run_in_executor(None, self._look_up, host)
-
-    def _look_up(self, host: str) -> list[str]:
         self.asked.append(host)
-        assert self.gate.wait(10)
+        return asyncio.ensure_future(self._answer(host))
+
+    async def _answer(self, host: str) -> list[str]:
+        await self.gate.wait()
         if host not in self.answers:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return self.answers[host]
@@ -45,32 +58,30 @@ def names() -> Names:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "fe80::1"])
 async def test_literal_addresses_skip_the_resolver(address: str, names: Names) -> None:
-    assert await Resolver(names, Clock()).resolve(address) == [address]
+    assert await Resolver(names, clock_of_loop()).resolve(address) == [address]
     assert names.asked == []
 
 
 async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(
-    names: Names, clock: JumpingClock
+    names: Names,
 ) -> None:
-    resolver = Resolver(names, clock)
+    resolver = Resolver(names, clock_of_loop())
     assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
     names.answers["pod"] = ["10.0.0.3"]
-    clock.jump(0.9)
+    await asyncio.sleep(0.9)
     assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
-    clock.jump(0.1)
+    await asyncio.sleep(0.1)
     assert await resolver.resolve("pod") == ["10.0.0.3"]
     assert names.asked == ["pod", "pod"]
 
 
-@pytest.mark.kernel
 async def test_resolve_questions_that_are_asked_together_share_one_look_up_however_long_it_takes(
-    names: Names, clock: JumpingClock
+    names: Names,
 ) -> None:
-    resolver = Resolver(names, clock)
+    resolver = Resolver(names, clock_of_loop())
     names.gate.clear()
     first = [asyncio.ensure_future(resolver.resolve("pod")) for _ in range(100)]
-    await until(lambda: names.asked)
-    clock.jump(30.0)
+    await asyncio.sleep(30.0)
     late = asyncio.ensure_future(resolver.resolve("pod"))
     first[0].cancel()
     await asyncio.sleep(0)
@@ -81,14 +92,14 @@ async def test_resolve_questions_that_are_asked_together_share_one_look_up_howev
 
 
 async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_again(
-    names: Names, clock: JumpingClock
+    names: Names,
 ) -> None:
-    resolver = Resolver(names, clock)
+    resolver = Resolver(names, clock_of_loop())
     with pytest.raises(OSError, match="Name or service not known"):
         await resolver.resolve("gone")
     assert resolver.problem == "cannot resolve gone: Name or service not known"
     names.answers["gone"] = ["10.0.0.9"]
-    clock.jump(1.0)
+    await asyncio.sleep(1.0)
     assert await resolver.resolve("gone") == ["10.0.0.9"]
     assert resolver.problem is None
 
@@ -96,24 +107,209 @@ async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_agai
 async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(names: Names) -> None:
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    resolver = Resolver(names, Clock())
+    resolver = Resolver(names, clock_of_loop())
     names.gate.clear()
     asking = asyncio.ensure_future(resolver.resolve("gone"))
     await until(lambda: names.asked)
     asking.cancel()
     await asyncio.wait([asking])
     names.gate.set()
-    await until(resolver._answers["gone"][1].done)
-    resolver._answers.clear()
+    await asyncio.sleep(1)
+    del resolver, asking
     gc.collect()
     assert complaints == []
 
 
+@pytest.mark.kernel
 async def test_resolve_asks_the_system() -> None:
-    assert set(await Resolver(Dns(), Clock()).resolve("localhost")) & {"127.0.0.1", "::1"}
+    assert set(await Resolver(Dns(), clock_of_loop()).resolve("localhost")) & {"127.0.0.1", "::1"}
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("make", [lambda: "x" * 70, lambda: "a..b"])
 async def test_resolve_of_what_no_name_can_be_is_a_failure_to_resolve(make: Callable[[], str]) -> None:
     with pytest.raises(socket.gaierror):
-        await Resolver(Dns(), Clock()).resolve(make())
+        await Resolver(Dns(), clock_of_loop()).resolve(make())
+
+
+# ---- services --------------------------------------------------------------------------------------------------------
+
+
+class Services(Dns):
+    """Stands in for name servers: the workers of each service, the addresses of each name, or `trouble`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers: dict[str, list[Target]] = {}
+        self.addresses = {"localhost": ["127.0.0.1"]}
+        self.trouble = ""
+        self.questions = 0
+
+    async def look_up_workers(self, service: Target) -> tuple[tuple[Target, ...], float]:
+        self.questions += 1
+        if self.trouble:
+            raise LookUpError(self.trouble)
+        return tuple(self.workers.get(str(service), ())), 0.0
+
+    def look_up_addresses(self, host: str) -> asyncio.Future[list[str]]:
+        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        answer.set_result(self.addresses[host])
+        return answer
+
+
+@pytest.fixture
+def services() -> Services:
+    return Services()
+
+
+@asynccontextmanager
+async def workers(count: int) -> AsyncIterator[list[Worker]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(a_worker(name=f"worker-{n}", discard=True)) for n in range(count)]
+
+
+def targets_of(workers: list[Worker]) -> list[Target]:
+    return [Target("stream", "localhost", worker.address[1]) for worker in workers if worker.address]
+
+
+def streaming(producer: Producer) -> list[str]:
+    return sorted(link.worker or "" for link in producer.links if link.is_up)
+
+
+async def test_links_start_and_end_as_workers_come_and_go(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with workers(3) as three, running(producer):
+        services.workers[SERVICE] = targets_of(three[:2])
+        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+        assert producer.problem is None
+        services.workers[SERVICE] = targets_of(three[1:])
+        await until(lambda: streaming(producer) == ["worker-1", "worker-2"])
+        assert len(producer.links) == 2
+
+
+async def test_a_worker_that_left_has_acknowledged_all_and_heard_goodbye(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with workers(2) as two, running(producer):
+        services.workers[SERVICE] = targets_of(two)
+        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+        leaver = next(link for link in producer.links if link.worker == "worker-0")
+        await until(lambda: leaver.acked_offset > 0)
+        services.workers[SERVICE] = targets_of(two[1:])
+        await until(lambda: leaver.is_finished)
+        assert leaver.acked_offset == leaver.offset == two[0].intake.offset
+        await until(lambda: two[0].admission.live is None)
+        assert two[0].tally.ends == {Reason.SHUTDOWN: 1}
+
+
+async def test_a_worker_that_left_and_came_back_goes_on_where_it_stood(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with workers(1) as [worker], running(producer):
+        for _ in range(2):
+            before = worker.intake.offset
+            services.workers[SERVICE] = targets_of([worker])
+            await until(lambda before=before: worker.intake.offset > before)
+            services.workers[SERVICE] = [NOBODY]
+            await until(lambda: worker.admission.live is None)
+
+
+async def test_dns_failing_keeps_the_links_that_live(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with workers(2) as two, running(producer):
+        services.workers[SERVICE] = targets_of(two)
+        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+        links = list(producer.links)
+        services.trouble = "no name server gives an answer"
+        await until(lambda: producer.problem is not None)
+        before = [link.acked_offset for link in links]
+        await until(lambda: all(link.acked_offset > offset for link, offset in zip(links, before, strict=True)))
+        assert producer.links == links
+        services.trouble = ""
+        await until(lambda: producer.problem is None)
+        assert producer.links == links
+
+
+async def test_an_empty_answer_ends_only_the_links_that_do_not_live(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with workers(1) as one, running(producer):
+        services.workers[SERVICE] = [*targets_of(one), NOBODY]
+        await until(lambda: streaming(producer) == ["worker-0"] and len(producer.links) == 2)
+        services.workers.clear()
+        await until(lambda: len(producer.links) == 1)
+        assert streaming(producer) == ["worker-0"]
+        assert producer.problem == f"{SERVICE} names no worker"
+
+
+async def test_a_pod_that_moves_is_dialled_at_its_new_address(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with running(producer):
+        async with a_worker(discard=True) as worker:
+            assert worker.address is not None
+            port = worker.address[1]
+            services.workers[SERVICE] = [Target("stream", "worker-0.worker.ns.svc.test", port)]
+            services.addresses["worker-0.worker.ns.svc.test"] = ["127.0.0.1"]
+            await until(lambda: streaming(producer) == ["worker-0"])
+        services.addresses["worker-0.worker.ns.svc.test"] = ["127.0.0.2"]
+        async with a_worker(listen=f"127.0.0.2:{port}", discard=True) as moved:
+            await until(lambda: moved.intake.offset > 0)
+            assert len(producer.links) == 1
+
+
+async def test_the_name_of_a_worker_that_moved_is_not_taken_for_shared(services: Services, log: Log) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    async with AsyncExitStack() as stack:
+        async with a_worker(discard=True) as worker:
+            assert worker.address is not None
+            port = worker.address[1]
+            services.workers[SERVICE] = [Target("stream", "127.0.0.1", port)]
+            await stack.enter_async_context(running(producer))
+            await until(lambda: streaming(producer) == ["worker-0"])
+        services.workers[SERVICE].append(Target("stream", "127.0.0.2", port))
+        async with a_worker(listen=f"127.0.0.2:{port}", discard=True):
+            await until(lambda: streaming(producer) == ["worker-0"])
+        assert not log.of("producer.name_shared")
+
+
+async def test_a_worker_that_left_and_never_acknowledges_is_given_up_after_the_grace(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services, heartbeat_interval=10.0)
+    async with a_listener() as listener, running(producer):
+        services.workers[SERVICE] = [Target("stream", "localhost", listener.port)]
+        peer = await listener.peer()
+        await peer.accept()
+        await until(lambda: streaming(producer) == ["worker-0"])
+        services.workers[SERVICE] = [NOBODY]
+        assert b"#beat" in await peer.rest()
+        await until(lambda: len(producer.links) == 1)
+
+
+async def test_targets_of_every_kind_go_together_and_none_is_linked_twice(services: Services) -> None:
+    async with workers(2) as two:
+        first, second = targets_of(two)
+        services.workers |= {SERVICE: [first], OTHER_SERVICE: [second]}
+        producer = a_producer(str(first), SERVICE, OTHER_SERVICE, dns=services)
+        async with running(producer):
+            await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
+            assert len(producer.links) == 2
+
+
+async def test_a_producer_that_found_nobody_ends_at_once(services: Services) -> None:
+    producer = a_producer(SERVICE, dns=services, grace_period=60)
+    async with running(producer):
+        await until(lambda: producer.problem == f"{SERVICE} names no worker")
+
+
+async def test_trouble_is_told_once_and_its_end_too(services: Services, log: Log) -> None:
+    told: list[tuple[Target, ...]] = []
+    watch, stopping = Watch(check_target(SERVICE), services, lambda _, targets: told.append(targets)), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch.run(stopping))
+        await until(lambda: services.questions == 5)
+        services.workers[SERVICE] = [NOBODY]
+        await until(lambda: services.questions == 10)
+        stopping.set()
+    assert told == [()] * 5 + [(NOBODY,)] * 5
+    assert [event["event"] for event in log.events] == ["discovery.failing", "discovery.working"]
+
+
+@pytest.mark.parametrize(("time_to_live", "delay"), [(0, 1.0), (3, 3.0), (5, 5.0), (300, 5.0)])
+def test_an_answer_is_asked_for_again_when_its_time_is_over_within_bounds(time_to_live: int, delay: float) -> None:
+    assert refresh_delay(time_to_live) == delay

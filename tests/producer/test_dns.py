@@ -1,4 +1,4 @@
-"""Discovery through DNS: a tiny name server on loopback, and workers that come and go behind it."""
+"""DNS: the questions on the wire, asked of a tiny name server on loopback, and what its answers mean."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
-from tests.support.log import Log
-from tests.support.peers import a_listener
 from tests.support.roles import a_producer, a_worker, running
 from tests.support.waiting import until
 
-from randstream.errors import Reason, SettingsError
+from randstream.errors import SettingsError
 from randstream.producer import discovery
-from randstream.producer.discovery import Watch, refresh_delay
+from randstream.producer.discovery import Watch
 from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings import ProducerSettings, Target
@@ -204,11 +202,6 @@ async def test_a_machine_without_name_servers_is_a_problem(
         assert answers.last is None
 
 
-@pytest.mark.parametrize(("time_to_live", "delay"), [(0, 1.0), (3, 3.0), (5, 5.0), (300, 5.0)])
-def test_an_answer_is_asked_for_again_when_its_time_is_over_within_bounds(time_to_live: int, delay: float) -> None:
-    assert refresh_delay(time_to_live) == delay
-
-
 @asynccontextmanager
 async def workers(count: int) -> AsyncIterator[list[Worker]]:
     async with AsyncExitStack() as stack:
@@ -233,129 +226,6 @@ async def test_links_start_and_end_as_workers_come_and_go(name_server: NameServe
         name_server.records[SRV, "SRV"] = records_of(three[1:])
         await until(lambda: streaming(producer) == ["worker-1", "worker-2"])
         assert len(producer.links) == 2
-
-
-async def test_a_worker_that_left_has_acknowledged_all_and_heard_goodbye(name_server: NameServer) -> None:
-    producer = a_producer(f"srv://{SRV}")
-    async with workers(2) as two, running(producer):
-        name_server.records[SRV, "SRV"] = records_of(two)
-        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
-        leaver = next(link for link in producer.links if link.worker == "worker-0")
-        await until(lambda: leaver.acked_offset > 0)
-        name_server.records[SRV, "SRV"] = records_of(two[1:])
-        await until(lambda: leaver.is_finished)
-        assert leaver.acked_offset == leaver.offset == two[0].intake.offset
-        await until(lambda: two[0].admission.live is None)
-        assert two[0].tally.ends == {Reason.SHUTDOWN: 1}
-
-
-async def test_a_worker_that_left_and_came_back_goes_on_where_it_stood(name_server: NameServer) -> None:
-    producer = a_producer(f"srv://{SRV}")
-    async with workers(1) as [worker], running(producer):
-        for _ in range(2):
-            before = worker.intake.offset
-            name_server.records[SRV, "SRV"] = records_of([worker])
-            await until(lambda before=before: worker.intake.offset > before)
-            name_server.records[SRV, "SRV"] = ["0 1 1 localhost."]
-            await until(lambda: worker.admission.live is None)
-
-
-async def test_dns_failing_keeps_the_links_that_live(name_server: NameServer) -> None:
-    producer = a_producer(f"srv://{SRV}")
-    async with workers(2) as two, running(producer):
-        name_server.records[SRV, "SRV"] = records_of(two)
-        await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
-        links = list(producer.links)
-        name_server.is_silent = True
-        await until(lambda: producer.problem is not None)
-        before = [link.acked_offset for link in links]
-        await until(lambda: all(link.acked_offset > offset for link, offset in zip(links, before, strict=True)))
-        assert producer.links == links
-        name_server.is_silent = False
-        await until(lambda: producer.problem is None)
-        assert producer.links == links
-
-
-async def test_an_empty_answer_ends_only_the_links_that_do_not_live(name_server: NameServer) -> None:
-    producer = a_producer(f"srv://{SRV}")
-    async with workers(1) as one, running(producer):
-        name_server.records[SRV, "SRV"] = [*records_of(one), "0 1 1 localhost."]
-        await until(lambda: streaming(producer) == ["worker-0"] and len(producer.links) == 2)
-        name_server.records.clear()
-        await until(lambda: len(producer.links) == 1)
-        assert streaming(producer) == ["worker-0"]
-        assert producer.problem == f"srv://{SRV} names no worker"
-
-
-async def test_a_pod_that_moves_is_dialled_at_its_new_address(
-    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    addresses = {"worker-0.worker.ns.svc.test": "127.0.0.1"}
-    monkeypatch.setattr("randstream.producer.dns._look_up_addresses", lambda host: [addresses[host]])
-    monkeypatch.setattr(discovery, "ANSWER_SECONDS", 0.0)
-    producer = a_producer(f"srv://{SRV}")
-    async with running(producer):
-        async with a_worker(name="worker-0", discard=True) as worker:
-            assert worker.address is not None
-            port = worker.address[1]
-            name_server.records[SRV, "SRV"] = [f"0 1 {port} worker-0.worker.ns.svc.test."]
-            await until(lambda: streaming(producer) == ["worker-0"])
-        addresses["worker-0.worker.ns.svc.test"] = "127.0.0.2"
-        async with a_worker(name="worker-0", listen=f"127.0.0.2:{port}", discard=True) as moved:
-            await until(lambda: moved.intake.offset > 0)
-            assert len(producer.links) == 1
-
-
-async def test_the_name_of_a_worker_that_moved_is_not_taken_for_shared(name_server: NameServer, log: Log) -> None:
-    name_server.records[NAME, "A"] = ["127.0.0.1"]
-    async with AsyncExitStack() as stack:
-        async with a_worker(name="worker-0", discard=True) as worker:
-            assert worker.address is not None
-            port = worker.address[1]
-            producer = a_producer(f"dns://{NAME}:{port}")
-            await stack.enter_async_context(running(producer))
-            await until(lambda: streaming(producer) == ["worker-0"])
-        name_server.records[NAME, "A"] = ["127.0.0.1", "127.0.0.2"]
-        async with a_worker(name="worker-0", listen=f"127.0.0.2:{port}", discard=True):
-            await until(lambda: streaming(producer) == ["worker-0"])
-        assert not log.of("producer.name_shared")
-
-
-async def test_a_worker_that_left_and_never_acknowledges_is_given_up_after_the_grace(name_server: NameServer) -> None:
-    producer = a_producer(f"srv://{SRV}", grace_period=0.05, heartbeat_interval=10.0)
-    async with a_listener() as listener, running(producer):
-        name_server.records[SRV, "SRV"] = [f"0 1 {listener.port} localhost."]
-        peer = await listener.peer()
-        await peer.accept()
-        await until(lambda: streaming(producer) == ["worker-0"])
-        name_server.records[SRV, "SRV"] = ["0 1 1 localhost."]
-        assert b"#beat" in await peer.rest()
-        await until(lambda: len(producer.links) == 1)
-
-
-async def test_targets_of_every_kind_go_together_and_none_is_linked_twice(name_server: NameServer) -> None:
-    name_server.records[NAME, "A"] = ["127.0.0.1"]
-    async with workers(2) as two:
-        ports = [worker.address[1] for worker in two if worker.address]
-        producer = a_producer(f"127.0.0.1:{ports[0]}", f"dns://{NAME}:{ports[0]}", f"dns://{NAME}:{ports[1]}")
-        async with running(producer):
-            await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
-            assert len(producer.links) == 2
-
-
-async def test_a_producer_that_found_nobody_ends_at_once(name_server: NameServer) -> None:
-    producer = a_producer(f"srv://{SRV}", grace_period=60)
-    async with running(producer):
-        await until(lambda: producer.problem == f"srv://{SRV} names no worker")
-
-
-async def test_trouble_is_told_once_and_its_end_too(name_server: NameServer, log: Log) -> None:
-    async with watching(f"srv://{SRV}") as (_, answers):
-        await name_server.wait_asked(5)
-        name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
-        await answers.wait("worker-0.worker.ns.svc.test:9000")
-        await name_server.wait_asked(5)
-    assert [event["event"] for event in log.events] == ["discovery.failing", "discovery.working"]
 
 
 @pytest.mark.parametrize(

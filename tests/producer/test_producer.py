@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from tests.producer.links import numbers_until_beat
 from tests.support.log import Log
-from tests.support.peers import a_listener, key
+from tests.support.peers import a_listener, ack_of, key
 from tests.support.ports import free_port
 from tests.support.roles import a_producer, a_worker, producing, running, transport_of
 from tests.support.sinks import Memory
@@ -18,7 +18,6 @@ from tests.support.waiting import until
 
 from randstream.observe.status import LinkState
 from randstream.observe.throttle import LINES_A_MINUTE
-from randstream.producer.link import Link
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker.worker import Worker
@@ -116,13 +115,18 @@ async def test_two_workers_with_one_name_are_both_served_and_warned_about_once(l
 
 
 async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_log(log: Log) -> None:
-    producer = a_producer("127.0.0.1:9", "127.0.0.1:10")
-    one, other = SimpleNamespace(target="one", is_up=True), SimpleNamespace(target="other", is_up=True)
-    for number in range(LINES_A_MINUTE + 3):
-        one.worker = other.worker = f"worker-{number}"
-        for link in (one, other):
-            producer._on_resumed(cast("Link", link), 0.0)
-    assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
+    async with a_listener() as one, a_listener() as other, producing(one, other) as producer:
+        for number in range(LINES_A_MINUTE + 3):
+            peers = [await listener.peer() for listener in (one, other)]
+            for peer in peers:
+                await peer.accept(b"#resume\n", name=f"worker-{number}")
+            for peer in peers:
+                _, beat = await numbers_until_beat(peer)
+                peer.say(ack_of(beat))
+            await until(lambda: all(link.acked_offset for link in producer.links))
+            for peer in peers:
+                peer.cut()
+        assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
 
 
 async def test_two_workers_that_change_places_are_not_warned_about(log: Log) -> None:
@@ -179,6 +183,7 @@ async def test_a_name_that_does_not_resolve_is_tried_on_and_said_once(log: Log) 
         assert "cannot resolve nowhere.invalid" in (producer.problem or "")
 
 
+@pytest.mark.kernel
 async def test_a_name_that_no_resolver_can_be_asked_for_is_tried_on_like_any_other() -> None:
     async with producing(f"{'x' * 70}.example:9000", "a..b:9000") as producer:
         await until(lambda: all(link.last_error for link in producer.links))

@@ -6,19 +6,23 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from tests.support.clock import JumpingClock
+from tests.producer.links import Longest, only
+from tests.simulation.virtual import virtual_loop
 from tests.support.log import Log
 from tests.support.peers import Peer, a_listener
 from tests.support.roles import producing
 from tests.support.waiting import until
 
+from randstream.backoff import LONGEST_DELAY
 from randstream.clock import Clock
 from randstream.errors import LocalProtocolError
 from randstream.numbers.stream import NumberStream
 from randstream.observe.status import LinkState
+from randstream.producer.link import Link
+from randstream.producer.producer import Producer
 from randstream.producer.raw_session import RawSession
 from randstream.protocol.events import Waited
 
@@ -43,13 +47,12 @@ async def test_raw_target_gets_number_lines_and_nothing_else() -> None:
         assert link.acked_offset == link.offset == got.count(b"\n") == producer.tally.acked_numbers
 
 
-async def test_raw_target_may_say_what_it_likes_or_nothing(clock: JumpingClock, log: Log) -> None:
-    async with a_listener() as listener, producing(f"raw://{listener.target}", clock=clock):
+async def test_raw_target_may_say_what_it_likes_or_nothing(log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1):
         peer = await listener.peer()
         await lines(peer, 5)
         peer.say(b"#close reason=version\n", b"\xff" * 10_000)
-        clock.jump(3600.0)
-        await lines(peer, 50)
+        await lines(peer, 3600)
         assert log.of("link.lost") == []
 
 
@@ -117,41 +120,55 @@ async def turns_of_the_wheel(clock: CountingClock) -> int:
     return clock.timers - before
 
 
-async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely(clock: JumpingClock, log: Log) -> None:
-    async with a_listener() as listener, producing(f"raw://{listener.target}", clock=clock) as producer:
-        (link,) = producer.links
-        for delays, stays in enumerate((0, 0, 0, 10), start=1):
+async def test_raw_target_that_accepts_and_hangs_up_is_dialled_ever_more_rarely() -> None:
+    chance = Longest()
+    async with a_listener() as listener, producing(f"raw://{listener.target}", random=chance):
+        for stays in (0, 0, 0, LONGEST_DELAY):
             peer = await listener.peer()
             await lines(peer, 2)
-            clock.jump(stays)
-            if stays:
-                assert link._backoff._bound > 0.5
+            await asyncio.sleep(stays)
             peer.cut()
-            await until(lambda delays=delays: producer.tally.ends.total() == delays)
-            clock.jump(5.0)
-        assert link._backoff._bound == 0.2
+        await listener.peer()
+    assert chance.delays == [0.1, 0.2, 0.4, 0.1]
 
 
 @pytest.mark.kernel
 async def test_raw_target_drain_writes_what_it_began_and_closes(log: Log) -> None:
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}", rate="max", grace_period=60) as producer:
-            peer = await listener.peer()
-            (link,) = producer.links
-            await until(lambda: link.session and not link.session.connection.is_writable)
-            producer.stop()
-            await until(lambda: link._is_finishing)
-            assert not link.is_finished
-            got = await peer.rest()
-            await until(lambda: link.is_finished)
+            got, link = await drain_once_it_reads(producer, await listener.peer())
         assert got.endswith(b"\n")
         assert got.count(b"\n") == link.acked_offset
         assert log.of("producer.grace_over") == []
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="src: RawSession closes its connection within resume_writing, after which asyncio tells of the end twice",
+)
+async def test_raw_target_drain_that_waited_for_room_leaves_no_error_of_asyncios_behind() -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate="max") as producer:
+        await drain_once_it_reads(producer, await listener.peer())
+
+
+async def drain_once_it_reads(producer: Producer, peer: Peer) -> tuple[bytes, Link]:
+    """Stop `producer` while `peer` reads nothing and all buffers are full, then read on: what came, and the link."""
+    peer.transport.pause_reading()
+    link = only(producer)
+    await until(lambda: link.session and not link.session.connection.is_writable)
+    producer.stop()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not link.is_finished
+    peer.transport.resume_reading()
+    got = await peer.rest()
+    await until(lambda: link.is_finished)
+    return got, link
+
+
 async def test_raw_target_that_never_reads_cannot_hold_up_the_end(log: Log) -> None:
     async with a_listener() as listener:
-        async with producing(f"raw://{listener.target}", rate="max", grace_period=0.05) as producer:
+        async with producing(f"raw://{listener.target}", rate="max") as producer:
             peer = await listener.peer()
             peer.transport.pause_reading()
             (link,) = producer.links
@@ -178,12 +195,12 @@ async def test_raw_target_counts_no_number_of_a_write_that_failed(log: Log) -> N
         assert 5 + got.count(b"\n") == written
 
 
-async def test_raw_target_counts_the_runs_before_a_write_that_failed(clock: JumpingClock) -> None:
-    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=2, clock=clock) as producer:
+async def test_raw_target_counts_the_runs_before_a_write_that_failed() -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=2) as producer:
         await listener.peer()
-        (link,) = producer.links
+        link, loop = only(producer), virtual_loop()
         await until(lambda: link.is_up)
-        session = cast("RawSession", link.session)
+        session = session_of(link)
         connection = session.connection
         flush = connection.flush
         writes = [True, False]
@@ -193,12 +210,17 @@ async def test_raw_target_counts_the_runs_before_a_write_that_failed(clock: Jump
             connection.is_writable = bool(writes) and writes.pop(0)
 
         connection.flush = fail_the_second
-        clock.ahead += 1.01
-        session.on_writable(clock.now())
+        loop.block(1.01)
+        session.on_writable(loop.time())
         assert (link.acked_offset, link.offset) == (2, 2)
-        clock.ahead += 0.5
-        session.on_writable(clock.now())
+        loop.block(0.5)
+        session.on_writable(loop.time())
         assert (link.acked_offset, link.offset) == (2, 3)
+
+
+def session_of(link: Link) -> RawSession:
+    assert isinstance(link.session, RawSession)
+    return link.session
 
 
 async def test_raw_links_hear_no_events() -> None:

@@ -7,77 +7,19 @@ import socket
 from typing import Any, cast
 
 import pytest
-from tests.support.clock import JumpingClock
+from tests.producer.links import numbers_until_beat, only
 from tests.support.log import Log
 from tests.support.peers import Peer, a_listener, ack_of, key
-from tests.support.roles import HEARTBEAT, a_producer, producing
+from tests.support.roles import a_producer, producing
 from tests.support.stream import stream
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import patience, until
 
 from randstream.errors import LocalProtocolError
 from randstream.observe.status import LinkState
-from randstream.producer.link import Link
 from randstream.producer.producer import Producer
 from randstream.producer.stream_session import StreamSession
 from randstream.protocol import WINDOW_BYTES
 from randstream.protocol.events import Started
-
-
-def only(producer: Producer) -> Link:
-    (link,) = producer.links
-    return link
-
-
-async def numbers_until_beat(peer: Peer) -> tuple[bytes, bytes]:
-    """The number lines up to the next beat, and the beat."""
-    numbers = b""
-    while not (line := await peer.line()).startswith(b"#"):
-        assert line
-        numbers += line
-    return numbers, line
-
-
-class CountingDelays:
-    """Stands in for `Backoff.delay` and `reset`: no wait, and a count of the delays since the last reset."""
-
-    def __init__(self) -> None:
-        self.since_reset = 0
-
-    def __call__(self) -> float:
-        self.since_reset += 1
-        return 0.0
-
-    def reset(self, backoff: Any = None) -> None:
-        self.since_reset = 0
-
-
-class SlowDial:
-    """Stands in for the loop's way to connect: the address `swallows` never answers."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *swallows: str) -> None:
-        self.dialled: list[str] = []
-        self._swallows = swallows
-        self._create = asyncio.get_running_loop().create_connection
-        monkeypatch.setattr("randstream.producer.link.Link._connect", self.wrap(Link._connect))
-
-    def wrap(self, connect: Any) -> Any:
-        async def dial(link: Link, address: str) -> None:
-            self.dialled.append(address)
-            if address in self._swallows:
-                await asyncio.Event().wait()
-            await connect(link, address)
-
-        return dial
-
-
-async def a_second_and_a_beat(clock: JumpingClock, producer: Producer, peer: Peer, *answers: bytes) -> bytes:
-    """Let a second pass and its beat come, have `answers`, or else the last ack again, heard; the beat."""
-    clock.jump(1.0)
-    beat = await peer.line_starting(b"#beat ")
-    heard = only(producer).heard_at
-    peer.say(*(answers or [b"#ack offset=%d\n" % only(producer).acked_offset]))
-    await until(lambda: only(producer).heard_at != heard)
-    return beat
 
 
 async def test_a_link_sends_the_numbers_from_the_offset_that_the_worker_names() -> None:
@@ -116,61 +58,66 @@ async def test_wait_means_stalled_and_resume_ends_it(log: Log) -> None:
         assert len(log.of("link.stalled")) == 1
 
 
-async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(clock: JumpingClock, log: Log) -> None:
-    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0, clock=clock) as producer:
+async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
         peer = await listener.peer()
         await peer.accept()
         for _ in range(3):
-            await a_second_and_a_beat(clock, producer, peer)
+            await answer_next_beat(producer, peer)
             assert only(producer).state is LinkState.STREAMING
+        beat = b""
         while only(producer).state is not LinkState.STALLED:
-            beat = await a_second_and_a_beat(clock, producer, peer)
+            beat = await answer_next_beat(producer, peer)
         peer.say(ack_of(beat))
         assert (await log.wait("link.recovered"))["acked"] == int(key(beat, "offset"))
         assert only(producer).state is LinkState.STREAMING
         assert log.of("link.lost") == []
 
 
-async def test_a_link_whose_acks_move_though_ever_later_is_not_stalled(clock: JumpingClock, log: Log) -> None:
-    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0, clock=clock) as producer:
+async def answer_next_beat(producer: Producer, peer: Peer, *answers: bytes) -> bytes:
+    """Wait for the next beat and say `answers`, or else the last ack again, until they are heard; the beat."""
+    beat = await peer.line_starting(b"#beat ")
+    heard = only(producer).heard_at
+    peer.say(*(answers or [b"#ack offset=%d\n" % only(producer).acked_offset]))
+    await until(lambda: only(producer).heard_at != heard)
+    return beat
+
+
+async def test_a_link_whose_acks_move_though_ever_later_is_not_stalled(log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
         peer = await listener.peer()
         await peer.accept()
-        beats = []
+        beats: list[bytes] = []
         for _ in range(8):  # one ack in two seconds: eight beats behind in the end
-            beats.append(await a_second_and_a_beat(clock, producer, peer))
-            beats.append(await a_second_and_a_beat(clock, producer, peer, ack_of(beats.pop(0))))
+            beats.append(await answer_next_beat(producer, peer))
+            beats.append(await answer_next_beat(producer, peer, ack_of(beats.pop(0))))
         assert log.of("link.stalled") == log.of("link.lost") == []
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("rate", [1e9, "max"])
-async def test_window_bounds_what_a_link_sends_to_a_worker_that_acks_nothing_new(rate: Any, quick: Any) -> None:
-    window = 2**22
-    quick("randstream.protocol.sender.WINDOW_BYTES", window)
+async def test_window_bounds_what_a_link_sends_to_a_worker_that_acks_nothing_new(rate: Any) -> None:
     async with a_listener() as listener, producing(listener, rate=rate) as producer:
         peer = await listener.peer()
         await peer.accept()
         got, data = 0, b""
-        while got < window - 2**20 or b"#beat" not in data[-200:]:
+        while got < WINDOW_BYTES - 2**20 or b"#beat" not in data[-200:]:
             data = await peer.reader.read(2**20)
             got += len(data)
             peer.say(b"#ack offset=0\n")
-        sent, beaten = -1, 0
+        sent, beaten, beat = -1, 0, b""
         while beaten != sent:  # beats go on, numbers do not
             sent = beaten
-            line = await peer.line_starting(b"#beat ")
-            beaten = int(key(line, "offset"))
-            peer.say(b"#ack offset=0\n")
-        assert window - 2**20 < producer.tally.number_bytes <= window
+            beat = await answer_next_beat(producer, peer)
+            beaten = int(key(beat, "offset"))
+        assert WINDOW_BYTES - 2**20 < producer.tally.number_bytes <= WINDOW_BYTES
         assert only(producer).offset == sent
-        stalled_at = only(producer).offset
-        peer.say(b"#ack offset=%d\n" % int(key(line, "offset")))
-        await until(lambda: only(producer).offset > stalled_at)
+        peer.say(ack_of(beat))
+        await until(lambda: only(producer).offset > sent)
         peer.cut()
 
 
 @pytest.mark.kernel
-async def test_a_worker_that_reads_nothing_is_sent_a_bounded_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_reads_nothing_is_sent_a_bounded_amount() -> None:
     async with a_listener() as listener, producing(listener, rate="max") as producer:
         peer = await listener.peer()
         peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
@@ -192,14 +139,14 @@ async def test_a_bug_in_a_callback_ends_the_producer_loudly(monkeypatch: pytest.
     async with a_listener() as listener:
         producer = a_producer(listener.target)
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        monkeypatch.setattr("randstream.producer.stream_session.StreamSession._resume", fail)
+        monkeypatch.setattr("randstream.producer.stream_session.Pacer", fail)
         running = asyncio.ensure_future(producer.run())
         peer = await listener.peer()
         peer.say(b"#hello randstream/1 worker=worker-0\n")
         await peer.line_starting(b"#open ")
         peer.say(b"#resume offset=0\n")
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(running, PATIENCE)
+            await asyncio.wait_for(running, patience())
 
 
 async def test_what_only_a_producer_says_is_a_bug_if_it_comes_as_an_event_of_a_worker() -> None:
@@ -241,7 +188,3 @@ async def test_drain_says_goodbye_at_once_in_the_handshake(lines: list[bytes], l
             state = LinkState.STALLED if b"#wait\n" in lines else LinkState.OPENING
             await until(lambda: only(producer).state is state)
         assert await peer.rest() == b"#close reason=shutdown\n"
-
-
-def test_heartbeat_of_these_tests_is_one_that_the_wire_allows() -> None:
-    assert HEARTBEAT >= 0.05

@@ -96,6 +96,5 @@ def test_every_module_has_a_test_of_its_name() -> None:
 
 
 TOGETHER: set[str] = {
-    "net/credentials.py",  # with tls.py, in test_tls: what certificates mean shows only between two ends
     "protocol/events.py",  # dataclasses alone: what each means is tested where it is emitted, in test_sender and others
 }

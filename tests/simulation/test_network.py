@@ -463,6 +463,9 @@ def test_ports_are_taken_and_given(pair: Pair) -> None:
         with pytest.raises(OSError, match="bind") as raised:
             await loop.create_server(Recorder, SERVER, PORT)
         assert raised.value.errno == errno.EADDRINUSE
+        with pytest.raises(OSError, match="bind") as raised:  # although it is the port that was given last
+            await loop.create_server(Recorder, *second.sockets[0].getsockname())
+        assert raised.value.errno == errno.EADDRINUSE
         with pytest.raises(OSError, match="bind") as raised:
             await loop.create_server(Recorder, "10.9.9.9", 1)
         assert raised.value.errno == errno.EADDRNOTAVAIL

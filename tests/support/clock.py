@@ -11,6 +11,12 @@ from tests.simulation.virtual import running_virtual_loop
 from randstream.clock import Clock
 
 
+def clock_of_loop() -> Clock:
+    """A clock on the time of the running loop, real or virtual."""
+    loop = running_virtual_loop()
+    return Clock() if loop is None else loop.clock
+
+
 class JumpingClock(Clock):
     """The running loop's time, plus all jumps so far. Hand it to roles and timer wheels."""
 

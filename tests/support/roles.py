@@ -82,7 +82,11 @@ def address_of(target: str | Worker | Listener) -> str:
 
 
 def a_producer(
-    *targets: str | Worker | Listener, clock: Clock | None = None, dns: Dns | None = None, **settings: Any
+    *targets: str | Worker | Listener,
+    clock: Clock | None = None,
+    random: Random | None = None,
+    dns: Dns | None = None,
+    **settings: Any,
 ) -> Producer:
     """A producer that sends `stream`s, not running yet."""
     workers = [address_of(target) for target in targets]
@@ -90,9 +94,9 @@ def a_producer(
         "workers": ",".join(workers), "name": "producer-0", "seed": SEED, "numbers": NUMBERS, "rate": 1000,
         "heartbeat_interval": HEARTBEAT, "grace_period": 2.0, **settings,
     }  # fmt: skip
-    loop, random = running_virtual_loop(), None
+    loop = running_virtual_loop()
     if loop is not None:
-        clock, random, dns = clock or loop.clock, loop.world.random, dns or loop.names
+        clock, random, dns = clock or loop.clock, random or loop.world.random, dns or loop.names
     return Producer(ProducerSettings(**given), clock=clock, random=random, dns=dns)
 
 

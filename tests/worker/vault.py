@@ -93,19 +93,6 @@ def interval(offset: int, count: int, t: str = "1") -> bytes:
     return numbers(offset, count) + beat_line(offset + count, numbers(offset, count), t)
 
 
-class Cut:
-    """A writer that can only be cut."""
-
-    is_aborted = False
-
-    @property
-    def transport(self) -> Cut:
-        return self
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
 class Narrow(Memory):
     """Takes what it is given, but says when there is room for more."""
 
