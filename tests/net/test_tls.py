@@ -30,12 +30,6 @@ from tests.net.certificates import (
     worker_settings,
 )
 from tests.protocol.network import HELLO, START, WORKER, a_sender, repeatable
-from tests.support.log import Log
-from tests.support.peers import Peer, a_listener, dialled
-from tests.support.roles import a_worker, producing
-from tests.support.sinks import Memory
-from tests.support.stream import NUMBERS, stream
-from tests.support.waiting import until
 
 from randstream.errors import (
     PeerClosed,
