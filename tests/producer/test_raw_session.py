@@ -142,10 +142,6 @@ async def test_raw_target_drain_writes_what_it_began_and_closes(log: Log) -> Non
         assert log.of("producer.grace_over") == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="src: RawSession closes its connection within resume_writing, after which asyncio tells of the end twice",
-)
 async def test_raw_target_drain_that_waited_for_room_leaves_no_error_of_asyncios_behind() -> None:
     async with a_listener() as listener, producing(f"raw://{listener.target}", rate="max") as producer:
         await drain_once_it_reads(producer, await listener.peer())

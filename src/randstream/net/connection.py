@@ -84,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._alarm = wheel.alarm(self._on_alarm)
         self.transport: asyncio.Transport | None = None
         self._lingering: asyncio.TimerHandle | None = None
+        self._is_resuming = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is connected."""
@@ -111,7 +112,9 @@ class Connection(asyncio.Protocol):
         """asyncio: the write buffer has room."""
         self.is_writable = True
         if self._owner is not None:
+            self._is_resuming = True
             self._owner.on_writable(self._clock.now())
+            self._is_resuming = False
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -142,7 +145,10 @@ class Connection(asyncio.Protocol):
             self._release()
         if self.transport is not None and self._lingering is None:
             self._write()
-            self.transport.close()
+            if self._is_resuming:  # asyncio would tell of the end twice
+                asyncio.get_running_loop().call_soon(self.transport.close)
+            else:
+                self.transport.close()
             # A peer that never reads must not hold the socket.
             self._lingering = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
 
