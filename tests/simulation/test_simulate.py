@@ -40,9 +40,14 @@ def test_a_plan_shrinks_to_the_faults_that_it_takes() -> None:
     assert {fault.number for fault in shrink(plan, breaks).faults} == needed
 
 
-def test_what_broke_is_told_with_the_command_that_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.timeout(120)
+def test_what_broke_is_told_with_the_command_that_shows_it_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 25.0
+    monkeypatch.setattr("tests.simulation.__main__.PLAN_SECONDS", seconds)  # short, for it is run many times
     with mutated(find_mutant("stream-folder-is-not-synced")):
-        seed = next(seed for seed in range(60) if breaks_a_promise(draw_plan(seed, PLAN_SECONDS)))
+        seed = next(seed for seed in range(200) if breaks_a_promise(draw_plan(seed, seconds)))
         assert tell(seed, "numbers are gone") == 1
         told = capsys.readouterr().out
         command = told.splitlines()[-1]
