@@ -11,6 +11,9 @@ LONGEST_DELAY: Final = 5.0
 FIRST_SUCCESSION: Final = 5.0
 LONGEST_SUCCESSION: Final = 60.0
 """Seconds. A producer that was taken over has a successor: it only makes sure, ever more rarely."""
+FIRST_SPARE: Final = 5.0
+LONGEST_SPARE: Final = 60.0
+"""Seconds. A worker with a full line of producers misses nobody."""
 
 
 class Backoff:
@@ -22,10 +25,15 @@ class Backoff:
         self._random = random
         self._bound = FIRST_DELAY
         self._succession = FIRST_SUCCESSION
+        self._spare = FIRST_SPARE
 
     def reset(self) -> None:
         """The link has proved itself: start over. But not with takeovers: two producers would duel without an end."""
         self._bound = FIRST_DELAY
+
+    def reset_spare(self) -> None:
+        """The link has stood in line: the next time that there is no place for it counts as the first."""
+        self._spare = FIRST_SPARE
 
     def delay(self) -> float:
         """The next delay, up to a bound that doubles to LONGEST_DELAY."""
@@ -45,3 +53,8 @@ class Backoff:
         bound = FIRST_SUCCESSION if held > 2 * LONGEST_SUCCESSION else self._succession
         self._succession = min(2 * bound, LONGEST_SUCCESSION / 2)
         return self._random.uniform(bound, 2 * bound)
+
+    def spare_delay(self) -> float:
+        """The delay after a full line: up to 5 s, and a bound that doubles to 60 s."""
+        bound, self._spare = self._spare, min(2 * self._spare, LONGEST_SPARE)
+        return self._random.uniform(0, bound)

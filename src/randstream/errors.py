@@ -9,6 +9,8 @@ class Reason(StrEnum):
     """Why a connection ended: the word of `#close reason=`, plus three that only a log sees."""
 
     SHUTDOWN = "shutdown"
+    YIELD = "yield"
+    SPARE = "spare"
     TAKEOVER = "takeover"
     MISMATCH = "mismatch"
     MALFORMED = "malformed"
@@ -79,6 +81,15 @@ class TlsError(RandstreamError):
 
 class SinkError(RandstreamError):
     """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
+
+    needs_person = False
+    """Whether waiting alone cannot mend it, for the stream that was tried."""
+
+
+class OfferError(RandstreamError):
+    """The sink can never take the stream that was offered: it contradicts what is there."""
+
+    reason = Reason.MALFORMED
 
 
 def reason_of(error: Exception) -> Reason:

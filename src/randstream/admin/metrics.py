@@ -22,7 +22,7 @@ from prometheus_client.utils import floatToGoString
 
 from .. import __version__
 from ..observe.status import LinkState, ObservedLink, ObservedRole
-from ..observe.tally import TIME_BOUNDS, Buckets
+from ..observe.tally import Buckets
 
 LABELLED_LINKS: Final = 256
 """Links with series of their own. A Prometheus takes more, but nobody reads them: the totals have all links."""
@@ -77,9 +77,17 @@ class Metrics(Collector):
         yield Count("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
         yield Count("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
         yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
+        yield self._interruptions()
         text = "1 while the sink takes numbers but needs a person: see /api/links"
         yield Gauge("randstream_sink_warning", text, self._role.warning is not None)
         yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
+
+    def _interruptions(self) -> Metric:
+        text = "From the last byte of a connection that ended to the opening beat of the next, by what ended it"
+        metric = HistogramMetricFamily("randstream_interruption_seconds", text, labels=["cause"])
+        for cause, buckets in self._role.tally.interruptions.items():
+            metric.add_metric([cause], _cumulate(buckets), sum_value=buckets.total)
+        return metric
 
     def _of_links(self, links: list[ObservedLink]) -> Iterable[Metric]:
         counts = Counter(link.state for link in links)
@@ -106,6 +114,9 @@ def _by(label: str, kind: type[Count | Gauge], name: str, text: str, values: Map
 
 
 def _times(name: str, text: str, buckets: Buckets) -> Metric:
-    bounds = [*map(floatToGoString, TIME_BOUNDS), "+Inf"]
-    cumulative = list(zip(bounds, accumulate(map(float, buckets.counts)), strict=True))
-    return HistogramMetricFamily(name, text, buckets=cumulative, sum_value=buckets.total)
+    return HistogramMetricFamily(name, text, buckets=_cumulate(buckets), sum_value=buckets.total)
+
+
+def _cumulate(buckets: Buckets) -> list[tuple[str, float]]:
+    bounds = [*map(floatToGoString, buckets.bounds), "+Inf"]
+    return list(zip(bounds, accumulate(map(float, buckets.counts)), strict=True))

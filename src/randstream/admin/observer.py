@@ -28,7 +28,11 @@ HISTORY_TICKS: Final = 120
 SHORTEST_SECONDS: Final = 1e-3
 """Nothing is divided by less."""
 
-TROUBLE_FIRST: Final = [*map(LinkState, ("stalled", "waiting", "dialling", "opening", "streaming", "finished"))]
+TROUBLE_FIRST: Final = list(
+    map(LinkState, "stalled waiting dialling opening resting standby streaming finished".split())
+)
+    *map(LinkState, ("stalled", "waiting", "dialling", "opening", "resting", "standby", "streaming", "finished"))
+]
 
 
 @dataclass(frozen=True, slots=True)

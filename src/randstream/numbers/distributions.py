@@ -66,6 +66,14 @@ def parse_distribution(text: str) -> Distribution:
     )
 
 
+def is_canonical(text: str) -> bool:
+    """Whether `text` is a distribution in the one spelling that makes it a stream's."""
+    try:
+        return parse_distribution(text).spelling == text
+    except SettingsError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Integers:
     """Whole numbers from `low` to `high`, both included, equally likely to within 2^-32."""

@@ -7,17 +7,27 @@ from typing import Final
 
 import structlog
 
-from ..errors import reason_of
+from ..errors import Reason, reason_of
 from .journal import Journal
 from .tally import Tally
 from .throttle import LINES_A_MINUTE, Throttle
 
 LINK_LINES_A_MINUTE: Final = 6
 """Log events that one of many links may write."""
-_LINES_A_MINUTE: Final = {"link.unreachable": 1, "worker.unproven": LINES_A_MINUTE, "peer.left": LINES_A_MINUTE}
+_LINES_A_MINUTE: Final = {
+    "link.unreachable": 1,
+    "link.spare": 1,
+    "link.resting": 1,
+    "link.other_stream": 1,
+    "link.refused": 1,
+    "worker.unproven": LINES_A_MINUTE,
+    "peer.left": LINES_A_MINUTE,
+}
 """Events with a limit of their own: a worker that stays away is said once and then at intervals, and what strangers
 bring about does not keep the link's own events out of the log."""
-WARNINGS: Final = frozenset({"link.lost", "link.unreachable", "link.stalled", "worker.unproven"})
+WARNINGS: Final = frozenset(
+    {"link.lost", "link.unreachable", "link.stalled", "link.other_stream", "link.refused", "worker.unproven"}
+)
 """Of a link's events; the others are informative."""
 
 
@@ -51,6 +61,34 @@ class LinkReport:
     def accepted_raw(self, now: float) -> None:
         """A peer without a protocol sends number lines."""
         self._tell("raw.accepted", now, "number lines without a protocol")
+
+    def standing_by(self, by: str, now: float, **fields: object) -> None:
+        """The worker is served by another."""
+        self._tell("link.standing_by", now, f"{by} serves", by=by, **fields)
+
+    def yielded(self, now: float, **fields: object) -> None:
+        """The worker gave the stream to a producer that it ranks higher."""
+        self._tally.ends[Reason.YIELD] += 1
+        self._tell("link.yielded", now, "a better-ranked producer serves now", **fields)
+
+    def turned_away(self, now: float, **fields: object) -> None:
+        """The worker's line is full: no trouble, for it is served."""
+        self._tally.failures[Reason.SPARE] += 1
+        self._tell("link.spare", now, **fields)
+
+    def resting(self, target: str, now: float, **fields: object) -> None:
+        """The link to `target`, another of this producer's, has the worker."""
+        advice = "one worker by two addresses, or two of one name; if it is two, give each a --name of its own"
+        self._tell("link.resting", now, f"{target} has this worker", linked_by=target, advice=advice, **fields)
+
+    def other_stream(self, now: float, **fields: object) -> None:
+        """A stream is offered while another one is served: it waits behind that."""
+        advice = "do all producers have the same seed and numbers?"
+        self._tell("link.other_stream", now, "another stream is served", advice=advice, **fields)
+
+    def refused(self, error: Exception, now: float, **fields: object) -> None:
+        """A stream was offered that the sink can never take."""
+        self._tell("link.refused", now, str(error), **_cause(error), **fields)
 
     def lost(self, error: Exception, now: float, *, was_up: bool = True, **fields: object) -> None:
         """A connection broke. `was_up`: it had carried numbers."""

@@ -17,14 +17,28 @@ from .tap import Tap
 
 
 class LinkState(StrEnum):
-    """What a link is doing, for people. A worker's one link is never DIALLING."""
+    """What a link is doing, for people. A worker's one link is never DIALLING, STANDBY or RESTING."""
 
     WAITING = "waiting"
     DIALLING = "dialling"
     OPENING = "opening"
+    STANDBY = "standby"
+    """A producer's: the worker is served by another, and this one is next or after."""
+    RESTING = "resting"
+    """A producer's: another of its links has this worker."""
     STREAMING = "streaming"
     STALLED = "stalled"
     FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A producer in a worker's line."""
+
+    producer: str
+    stream: str
+    seconds: float
+    """How long it has waited on its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,12 @@ class LinkStatus:
     reconnects: int
     error: str | None
     """Why the last connection, or attempt at one, ended."""
+    served_by: str | None = None
+    """The producer that serves the worker: this one's name, or whoever it stands by for; None: nobody, or unknown."""
+    served_for: float | None = None
+    """Seconds since it began to, where that is known."""
+    standbys: tuple[Standby, ...] = ()
+    """A worker's: who waits, in the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Nothing here knows of a metrics library: `metrics` reads these when somebody ask
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,21 +14,24 @@ TIME_BOUNDS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 )  # fmt: skip
 """Seconds: from a round trip on loopback to a silence that ends a connection."""
+INTERRUPTION_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+"""Seconds: from a hand-over on a quick network to a node that stays away."""
 
 
 class Buckets:
-    """How many durations fell below each of TIME_BOUNDS. A fifth of a microsecond each."""
+    """How many durations fell below each of `bounds`. A fifth of a microsecond each."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(TIME_BOUNDS) + 1)
+    def __init__(self, bounds: tuple[float, ...] = TIME_BOUNDS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         """Those within each bound and above the one before; the last is above all."""
         self.total = 0.0
         """The sum of all durations, in seconds."""
 
     def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(TIME_BOUNDS, seconds)] += 1
+        self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
 
@@ -47,4 +50,8 @@ class Tally:
     """A producer's: from a beat to its ack."""
     commits: Buckets = field(default_factory=Buckets)
     """A worker's: what its sink took to make numbers as durable as it promises."""
+    interruptions: defaultdict[str, Buckets] = field(
+        default_factory=lambda: defaultdict(lambda: Buckets(INTERRUPTION_BOUNDS))
+    )
+    """A worker's, by what ended the connection: from its last byte to the opening beat of the next."""
     sink_failures: int = 0

@@ -31,6 +31,38 @@ DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
 
 
+STREAMS_REMEMBERED: Final = 8
+"""Of one target: a peer that gives itself new names shall not fill the memory."""
+
+
+class Names:
+    """Which link has which worker. A worker that several targets lead to is linked once; the other links rest."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, Link] = {}
+        self._resting: dict[str, dict[Link, None]] = {}
+
+    def claim(self, worker: str, link: Link) -> Link:
+        """The link that has `worker`: `link`, if no other had it before."""
+        return self._holders.setdefault(worker, link)
+
+    def rest(self, worker: str, link: Link) -> None:
+        """Wake `link` when the worker is free."""
+        self._resting.setdefault(worker, {})[link] = None
+
+    def release(self, worker: str, link: Link, now: float) -> None:
+        """`link` has lost the worker, or waits for it no more."""
+        resting = self._resting.get(worker, {})
+        resting.pop(link, None)
+        if self._holders.get(worker) is link:
+            del self._holders[worker]
+            for other in resting:
+                other.start(now)
+            resting.clear()
+        if not resting:
+            self._resting.pop(worker, None)
+
+
 @dataclass(frozen=True, slots=True)
 class LinkContext:
     """What all links of a producer share."""
@@ -42,14 +74,12 @@ class LinkContext:
     credentials: Credentials | None
     random: Random
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    on_resumed: Callable[[Link, float], None]
     on_finished: Callable[[Link], None]
     on_bug: Callable[[Exception], None]
     tally: Tally
     journal: Journal
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
-    acked_offsets: dict[str, int] = field(default_factory=dict)
-    """The highest offset acked, by stream: where a worker that remembers nothing goes on."""
+    names: Names = field(default_factory=Names)
 
 
 class Session(Protocol):
@@ -83,6 +113,9 @@ class Link:
         self.heard_at: float | None = None
         self.reconnects = 0
         self.last_error: str | None = None
+        self.served_by: str | None = None
+        self.instance = f"{context.random.getrandbits(64):016x}"
+        self._starts: dict[str, int] = {}
         self._context = context
         self._begin = begin
         self._clock = context.wheel.clock
@@ -102,8 +135,8 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Whether a connection carries numbers, or could."""
-        return self.state in (LinkState.STREAMING, LinkState.STALLED)
+        """Whether a connection carries numbers, or could at once."""
+        return self.state in (LinkState.STREAMING, LinkState.STALLED, LinkState.STANDBY)
 
     @property
     def label(self) -> tuple[str, str]:
@@ -117,11 +150,13 @@ class Link:
             state=self.state,
             offset=self.offset,
             acked_offset=self.acked_offset,
-            rate=rate,
+            rate=0.0 if self.state is LinkState.STANDBY else rate,
             round_trip=self.round_trip,
             silence=None if self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
+            served_by=self.served_by,
+            served_for=now - self._up_since if self.state is LinkState.STREAMING else None,
         )
 
     def recent_numbers(self, since: int, count: int) -> Sequence[float] | NumberArray:
@@ -158,26 +193,73 @@ class Link:
         """The socket is connected."""
         self.state = LinkState.OPENING
 
+    def claim(self, worker: str) -> Link:
+        """The target is `worker`: the link that has it, which is this one if no other had it before."""
+        if worker != self.worker:
+            self._set_worker(worker)
+        return self._context.names.claim(worker, self)
+
     def serve(self, worker: str) -> NumberStream:
         """The target is `worker`: the stream it gets."""
-        if self.stream is None or worker != self.worker:
-            self.worker = worker
-            self.stream = NumberStream(self._context.seed.text, worker, self._context.settings.numbers)
-            self._report = self._report.about(name=worker, worker=worker)
+        if worker != self.worker:
+            self._set_worker(worker)
+        assert self.stream is not None
         return self.stream
 
-    def set_streaming(self, stream: NumberStream, offset: int, now: float, **fields: object) -> None:
-        """Numbers of `stream` flow from `offset` on."""
+    def start_offset(self) -> int:
+        """Where the stream begins if the worker names no offset: the highest that was ever acked at this target."""
+        return 0 if self.stream is None else self._starts.get(self.stream.id, 0)
+
+    def note_known(self, offset: int) -> None:
+        """The target has said that all below `offset` has arrived, from whichever producer."""
+        if self.stream is not None:
+            self._starts[self.stream.id] = max(offset, self._starts.pop(self.stream.id, 0))
+            if len(self._starts) > STREAMS_REMEMBERED:
+                del self._starts[next(iter(self._starts))]
+
+    def set_standing_by(self, by: str, offset: int | None, now: float) -> None:
+        """`by` serves the worker, and has brought it up to `offset`."""
+        self.heard_at = now
+        if offset is not None:
+            self.note_known(offset)
+            self.offset = self.acked_offset = offset
+        if self.state is not LinkState.STANDBY or by != self.served_by:
+            self.state = LinkState.STANDBY
+            self.served_by = by
+            self.last_error = None
+            self._backoff.reset_spare()
+            self._report.standing_by(by, now)
+
+    def warn_of_stream(self, stream: str, by: str, now: float) -> None:
+        """The worker is served another stream, which no standby can go on with."""
+        self.last_error = f"other-stream: {by} serves stream {stream}"
+        self._report.other_stream(now, served=stream, served_by=by)
+
+    def set_resting(self, holder: Link, now: float) -> None:
+        """Another link has the worker: try again when it is lost."""
+        assert self.worker is not None
+        self.session = None
+        self.state = LinkState.RESTING
+        self.last_error = None
+        self._context.names.rest(self.worker, self)
+        self._report.resting(str(holder.target), now)
+
+    def set_streaming(
+        self, stream: NumberStream, offset: int, now: float, after: str | None = None, **fields: object
+    ) -> None:
+        """Numbers of `stream` flow from `offset` on. `after`: see `Resume`."""
         self.state = LinkState.STREAMING
+        self.served_by = self._context.settings.name
         self.offset = self.acked_offset = offset
+        self.note_known(offset)
         self._up_since = now
-        self._report.resumed(offset, now, stream=stream.id, **fields)
-        self._context.on_resumed(self, now)
+        self._report.resumed(offset, now, stream=stream.id, **({} if after is None else {"after": after}), **fields)
 
     def note_acked(self, offset: int, now: float) -> None:
         """All below `offset` has arrived for good: more than before."""
         self._context.tally.acked_numbers += offset - self.acked_offset
         self.acked_offset = offset
+        self.note_known(offset)
         if self.state is LinkState.STALLED:
             self.state = LinkState.STREAMING
             self._report.recovered(offset, now)
@@ -201,26 +283,44 @@ class Link:
         error = error or silent_end()
         if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
             self._context.on_bug(error)
-        was_up = self.is_up
+        reason, was_up = reason_of(error), self.is_up
         delay = self._delay_after(error, max(0.0, now - self._up_since))
         fields: dict[str, Any] = {"retry_in": round(delay, 3), "offset": self.offset, "acked": self.acked_offset}
-        if was_up:
+        is_well = reason in (Reason.YIELD, Reason.SPARE)
+        if reason is Reason.YIELD:
+            self._report.yielded(now, **fields)
+        elif reason is Reason.SPARE:
+            self._report.turned_away(now, **fields)
+        elif was_up:
             self._report.lost(error, now, **fields)
         else:
             self._report.unreachable(error, now, is_news=self.last_error is None, **fields)
-        self.last_error = f"{reason_of(error)}: {error}"
-        self.reconnects += was_up
+        self.last_error = None if is_well else f"{reason}: {error}"
+        self.reconnects += was_up and not is_well
         self.state = LinkState.WAITING
-        self._up_since = math.inf
+        self._forget_service(now)
         self._alarm.set(now + delay)
 
     def set_finished(self, now: float) -> None:
         """The link has ended for good."""
         self.session = None
+        self._forget_service(now)
         if self.state is not LinkState.FINISHED:
             self.state = LinkState.FINISHED
             self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
             self._context.on_finished(self)
+
+    def _set_worker(self, worker: str) -> None:
+        self._forget_service(self._clock.now())
+        self.worker = worker
+        self.stream = NumberStream(self._context.seed.text, worker, self._context.settings.numbers)
+        self._report = self._report.about(name=worker, worker=worker)
+
+    def _forget_service(self, now: float) -> None:
+        self.served_by = None
+        self._up_since = math.inf
+        if self.worker is not None:
+            self._context.names.release(self.worker, self, now)
 
     # -- dialling
 
@@ -267,6 +367,9 @@ class Link:
             raise
 
     def _delay_after(self, error: Exception, held: float) -> float:
-        if reason_of(error) is Reason.TAKEOVER:
-            return self._backoff.succession_delay(held)
+        match reason_of(error):
+            case Reason.TAKEOVER:
+                return self._backoff.succession_delay(held)
+            case Reason.SPARE:
+                return self._backoff.spare_delay()
         return self._backoff.delay() if is_transient(error) else self._backoff.longest_delay()

@@ -17,7 +17,6 @@ from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.tally import Tally
-from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import ProducerInputs, ProducerSettings, Target
 from .discovery import Resolver, Watch
 from .dns import Dns
@@ -62,9 +61,6 @@ class Producer:
         # What an observer asks of a role, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
-        self._names: dict[str, Link] = {}
-        self._shared_names: set[str] = set()
-        self._lines = Throttle(LINES_A_MINUTE)
         self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
         self._linked: dict[Target, Link] = {}
         self._context: LinkContext | None = None
@@ -103,7 +99,6 @@ class Producer:
                 credentials=self._credentials,
                 random=self._random,
                 spawn=group.create_task,
-                on_resumed=self._on_resumed,
                 on_finished=self._on_finished,
                 on_bug=self._on_bug,
                 tally=self.tally,
@@ -182,26 +177,10 @@ class Producer:
             if not link.is_finished:
                 link.abort(self.clock.now())
 
-    def _on_resumed(self, link: Link, now: float) -> None:
-        assert link.worker is not None
-        other = self._names.get(link.worker, link)
-        self._names[link.worker] = link
-        # The worker of a link that is down may have moved, and be this one.
-        is_shared = other is not link and other.is_up and other.worker == link.worker
-        if is_shared and link.worker not in self._shared_names:
-            self._shared_names.add(link.worker)
-            self._lines.say(
-                log.warning, "producer.name_shared", now,
-                worker=link.worker, targets=[str(other.target), str(link.target)],
-                advice="both get the same numbers; give each worker a --name of its own",
-            )  # fmt: skip
-
     def _on_finished(self, link: Link) -> None:
         self._unfinished -= 1
         if not self._stopping.is_set():  # it left, so it is forgotten; at our own end observers still look
             self.links.remove(link)
-            if link.worker is not None and self._names.get(link.worker) is link:
-                del self._names[link.worker]
         elif not self._unfinished:
             self._all_finished.set()
 

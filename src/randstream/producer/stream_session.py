@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, Reason
 from ..net.connection import Connection
 from ..numbers.stream import NumberStream
 from ..protocol import SILENCE_HEARTBEATS
-from ..protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
+from ..protocol.events import Acknowledged, AskDue, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from ..protocol.frames import Lines, Numbers
 from ..protocol.sender import Sender
 from ..protocol.states import State
 from .link import Link, LinkContext
 from .pacing import Pacer
 from .pump import Pump
+
+WAITS_OF_THE_STEADY: Final = 4
+"""A producer that has been asked so often in one connection stands in line for good: its backoff starts over."""
 
 
 class StreamSession:
@@ -24,13 +27,16 @@ class StreamSession:
         settings = context.settings
         self._link = link
         self._context = context
-        self._sender = Sender(producer=settings.name, heartbeat=settings.heartbeat_interval, now=now)
+        self._sender = Sender(
+            producer=settings.name, heartbeat=settings.heartbeat_interval, now=now, instance=link.instance
+        )
         credentials = context.credentials
         end = self._sender if credentials is None else credentials.secure(self._sender, link.target.host)
         self.connection = Connection(end, self, context.wheel)
         self._stream: NumberStream  # known from the greeting on
         self._pump: Pump | None = None
         self._moved_at = now
+        self._waits = 0
         self._is_finishing = False
 
     def finish(self, now: float) -> None:
@@ -52,15 +58,15 @@ class StreamSession:
             case Greeted(worker):
                 self._offer(worker, now)
             case Waited():
-                self._link.set_stalled("the worker's sink is not ready", now)
-            case Resumed(offset):
-                self._resume(offset, now)
+                self._wait(event, now)
+            case Resumed(offset, after):
+                self._resume(offset, after, now)
             case Acknowledged():
                 self._note_ack(event, now)
             case Closed(error):
                 self.connection.close()
                 self._link.on_lost(error, now)
-            case Opened() | Started() | Proved() | Numbers():
+            case Opened() | AskDue() | Started() | Proved() | Numbers():
                 raise LocalProtocolError(f"a sender reports {event}")
             case _:
                 assert_never(event)
@@ -78,15 +84,33 @@ class StreamSession:
         self._link.on_lost(error, now)
 
     def _offer(self, worker: str, now: float) -> None:
-        self._stream = self._link.serve(worker)
-        first_offset = self._context.acked_offsets.get(self._stream.id, 0)
-        self._sender.open(self._stream.id, self._context.settings.numbers, first_offset=first_offset, now=now)
+        link = self._link
+        holder = link.claim(worker)
+        if holder is link:
+            self._stream = link.serve(worker)
+            numbers = self._context.settings.numbers
+            self._sender.open(self._stream.id, numbers, first_offset=link.start_offset(), now=now)
+        else:
+            self._sender.close(Reason.REFUSED)
+            self.connection.close()
+            link.set_resting(holder, now)
 
-    def _resume(self, offset: int, now: float) -> None:
+    def _wait(self, waited: Waited, now: float) -> None:
+        self._waits += 1
+        if self._waits == WAITS_OF_THE_STEADY:
+            self._link.prove()
+        if waited.by is None:
+            self._link.set_stalled("the worker's sink is not ready", now)
+            return
+        self._link.set_standing_by(waited.by, waited.offset, now)
+        if waited.stream is not None:
+            self._link.warn_of_stream(waited.stream, waited.by, now)
+
+    def _resume(self, offset: int, after: str | None, now: float) -> None:
         self._moved_at = now
         pacer = Pacer(self._context.settings.rate, now)
         self._pump = Pump(self._stream, pacer, self.connection, self._send, self._context.tally)
-        self._link.set_streaming(self._stream, offset, now)
+        self._link.set_streaming(self._stream, offset, now, after)
         self.on_writable(now)
 
     def _send(self, lines: Lines, count: int, now: float) -> None:
@@ -103,8 +127,6 @@ class StreamSession:
             self._moved_at = now
             link.note_acked(ack.offset, now)
             link.prove()
-            acked_offsets = self._context.acked_offsets
-            acked_offsets[self._stream.id] = max(acked_offsets.get(self._stream.id, 0), ack.offset)
             if self._pump is not None and self._pump.waits_for_room:
                 self.on_writable(now)
         if self._is_finishing and self._sender.is_settled:

@@ -24,6 +24,8 @@ most, where a peer that beats after every number could otherwise make the worker
 MAX_WORDS_A_SECOND: Final = 1000
 """Acks and waits of one worker: a beat every 8 MiB asks for a tenth of them at a gigabyte a second, and a flood of
 them would keep the producer from its other links."""
+MAX_UNWRITTEN_ANSWERS: Final = 16
+"""Answers to a worker's `#wait` that its socket does not take: an honest one asks three times, and then gives up."""
 MAX_OFFSET: Final = 2**63 - 1
 """The offset after the last number: a stream has the numbers 0 to 2**63 - 2."""
 

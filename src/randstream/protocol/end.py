@@ -17,7 +17,7 @@ NEVER: Final = float("inf")
 
 
 class Silence:
-    """When the peer's silence has lasted too long. Times in seconds of the driver's clock."""
+    """When the peer's silence has lasted too long: `limit` seconds. Times are in seconds of the driver's clock."""
 
     def __init__(self, now: float, limit: float) -> None:
         self._limit = limit
@@ -26,6 +26,11 @@ class Silence:
     def heard(self, now: float) -> None:
         """Something arrived: the count starts over."""
         self.deadline = now + self._limit
+
+    def set_limit(self, limit: float) -> None:
+        """Allow another silence than before. The count does not start over."""
+        self.deadline += limit - self._limit
+        self._limit = limit
 
     def is_over(self, now: float, grace: float) -> bool:
         """Whether the peer counts as dead at `now`.
@@ -58,26 +63,34 @@ class End(ABC):
         """Number bytes since the last beat."""
         self._number_bytes = 0
         self._acked_bytes = 0
-        self._silence: Silence | None = Silence(now, HANDSHAKE_LIMIT)
+        self._silence = Silence(now, HANDSHAKE_LIMIT)
+        self.heard_at = now
+        """When the last byte came."""
 
     @property
     def deadline(self) -> float:
         """When `handle_timer` is next wanted, in seconds of the driver's clock; infinity if never."""
         if self.state is State.CLOSED:
             return NEVER
-        return min(self.silence_deadline, self._next_duty)
+        return min(self._silence.deadline, self._next_duty)
 
     @property
     def silence_deadline(self) -> float:
-        """When the peer's silence has lasted too long; infinity while it has nothing to say."""
-        return NEVER if self._silence is None else self._silence.deadline
+        """When the peer's silence has lasted too long."""
+        return self._silence.deadline
+
+    @property
+    def _grace(self) -> float:
+        """The period of what the peer sends: of its beats, or of what it is asked for."""
+        return self.heartbeat
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """What `data` means. An error of the peer's is the last event, `Closed`, never an exception."""
         events: list[Event] = []
         if self.state is State.CLOSED:
             return events
-        if self._silence is not None and self.state not in (State.GREETING, State.OPENING):
+        self.heard_at = now
+        if self.state not in (State.GREETING, State.OPENING):
             self._silence.heard(now)
         try:
             for frame in self._decoder.decode(data):
@@ -92,17 +105,18 @@ class End(ABC):
         return events
 
     def handle_timer(self, now: float) -> list[Event]:
-        """Do what is due at `now`: beats, waits, repeated acks; and give up on a silent peer."""
+        """Do what is due at `now`: beats, asks, repeated acks; and give up on a silent peer."""
         if self.state is State.CLOSED:
             return []
-        if self._silence is not None and self._silence.is_over(now, self.heartbeat):
+        if self._silence.is_over(now, self._grace):
             hint = "; perhaps the worker waits for TLS" if self.state is State.GREETING else ""
             error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}{hint}")
             self._close_for(Reason.TIMEOUT)
             return [Closed(error)]
+        events: list[Event] = []
         if now >= self._next_duty:
-            self._perform_duty(now)
-        return []
+            self._perform_duty(now, events.append)
+        return events
 
     def close(self, reason: Reason) -> None:
         """End the connection politely. What was queued before still goes out first. Idempotent."""
@@ -119,8 +133,8 @@ class End(ABC):
         """Act on a frame that the table allows and the state has taken account of."""
 
     @abstractmethod
-    def _perform_duty(self, now: float) -> None:
-        """Say what is due at `_next_duty`, and set the next."""
+    def _perform_duty(self, now: float, emit: Callable[[Event], None]) -> None:
+        """Say what is due at `_next_duty`, or have the driver say it, and set the next."""
 
     def _step(self, frame: Frame) -> None:
         before = self.state

@@ -17,14 +17,22 @@ class Greeted:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """To the sender: the worker lives, but its sink cannot say yet where the stream stands."""
+    """To the sender: the worker lives, and it is not this producer's turn. The answer is queued.
+
+    `by`: who serves; None: nobody does, for its sink cannot say yet where the stream stands. More: see `Wait`.
+    """
+
+    by: str | None
+    offset: int | None
+    stream: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """To the sender: numbers flow from `offset` on; the opening beat is queued."""
+    """To the sender: numbers flow from `offset` on; the opening beat is queued. `after`: see `Resume`."""
 
     offset: int
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,14 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """To the receiver: a stream is offered; answer with `Receiver.resume`, or `close`."""
+    """To the receiver: a stream is offered; answer with `Receiver.ask`, `resume` or `close`."""
 
     offered: Open
+
+
+@dataclass(frozen=True, slots=True)
+class AskDue:
+    """To the receiver: it is time for the next `Receiver.ask`, while the offer waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +76,4 @@ class Closed:
     error: RemoteProtocolError | PeerTimeout | PeerClosed | TlsError
 
 
-Event = Greeted | Waited | Resumed | Acknowledged | Opened | Started | Numbers | Proved | Closed
+Event = Greeted | Waited | Resumed | Acknowledged | Opened | AskDue | Started | Numbers | Proved | Closed

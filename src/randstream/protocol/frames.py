@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 import google_crc32c
@@ -28,25 +28,46 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """`#open ...`: which stream the producer offers. `heartbeat` in seconds, of whole milliseconds."""
+    """`#open ...`: which stream the producer offers. `heartbeat` in seconds, of whole milliseconds.
+
+    `instance` is a secret: whoever knows it can end the connections of that link.
+    """
 
     worker: str
     stream: str
     numbers: str
     producer: str
     heartbeat: float
+    instance: str | None = field(default=None, repr=False)
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What makes two offers the same stream."""
+        return self.stream, self.numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """`#wait`: the worker's sink is not ready to say where the stream stands."""
+    """`#wait [by=...] [offset=...] [stream=...]`: not yet, and are you there? The answer is a bare `#wait`.
+
+    `by` is who serves, None if nobody does; `offset` the last ack of the stream that was offered, if any; `stream` the
+    one that is served, if it is another.
+    """
+
+    by: str | None = None
+    offset: int | None = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """`#resume [offset=...]`: the number to send next; None: the worker holds nothing of this stream."""
+    """`#resume [offset=...] [after=...]`: the number to send next; None: the worker holds nothing of this stream.
+
+    `after` tells why this producer serves now, for its log: one of `AFTER`, or a word this version does not know.
+    """
 
     offset: int | None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +135,28 @@ def _read_reason(text: str) -> Reason:
 
 _NAME = _Key(NAME, str)
 _OFFSET = _Key(re.compile(r"0|[1-9][0-9]{0,18}"), _read_offset)
+_STREAM = _Key(re.compile(r"[0-9a-f]{16}"), str)
 _OPAQUE_TIME = _Key(re.compile(r"[0-9]{1,20}"), str)
 
 _KEYS: Final[dict[type, dict[str, _Key]]] = {
     Hello: {"worker": _NAME},
     Open: {
         "worker": _NAME,
-        "stream": _Key(re.compile(r"[0-9a-f]{16}"), str),
+        "stream": _STREAM,
         "numbers": _Key(re.compile(r"[a-z0-9]+(?::[0-9.e+-]+)*"), str),
         "producer": _NAME,
         "heartbeat": _Key(re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?"), _read_heartbeat),
+        "instance": _Key(re.compile(r"[0-9a-f]{16}"), str, optional=True),
     },
-    Wait: {},
-    Resume: {"offset": _Key(_OFFSET.pattern, _read_offset, optional=True)},
+    Wait: {
+        "by": _Key(NAME, str, optional=True),
+        "offset": _Key(_OFFSET.pattern, _read_offset, optional=True),
+        "stream": _Key(_STREAM.pattern, str, optional=True),
+    },
+    Resume: {
+        "offset": _Key(_OFFSET.pattern, _read_offset, optional=True),
+        "after": _Key(re.compile(r"[a-z][a-z-]{0,31}"), str, optional=True),
+    },
     Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), lambda text: int(text, 16)), "t": _OPAQUE_TIME},
     Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, optional=True)},
     Close: {"reason": _Key(re.compile(r"[a-z][a-z-]{0,31}"), _read_reason)},
@@ -153,20 +183,23 @@ def encode(frame: ControlFrame) -> bytes:
             line = f"#ack offset={offset} t={t}"
         case Hello(worker):
             line = f"#hello {VERSION} worker={worker}"
-        case Open(worker, stream, numbers, producer, heartbeat):
+        case Open(worker, stream, numbers, producer, heartbeat, instance):
             line = f"#open worker={worker} stream={stream} numbers={numbers} producer={producer} heartbeat={heartbeat}"
+            line += _words(instance=instance)
             line += f" check={crc32c(line.encode()):08x}"
-        case Wait():
-            line = "#wait"
-        case Resume(None):
-            line = "#resume"
-        case Resume(offset):
-            line = f"#resume offset={offset}"
+        case Wait(by, offset, stream):
+            line = f"#wait{_words(by=by, offset=offset, stream=stream)}"
+        case Resume(offset, after):
+            line = f"#resume{_words(offset=offset, after=after)}"
         case Close(reason):
             line = f"#close reason={reason}"
         case _:
             assert_never(frame)
     return f"{line}\n".encode()
+
+
+def _words(**values: object) -> str:
+    return "".join(f" {key}={value}" for key, value in values.items() if value is not None)
 
 
 def parse_control_line(line: bytes) -> ControlFrame:

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 from ..errors import LocalProtocolError, Reason, RemoteProtocolError
 from . import MAX_INTERVAL_BYTES, MAX_OFFSET, MAX_UNACKED_BEATS, RAW_SILENCE_LIMIT, SILENCE_HEARTBEATS, WINDOW_BYTES
 from .end import NEVER, End, Silence
-from .events import Event, Opened, Proved, Started
+from .events import AskDue, Event, Opened, Proved, Started
 from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, encode, extend_crc
 from .states import Role, State
 
@@ -46,23 +46,28 @@ class Receiver(End):
         self.offset: int | None = None
         """That of the next number; None until the opening beat, or `resume`, tells."""
         self.acked_offset: int | None = None
-        self._is_started = False
+        self.is_started = False
+        """Whether the opening beat came."""
+        self.owed_answers = 0
+        """Asks that the producer has not answered yet."""
+        self._ask_period = self.heartbeat
         self._unacked: deque[_Heard] = deque()
         self._word = b""
         self._send(Hello(worker))
 
-    def wait(self, now: float) -> None:
-        """Say `#wait` at once. Between `Opened` and `resume` it is said each heartbeat without being asked for."""
+    def ask(self, wait: Wait, period: float, now: float) -> None:
+        """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds."""
         self._advance(Wait)
-        self._word = encode(Wait())
-        self._next_duty = now + self.heartbeat
+        self._word = encode(wait)
+        self._ask_period = period
+        self._silence.set_limit(SILENCE_HEARTBEATS * period)
+        self._next_duty = now + period
 
-    def resume(self, offset: int | None, now: float) -> None:
-        """Answer `Opened`: numbers are to come from `offset` on; None: the producer may choose."""
+    def resume(self, resume: Resume, now: float) -> None:
+        """Answer `Opened`: numbers are to come from an offset on. The producer's silence counts on."""
         self._word = b""
-        self._send(Resume(offset))
-        self.offset = self.acked_offset = offset
-        self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
+        self._send(resume)
+        self.offset = self.acked_offset = offset = resume.offset
         self._next_duty = NEVER if offset is None else now + _ACK_PERIOD * self.heartbeat
 
     def acknowledge(self, offset: int, now: float) -> None:
@@ -87,14 +92,20 @@ class Receiver(End):
         if self._word:
             self._out.append(self._word)
             self._word = b""
+            self.owed_answers += self.state is State.WAITING
+
+    @property
+    def _grace(self) -> float:
+        return self._ask_period if self.state in (State.WAITING, State.PROVING) else self.heartbeat
 
     def _close_for(self, reason: Reason) -> None:
         self._flush_word()
         super()._close_for(reason)
 
-    def _perform_duty(self, now: float) -> None:
-        if self.state is State.RESUMING:
-            self.wait(now)
+    def _perform_duty(self, now: float, emit: Callable[[Event], None]) -> None:
+        if self.state is State.WAITING:
+            self._next_duty = now + self._ask_period
+            emit(AskDue())
         else:
             self._say_ack(None, now)
 
@@ -103,10 +114,14 @@ class Receiver(End):
             case Open():
                 if frame.worker != self._worker:
                     raise RemoteProtocolError(Reason.MALFORMED, f"#open for another worker: {frame.worker}")
-                self.heartbeat = frame.heartbeat
+                self.heartbeat = self._ask_period = frame.heartbeat
+                self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
                 self._next_duty = now + self.heartbeat
-                self._silence = None  # the word is ours now: the producer has nothing to say before #resume
                 emit(Opened(frame))
+            case Wait():
+                if not self.owed_answers:
+                    raise RemoteProtocolError(Reason.MALFORMED, "a #wait that answers none")
+                self.owed_answers -= 1
             case Numbers() if self.state is State.RAW:
                 if not self._accepts_raw:
                     raise RemoteProtocolError(Reason.MALFORMED, "numbers without #open; this worker takes no raw peers")
@@ -117,8 +132,12 @@ class Receiver(End):
                 emit(frame)
             case Beat():
                 self._check(frame)
-                emit(Proved(frame) if self._is_started else Started(frame.offset))
-                self._is_started = True
+                if self.is_started:
+                    emit(Proved(frame))
+                else:
+                    self.is_started = True
+                    self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
+                    emit(Started(frame.offset))
                 if self._unacked and self._unacked[-1].offset == frame.offset:
                     self._unacked.pop()
                 self._unacked.append(_Heard(frame.offset, frame.t, self._number_bytes))
@@ -126,7 +145,7 @@ class Receiver(End):
                     raise RemoteProtocolError(Reason.TOO_LONG, f"over {MAX_UNACKED_BEATS} beats past the last ack")
                 if frame.offset == self.acked_offset:
                     self.acknowledge(frame.offset, now)
-            case Hello() | Wait() | Resume() | Ack() | Close():
+            case Hello() | Resume() | Ack() | Close():
                 raise AssertionError(f"the table lets no producer send {frame}")
             case _:
                 assert_never(frame)

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, Reason, RemoteProtocolError
-from . import MAX_INTERVAL_BYTES, MAX_OFFSET, MAX_WORDS_A_SECOND, SILENCE_HEARTBEATS, WINDOW_BYTES
+from . import (
+    MAX_INTERVAL_BYTES,
+    MAX_OFFSET,
+    MAX_UNWRITTEN_ANSWERS,
+    MAX_WORDS_A_SECOND,
+    SILENCE_HEARTBEATS,
+    WINDOW_BYTES,
+)
 from .end import End, Silence
 from .events import Acknowledged, Event, Greeted, Resumed, Waited
-from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, extend_crc
+from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, encode, extend_crc
 from .states import Role, State
 
 _EARLY: Final = 0.25
@@ -34,17 +41,20 @@ class _Sent:
 class Sender(End):
     """Says which stream it offers, then sends numbers within the window and beats on time.
 
-    `heartbeat` is in seconds; `now`, here and below, in seconds of the driver's monotonic clock.
+    `heartbeat` is in seconds; `now`, here and below, in seconds of the driver's monotonic clock. `instance` is the
+    link's secret, by which this connection ends an older one of the same link.
     """
 
     role = Role.PRODUCER
 
-    def __init__(self, *, producer: str, heartbeat: float, now: float) -> None:
+    def __init__(self, *, producer: str, heartbeat: float, now: float, instance: str | None = None) -> None:
         super().__init__(now)
         self.heartbeat = heartbeat
         self.offset = 0
         self.acked_offset = 0
         self._producer = producer
+        self._instance = instance
+        self._answers = 0
         self._worker = ""
         self._first_offset = 0
         self._unacked: deque[_Sent] = deque()
@@ -69,14 +79,14 @@ class Sender(End):
         return self.state is State.STREAMING and self.acked_offset == self.offset
 
     def open(self, stream: str, numbers: str, *, first_offset: int, now: float) -> None:
-        """Answer `Greeted`: offer a stream. `first_offset` is for a worker that names none.
+        """Answer `Greeted`: offer a stream. `first_offset` is for a worker that names none, now or in a `#wait`.
 
         Does nothing if the worker has closed in the same breath (`#hello`, then `#close reason=busy`).
         """
         if self.state is State.CLOSED:
             return
         self._first_offset = first_offset
-        self._send(Open(self._worker, stream, numbers, self._producer, self.heartbeat))
+        self._send(Open(self._worker, stream, numbers, self._producer, self.heartbeat, self._instance))
         self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)
 
     def send_numbers(self, lines: Lines, count: int, now: float) -> None:
@@ -95,25 +105,44 @@ class Sender(End):
         self._interval_bytes += len(lines)
         self._number_bytes += len(lines)
         if now >= self._next_duty - _EARLY * self.heartbeat:
-            self._perform_duty(now)
+            self._beat_on_time(now)
 
     def send_final_beat(self, now: float) -> None:
         """Beat out of turn, so that the ack of all that was sent comes soon. `is_settled` tells when it has."""
         self._beat(now)
+
+    def data_to_send(self) -> list[Lines]:
+        """Take all that is to be written now."""
+        self._write_answers()
+        return super().data_to_send()
+
+    def _write_answers(self) -> None:
+        if self._answers:
+            self._out.append(self._answers * encode(Wait()))
+            self._answers = 0
+
+    def _close_for(self, reason: Reason) -> None:
+        self._write_answers()
+        super()._close_for(reason)
 
     def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
         match frame:
             case Hello(worker):
                 self._worker = worker
                 emit(Greeted(worker))
-            case Wait():
+            case Wait(by, offset, stream):
                 self._count_word(now)
-                emit(Waited())
-            case Resume(offset):
+                self._answers += 1
+                if self._answers > MAX_UNWRITTEN_ANSWERS:
+                    raise RemoteProtocolError(Reason.TOO_LONG, "asks, and answers that it does not read")
+                self._first_offset = max(self._first_offset, offset or 0)
+                emit(Waited(by, offset, stream))
+            case Resume(offset, after):
+                self._write_answers()
                 self.offset = self.acked_offset = self._first_offset if offset is None else offset
                 self._beat(now)
                 self._next_duty = now + self.heartbeat
-                emit(Resumed(self.offset))
+                emit(Resumed(self.offset, after))
             case Ack():
                 self._count_word(now)
                 emit(self._acknowledged(frame, now))
@@ -142,7 +171,10 @@ class Sender(End):
             round_trip = None  # a `t` we never sent: it proves nothing, and harms nobody
         return Acknowledged(ack.offset, round_trip)
 
-    def _perform_duty(self, now: float) -> None:
+    def _perform_duty(self, now: float, emit: Callable[[Event], None]) -> None:
+        self._beat_on_time(now)
+
+    def _beat_on_time(self, now: float) -> None:
         self._beat(now)
         self._next_duty += self.heartbeat
         if self._next_duty <= now:  # the process was held up: skip what was missed, never catch up with a burst

@@ -33,7 +33,7 @@ class Sink(Protocol):
         Waits for a commit that still runs; drops what an older connection appended and no commit has begun.
         None: nothing of this stream is held, the producer may choose.
 
-        Raises SinkError: not now; the worker says `#wait` and asks again.
+        Raises SinkError: not now; the worker says `#wait` and calls again. OfferError: never.
         """
 
     def begin(self, offset: int) -> None:

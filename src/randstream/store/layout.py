@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,8 @@ class Damage:
 
 class DamagedStore(SinkError):
     """The store holds what no crash can leave behind. Nothing of it was changed: a person has to decide."""
+
+    needs_person = True
 
     def __init__(self, damage: Damage) -> None:
         super().__init__(str(damage))
@@ -150,7 +152,7 @@ def refuse_foreign(listing: Listing) -> None:
 
 def encode_header(opened: Open, first: int) -> bytes:
     """The lines a segment is born with. The beat proves no numbers, and answers to no clock."""
-    return encode(opened) + encode(Beat(first, 0, "0"))
+    return encode(replace(opened, instance=None)) + encode(Beat(first, 0, "0"))
 
 
 def read_header(file: File, path: Path) -> Header:

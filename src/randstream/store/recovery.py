@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from ..errors import OfferError
 from ..protocol.frames import Open
 from .chain import find_gap
 from .files import File, Files
@@ -34,7 +35,8 @@ class Recovery:
 def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recovery] | None:
     """Make `folder` end with a beat that holds, durably; None: it has no segment yet.
 
-    Raises OSError: not now; DamagedStore: it holds what no crash leaves, or another stream. Nothing was changed.
+    Raises OSError: not now; OfferError: its stream is of other numbers; DamagedStore: it holds what no crash leaves, or
+    another stream. Nothing was changed.
     """
     listing = list_folder(files, folder)
     _check_listing(files, folder, listing)
@@ -75,7 +77,9 @@ def _recover_segment(file: File, path: Path, header: Header) -> Recovery:
 
 def _check_stream(header: Header, path: Path, offered: Open) -> None:
     held = header.opened
-    if (held.worker, held.stream, held.numbers) != (offered.worker, offered.stream, offered.numbers):
+    if (held.worker, held.stream) == (offered.worker, offered.stream) and held.numbers != offered.numbers:
+        raise OfferError(f"{path.parent} holds stream {held.stream} as {held.numbers}, not as {offered.numbers}")
+    if (held.worker, held.stream) != (offered.worker, offered.stream):
         what = (
             f"this is stream {held.stream} ({held.numbers}) of {held.worker}, and the producer offers "
             f"{offered.stream} ({offered.numbers}); give the folder its own name back, or move it away"

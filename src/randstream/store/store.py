@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..errors import LocalProtocolError, SettingsError, SinkError
+from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError
 from ..protocol.frames import Open
 from .files import File, Files
 from .layout import list_folder, lock_path, segment_path, stream_folder
@@ -87,13 +87,13 @@ class Store:
     def open(self, offered: Open) -> int:
         """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.
 
-        Raises SinkError: not now; DamagedStore: not before a person has looked at it.
+        Raises SinkError: not now; DamagedStore: not before a person has looked at it; OfferError: never.
         """
         self.take_folder()
         folder = stream_folder(self._folder, self._worker, offered.stream)
         with self._attempt(f"cannot open {folder}"):
             opened = self._opened
-            if opened is None or (opened.stream, opened.numbers) != (offered.stream, offered.numbers):
+            if opened is None or opened.kind != offered.kind:
                 self._leave_stream()
             if self._segment is None:
                 self._segment = self._find_segment(folder, offered)
@@ -181,6 +181,9 @@ class Store:
     def _attempt(self, what: str) -> Iterator[None]:
         try:
             yield
+        except OfferError:  # nothing is wrong with the store
+            self.problem = None
+            raise
         except OSError as error:
             self.problem = f"{what}: {_explain(error)}"
             raise SinkError(self.problem) from error

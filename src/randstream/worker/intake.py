@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from ..errors import reason_of
 from ..observe.journal import Journal
 from ..observe.report import LinkReport
-from ..observe.status import LinkState, LinkStatus
+from ..observe.status import LinkState, LinkStatus, Standby
 from ..observe.tally import Tally
 from ..observe.tap import Stored, Tap
 from ..observe.throttle import LINES_A_MINUTE
 from ..protocol import MAX_NUMBER_LINE_BYTES
 from ..protocol.frames import Lines, Open
 from ..sinks import Sink
+from .line import Line
 
 TAILS: Final = 16
 TAIL_BYTES: Final = 4096
@@ -32,18 +33,27 @@ class Intake:
     """
 
     def __init__(
-        self, worker: str, sink: Sink, tally: Tally, journal: Journal, sink_problem: Callable[[], str | None]
+        self,
+        worker: str,
+        sink: Sink,
+        tally: Tally,
+        journal: Journal,
+        line: Line,
+        sink_problem: Callable[[], str | None],
     ) -> None:
         self.worker = worker
         self.report = LinkReport(worker, tally, journal, LINES_A_MINUTE)
         """What each connection's own report is made from."""
         self.tap = Tap(sink if isinstance(sink, Stored) else None)
-        self.offered: Open | None = None
+        self.served_since = 0.0
         self.acked_offset = 0
         self.heard_at: float | None = None
         self.reconnects = 0
         self.last_error: str | None = None
         self._tally = tally
+        self._line = line
+        self._interruption: tuple[float, str] | None = None
+        """When the last byte came of a connection that carried numbers and is over, and why it ended."""
         self._live_report = self.report
         self._state = LinkState.WAITING
         self._sink_problem = sink_problem
@@ -63,18 +73,27 @@ class Intake:
         """See `ObservedLink`. Without the producer, which may be another at any time."""
         return self.worker, ""
 
-    def set_opening(self, offered: Open, report: LinkReport) -> None:
-        """A connection has been admitted, which `report` is about."""
-        self.offered = offered
+    @property
+    def offered(self) -> Open | None:
+        """What whoever serves, or served last, offered."""
+        return self._line.served
+
+    def set_opening(self, report: LinkReport) -> None:
+        """A connection has its turn, which `report` is about."""
         self._live_report = report
         self._state = LinkState.OPENING
 
-    def set_streaming(self, offset: int, now: float) -> None:
-        """The opening beat has come: numbers flow from `offset` on."""
+    def set_streaming(self, offset: int, now: float, after: str | None) -> None:
+        """The opening beat has come: numbers flow from `offset` on. `after`: see `Resume`."""
         self.tap.offset = self.acked_offset = offset
-        self.heard_at = now
+        self.heard_at = self.served_since = now
         self._state = LinkState.STREAMING
-        self._live_report.resumed(offset, now, numbers=self.offered and self.offered.numbers)
+        fields: dict[str, object] = {"numbers": self.offered and self.offered.numbers, "after": after}
+        if self._interruption is not None:
+            (since, cause), self._interruption = self._interruption, None
+            self._tally.interruptions[cause].observe(now - since)
+            fields |= {"interrupted_by": cause, "interruption": round(now - since, 3)}
+        self._live_report.resumed(offset, now, **fields)
 
     def set_raw(self, report: LinkReport, now: float) -> None:
         """A raw peer has been admitted, which `report` is about."""
@@ -101,9 +120,13 @@ class Intake:
         self._tally.acked_numbers += max(0, offset - self.acked_offset)
         self.acked_offset = offset
 
-    def set_waiting(self, error: Exception, now: float, *, is_polite: bool, **offsets: int | None) -> None:
-        """The admitted connection is over."""
+    def set_waiting(
+        self, error: Exception, now: float, heard_at: float, *, is_polite: bool, **offsets: int | None
+    ) -> None:
+        """The connection that had its turn is over; its last byte came at `heard_at`."""
         was_up = self._state is LinkState.STREAMING
+        if was_up and offsets:
+            self._interruption = heard_at, reason_of(error)
         self.reconnects += was_up
         self.last_error = f"{reason_of(error)}: {error}"
         self._state = LinkState.WAITING
@@ -123,6 +146,12 @@ class Intake:
             silence=None if self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
+            served_by=None if self._line.serving is None else self._line.serving.offered.producer,
+            served_for=now - self.served_since if self._state is LinkState.STREAMING else None,
+            standbys=tuple(
+                Standby(member.offered.producer, member.offered.stream, now - place.since)
+                for member, place in self._line.waiting.items()
+            ),
         )
 
     def recent_numbers(self, since: int, count: int) -> NDArray[np.float64]:

@@ -7,18 +7,29 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from ..errors import LocalProtocolError, PeerClosed, Reason, RemoteProtocolError, SinkError, is_polite, silent_end
+from ..errors import (
+    LocalProtocolError,
+    PeerClosed,
+    Reason,
+    RemoteProtocolError,
+    SinkError,
+    is_polite,
+    reason_of,
+    silent_end,
+)
 from ..net.connection import AcceptedConnection
 from ..net.timers import TimerWheel
+from ..numbers.distributions import is_canonical
 from ..observe.report import SinkReport
-from ..protocol.events import Acknowledged, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
-from ..protocol.frames import Beat, Numbers, Open
+from ..protocol.events import Acknowledged, AskDue, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
+from ..protocol.frames import Beat, Numbers, Open, Resume, Wait
 from ..protocol.receiver import Receiver
 from ..protocol.states import State
 from ..sinks import Sink
 from ..sinks.immediate import ImmediateSink
 from .admission import Admission
 from .intake import Intake
+from .line import Line
 
 SINK_RETRY_SECONDS: Final = 1.0
 """How long a sink that failed is left alone before the next attempt."""
@@ -35,11 +46,12 @@ class SessionContext:
     sink_report: SinkReport
     intake: Intake
     admission: Admission
+    line: Line
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Session:
-    """Drives one `Receiver` between a connection and the worker's sink. Implements `Owner` and `Guest`.
+    """Drives one `Receiver` between a connection and the worker's sink. Implements `Owner`, `Guest` and `Member`.
 
     `connect` makes the connection that calls this session.
     """
@@ -47,15 +59,16 @@ class Session:
     def __init__(
         self, context: SessionContext, receiver: Receiver, connect: Callable[[Session], AcceptedConnection]
     ) -> None:
-        self.offered: Open | None = None
         self._context = context
         self._clock = context.wheel.clock
         self._sink = context.sink
+        self._offered: Open | None = None
         self.receiver = receiver
         self._raw_sink: ImmediateSink | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._over = asyncio.Event()
         self._is_resumed_by_name = False
+        self._after: str | None = None
         self._proved = asyncio.Event()
         self.is_draining = False
         self._drained_offset: int | None = None
@@ -71,17 +84,44 @@ class Session:
             await self._over.wait()
         finally:
             self._finish(None, self._clock.now())
-            if self.offered is not None and not partings.locked():
+            if self._offered is not None and not partings.locked():
                 async with partings:
                     await self.connection.wait_parted()
             self.connection.close()
         if self._bug is not None:
             raise self._bug
 
+    @property
+    def offered(self) -> Open:
+        """What it opened with."""
+        assert self._offered is not None
+        return self._offered
+
+    @property
+    def owes_answer(self) -> bool:
+        return self.receiver.owed_answers > 0
+
+    @property
+    def is_started(self) -> bool:
+        return self.receiver.is_started
+
     def end(self, reason: Reason, now: float) -> None:
         """Close the connection politely, now. Nothing that comes late from it reaches the sink."""
-        self.receiver.close(reason)
+        if self._raw_sink is None:  # a raw peer would take our word for a number
+            self.receiver.close(reason)
         self._finish(PeerClosed(reason, "this worker"), now)
+
+    def ask(self, wait: Wait, period: float, now: float) -> None:
+        self.receiver.ask(wait, period, now)
+        self.connection.flush()
+
+    def serve(self, resume: Resume, now: float) -> None:
+        self._is_resumed_by_name = resume.offset is not None
+        self._context.intake.set_opening(self._report)
+        self._after = resume.after
+        self.receiver.resume(resume, now)
+        self.connection.flush()
+        self._spawn(self._commit())
 
     async def wait_over(self) -> None:
         """Wait until the session has ended."""
@@ -102,7 +142,9 @@ class Session:
             return
         match event:
             case Opened(offered):
-                self._offer(offered, now)
+                self._join(offered, now)
+            case AskDue():
+                self._context.line.ask(self, now)
             case Started(offset):
                 self._start(offset, now)
             case Numbers():
@@ -128,51 +170,36 @@ class Session:
             self._bug = error
             self._finish(None, now)
 
-    def _offer(self, offered: Open, now: float) -> None:
-        self.offered = offered
+    def _join(self, offered: Open, now: float) -> None:
+        context = self._context
+        context.admission.note_opened(self)
+        self._offered = offered
         self._report = self._report.about(producer=offered.producer, stream=offered.stream)
-        if self._context.admission.admit(self, offered, now):
-            self._context.intake.set_opening(offered, self._report)
-            self._spawn(self._open(offered))
-        else:
-            self.end(Reason.REFUSED, now)
-
-    async def _open(self, offered: Open) -> None:
-        offset = await self._open_sink(offered)
-        self._is_resumed_by_name = offset is not None
-        self.receiver.resume(offset, self._clock.now())
-        self.connection.flush()
-        await self._commit()
-
-    async def _open_sink(self, offered: Open) -> int | None:
-        while True:
-            try:
-                offset = await self._sink.open(offered)
-            except SinkError as error:
-                now = self._clock.now()
-                self._context.sink_report.failed(str(error), now, retry_in=SINK_RETRY_SECONDS)
-                self.receiver.wait(now)
-                self.connection.flush()
-                await asyncio.sleep(SINK_RETRY_SECONDS)
-            else:
-                self._context.sink_report.worked(self._clock.now(), self._sink.warning)
-                return offset
+        if not is_canonical(offered.numbers):
+            self.end(Reason.MALFORMED, now)
+            return
+        served = context.line.served if context.line.serving is not None else None
+        if served is not None and served.stream != offered.stream:
+            self._report.other_stream(now, served=served.stream, served_by=served.producer)
+        context.line.join(self, now)
 
     def _start(self, offset: int, now: float) -> None:
         if not self._is_resumed_by_name:
             self._sink.begin(offset)
         self._checkpoint = (now, offset)
-        self._context.intake.set_streaming(offset, now)
+        self._context.line.note_start()
+        self._context.intake.set_streaming(offset, now, after=self._after)
 
     def _take(self, numbers: Numbers, now: float) -> None:
         intake = self._context.intake
-        if self.offered is not None:
+        if self._offered is not None:
             if self._drained_offset is None:
                 self._sink.append(numbers.lines, numbers.count)
                 intake.note_numbers(numbers.lines, numbers.count)
             return
         if self._raw_sink is None:
-            if not (isinstance(self._sink, ImmediateSink) and self._context.admission.admit_raw(self)):
+            self._context.admission.note_opened(self)
+            if not (isinstance(self._sink, ImmediateSink) and self._context.line.join_raw(self)):
                 self.end(Reason.REFUSED, now)
                 return
             self._raw_sink = self._sink
@@ -199,8 +226,7 @@ class Session:
             if not is_done:
                 self._proved.set()
                 return
-            self.receiver.acknowledge(beat.offset, now)
-            self._context.intake.note_commit(beat.offset, 0.0)
+            self._acknowledge(beat.offset, 0.0, now)
         if self.is_draining:
             self.end(Reason.SHUTDOWN, now)
 
@@ -219,12 +245,20 @@ class Session:
                 continue
             now = clock.now()
             report.worked(now, self._sink.warning)
-            self.receiver.acknowledge(offset, now)
-            self._context.intake.note_commit(offset, now - started_at)
+            self._acknowledge(offset, now - started_at, now)
+            if self._over.is_set():
+                return
             self.connection.flush()
             if self._drained_offset is not None and offset >= self._drained_offset:
                 self.end(Reason.SHUTDOWN, now)
                 return  # `end` cancels the other tasks, not the one that calls it
+
+    def _acknowledge(self, offset: int, seconds: float, now: float) -> None:
+        """All below `offset` is in the sink, which took `seconds` to make it durable."""
+        self.receiver.acknowledge(offset, now)
+        self._context.intake.note_commit(offset, seconds)
+        if self._context.line.note_ack(offset, now) and not self.is_draining:
+            self.end(Reason.YIELD, now)
 
     def _rewind(self, now: float) -> None:
         unproven = self._sink.rewind()
@@ -250,12 +284,14 @@ class Session:
             if task is not asyncio.current_task():
                 task.cancel()
         ended = error or silent_end()
-        if not self._context.admission.leave(self):
+        context, receiver = self._context, self.receiver
+        context.admission.leave(self)
+        if not context.line.leave(self, reason_of(ended), now):
             self._report.stranger_left(ended, now)
         elif self._raw_sink is not None:  # it knows no other goodbye than to end without a word
-            self._context.intake.set_waiting(ended, now, is_polite=error is None or is_polite(error))
+            context.intake.set_waiting(ended, now, receiver.heard_at, is_polite=error is None or is_polite(error))
         else:
-            receiver = self.receiver
-            self._context.intake.set_waiting(
-                ended, now, is_polite=is_polite(ended), offset=receiver.offset, acked=receiver.acked_offset
-            )
+            context.intake.set_waiting(
+                ended, now, receiver.heard_at, is_polite=is_polite(ended), offset=receiver.offset,
+                acked=receiver.acked_offset,
+            )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from ..clock import Clock
-from ..errors import Reason, SettingsError
+from ..errors import OfferError, Reason, SettingsError, SinkError
 from ..net.connection import AcceptedConnection
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
@@ -23,7 +23,8 @@ from ..sinks import Sink
 from ..sinks.immediate import DiscardSink
 from .admission import Admission
 from .intake import Intake
-from .session import Session, SessionContext
+from .line import Line
+from .session import SINK_RETRY_SECONDS, Session, SessionContext
 
 BACKLOG: Final = 64
 """Connections that the kernel may hold for us."""
@@ -55,7 +56,8 @@ class Worker:
         # What an observer asks of a role: see `ObservedRole`.
         self.name = settings.name
         self.tally, self.journal = Tally(), Journal(self.clock)
-        self.intake = Intake(settings.name, self.sink, self.tally, self.journal, lambda: self.sink_problem)
+        self.line = Line(settings.name, random)
+        self.intake = Intake(settings.name, self.sink, self.tally, self.journal, self.line, lambda: self.sink_problem)
         self.links, self.tap = (self.intake,), self.intake.tap
         self._sink_report = SinkReport(settings.name, self.tally, self.journal)
         self.admission = Admission(random)
@@ -85,6 +87,8 @@ class Worker:
     @property
     def warning(self) -> str | None:
         """What does not stop the stream, but needs a person; None: nothing."""
+        if doubles := self.line.doubles():
+            return f"several producers are named {', '.join(doubles)}; give each a --name of its own"
         return self._sink_report.warning
 
     async def wait_listening(self) -> tuple[str, int]:
@@ -99,8 +103,8 @@ class Worker:
 
     def end_stream(self) -> None:
         """Say `#close` to the producer now, without waiting for its next beat."""
-        if self.admission.live is not None:
-            self.admission.live.end(Reason.SHUTDOWN, self.clock.now())
+        if (session := self.line.holder) is not None:
+            session.end(Reason.SHUTDOWN, self.clock.now())
 
     async def run(self) -> None:
         """Listen and take numbers until `stop`, or until the sink can never take any again.
@@ -114,12 +118,14 @@ class Worker:
             with closing(await self._bind()) as server:
                 async with asyncio.TaskGroup() as group:
                     self._context = SessionContext(
-                        wheel, self.sink, self._sink_report, self.intake, self.admission, group.create_task
+                        wheel, self.sink, self._sink_report, self.intake, self.admission, self.line, group.create_task
                     )
                     await self._listen(server)
                     minding = group.create_task(self._mind_sink())
+                    promoting = group.create_task(self._promote())
                     await self._stopping.wait()
                     server.close()
+                    promoting.cancel()
                     await self._drain()
                     minding.cancel()
         finally:
@@ -163,17 +169,35 @@ class Worker:
         self.end_stream()  # its next beat could not be stored
         self.stop()
 
+    async def _promote(self) -> None:
+        """Whenever nobody serves, open the sink for whoever is next."""
+        while True:
+            offered = await self.line.next_offer()
+            try:
+                offset = await self.sink.open(offered)
+            except OfferError as error:
+                self.intake.report.refused(error, self.clock.now(), producer=offered.producer, stream=offered.stream)
+                self.line.refuse(offered, self.clock.now())
+            except SinkError as error:
+                self._sink_report.failed(str(error), self.clock.now(), retry_in=SINK_RETRY_SECONDS)
+                if error.needs_person:
+                    self.line.set_aside(offered)
+                await asyncio.sleep(SINK_RETRY_SECONDS)
+            else:
+                self._sink_report.worked(self.clock.now(), self.sink.warning)
+                self.line.promote(offered, offset, self.clock.now())
+
     async def _drain(self) -> None:
-        self.admission.end_others(Reason.SHUTDOWN, self.clock.now())
-        live = self.admission.live
-        if live is None:
+        session = self.line.holder
+        self.admission.end_all_but(session, Reason.SHUTDOWN, self.clock.now())
+        if session is None:
             return
-        live.drain(self.clock.now())
+        session.drain(self.clock.now())
         try:
             async with asyncio.timeout(self.settings.grace_period):
-                await live.wait_over()
+                await session.wait_over()
         except TimeoutError:
-            live.end(Reason.SHUTDOWN, self.clock.now())
+            session.end(Reason.SHUTDOWN, self.clock.now())
 
     def _on_bug(self, bug: Exception) -> None:
         self._bug = self._bug or bug
