@@ -29,10 +29,8 @@ SHORTEST_SECONDS: Final = 1e-3
 """Nothing is divided by less."""
 
 TROUBLE_FIRST: Final = list(
-    map(LinkState, "stalled waiting dialling opening resting standby streaming finished".split())
+    map(LinkState, ["stalled", "waiting", "dialling", "opening", "resting", "standby", "streaming", "finished"])
 )
-    *map(LinkState, ("stalled", "waiting", "dialling", "opening", "resting", "standby", "streaming", "finished"))
-]
 
 
 @dataclass(frozen=True, slots=True)
