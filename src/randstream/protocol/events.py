@@ -22,9 +22,9 @@ class Waited:
     `by`: who serves; None: nobody does, for its sink cannot say yet where the stream stands. More: see `Wait`.
     """
 
-    by: str | None
-    offset: int | None
-    stream: str | None
+    by: str | None = None
+    offset: int | None = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Resumed:
     """To the sender: numbers flow from `offset` on; the opening beat is queued. `after`: see `Resume`."""
 
     offset: int
-    after: str | None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
