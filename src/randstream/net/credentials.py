@@ -31,7 +31,7 @@ class Credentials:
 
     def __init__(self, settings: CommonSettings) -> None:
         self._settings = settings
-        self._allowed_names = frozenset(settings.allow_producer if isinstance(settings, WorkerSettings) else ())
+        self._allowed_names = frozenset(settings.allowed_peers)
         self._stamp = self._look()
         self._context = self._read()
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from ..errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError, TlsError
 from ..protocol.end import End
-from ..protocol.events import Closed, Event
-from ..protocol.frames import Lines
+from ..protocol.events import Closed, Event, Greeted, Opened
+from ..protocol.frames import Lines, Open
 from ..protocol.states import State
 
 RECORD_BYTES: Final = 2**14
@@ -30,7 +30,9 @@ class SecuredEnd:
     """A protocol end behind TLS 1.3, for a connection to carry in the end's place (see `Spoken`).
 
     With `server_hostname` it is the dialling side, and the peer's certificate must hold that name or address. Without,
-    it is the listening side, and where `allowed_names` has any, the peer's certificate must hold one of them.
+    it is the listening side. Where `allowed_names` has any, the peer's certificate must hold one of them.
+    A worker's certificate must hold the name that it greets with, unless `allowed_names` tells others; a producer's the
+    one that it opens with, if `allowed_names` has any.
     What TLS finds wrong is the last event, `Closed`, never an exception; the alert that tells the peer is to be sent.
     """
 
@@ -49,6 +51,8 @@ class SecuredEnd:
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_hostname is None, server_hostname=server_hostname
         )
+        self._dials = server_hostname is not None
+        self._held_names: list[str] = []
         self._is_open = False
         self._has_heard = False
         self._is_over = False
@@ -69,6 +73,8 @@ class SecuredEnd:
             self._end.close(error.reason)
             return [Closed(error.with_traceback(None))]
         events = self._end.receive_data(lines, now)
+        if self._dials is not bool(self._allowed_names) and (event := self._find_impostor(events)):
+            return [event]
         if self._is_over and not (events and isinstance(events[-1], Closed)):
             self._end.close(Reason.CUT)
             events.append(Closed(PeerClosed(Reason.CUT)))
@@ -116,13 +122,31 @@ class SecuredEnd:
     def _shake_hands(self) -> None:
         self._tls.do_handshake()
         self._is_open = True
-        if self._allowed_names:
-            shown = names_of(self._tls)
-            if self._allowed_names.isdisjoint(shown):
-                told = ", ".join(shown)[:SHOWN_NAMES].encode("unicode_escape").decode()
-                raise RemoteProtocolError(
-                    Reason.REFUSED, f"its certificate is for {told or 'nobody'}, which --allow-producer lacks"
-                )
+        self._held_names = names_of(self._tls)
+        if self._allowed_names and self._allowed_names.isdisjoint(self._held_names):
+            flag = "--allow-worker" if self._dials else "--allow-producer"
+            raise RemoteProtocolError(Reason.REFUSED, f"its certificate is for {self._shown}, which {flag} lacks")
+
+    def _find_impostor(self, events: list[Event]) -> Closed | None:
+        """How the connection ends if the peer gives a name that its certificate does not hold."""
+        for event in events:
+            match event:
+                case Greeted(name):
+                    advice = "; allow it with --allow-worker"
+                case Opened(Open(producer=name)):
+                    advice = ""
+                case _:
+                    continue
+            if not holds_name(self._held_names, name):
+                self._end.close(Reason.REFUSED)
+                detail = f"it calls itself {name}, and its certificate is for {self._shown}{advice}"
+                return Closed(RemoteProtocolError(Reason.REFUSED, detail))
+        return None
+
+    @property
+    def _shown(self) -> str:
+        """The names of its certificate, for a log."""
+        return ", ".join(self._held_names)[:SHOWN_NAMES].encode("unicode_escape").decode() or "nobody"
 
 
 def _explain(error: ssl.SSLError) -> str:
@@ -143,3 +167,11 @@ def names_of(tls: ssl.SSLObject) -> list[str]:
     except UnicodeDecodeError:
         return []
     return [name.lower() if kind == "DNS" else name for kind, name in pairs if kind in ("DNS", "URI")]
+
+
+def holds_name(names: list[str], name: str) -> bool:
+    """Whether a certificate for `names` is also one for the process `name`, as for the pod `worker-0` is
+    `worker-0.worker.example` or `*.worker.example`.
+    """
+    wanted = name.lower()
+    return any(each == wanted or each.partition(".")[0] in (wanted, "*") for each in names)

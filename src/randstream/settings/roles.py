@@ -85,6 +85,15 @@ class CommonSettings:
         """Whether peers must show certificates, as this process does."""
         return self.tls_cert is not None
 
+    @property
+    def allowed_peers(self) -> tuple[str, ...]:
+        """The names of which a peer's certificate must hold one; empty: any may be there."""
+        raise NotImplementedError
+
+    def _refuse_names_without_tls(self, flag: str) -> None:
+        if self.allowed_peers and not self.uses_tls:
+            raise SettingsError(f"{flag} is of no use without TLS; give --tls-cert, --tls-key and --tls-ca too")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerSettings(CommonSettings):
@@ -109,12 +118,22 @@ class ProducerSettings(CommonSettings):
     heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
         default=1.0)
+    allow_worker: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-worker", "NAMES", check_identities,
+        "Take workers whose certificate holds one of these DNS names or URIs, separated by commas or each with a flag"
+        " of its own, whatever they call themselves.", default=(), default_text="their certificate holds their name",
+        is_list=True)
     # fmt: on
 
     def __post_init__(self) -> None:
         super(ProducerSettings, self).__post_init__()
+        self._refuse_names_without_tls("--allow-worker")
         if not isinstance(self.workers, str):
             self._refuse_tls_to_raw(self.workers)
+
+    @property
+    def allowed_peers(self) -> tuple[str, ...]:
+        """See `CommonSettings`."""
+        return tuple(self.allow_worker)
 
     def resolve(self, random: Random) -> ProducerInputs:
         """Read the files that `workers` and `seed_file` name; without a seed, draw one. Raises SettingsError."""
@@ -172,9 +191,11 @@ class WorkerSettings(CommonSettings):
 
     def __post_init__(self) -> None:
         super(WorkerSettings, self).__post_init__()
-        if self.allow_producer and not self.uses_tls:
-            raise SettingsError(
-                "--allow-producer is of no use without TLS; give --tls-cert, --tls-key and --tls-ca too"
-            )
+        self._refuse_names_without_tls("--allow-producer")
         if self.store and self.accept_raw:
             raise SettingsError("--accept-raw and --store are both given; give one: raw numbers belong to no stream")
+
+    @property
+    def allowed_peers(self) -> tuple[str, ...]:
+        """See `CommonSettings`."""
+        return tuple(self.allow_producer)
