@@ -115,7 +115,7 @@ def make_certificates(folder: Path) -> list[str]:
     import trustme
 
     ca = trustme.CA()
-    certificate = ca.issue_cert("127.0.0.1")
+    certificate = ca.issue_cert("127.0.0.1", "worker-0")
     files = {"cert": certificate.cert_chain_pems[0], "key": certificate.private_key_pem, "ca": ca.cert_pem}
     for name, blob in files.items():
         blob.write_to_path(folder / name)

@@ -20,7 +20,7 @@ from randstream.protocol.receiver import Receiver
 from randstream.settings.roles import ProducerSettings, WorkerSettings
 
 HOST: Final = "127.0.0.1"
-PRODUCER: Final = "producer.example"
+PRODUCER: Final = "producer-0.example"
 CA: Final = trustme.CA()
 OTHER_CA: Final = trustme.CA()
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.net.certificates import CA, HOST, PRODUCER, Files
+from tests.protocol.network import WORKER
 from tests.simulation.virtual import pytest_asyncio_loop_factories as pytest_asyncio_loop_factories
 
 
 @pytest.fixture
 def worker_files(tmp_path: Path) -> Files:
-    return Files(tmp_path / "worker").write(CA.issue_cert(HOST, "localhost"), CA)
+    return Files(tmp_path / "worker").write(CA.issue_cert(HOST, "localhost", WORKER), CA)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.net.certificates import (
     secured_sender,
     worker_settings,
 )
-from tests.protocol.network import a_sender
+from tests.protocol.network import WORKER, a_sender
 from tests.support.log import Log
 
 from randstream.errors import (
@@ -91,7 +91,7 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(worker_fi
 
 def test_an_intermediate_ca_is_enough(tmp_path: Path) -> None:
     intermediate = CA.create_child_ca()
-    worker = Files(tmp_path / "worker").write(intermediate.issue_cert(HOST), intermediate)
+    worker = Files(tmp_path / "worker").write(intermediate.issue_cert(HOST, WORKER), intermediate)
     producer = Files(tmp_path / "producer").write(intermediate.issue_cert(PRODUCER), intermediate)
     assert Talk(secured_sender(producer), secured_receiver(worker)).settle().heard["producer"] == [Greeted("worker-0")]
 
@@ -109,7 +109,7 @@ def test_files_that_change_are_read_for_the_next_connection_and_only_then(
     assert greets()
     assert greets()
     assert log.events == []
-    worker_files.write(OTHER_CA.issue_cert(HOST), OTHER_CA, CA)
+    worker_files.write(OTHER_CA.issue_cert(HOST, WORKER), OTHER_CA, CA)
     assert not greets()
     producer_files.write(OTHER_CA.issue_cert(PRODUCER), OTHER_CA)
     assert greets()

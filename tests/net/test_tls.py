@@ -29,7 +29,7 @@ from tests.net.certificates import (
     secured_sender,
     worker_settings,
 )
-from tests.protocol.network import HELLO, START, WORKER, a_sender, repeatable
+from tests.protocol.network import DISTRIBUTION, HELLO, START, STREAM, WORKER, a_sender, repeatable
 
 from randstream.errors import (
     PeerClosed,
@@ -42,9 +42,10 @@ from randstream.errors import (
 from randstream.net.credentials import Credentials
 from randstream.net.tls import SHOWN_NAMES, SecuredEnd
 from randstream.protocol import HANDSHAKE_LIMIT
-from randstream.protocol.events import Closed, Greeted
+from randstream.protocol.events import Closed, Greeted, Opened
 from randstream.protocol.frames import Numbers
 from randstream.protocol.receiver import Receiver
+from randstream.protocol.sender import Sender
 
 DAY = datetime.timedelta(days=1)
 EXPIRED: dict[str, Any] = {
@@ -87,7 +88,7 @@ def test_nothing_that_the_ends_say_is_on_the_wire_in_clear(worker_files: Files, 
 
 
 def test_tls_survives_any_slicing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    worker = Credentials(worker_settings(Files(tmp_path_factory.mktemp("w")).write(CA.issue_cert(HOST), CA)))
+    worker = Credentials(worker_settings(Files(tmp_path_factory.mktemp("w")).write(CA.issue_cert(HOST, WORKER), CA)))
     producer = Credentials(producer_settings(Files(tmp_path_factory.mktemp("p")).write(CA.issue_cert(PRODUCER), CA)))
 
     @repeatable(25)
@@ -215,13 +216,13 @@ def two_names(producer_files: Files) -> Files:
     return producer_files
 
 
-@pytest.mark.parametrize("allowed", ["spiffe://cluster/Producer", "other.example,PRODUCER.example"])
+@pytest.mark.parametrize("allowed", ["spiffe://cluster/Producer", "other.example,PRODUCER-0.example"])
 def test_an_allowed_producer_is_heard(allowed: str, worker_files: Files, two_names: Files) -> None:
     talk = Talk(secured_sender(two_names), secured_receiver(worker_files, allow_producer=allowed)).settle()
     assert talk.heard["producer"] == [Greeted("worker-0")]
 
 
-@pytest.mark.parametrize("allowed", ["producer.exampl", "spiffe://cluster/producer", "example", HOST])
+@pytest.mark.parametrize("allowed", ["producer-0.exampl", "spiffe://cluster/producer", "example", HOST])
 def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     allowed: str, worker_files: Files, two_names: Files
 ) -> None:
@@ -231,15 +232,61 @@ def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     assert isinstance(told, PeerClosed)
     assert judged.reason is told.reason is Reason.REFUSED
     assert str(judged) == (
-        "its certificate is for producer.example, spiffe://cluster/Producer, which --allow-producer lacks"
+        "its certificate is for producer-0.example, spiffe://cluster/Producer, which --allow-producer lacks"
     )
+
+
+def test_a_worker_that_gives_a_name_its_certificate_lacks_is_refused(worker_files: Files, producer_files: Files) -> None:
+    worker_files.write(CA.issue_cert(HOST, "worker-1.example", "my-worker-0.example"), CA)
+    talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
+    judged, told = talk.error("producer"), talk.error("worker")
+    assert isinstance(judged, RemoteProtocolError)
+    assert isinstance(told, PeerClosed)
+    assert judged.reason is told.reason is Reason.REFUSED
+    assert str(judged) == (
+        "it calls itself worker-0, and its certificate is for worker-1.example, my-worker-0.example; allow it with"
+        " --allow-worker"
+    )
+
+
+@pytest.mark.parametrize("names", [("WORKER-0",), ("worker-0.ns.svc",), ("*.ns.svc",), ("else.example", "worker-0.a")])
+def test_a_name_or_the_first_label_of_one_is_the_workers(
+    names: tuple[str, ...], worker_files: Files, producer_files: Files
+) -> None:
+    worker_files.write(CA.issue_cert(HOST, *names), CA)
+    talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
+    assert talk.heard["producer"] == [Greeted("worker-0")]
+
+
+@pytest.mark.parametrize(("allowed", "is_heard"), [("pool.example", True), ("worker-0", False), ("ool.example", False)])
+def test_allowed_workers_may_call_themselves_what_they_like_and_no_others(
+    allowed: str, is_heard: bool, worker_files: Files, producer_files: Files
+) -> None:
+    worker_files.write(CA.issue_cert(HOST, "pool.example"), CA)
+    producer = Credentials(producer_settings(producer_files, allow_worker=allowed)).secure(a_sender(), HOST)
+    talk = Talk(producer, secured_receiver(worker_files)).settle()
+    assert (talk.heard["producer"] == [Greeted("worker-0")]) == is_heard
+
+
+@pytest.mark.parametrize(("name", "is_heard"), [("producer-0", True), ("producer-1", False)])
+def test_where_producers_are_named_each_opens_with_a_name_of_its_certificate(
+    name: str, is_heard: bool, worker_files: Files, producer_files: Files
+) -> None:
+    sender = Sender(producer=name, heartbeat=1.0, now=START)
+    secured = Credentials(producer_settings(producer_files)).secure(sender, HOST)
+    talk = Talk(secured, secured_receiver(worker_files, allow_producer=PRODUCER)).settle()
+    sender.open(STREAM, DISTRIBUTION, first_offset=0, now=START)
+    talk.settle()
+    assert isinstance(talk.heard["worker"][-1], Opened) == is_heard
+    if not is_heard:
+        assert str(talk.error("worker")) == "it calls itself producer-1, and its certificate is for producer-0.example"
 
 
 @pytest.mark.parametrize(
     ("names", "told"),
     [
         (b"\x82\x0aa\x1b[31m\r\nbc", "a\\x1b[31m\\r\\nbc"),
-        (b"\x82\x14producer.example\x00abc", "producer.example\\x00abc"),
+        (b"\x82\x16producer-0.example\x00abc", "producer-0.example\\x00abc"),
         (b"\x82\x03a\xff\xfe", "nobody"),
         (b"\x82\x14" + b"abcdefghijklmnopqrst" + b"\x82\x01x" * 60, "abcdefghijklmnopqrst" + ", x" * 60),
     ],

@@ -18,7 +18,7 @@ from tests.net.certificates import (
     a_receiver,
 )
 from tests.producer.links import Longest
-from tests.protocol.network import HELLO, START, beat_line, open_line
+from tests.protocol.network import HELLO, START, WORKER, beat_line, open_line
 from tests.support.log import Log
 from tests.support.peers import Peer, a_listener, dialled
 from tests.support.roles import a_worker, producing
@@ -76,7 +76,7 @@ async def test_a_worker_of_another_name_gets_no_stream_and_both_say_why(
 async def test_the_name_that_was_dialled_is_checked_not_the_address_it_has(
     worker_files: Files, producer_files: Files
 ) -> None:
-    worker_files.write(CA.issue_cert("localhost"), CA)
+    worker_files.write(CA.issue_cert("localhost", WORKER), CA)
     sink = Memory()
     async with a_worker(sink, **worker_files.settings) as worker:
         assert worker.address is not None
@@ -123,7 +123,7 @@ async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_th
     ):
         await sink.wait_count(10)
         live = worker.admission.live
-        worker_files.write(OTHER_CA.issue_cert(HOST), OTHER_CA)
+        worker_files.write(OTHER_CA.issue_cert(HOST, WORKER), OTHER_CA)
         producer_files.write(OTHER_CA.issue_cert(PRODUCER), OTHER_CA)
         await sink.wait_count(sink.count + 500)
         assert worker.admission.live is live
