@@ -100,6 +100,7 @@ class StreamSession:
         if self._waits == WAITS_OF_THE_STEADY:
             self._link.prove()
         if waited.by is None:
+            self._link.served_by = None
             self._link.set_stalled("the worker's sink is not ready", now)
             return
         self._link.set_standing_by(waited.by, waited.offset, now)
