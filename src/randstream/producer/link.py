@@ -26,6 +26,7 @@ from ..observe.tally import Tally
 from ..protocol import HANDSHAKE_LIMIT
 from ..settings import ProducerSettings, Seed, Target
 from .discovery import Resolver
+from .names import Names
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
@@ -33,34 +34,6 @@ DIALS_AT_ONCE: Final = 100
 
 STREAMS_REMEMBERED: Final = 8
 """Of one target: a peer that gives itself new names shall not fill the memory."""
-
-
-class Names:
-    """Which link has which worker. A worker that several targets lead to is linked once; the other links rest."""
-
-    def __init__(self) -> None:
-        self._holders: dict[str, Link] = {}
-        self._resting: dict[str, dict[Link, None]] = {}
-
-    def claim(self, worker: str, link: Link) -> Link:
-        """The link that has `worker`: `link`, if no other had it before."""
-        return self._holders.setdefault(worker, link)
-
-    def rest(self, worker: str, link: Link) -> None:
-        """Wake `link` when the worker is free."""
-        self._resting.setdefault(worker, {})[link] = None
-
-    def release(self, worker: str, link: Link, now: float) -> None:
-        """`link` has lost the worker, or waits for it no more."""
-        resting = self._resting.get(worker, {})
-        resting.pop(link, None)
-        if self._holders.get(worker) is link:
-            del self._holders[worker]
-            for other in resting:
-                other.start(now)
-            resting.clear()
-        if not resting:
-            self._resting.pop(worker, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +52,7 @@ class LinkContext:
     tally: Tally
     journal: Journal
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
-    names: Names = field(default_factory=Names)
+    names: Names[Link] = field(default_factory=Names)
 
 
 class Session(Protocol):
@@ -193,18 +166,19 @@ class Link:
         """The socket is connected."""
         self.state = LinkState.OPENING
 
-    def claim(self, worker: str) -> Link:
-        """The target is `worker`: the link that has it, which is this one if no other had it before."""
-        if worker != self.worker:
-            self._set_worker(worker)
-        return self._context.names.claim(worker, self)
-
-    def serve(self, worker: str) -> NumberStream:
+    def set_worker(self, worker: str) -> NumberStream:
         """The target is `worker`: the stream it gets."""
-        if worker != self.worker:
-            self._set_worker(worker)
-        assert self.stream is not None
+        if self.stream is None or worker != self.worker:
+            self._forget_service(self._clock.now())
+            self.worker = worker
+            self.stream = NumberStream(self._context.seed.text, worker, self._context.settings.numbers)
+            self._report = self._report.about(name=worker, worker=worker)
         return self.stream
+
+    def claim(self) -> Link:
+        """The link that has this one's worker: this one, if no other had it before."""
+        assert self.worker is not None
+        return self._context.names.claim(self.worker, self)
 
     def start_offset(self) -> int:
         """Where the stream begins if the worker names no offset: the highest that was ever acked at this target."""
@@ -309,12 +283,6 @@ class Link:
             self.state = LinkState.FINISHED
             self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
             self._context.on_finished(self)
-
-    def _set_worker(self, worker: str) -> None:
-        self._forget_service(self._clock.now())
-        self.worker = worker
-        self.stream = NumberStream(self._context.seed.text, worker, self._context.settings.numbers)
-        self._report = self._report.about(name=worker, worker=worker)
 
     def _forget_service(self, now: float) -> None:
         self.served_by = None

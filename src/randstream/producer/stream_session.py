@@ -85,9 +85,9 @@ class StreamSession:
 
     def _offer(self, worker: str, now: float) -> None:
         link = self._link
-        holder = link.claim(worker)
+        self._stream = link.set_worker(worker)
+        holder = link.claim()
         if holder is link:
-            self._stream = link.serve(worker)
             numbers = self._context.settings.numbers
             self._sender.open(self._stream.id, numbers, first_offset=link.start_offset(), now=now)
         else:

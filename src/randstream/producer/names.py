@@ -1,0 +1,43 @@
+"""Names: which of a producer's links has which worker. A worker that several targets lead to is linked once."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+
+class Waking(Protocol):
+    """A link, as far as it can be woken."""
+
+    def start(self, when: float) -> None:
+        """Dial at `when`."""
+
+
+Each = TypeVar("Each", bound=Waking)
+
+
+class Names(Generic[Each]):
+    """Who has a worker keeps it until it loses it; the others rest, and are woken then."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, Each] = {}
+        self._resting: dict[str, dict[Each, None]] = {}
+
+    def claim(self, worker: str, link: Each) -> Each:
+        """The link that has `worker`: `link`, if no other had it before."""
+        return self._holders.setdefault(worker, link)
+
+    def rest(self, worker: str, link: Each) -> None:
+        """Wake `link` when `worker` is free."""
+        self._resting.setdefault(worker, {})[link] = None
+
+    def release(self, worker: str, link: Each, now: float) -> None:
+        """`link` has lost `worker`, or waits for it no more."""
+        resting = self._resting.get(worker, {})
+        resting.pop(link, None)
+        if self._holders.get(worker) is link:
+            del self._holders[worker]
+            for other in resting:
+                other.start(now)
+            resting.clear()
+        if not resting:
+            self._resting.pop(worker, None)
