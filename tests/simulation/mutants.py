@@ -47,7 +47,10 @@ MUTANTS: Final = (
         "ack-before-the-sync", "a commit counts as done when it has begun",
         DurableSink, "commit",
         "            await self._run(self._store.commit, self._next_batch())",
-        "            asyncio.get_running_loop().create_task(self._run(self._store.commit, self._next_batch()))\n"
+        "            batch = self._next_batch()\n"
+        "            running = asyncio.get_running_loop().run_in_executor(self._thread, self._store.commit, batch)\n"
+        "            running.add_done_callback(_retrieve)\n"
+        "            self._running = running\n"
         "            return wanted_offset",
     ),
     Mutant(
@@ -146,10 +149,6 @@ MUTANTS: Final = (
     Mutant(
         "problem-is-never-cleared", "a store that failed once is never ready again",
         Store, "_attempt", "self.problem = None", "pass",
-    ),
-    Mutant(
-        "store-does-not-start-again", "a disk that fails when the worker starts ends the minding of the sink",
-        DurableSink, "run", "await asyncio.sleep(START_RETRY_SECONDS)", "break",
     ),
     # ---- the worker --------------------------------------------------------------------------------------------------
     Mutant(
@@ -251,7 +250,7 @@ MUTANTS: Final = (
     # ---- the protocol ------------------------------------------------------------------------------------------------
     Mutant(
         "silence-never-ends", "a peer that is dead is waited for, for ever",
-        Silence, "is_over", "        return True\n", "        return False\n",
+        Silence, "is_over", "        return True\n", "        self.deadline = NEVER\n        return False\n",
     ),
     Mutant(
         "no-late-timer-rule", "a process that was frozen gives up on a peer whose bytes it has not read",
@@ -318,8 +317,8 @@ MUTANTS: Final = (
         "max(self._context.acked_offsets.values(), default=0)",
     ),
     Mutant(
-        "numbers-are-sent-twice", "what was sent stays due",
-        Pump, "push", "            self._pacer.take(count)\n", "            self._pacer.take(count - 1)\n",
+        "rate-is-doubled", "half of what was sent stays due",
+        Pump, "push", "            self._pacer.take(count)\n", "            self._pacer.take(count if offset % 2 else 0)\n",
     ),
     Mutant(
         "pump-of-the-session-before", "a run begins where the link stands, not where this connection does",
