@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
+from randstream.protocol import WINDOW_BYTES
+
 WORKER_FAULTS: Final = (
     "kill worker", "kill worker", "cut power", "cut power", "stop worker", "freeze worker", "delay worker",
     "kill in a disk call", "kill in a disk call", "fail disk", "fail disk", "slow disk",
@@ -33,6 +35,8 @@ class Shape:
     retain_bytes: int | None
     buffer_bytes: int
     """Of each socket in each kernel: small ones fill, and writers have to wait."""
+    window_bytes: int
+    """In place of the protocol's window, which streams this slow would never fill."""
 
     @property
     def longest_silence(self) -> float:
@@ -88,6 +92,7 @@ def draw_plan(seed: int, seconds: float) -> Plan:
         segment_bytes=random.choice((1, 600, 4000, 2**30)),
         retain_bytes=random.choice((None, None, 0, 2000)),
         buffer_bytes=random.choice((512, 4096, 128 * 1024)),
+        window_bytes=random.choice((250, WINDOW_BYTES, WINDOW_BYTES)),
     )
     faults: list[Fault] = []
     pause = random.choice((0.1, 0.3, 1.0, 4.0, 10.0))  # the fewer there are, the longer each can show
