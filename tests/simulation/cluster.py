@@ -211,7 +211,7 @@ class Cluster(Outside):
         source = producer.host if fault.number % 4 else worker.host
         worker.is_misquoted |= source is worker.host
         for connection in self.network.connections(producer.host, worker.host):
-            connection.flip(source, after=int(fault.severity * 60))
+            connection.flip(source, after=int(fault.severity * 60), mask=fault.number % 2)  # 1: a digit stays a digit
         return self._after_some_bytes()
 
     def _after_some_bytes(self) -> float:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from tests.simulation.burial import Outside
 from tests.simulation.network import Host
 from tests.simulation.world import Pace, Process, World
-from tests.store.disk import Dead, Disk, Folder, Inode
+from tests.store.disk import Dead, Disk, Folder
+from tests.store.disk import Names as NamesOnDisk
 
 from randstream.clock import Clock
 from randstream.observe.status import LinkState
@@ -81,15 +82,12 @@ class KilledByDisk(Disk, Outside):
         super().__init__(random)
         self._kill = kill
 
-    def images(self, folder: Path) -> tuple[dict[str, Inode], dict[str, Inode]]:
+    def images(self, folder: Path) -> tuple[NamesOnDisk, NamesOnDisk]:
         """The files of `folder` that a power loss now leaves, if no name that is not synced survives, and if all do."""
-        early, late = self._root, self._root
+        early = late = self._root
         for name in folder.parts[1:]:
-            early, late = early.disk.get(name, Folder()), late.cache.get(name, Folder())  # type: ignore[assignment]
-        return tuple(  # type: ignore[return-value]
-            {name: node for name, node in sorted(names.items()) if isinstance(node, Inode)}
-            for names in (early.disk, late.cache)
-        )
+            early, late = _subfolder(early.disk, name), _subfolder(late.cache, name)
+        return early.disk, late.cache
 
     def trouble(self, name: str) -> BaseException | None:
         trouble = super().trouble(name)
@@ -97,6 +95,11 @@ class KilledByDisk(Disk, Outside):
             self.dies_at = 0
             self._kill()
         return trouble
+
+
+def _subfolder(names: NamesOnDisk, name: str) -> Folder:
+    found = names.get(name)
+    return found if isinstance(found, Folder) else Folder()
 
 
 class Machine(Outside):
