@@ -40,8 +40,10 @@ class Cluster(Outside):
         self.workers = [self._make_worker(number, limits) for number in range(shape.workers)]
         self.producers = [self._make_producer(number, f"producer-{number}", SEED) for number in range(shape.producers)]
         self.harmed_until = {machine.name: world.now for machine in self.workers}
+        self.reset_at = dict.fromkeys(self.harmed_until, 0.0)
+        """When each worker's connections were last cut, with both ends told: the least of harms."""
         self._held_down: dict[Machine, float] = {}
-        self._strangers: list[ProducerMachine] = []
+        self.strangers: list[ProducerMachine] = []
 
     @property
     def machines(self) -> list[Machine]:
@@ -68,7 +70,7 @@ class Cluster(Outside):
             self._held_down.pop(machine, None)
             machine.thaw()
             machine.pace.timer_lateness = 0.0
-        for stranger in self._strangers:
+        for stranger in self.strangers:
             stranger.kill()
         self.network.heal()
         self.supervise()
@@ -160,6 +162,7 @@ class Cluster(Outside):
     def _delay(self, machine: Machine, fault: Fault) -> float:
         machine.pace.timer_lateness = 2 * fault.severity
         self.world.after(fault.seconds, _set(machine.pace, "timer_lateness", 0.0))
+        machine.steady_from = max(machine.steady_from, self.world.now + fault.seconds + 2.0)
         return self.world.now + fault.seconds + 2.0
 
     def _kill_in_a_disk_call(self, worker: WorkerMachine, fault: Fault) -> float:
@@ -195,6 +198,7 @@ class Cluster(Outside):
     def _reset(self, producer: ProducerMachine, worker: WorkerMachine, sides: int) -> float:
         for connection in self.network.connections(producer.host, worker.host):
             connection.cut(*((worker.host,) if sides == 1 else ()))
+            self.reset_at[worker.name] = self.world.now
         return self.world.now
 
     def _reset_inside(self, producer: ProducerMachine, worker: WorkerMachine, fault: Fault) -> float:
@@ -207,7 +211,7 @@ class Cluster(Outside):
         source = producer.host if fault.number % 4 else worker.host
         worker.is_misquoted |= source is worker.host
         for connection in self.network.connections(producer.host, worker.host):
-            connection.flip(source, after=int(fault.severity * 60))
+            connection.flip(source, after=int(fault.severity * 60), mask=fault.number % 2)  # 1: a digit stays a digit
         return self._after_some_bytes()
 
     def _after_some_bytes(self) -> float:
@@ -246,8 +250,8 @@ class Cluster(Outside):
         return self.world.now
 
     def _start_stranger(self, worker: WorkerMachine, seconds: float) -> float:
-        stranger = self._make_producer(100 + len(self._strangers), f"stranger-{len(self._strangers)}", OTHER_SEED)
-        self._strangers.append(stranger)
+        stranger = self._make_producer(100 + len(self.strangers), f"stranger-{len(self.strangers)}", OTHER_SEED)
+        self.strangers.append(stranger)
         stranger.start()
         self.world.after(seconds, stranger.kill)
         return self.world.now + seconds
