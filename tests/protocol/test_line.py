@@ -125,6 +125,18 @@ def test_asked_for_the_first_time_after_a_heartbeat_if_nobody_asks_before() -> N
     assert receiver.deadline == START + 4.0
 
 
+def test_asked_and_heard_in_one_breath_with_the_end_of_the_connection_is_no_bug_of_ours() -> None:
+    for rest in (b"#close reason=shutdown\n", b"#nonsense\n"):
+        receiver = a_receiver()
+        opened, closed = receiver.receive_data(open_line() + rest, START)
+        assert isinstance(opened, Opened)
+        assert isinstance(closed, Closed)
+        sent(receiver)
+        receiver.ask(Wait("producer-1"), 1.0, START)
+        assert sent(receiver) == b""
+        assert receiver.deadline == float("inf")
+
+
 def test_asked_is_what_is_told_by_offset_and_stream() -> None:
     sender = an_opened_sender()
     events = sender.receive_data(b"#wait by=producer-1 offset=7 stream=%s\n#wait\n" % (b"0" * 16), START)
