@@ -307,6 +307,18 @@ def test_standby_liveness_counts_the_producers_own_heartbeat_before_the_first_as
     assert receiver.silence_deadline == START + 1.5
 
 
+@pytest.mark.parametrize(("shorter", "deadline"), [(0.05, 1.15), (0.3, 1.9), (0.9, 3.01)])
+def test_standby_liveness_with_a_shorter_ask_leaves_time_to_answer_it_and_never_more_than_before(
+    shorter: float, deadline: float
+) -> None:
+    receiver = an_asking_receiver(1.0)
+    receiver.receive_data(b"#wait\n", START + 0.01)
+    wait_at_due(receiver, Wait(), shorter)
+    assert receiver.silence_deadline == pytest.approx(START + deadline, abs=1e-6)
+    assert serve_asks(receiver, shorter, START + deadline - 0.001) == []
+    assert reason_of_close(serve_asks(receiver, shorter, START + deadline + 0.001)) is Reason.TIMEOUT
+
+
 def test_standby_liveness_with_a_longer_ask_counts_on_from_the_last_byte() -> None:
     receiver = an_asking_receiver(0.5)
     receiver.receive_data(b"#wait\n", START + 0.25)

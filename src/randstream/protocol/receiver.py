@@ -65,7 +65,7 @@ class Receiver(End):
         self._advance(Wait)
         self._word = encode(wait)
         self._ask_period = period
-        self._silence.set_limit(SILENCE_HEARTBEATS * period)
+        self._silence.set_limit(SILENCE_HEARTBEATS * period, now)
         self._next_duty = now + period
 
     def resume(self, resume: Resume, now: float) -> None:
