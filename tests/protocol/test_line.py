@@ -1,4 +1,4 @@
-"""The rules of "The line" that the core keeps: who is asked when, what an answer counts for, and what a standby knows."""
+"""The rules of "The line" that the core keeps: who is asked when, what an answer counts for, what a standby knows."""
 
 from __future__ import annotations
 
@@ -257,6 +257,14 @@ def test_asked_before_resume_and_answered_after_the_opening_beat_is_malformed() 
     receiver = an_asking_receiver()
     receiver.resume(Resume(7), START)
     events = receiver.receive_data(beat_line(7) + b"#wait\n", START)
+    assert reason_of_close(events) is Reason.MALFORMED
+
+
+def test_opening_beat_before_an_answer_that_is_owed_is_malformed() -> None:
+    receiver = an_asking_receiver()
+    receiver.resume(Resume(7), START)
+    events = receiver.receive_data(beat_line(7), START)
+    assert [type(event) for event in events] == [Closed]
     assert reason_of_close(events) is Reason.MALFORMED
 
 

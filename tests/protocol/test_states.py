@@ -158,6 +158,8 @@ def test_every_frame_that_the_table_does_not_allow_from_that_author_is_malformed
 ) -> None:
     role, state = at
     end = end_in(role, state)
+    if frame is Beat and isinstance(end, Receiver):
+        end.receive_data(LINE[Wait] * end.owed_answers, START)
     events = end.receive_data(LINE[frame], START)
     allowed = ALLOWED[role.peer].get(state, {})
     raw = {Numbers} if at == (Role.WORKER, State.OPENING) else set()  # legal, but this worker takes no raw peers

@@ -136,6 +136,8 @@ class Receiver(End):
                 self._take(frame)
                 emit(frame)
             case Beat():
+                if self.owed_answers:
+                    raise RemoteProtocolError(Reason.MALFORMED, "the opening beat before an answer that is owed")
                 self._check(frame)
                 if self.is_started:
                     emit(Proved(frame))
