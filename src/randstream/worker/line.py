@@ -195,9 +195,10 @@ class Line:
         for member in self._waiting_for(opened):
             member.end(Reason.MALFORMED, now)
 
-    def note_start(self) -> None:
-        """Whoever serves has sent its opening beat."""
+    def note_start(self, offset: int) -> None:
+        """Whoever serves has sent its opening beat, which is acknowledged: the next number has `offset`."""
         self._trusts_rank = True
+        self._acked_offset = offset
 
     def note_ack(self, offset: int, now: float) -> bool:
         """An ack has just answered a beat of whoever serves. Whether it must now yield to a better one."""
