@@ -56,7 +56,12 @@ class Receiver(End):
         self._send(Hello(worker))
 
     def ask(self, wait: Wait, period: float, now: float) -> None:
-        """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds."""
+        """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds.
+
+        Does nothing if the producer has ended in the same breath (`#open`, then `#close` or what breaks a rule).
+        """
+        if self.state is State.CLOSED:
+            return
         self._advance(Wait)
         self._word = encode(wait)
         self._ask_period = period
