@@ -246,7 +246,7 @@ class WorkerMachine(Machine):
 
     def _hear_numbers(self) -> None:
         """Numbers go to the sink: of the connection that has it, which has been told where they begin."""
-        live: Any = None if self.worker is None else self.worker.admission.live
+        live: Any = None if self.worker is None else self.worker.line.serving
         if live is None or live.receiver.state not in (State.STREAMING, State.CLOSED):  # or closes after them
             self.broken_promises.append(f"{self.name} took numbers from a connection that was over")
 

@@ -45,9 +45,9 @@ class Shape:
         """The most that a stream may be silent for, once everything that it needs works again.
 
         The dead connection is noticed (three heartbeats), a dial that began before ends (5 s), the longest delay passes
-        (5 s), and the next dial succeeds. A producer that was taken over waits for up to a minute instead.
+        (5 s), and the next dial succeeds.
         """
-        return 3 * self.heartbeat + (12.0 if self.producers == 1 else 70.0)
+        return 3 * self.heartbeat + 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def draw_plan(seed: int, heartbeats: float) -> Plan:
     seconds = heartbeats * heartbeat
     shape = Shape(
         workers=random.choice((1, 3, 6, 12)),
-        producers=random.choice((1, 1, 1, 2)),
+        producers=random.choice((1, 1, 2, 3, 3, 4, 5)),
         rate=random.choice((0.25, 0.5, 1.0, 1.0, 4.0)) / heartbeat,
         heartbeat=heartbeat,
         segment_bytes=random.choice((1, 600, 4000, 2**30)),

@@ -35,6 +35,8 @@ RESTART_OF_BACKOFF_SECONDS: Final = 0.6
 GOODBYE_SECONDS: Final = 0.5
 """In which a producer that nothing hinders has its last ack."""
 FLOW_SECONDS: Final = 20.0
+LINE_SECONDS: Final = 2.0
+"""For round trips, a sink's open and the tick of a check, beside the heartbeats that the line may take."""
 SEARCH_SECONDS: Final = 5.0
 """How often what costs time is looked at: files, and what each process holds."""
 _BEAT: Final = re.compile(rb"#beat offset=(\d+) crc=([0-9a-f]{8}) t=\d+\n")
@@ -57,6 +59,10 @@ class Promises(Outside):
         """When that last grew."""
         self.silences = dict.fromkeys(self._streams, 0.0)
         """The longest time that each stream stood still while all that it needs worked."""
+        self._strange_at = dict.fromkeys(self._streams, 0.0)
+        """When each worker was last seen to serve a stream that is not its own."""
+        self.held_promises = 0
+        """How often the line's promise was there to be held: a bound below that of a single producer."""
         self._read_lives: dict[str, int] = {}
         self._read_segments: dict[str, dict[int, tuple[bytes, int]]] = {name: {} for name in self._streams}
         """What of each segment was right when it was read last, and the offset at its end: it is not read again."""
@@ -66,17 +72,18 @@ class Promises(Outside):
         """When each was last seen to."""
         self._began_at = self._world.now
         self._searched_at = self._world.now
-        self._wire = Wire(cluster)
+        self.wire = Wire(cluster)
 
     def check(self) -> None:
         """All that must hold while the cluster runs."""
         self._check_processes()
-        self._wire.check()
+        self.wire.check()
         self._check_wire()
         for worker in self._cluster.workers:
             self._check_acks(worker)
             self._check_one_session(worker)
             self._check_silence(worker)
+            self._check_line(worker)
             self._check_flow(worker)
             self._check_restart_of_backoff(worker)
         if self._world.now - self._searched_at >= SEARCH_SECONDS:
@@ -133,8 +140,8 @@ class Promises(Outside):
                     self._break(f"{process.name} has {count} {what}: {process.leftovers()}")
 
     def _check_wire(self) -> None:
-        if self._wire.broken:
-            raise Broken("\n".join(self._wire.broken))
+        if self.wire.broken:
+            raise Broken("\n".join(self.wire.broken))
 
     def _check_acks(self, worker: WorkerMachine) -> None:
         name, stream = worker.name, self._streams[worker.name]
@@ -153,7 +160,7 @@ class Promises(Outside):
         if worker.worker is None or not worker.is_running:
             return
         present = worker.worker.admission.present
-        speaking = [each for each in present if each.receiver.state in (State.RESUMING, State.PROVING, State.STREAMING)]  # type: ignore[attr-defined]
+        speaking = [each for each in present if each.receiver.state in (State.PROVING, State.STREAMING)]  # type: ignore[attr-defined]
         if len(speaking) > 1:
             self._break(f"{worker.name} serves {len(speaking)} connections at once")
 
@@ -167,6 +174,28 @@ class Promises(Outside):
         calm = self._world.now - self._cluster.harmed_until[worker.name]
         if calm > longest and worker.worker is not None and worker.worker.problem is not None:
             self._break(f"{worker.name} is not ready, and nothing is wrong: {worker.worker.problem}")
+
+    def _check_line(self, worker: WorkerMachine) -> None:
+        """line-promise: while one of several producers has nothing to get over, harm to others is brief silence."""
+        cluster, shape, now = self._cluster, self._cluster.plan.shape, self._world.now
+        if worker.worker is None or (serving := worker.worker.line.serving) is None:
+            stream = None
+        else:
+            stream = serving.offered.stream
+        if stream not in (None, self._streams[worker.name].id):  # nobody else was there when a stranger came
+            self._strange_at[worker.name] = now
+        window = 3 * shape.heartbeat * len(cluster.producers) + LINE_SECONDS
+        is_spared = any(
+            cluster.harmed(producer, worker) <= now - window - shape.longest_silence for producer in cluster.producers
+        )
+        if not is_spared or len(cluster.producers) == 1:
+            return
+        harmed = sum(cluster.harmed(producer, worker) > now - window for producer in cluster.producers)
+        longest = (3 * harmed + 1.25) * shape.heartbeat + 1 / shape.rate + LINE_SECONDS
+        since = max(self.moved_at[worker.name], cluster.harmed(None, worker), self._strange_at[worker.name])
+        if now - since > longest:
+            self._break(f"{worker.name} has been silent for {now - since:.1f} s, and a producer has long been there")
+        self.held_promises += 1
 
     def _check_flow(self, worker: WorkerMachine) -> None:
         """A stream never passes its rate; one that nothing disturbs keeps to it, and its processes call it well."""

@@ -35,7 +35,7 @@ class Outcome:
     stream_seconds: float = 0.0
     numbers: int = 0
     lives: int = 0
-    takeovers: int = 0
+    promotions: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     longest_silence: float = 0.0
 
@@ -44,13 +44,14 @@ class Outcome:
         self.stream_seconds += other.stream_seconds
         self.numbers += other.numbers
         self.lives += other.lives
-        self.takeovers += other.takeovers
+        self.promotions += other.promotions
         self.steps += other.steps
         self.longest_silence = max(self.longest_silence, other.longest_silence)
 
     def __str__(self) -> str:
         return (
-            f"{self.faults.total():,} faults, {self.lives:,} lives, {self.takeovers:,} takeovers,"
+            f"{self.faults.total():,} faults, {self.lives:,} lives,"
+            f" {self.promotions['promotion']:,} promotions, {self.promotions['hand-over']:,} hand-overs,"
             f" {self.stream_seconds / 3600:,.1f} virtual stream-hours, {self.numbers:,} numbers,"
             f" longest silence {self.longest_silence:.1f} s"
         )
@@ -76,7 +77,7 @@ def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
             stream_seconds=(world.now - START) * len(cluster.workers),
             numbers=sum(promises.acked.values()),
             lives=sum(machine.lives for machine in cluster.machines),
-            takeovers=sum(0 if each.worker is None else each.worker.tally.ends["takeover"] for each in cluster.workers),
+            promotions=promises.wire.promotions,
             steps=world.steps,
             longest_silence=max(promises.silences.values()),
         )

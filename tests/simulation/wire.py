@@ -7,8 +7,9 @@ method names the rules of `docs/protocol.md` that it holds.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ SPEECH_HEARTBEATS: Final = 1.25
 """Both ends say something that often: beats, and acks that are repeated."""
 SLACK: Final = 0.1
 """Seconds: a tick of the wheel, and what the loop had to do first."""
+SETTLE_SECONDS: Final = 10.0
+SETTLE_HEARTBEATS: Final = 10
 DIALS_WINDOW: Final = 10.0
 MOST_DIALS: Final = 25
 """Of a link in that time: a dozen while its worker is away, and more when it comes and goes."""
@@ -75,6 +78,9 @@ class Talk(Outside):
     producer: Speech
     made_at: float
     stream: str = ""
+    instance: str = ""
+    name: str = ""
+    """The producer's."""
     heartbeat: float = 1.0
     opened_at: float = inf
     """When the producer said `#open`, and the worker had read it."""
@@ -83,7 +89,30 @@ class Talk(Outside):
     resumed_at: float = inf
     resume_read_at: float = inf
     resume_bytes: int = 0
+    beat_read_at: float = inf
+    """When the worker had read the opening beat."""
+    beat_bytes: int = 0
+    asks: list[int] = field(default_factory=list)
+    """How many bytes the worker had sent with each of its `#wait`s."""
+    answers: list[int] = field(default_factory=list)
+    """And the producer with each of its."""
     acked_offset: int = 0
+    last_said: str = ""
+    """The worker's last line."""
+
+    def rank(self) -> tuple[int, str]:
+        """The higher, the better."""
+        text = f"randstream-rank/1\n{self.worker.machine.name}\n{self.name}\n"
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big"), self.instance
+
+    def is_waiting(self) -> bool:
+        """Whether it is in the worker's line and does not serve."""
+        is_there = self.worker.is_open() and not self.producer.closed_with
+        return is_there and self.open_read_at < inf and self.resumed_at == inf
+
+    def owes_answer(self) -> bool:
+        """Whether the worker has asked, and has not read the answer."""
+        return len(self.asks) > sum(end <= self.worker.read_bytes for end in self.answers)
 
     def is_damaged(self) -> bool:
         """Whether the network may have changed what was said."""
@@ -101,6 +130,12 @@ class Wire(Outside):
         self._speeches: dict[Sock, tuple[Talk, Speech, Speech]] = {}
         self._resumed_lives: set[tuple[str, int, str]] = set()
         self._taken_over: dict[tuple[str, str], float] = {}
+        self._served: dict[Process, Talk] = {}
+        """Whom each worker's process lets serve, or did last."""
+        self._distrusting: set[Process] = set()
+        """Those whose last choice never sent its opening beat, until one does."""
+        self.promotions: Counter[str] = Counter()
+        """`#resume`s, by what they were after."""
         self._dials: dict[str, deque[tuple[float, int]]] = {}
         cluster.network.tap = self
 
@@ -144,6 +179,9 @@ class Wire(Outside):
         speech.read_bytes += len(data)
         if speech is talk.worker and talk.open_read_at == inf and speech.read_bytes >= talk.open_bytes > 0:
             talk.open_read_at = now
+        if speech is talk.worker and talk.beat_read_at == inf and speech.read_bytes >= talk.beat_bytes > 0:
+            talk.beat_read_at = now
+            self._distrusting.discard(speech.process)
         if speech is talk.producer:
             if talk.resume_read_at == inf and speech.read_bytes >= talk.resume_bytes > 0:
                 talk.resume_read_at = now
@@ -157,16 +195,69 @@ class Wire(Outside):
         match line.split()[0]:
             case "#open":
                 talk.stream, talk.heartbeat = pairs["stream"], float(pairs["heartbeat"])
+                talk.instance, talk.name = pairs["instance"], pairs["producer"]
                 talk.opened_at, talk.open_bytes = self._world.now, speech.sent_bytes
+            case "#wait" if speech is talk.worker:
+                talk.asks.append(speech.sent_bytes)
+                self._check_ask(talk, pairs)
+            case "#wait":
+                talk.answers.append(speech.sent_bytes)
+                self._check_answer(talk)
             case "#resume":
+                self._check_turn(talk, pairs["after"])
                 talk.resumed_at, talk.resume_bytes = self._world.now, speech.sent_bytes
                 talk.acked_offset = int(pairs["offset"])
                 self._check_resume(talk, talk.acked_offset)
+            case "#beat" if not talk.beat_bytes:
+                talk.beat_bytes = speech.sent_bytes
             case "#ack":
                 self._check_ack(talk, int(pairs["offset"]))
             case "#close":
                 speech.closed_with, speech.closed_bytes = pairs["reason"], speech.sent_bytes
                 self._check_close(talk, speech, pairs["reason"])
+        if speech is talk.worker:
+            talk.last_said = line
+
+    def _check_ask(self, talk: Talk, pairs: dict[str, str]) -> None:
+        """asked: `by` is who serves, if anybody does."""
+        process = talk.worker.process
+        served, serving = self._served.get(process), self._find_serving(process)
+        by, stream = pairs.get("by"), pairs.get("stream")
+        if (by is not None and (served is None or by != served.name)) or (by is None and serving is not None):
+            self._break(talk, f"asked with by={by} while {served and served.name} serves: asked")
+        expected = served.stream if by is not None and served is not None and served.stream != talk.stream else None
+        if stream != expected:
+            self._break(talk, f"told of stream {stream}, and {expected} is served: other-stream")
+
+    def _check_answer(self, talk: Talk) -> None:
+        """asked: an answer for each ask that was read, and none else."""
+        if len(talk.answers) > sum(end <= talk.producer.read_bytes for end in talk.asks) and not talk.is_damaged():
+            self._break(talk, f"{len(talk.answers)} answers to fewer asks: asked")
+
+    def _check_turn(self, talk: Talk, after: str) -> None:
+        """promotion, other-stream, draining: whose turn it is when nobody serves."""
+        self.promotions[after] += 1
+        process = talk.worker.process
+        served = self._served.get(process)
+        if (serving := self._find_serving(process)) is not None:
+            self._break(talk, f"resumed while {serving.name} serves: line")
+        if process in talk.worker.machine.endings:
+            self._break(talk, "promoted by a worker that was told to end: draining")
+        self._served[process] = talk
+        line = [each for each in self._talks.values() if each.worker.process is process and each.is_waiting()]
+        if served is not None and served.stream != talk.stream and any(each.stream == served.stream for each in line):
+            self._break(talk, "promoted before one of the stream that was served: other-stream")
+        of_stream = [each for each in line if each.stream == talk.stream and not each.is_damaged()]
+        ready = [each for each in of_stream if not each.owes_answer()] or of_stream
+        if talk not in ready and not talk.is_damaged():
+            self._break(talk, "promoted though it owes an answer and others do not: promotion")
+        if served is not None and served.beat_read_at == inf:
+            self._distrusting.add(process)
+        if process in self._distrusting:
+            if any(each.open_read_at < talk.open_read_at for each in ready):
+                self._break(talk, "promoted before one that has waited longer: promotion")
+        elif any(each.rank() > talk.rank() for each in ready):
+            self._break(talk, "promoted before one that ranks higher: promotion")
 
     def _check_resume(self, talk: Talk, offset: int) -> None:
         """ack-means-stored, open-at-a-beat, born-whole."""
@@ -217,16 +308,34 @@ class Wire(Outside):
         elif reason == "busy":
             self._break(talk, "nobody else wanted a slot: slots")
         elif reason == "takeover":
-            if not any(each.stream == talk.stream and each.open_read_at >= talk.open_read_at for each in others):
-                self._break(talk, "no newer connection of this stream has come: takeover")
-        elif reason == "refused":
-            if not any(each.stream not in ("", talk.stream) for each in others):
-                self._break(talk, "no connection of another stream lives: other-stream-refused")
+            if not any(each.instance == talk.instance and each.open_read_at >= talk.open_read_at for each in others):
+                self._break(talk, "no newer connection of this link has come: takeover")
+        elif reason == "yield":
+            self._check_yield(talk, others)
+        elif reason in ("refused", "spare"):
+            self._break(talk, f"{reason}, in so small a cluster: line-limit")
         elif reason == "shutdown":
             if speech.process not in speech.machine.endings:
                 self._break(talk, f"{speech.process.name} was not told to end: close-reasons")
         elif reason == "timeout":
             self._check_timeout(talk, speech)
+
+    def _check_yield(self, talk: Talk, others: list[Talk]) -> None:
+        """hand-over, settle."""
+        settle = max(SETTLE_SECONDS, SETTLE_HEARTBEATS * talk.heartbeat) - SLACK
+        if not re.fullmatch(r"#ack offset=\d+ t=\d+\n", talk.last_said):
+            self._break(talk, f"yields after {talk.last_said!r}: hand-over")
+        if self._world.now - talk.resumed_at < settle:
+            self._break(talk, f"yields after {self._world.now - talk.resumed_at:.3f} s: settle")
+        waiting = [each for each in others if each.is_waiting() and each.stream == talk.stream]
+        better = [each for each in waiting if each.rank() > talk.rank() and not each.owes_answer()]
+        if not any(self._world.now - each.open_read_at >= settle for each in better):
+            self._break(talk, "yields to nobody that is better, answers and has waited: hand-over")
+
+    def _find_serving(self, process: Process) -> Talk | None:
+        """Whom a worker lets serve now."""
+        served = self._served.get(process)
+        return served if served is not None and served.worker.is_open() else None
 
     def _check_timeout(self, talk: Talk, speech: Speech) -> None:
         """silence, handshake-limit, late-timer."""
@@ -250,14 +359,12 @@ class Wire(Outside):
             return max(speech.read_at, talk.opened_at), silence
         if talk.open_read_at == inf:
             return speech.began_at, HANDSHAKE_LIMIT
-        if talk.resumed_at == inf:
-            return self._world.now, inf
-        return max(speech.read_at, talk.resumed_at), silence
+        return max(speech.read_at, talk.open_read_at), silence
 
     # ---- what must be said, and when ---------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """beat-period, ack-once-a-heartbeat, wait-once-a-heartbeat, silence, backoff."""
+        """beat-period, ack-once-a-heartbeat, asked, standby-liveness, silence, backoff."""
         for connection in [each for each in self._talks if self._is_forgotten(each)]:
             del self._talks[connection], self._speeches[connection.client], self._speeches[connection.server]
         for talk in self._talks.values():
@@ -267,6 +374,7 @@ class Wire(Outside):
             self._check_speech(talk, talk.producer, talk.resume_read_at)
             self._check_patience(talk, talk.worker)
             self._check_patience(talk, talk.producer)
+            self._check_answers(talk)
         for producer in self._cluster.producers:
             self._check_dials(producer)
 
@@ -280,6 +388,13 @@ class Wire(Outside):
         silence = self._world.now - max(speech.spoke_at, begun_at, speech.machine.steady_from)
         if silence > SPEECH_HEARTBEATS * talk.heartbeat + SLACK:
             self._break(talk, f"{speech.process.name} has said nothing for {silence:.3f} s: ack-once-a-heartbeat")
+
+    def _check_answers(self, talk: Talk) -> None:
+        """asked: answers come at once."""
+        asked = sum(end <= talk.producer.read_bytes for end in talk.asks)
+        is_prompt = self._world.now - talk.producer.read_at < SLACK or not talk.producer.has_room()
+        if asked > len(talk.answers) and not is_prompt and self._is_steady(talk.producer):
+            self._break(talk, f"{asked} asks and {len(talk.answers)} answers: asked")
 
     def _check_patience(self, talk: Talk, speech: Speech) -> None:
         if not self._is_steady(speech) or (speech is talk.worker and speech.began_at == -inf):
