@@ -177,7 +177,7 @@ class Line:
     def promote(self, opened: Open, offset: int | None, now: float) -> None:
         """The sink is open for the stream of `opened` and wants the number at `offset`: let one of the line serve."""
         member = self._choose(opened)
-        if member is None:  # all have gone meanwhile
+        if member is None or self._wants_other_than(opened):  # the line has changed meanwhile
             return
         place = self.waiting.pop(member)
         after, settled = "start", None
@@ -243,12 +243,22 @@ class Line:
             members = self._waiting_for(opened)
         else:
             others = [member for member in self.waiting if member.offered.kind != self._set_aside] or list(self.waiting)
-            served = self.served and self.served.kind
-            members = [member for member in others if member.offered.kind == served] or others
+            members = [member for member in others if self._is_served(member.offered)] or others
         ready = [member for member in members if not member.owes_answer] or members
         if not self._trusts_rank:
             return next(iter(ready), None)
         return max(ready, key=self._score, default=None)
+
+    def _is_served(self, opened: Open) -> bool:
+        """Whether the stream of `opened` is the one that is served, or was last."""
+        return self.served is not None and self.served.kind == opened.kind
+
+    def _wants_other_than(self, opened: Open) -> bool:
+        """Whether the stream that was served has somebody in line again, and the sink was opened for another."""
+        if self._is_served(opened):
+            return False
+        kinds = (member.offered.kind for member in self.waiting if self._is_served(member.offered))
+        return any(kind != self._set_aside for kind in kinds)
 
     def _score(self, member: Member) -> tuple[int, str]:
         return rank(self._worker, member.offered.producer), member.offered.instance or ""
