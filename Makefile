@@ -29,7 +29,7 @@ TAGGED        = $(IMAGE):$(TAG)
 .DELETE_ON_ERROR:
 .PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
-.PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
+.PHONY: all build build-client build-server load-images deploy logs status scale silence clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
 
@@ -235,6 +235,13 @@ scale: ## have N workers (make scale N=5)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	kubectl --namespace randstream scale statefulset/worker --replicas $(N)
 	$(rollout) wait
+
+# How often each of that is done.
+TIMES ?= 3
+
+silence: ## delete, kill and restart producers, and measure how long each worker hears nothing (TIMES=3)
+	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+	@$(PYTHON) deploy/silence.py $(TIMES) $(ARGS)
 
 clean: ## remove everything that was deployed (numbers and seed too) and every image that was built
 	@status=0; $(PYTHON) deploy/rollout.py clean || status=1; rm -rf build/deploy; \
