@@ -58,7 +58,7 @@ class Receiver(End):
     def ask(self, wait: Wait, period: float, now: float) -> None:
         """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds.
 
-        Does nothing if the producer has ended in the same breath (`#open`, then `#close` or what breaks a rule).
+        Does nothing if the producer has closed, or broken a rule, in the same breath as its `#open`.
         """
         if self.state is State.CLOSED:
             return
