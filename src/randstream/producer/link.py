@@ -245,6 +245,8 @@ class Link:
     def set_stalled(self, why: str, now: float) -> None:
         """The worker lives, but takes no numbers."""
         if self.state is not LinkState.STALLED:
+            if self.state is LinkState.STANDBY:
+                self.served_by = None
             self.state = LinkState.STALLED
             self._report.stalled(why, now, offset=self.offset, acked=self.acked_offset)
 
