@@ -134,6 +134,7 @@ class Wire(Outside):
         """Whom each worker's process lets serve, or did last."""
         self._distrusting: set[Process] = set()
         """Those whose last choice never sent its opening beat, until one does."""
+        self._unsure: set[Process] = set()
         self.promotions: Counter[str] = Counter()
         """`#resume`s, by what they were after."""
         self._dials: dict[str, deque[tuple[float, int]]] = {}
@@ -181,7 +182,9 @@ class Wire(Outside):
             talk.open_read_at = now
         if speech is talk.worker and talk.beat_read_at == inf and speech.read_bytes >= talk.beat_bytes > 0:
             talk.beat_read_at = now
-            self._distrusting.discard(speech.process)
+            if not talk.is_damaged():
+                self._distrusting.discard(speech.process)
+                self._unsure.discard(speech.process)
         if speech is talk.producer:
             if talk.resume_read_at == inf and speech.read_bytes >= talk.resume_bytes > 0:
                 talk.resume_read_at = now
@@ -251,9 +254,13 @@ class Wire(Outside):
         ready = [each for each in of_stream if not each.owes_answer()] or of_stream
         if talk not in ready and not talk.is_damaged():
             self._break(talk, "promoted though it owes an answer and others do not: promotion")
+        if served is not None and served.is_damaged():  # whether its opening beat held cannot be told
+            self._unsure.add(process)
         if served is not None and served.beat_read_at == inf:
             self._distrusting.add(process)
-        if process in self._distrusting:
+        if process in self._unsure:
+            pass
+        elif process in self._distrusting:
             if any(each.open_read_at < talk.open_read_at for each in ready):
                 self._break(talk, "promoted before one that has waited longer: promotion")
         elif any(each.rank() > talk.rank() for each in ready):
