@@ -619,6 +619,18 @@ def test_set_aside_comes_before_what_was_served_last() -> None:
     assert scene.next_offer() is other.offered
 
 
+def test_set_aside_are_all_that_failed_until_each_has_been_tried() -> None:
+    scene = Scene()
+    members = [scene.join(BEST, stream=OTHER), scene.join(MIDDLE, stream=THIRD), scene.join(WORST)]
+    tried = []
+    for _ in range(6):
+        tried.append(offered := scene.next_offer())
+        scene.line.set_aside(offered)
+    assert tried == [each.offered for each in members] * 2
+    scene.leave(members[0])
+    assert scene.next_offer() is members[1].offered
+
+
 def test_set_aside_is_tried_again_if_nobody_else_waits() -> None:
     scene = Scene()
     damaged = scene.join(BEST)

@@ -195,7 +195,6 @@ class Link:
         """`by` serves the worker, and has brought it up to `offset`."""
         self.heard_at = now
         if offset is not None:
-            self.note_known(offset)
             self.offset = self.acked_offset = offset
         if self.state is not LinkState.STANDBY or by != self.served_by:
             self.state = LinkState.STANDBY

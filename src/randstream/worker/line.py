@@ -98,7 +98,7 @@ class Line:
         self._random = random
         self._service = _Service(-math.inf, None)
         self._acked_offset: int | None = None
-        self._set_aside: tuple[str, str] | None = None
+        self._set_aside: list[tuple[str, str]] = []
         self._trusts_rank = True
         self._settled: float | None = None
         self._turmoil = 0
@@ -183,14 +183,16 @@ class Line:
         after, settled = "start", None
         if place.has_stood_by:
             after, settled = ("promotion", None) if self._settled is None else ("hand-over", self._settled)
-        self._settled = self._set_aside = None
+        self._settled, self._set_aside = None, []
         self._service = _Service(now, settled)
         self.serving, self.served, self._acked_offset = member, member.offered, offset
         member.serve(Resume(offset, after), now)
 
     def set_aside(self, opened: Open) -> None:
-        """The sink cannot be opened for the stream of `opened` until a person mends it: try others before it."""
-        self._set_aside = opened.kind
+        """The sink cannot be opened for the stream of `opened` until a person mends it: try all others before it."""
+        waiting = {member.offered.kind for member in self.waiting}
+        before = [kind for kind in self._set_aside if kind in waiting and kind != opened.kind]
+        self._set_aside = [*before, opened.kind]
 
     def refuse(self, opened: Open, now: float) -> None:
         """The sink can never take the stream of `opened`: end all that offer it."""
@@ -242,7 +244,9 @@ class Line:
         if opened is not None:
             members = self._waiting_for(opened)
         else:
-            others = [member for member in self.waiting if member.offered.kind != self._set_aside] or list(self.waiting)
+            others = [member for member in self.waiting if member.offered.kind not in self._set_aside]
+            for kind in self._set_aside:  # all have been tried: now whichever that was longest ago
+                others = others or [member for member in self.waiting if member.offered.kind == kind]
             members = [member for member in others if self._is_served(member.offered)] or others
         ready = [member for member in members if not member.owes_answer] or members
         if not self._trusts_rank:
@@ -258,7 +262,7 @@ class Line:
         if self._is_served(opened):
             return False
         kinds = (member.offered.kind for member in self.waiting if self._is_served(member.offered))
-        return any(kind != self._set_aside for kind in kinds)
+        return any(kind not in self._set_aside for kind in kinds)
 
     def _score(self, member: Member) -> tuple[int, str]:
         return rank(self._worker, member.offered.producer), member.offered.instance or ""
