@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from itertools import accumulate, chain
 from typing import Any, Final, Literal
 from urllib.error import URLError
 from urllib.parse import quote, urlsplit
@@ -33,8 +34,8 @@ ROWS_BESIDE: Final = 12
 MOST_LINKS: Final = 1000
 """Asked of each process. Every one has trouble first, so what is cut off is what flows."""
 PIPE_COLUMNS: Final = 140
-WIDE: Final = 90
-WIDEST: Final = 120
+WIDE: Final = 100
+WIDEST: Final = 130
 """Columns that the screen must have for all of the table."""
 EVENTS: Final = 4
 STYLES: Final = {"streaming": "green", "stalled": "yellow", "standby": "blue", "resting": "dim", "finished": "dim"}
@@ -141,6 +142,8 @@ class Row:
     """The link that tells most: the one that carries the stream, at the producer if that is watched."""
     served_by: str = ""
     standbys: dict[str, None] = field(default_factory=dict)
+    reconnects: int = 0
+    """The most that any process counts."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """What is not well, and the process that says so."""
 
@@ -157,6 +160,7 @@ class Row:
         if state == "standby":
             self.standbys[process] = None
         self.standbys |= dict.fromkeys(standby["producer"] for standby in link["standbys"])
+        self.reconnects = max(self.reconnects, link["reconnects"])
         if ORDER.index(state) < ORDER.index(self.state):
             self.link = link
         if state == "resting":
@@ -183,33 +187,38 @@ def _place(row: Row) -> tuple[int, list[str | int]]:
 
 
 def render(views: Sequence[View], *, rows: int, width: int) -> RenderableType:
-    """The screen, with up to `rows` workers."""
+    """The screen, with up to `rows` lines for workers and what is not well with them."""
     snapshots = [view.snapshot for view in views if view.snapshot is not None]
     merged = merge(snapshots)
     unseen = max((snapshot["left_out"] for snapshot in snapshots), default=0)
-    heading = Text("\n").join([*map(_process, views), _heading(merged, unseen, snapshots)])
-    table = _table(merged[:rows], width, names_processes=len(views) > 1)
-    return Group(heading, Text(), table, *_footer(snapshots, max(0, len(merged) - rows) + unseen))
+    processes = chain.from_iterable(map(_process, views))
+    lines = accumulate(1 + len(row.notes) for row in merged)
+    shown = merged[: sum(count <= rows for count in lines)]
+    notes = [_note(row, *note, names_process=len(views) > 1) for row in shown for note in row.notes]
+    footer = _footer(snapshots, len(merged) - len(shown) + unseen)
+    return Group(*processes, _heading(merged, unseen, snapshots), Text(), _table(shown, width), *notes, *footer)
 
 
-def _process(view: View) -> Text:
-    """A line for a process: what it is, and whether it is well."""
-    snapshot, line = view.snapshot, Text(no_wrap=True, overflow="ellipsis")
+def _process(view: View) -> list[Text]:
+    """A line for a process, and one for each of its troubles."""
+    snapshot = view.snapshot
     if snapshot is None:
-        return line.append(_plain(str(view.problem or f"{view.source.address}: no answer yet")), style="yellow")
+        return [Text(_plain(str(view.problem or f"{view.source.address}: no answer yet")), style="yellow")]
+    line = Text(no_wrap=True, overflow="ellipsis")
     line.append(_plain(f"randstream {snapshot['role']} {snapshot['name']}"), style="bold")
-    told = f"  {snapshot['numbers'] or 'no stream yet'}  up {_seconds(snapshot['uptime'])}"
-    line.append(_plain(told), style="dim")
     states = snapshot["totals"]["states"]
     line.append("  " + ", ".join(f"{states[state]:,} {state}" for state in ORDER if state in states))
     line.append(f"  {snapshot['totals']['reconnects']:,} reconnects", style="dim")
+    told = f"  {snapshot['numbers'] or 'no stream yet'}  up {_seconds(snapshot['uptime'])}"
+    line.append(_plain(told), style="dim")
+    lines = [line]
     if view.silence > STALE_SECONDS:
-        line.append(f"\nstale: no answer for {view.silence:.0f} s, trying again", style="yellow")
+        lines.append(Text(f"stale: no answer for {view.silence:.0f} s, trying again", style="yellow"))
     if snapshot["problem"]:
-        line.append(f"\nnot ready: {_plain(snapshot['problem'])}", style="red")
+        lines.append(Text(_plain(f"not ready: {snapshot['problem']}"), style="red"))
     if snapshot["warning"]:
-        line.append(f"\n{_plain(snapshot['warning'])}", style="yellow")
-    return line
+        lines.append(Text(_plain(snapshot["warning"]), style="yellow"))
+    return lines
 
 
 def _heading(rows: list[Row], unseen: int, snapshots: list[dict[str, Any]]) -> Text:
@@ -226,32 +235,30 @@ def _heading(rows: list[Row], unseen: int, snapshots: list[dict[str, Any]]) -> T
     return heading
 
 
-def _table(rows: list[Row], width: int, *, names_processes: bool) -> Table:
+def _table(rows: list[Row], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     titles = ["worker", "state", "served by", "numbers/s", "offset"]
     if width >= WIDE:
         titles[3:3] = ["standing by"]
         titles += ["lag", "round trip"]
     if width >= WIDEST:
-        titles += ["silent"]
+        titles += ["silent", "reconnects"]
     for title in titles:
         ratio = {"worker": 3, "served by": 2, "standing by": 3}.get(title)
         is_number = ratio is None and title != "state"
         justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(title, ratio=ratio, justify=justify, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        cells = _cells(row, names_processes=names_processes)
+        cells = _cells(row)
         table.add_row(*(cells[title] for title in titles))
     return table
 
 
-def _cells(row: Row, *, names_processes: bool) -> dict[str, str | Text]:
+def _cells(row: Row) -> dict[str, str | Text]:
     link = row.link
     style = STYLES.get(row.state, "red")
     name = Text(f"{MARKS.get(row.state, '○')} ", style=style)
     name.append(_plain(row.worker), style="default")
-    for process, note in row.notes:
-        name.append(_plain(f"  {process}: {note}" if names_processes else f"  {note}"), style="dim")
     standbys = ", ".join(row.standbys)
     return {
         "worker": name,
@@ -263,7 +270,13 @@ def _cells(row: Row, *, names_processes: bool) -> dict[str, str | Text]:
         "lag": f"{link['offset'] - link['acked_offset']:,}",
         "round trip": _seconds(link["round_trip"]),
         "silent": _seconds(link["silence"]),
+        "reconnects": f"{row.reconnects:,}",
     }
+
+
+def _note(row: Row, process: str, what: str, *, names_process: bool) -> Text:
+    by = f"{process}: " if names_process else ""
+    return Text(_plain(f"{row.worker}: {by}{what}"), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _footer(snapshots: list[dict[str, Any]], left_out: int) -> list[Text]:
