@@ -62,7 +62,7 @@ def test_all_numbers_of_all_streams_are_numbers(numbers: str) -> None:
     assert find_odd_line(stream.lines(0, 50_000), is_whole=is_whole) is None
 
 
-@pytest.mark.parametrize("line", [b"1abc", b"1-2", b"-", b"1.5", b"1e", b"#1"[1:] + b" "])
+@pytest.mark.parametrize("line", [b"1abc", b"1-2", b"-", b"1.5", b"1e", b"1.5.2"])
 def test_verify_without_the_seed_finds_what_is_no_number(tmp_path: Path, line: bytes) -> None:
     lines = b"52\n78\n" + line + b"\n"
     path = segment_path(tmp_path, 0)

@@ -14,6 +14,10 @@ from randstream.protocol.frames import Open, encode
 from randstream.worker.worker import Worker
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def answer(worker: Worker, offer: Open) -> bytes:
     """What `worker` says to `offer`, after any `#wait`."""
     reader, writer = await asyncio.open_connection(*await worker.wait_listening())
@@ -32,7 +36,7 @@ async def answer(worker: Worker, offer: Open) -> bytes:
 async def test_numbers_that_cannot_be_are_malformed_and_make_no_folder(tmp_path: Path, numbers: str) -> None:
     async with a_worker(store=tmp_path) as worker:
         assert await answer(worker, replace(OFFERED, numbers=numbers)) == b"#close reason=malformed\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["worker-0.lock"]
+    assert names_in(tmp_path) == ["worker-0.lock"]
 
 
 async def test_other_numbers_of_a_stored_stream_are_malformed_and_the_stream_is_as_it_was(tmp_path: Path) -> None:
