@@ -191,6 +191,20 @@ _made_of_the_seed("normal", 1000, "normal", "portable-arithmetic", "float-text",
 # ---- two links
 
 
+@_case("each link has an instance of its own", "instance", group=LINKS)
+async def _instances(links: list[Link]) -> None:
+    if len(links) < 2:
+        raise NotPlayedError("there is one link; let the producer dial two addresses of this suite")
+    guests = [await link.guest() for link in links[:2]]
+    for guest, link in zip(guests, links, strict=False):
+        await guest.greet(link.name())
+    one, two = (guest.opened.keys.get("instance") for guest in guests)
+    if one is None:
+        raise NotPlayedError("the producer gives no instance")
+    if one == two:
+        raise BrokenRuleError("two instances", "the same")
+
+
 @_case("two links, one worker's name: the second is refused, rests, and dials when the first is lost",
        "one-link-a-worker", group=LINKS, limit=40)  # fmt: skip
 async def _one_link(links: list[Link]) -> None:
@@ -214,17 +228,3 @@ async def _one_link(links: list[Link]) -> None:
     holder.say("#close reason=takeover")
     again = await second.redial(asyncio.get_running_loop().time(), 0.0, 1.0, "the loss of the other link")
     await again.greet(name)
-
-
-@_case("each link has an instance of its own", "instance", group=LINKS)
-async def _instances(links: list[Link]) -> None:
-    if len(links) < 2:
-        raise NotPlayedError("there is one link; let the producer dial two addresses of this suite")
-    guests = [await link.guest() for link in links[:2]]
-    for guest, link in zip(guests, links, strict=False):
-        await guest.greet(link.name())
-    one, two = (guest.opened.keys.get("instance") for guest in guests)
-    if one is None:
-        raise NotPlayedError("the producer gives no instance")
-    if one == two:
-        raise BrokenRuleError("two instances", "the same")

@@ -117,7 +117,7 @@ async def _window(link: Link) -> None:
             if interval > INTERVAL:
                 raise BrokenRuleError("a beat after 8 MiB of numbers", f"{interval} bytes without one")
         elif isinstance(item, Line) and item.verb == "#beat":
-            if interval == 0 and number_bytes > WINDOW - 2**16:
+            if interval == 0 and number_bytes > INTERVAL:  # it waits for an ack
                 return
             last_beat, interval = now, 0
         else:
