@@ -1,4 +1,4 @@
-"""Backoff: the delays that docs/protocol.md gives under "Reconnecting" and "Takeover"."""
+"""Backoff: the delays that docs/protocol.md gives under "Reconnecting" and "The line"."""
 
 from __future__ import annotations
 
@@ -66,3 +66,29 @@ def test_progress_does_not_start_succession_over_or_two_producers_would_duel_for
 def test_succession_starts_over_after_a_time_in_which_any_rival_would_have_come_back() -> None:
     backoff = Backoff(Extreme(0.0))
     assert [backoff.succession_delay(held) for held in (0, 0, 0, 86400.0, 0)] == [5, 10, 20, 5, 10]
+
+
+def test_line_limit_makes_a_spare_dial_after_up_to_5_seconds_a_bound_that_doubles_to_60() -> None:
+    found = bounds("spare_delay", 6)
+    assert [least for least, _ in found] == [0.0] * 6
+    assert [most for _, most in found] == [5, 10, 20, 40, 60, 60]
+
+
+def test_line_limit_starts_over_for_a_spare_only_once_it_has_stood_in_line() -> None:
+    backoff = Backoff(Extreme(1.0))
+    assert [backoff.spare_delay(), backoff.spare_delay()] == [5, 10]
+    backoff.reset()
+    backoff.delay()
+    backoff.longest_delay()
+    assert backoff.spare_delay() == 20
+    backoff.reset_spare()
+    assert backoff.spare_delay() == 5
+
+
+def test_a_spare_keeps_its_other_delays_as_they_were() -> None:
+    backoff = Backoff(Extreme(1.0))
+    backoff.delay()
+    backoff.succession_delay(0.0)
+    backoff.spare_delay()
+    backoff.reset_spare()
+    assert (backoff.delay(), backoff.succession_delay(0.0)) == (0.2, 20)

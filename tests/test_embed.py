@@ -73,8 +73,8 @@ async def test_a_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> No
     async with Worker(SETTINGS) as worker, a_producer_for(worker) as producer:
         batch = await anext(worker)
         (link,) = producer.links
-        assert worker.admission.live is not None
-        worker.admission.live.end(Reason.TIMEOUT, worker.clock.now())
+        assert worker.line.holder is not None
+        worker.line.holder.end(Reason.TIMEOUT, worker.clock.now())
         await until(lambda: link.state is LinkState.STALLED)
         assert link.acked_offset <= batch.offset
         again = await anext(worker)

@@ -9,6 +9,7 @@ import pytest
 from randstream.errors import (
     PERSISTENT,
     LocalProtocolError,
+    OfferError,
     PeerClosed,
     PeerTimeout,
     ProtocolError,
@@ -52,12 +53,22 @@ def test_only_a_peer_that_disagrees_is_not_tried_again_soon(reason: Reason) -> N
 
 
 def test_cuts_timeouts_and_polite_ends_are_tried_again_soon() -> None:
-    soon = {Reason.SHUTDOWN, Reason.TAKEOVER, Reason.TIMEOUT, Reason.CUT, Reason.OTHER}
+    soon = {Reason.SHUTDOWN, Reason.YIELD, Reason.SPARE, Reason.TAKEOVER, Reason.TIMEOUT, Reason.CUT, Reason.OTHER}
     assert set(Reason) - PERSISTENT == soon
 
 
 @pytest.mark.parametrize(
-    "kind", [SettingsError, ProtocolError, LocalProtocolError, RemoteProtocolError, PeerClosed, PeerTimeout, SinkError]
+    "kind",
+    [
+        SettingsError,
+        ProtocolError,
+        LocalProtocolError,
+        RemoteProtocolError,
+        PeerClosed,
+        PeerTimeout,
+        SinkError,
+        OfferError,
+    ],
 )
 def test_everything_raised_here_is_a_randstream_error(kind: type[Exception]) -> None:
     assert issubclass(kind, RandstreamError)

@@ -163,8 +163,9 @@ def look(numbers: str, run: bytes) -> dict[str, Any]:
     assert isinstance(offered, Open)
     worker = Worker(WorkerSettings(name="worker-0", discard=True))
     observer = Observer(worker)
-    worker.intake.set_opening(offered, worker.intake.report)
-    worker.intake.set_streaming(0, 0.0)
+    worker.line.served = offered
+    worker.intake.set_opening(worker.intake.report)
+    worker.intake.set_streaming(0, 0.0, after="start")
     for second in range(3):
         worker.intake.note_numbers(run, run.count(b"\n"))
         observer.tick(float(second))

@@ -9,22 +9,26 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tests.chaos.crew import GRACE, Crew, Seat
+from tests.chaos.crew import Seat
 from tests.chaos.harm import STRIKES
 from tests.chaos.plan import Fault, Kind, producer_plan, worker_plan
-from tests.chaos.process import HEARTBEAT, SEED, Process, Stage
+from tests.chaos.process import HEARTBEAT, Process, Stage
 
 if TYPE_CHECKING:
     from tests.chaos.storm import Storm
+
+Ways = list[tuple[Seat, str]]
+"""Connections: a worker's seat, and the producer at the other end."""
 
 
 class Hand(ABC):
     """Carries out one plan, and checks after every fault that its streams move again."""
 
-    def __init__(self, storm: Storm, stage: Stage, seats: list[Seat], plan: Iterator[Fault]) -> None:
+    def __init__(self, storm: Storm, stage: Stage, process: Process, seats: list[Seat], plan: Iterator[Fault]) -> None:
         self.storm = storm
         self.ledger = storm.ledger
         self.stage = stage
+        self.process = process
         self.seats = seats
         self._plan = plan
 
@@ -37,7 +41,7 @@ class Hand(ABC):
                 await asyncio.sleep(fault.gap * HEARTBEAT)
             if is_over():
                 return
-            self.ledger.note(f"fault: {fault.kind}", to=",".join(seat.worker for seat in self.seats), fault=fault)
+            self.ledger.note(f"fault: {fault.kind}", to=self.process.name, fault=fault)
             await self.inflict(fault)
             last = fault.kind
 
@@ -56,149 +60,168 @@ class Hand(ABC):
             else:
                 seat.waits.append(heartbeats)
 
+    async def leave(self) -> None:
+        """End the process."""
+        await self.process.end(signal.SIGTERM)
+
     @abstractmethod
     async def inflict(self, fault: Fault) -> None:
         """Cause the fault, count it, and end it if it lasts."""
 
-    async def freeze(self, process: Process, fault: Fault) -> None:
+    def accuse(self, fault: Fault, ways: Ways) -> None:
+        """If a stream stands still next, `fault` is why."""
+        for seat, producer in ways:
+            seat.accuse(fault.kind, producer)
+
+    async def reset(self, fault: Fault, ways: Ways) -> None:
+        """Reset all these connections at once."""
+        self.accuse(fault, ways)
+        if sum(seat.proxies[producer].reset() for seat, producer in ways):
+            self.ledger.count(fault.kind, process=self.process.name)
+
+    async def blackhole(self, fault: Fault, ways: Ways) -> None:
+        """Carry nothing on these connections for `fault.lasts`, and as a rule on none that is made meanwhile."""
+        self.accuse(fault, ways)
+        proxies = [seat.proxies[producer] for seat, producer in ways]
+        if sum(proxy.shut(for_all=fault.seed % 3 > 0) for proxy in proxies):
+            self.ledger.count(fault.kind, process=self.process.name)
+            await asyncio.sleep(fault.lasts * HEARTBEAT)
+        for proxy in proxies:
+            proxy.unshut(reset=fault.seed % 2 == 0)
+        await self.acquit(fault, ways)
+
+    async def freeze(self, fault: Fault, ways: Ways) -> None:
         """SIGSTOP, and SIGCONT after `fault.lasts`."""
-        process.send_signal(signal.SIGSTOP)
-        self.ledger.count(fault.kind, process=process.name)
+        self.accuse(fault, ways)
+        self.process.send_signal(signal.SIGSTOP)
+        self.ledger.count(fault.kind, process=self.process.name)
         try:
             await asyncio.sleep(fault.lasts * HEARTBEAT)
         finally:
-            process.send_signal(signal.SIGCONT)
+            self.process.send_signal(signal.SIGCONT)
+        await self.acquit(fault, ways)
+
+    async def acquit(self, fault: Fault, ways: Ways) -> None:
+        """The fault is over: after a moment in which its effects are logged, it explains no silence any more."""
+        await asyncio.sleep(HEARTBEAT / 2)
+        for seat in {seat.worker: seat for seat, _ in ways}.values():
+            seat.acquit(fault.kind)
 
 
 class WorkerHand(Hand):
     """Faults of one worker and of its network."""
 
     def __init__(self, storm: Storm, stage: Stage, seat: Seat) -> None:
-        super().__init__(storm, stage, [seat], worker_plan(storm.seed, seat.worker, storm.worker_weights))
+        plan = worker_plan(storm.seed, seat.worker, storm.worker_weights)
+        super().__init__(storm, stage, seat.process, [seat], plan)
         self._seat = seat
-        self._proxy = seat.proxy
         self._kills = 0
 
     async def prepare(self) -> None:
-        await self._seat.process.start("worker.listening")
-
-    async def leave(self) -> None:
-        await self._seat.process.end(signal.SIGTERM)
+        await self.process.start("worker.listening")
 
     async def inflict(self, fault: Fault) -> None:
-        process, proxy = self._seat.process, self._proxy
+        process, line = self.process, [(self._seat, producer) for producer in self._seat.proxies]
+        serving = [way for way in line if way[1] == self._seat.serving] or line[:1]
+        ways = line if fault.hits_line else serving
         match fault.kind:
             case kind if kind in STRIKES:
-                await self._strike(fault)
+                await self._strike(fault, serving)
             case Kind.RESET:
-                if proxy.reset():
-                    self.ledger.count(fault.kind, worker=self._seat.worker)
+                await self.reset(fault, ways)
             case Kind.BLACKHOLE:
-                if proxy.shut():
-                    self.ledger.count(fault.kind, worker=self._seat.worker)
-                    await asyncio.sleep(fault.lasts * HEARTBEAT)
-                    proxy.unshut(reset=fault.seed % 2 == 0)
+                await self.blackhole(fault, ways)
             case Kind.DELAY | Kind.SLICES | Kind.THROTTLE:
-                self.ledger.count(fault.kind, worker=self._seat.worker)
+                self.accuse(fault, line)
+                self.ledger.count(fault.kind, process=process.name)
                 async with self._mood(fault):
                     await asyncio.sleep(fault.lasts * HEARTBEAT)
+                await self.acquit(fault, line)
             case Kind.KILL_WORKER:
                 await process.end(signal.SIGKILL)
-                self.ledger.count(fault.kind, worker=self._seat.worker)
+                self.ledger.count(fault.kind, process=process.name)
                 self._kills += 1
-                if self._kills % self.storm.kills_an_inspection == 0 and self._seat.crew.retain_bytes is None:
+                is_whole = self._seat.worker not in self.storm.crew.retain_bytes
+                if self._kills % self.storm.kills_an_inspection == 0 and is_whole:
                     await self.storm.inspect(self._seat)
                 await asyncio.sleep(fault.lasts * HEARTBEAT / 4)
                 await process.start("worker.listening")
             case Kind.ROLL_WORKER:
                 await process.end(signal.SIGTERM)
-                self.ledger.count(fault.kind, worker=self._seat.worker)
+                self.ledger.count(fault.kind, process=process.name)
                 await process.start("worker.listening")
             case Kind.STOP_WORKER:
-                await self.freeze(process, fault)
+                await self.freeze(fault, line)
             case _:
                 raise AssertionError(f"{fault.kind} is none of a worker's")
 
-    async def _strike(self, fault: Fault) -> None:
-        harm = self._proxy.arm(fault)
-        await self.stage.metronome.wait_until(lambda: harm.struck.is_set() or bool(self.ledger.findings), patience=40)
+    async def _strike(self, fault: Fault, ways: Ways) -> None:
+        ((seat, producer),) = ways
+        if fault.hits_handshake:
+            self.accuse(fault, ways)
+        harm = seat.proxies[producer].arm(fault)
+        for _ in range(40):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(harm.struck.wait(), HEARTBEAT)
+            if harm.struck.is_set() or seat.serving != producer:
+                break
         if harm.struck.is_set():
-            self.ledger.count(fault.kind, worker=self._seat.worker)
+            if not fault.hits_handshake:
+                self.accuse(fault, ways)
+            self.ledger.count(fault.kind, process=self.process.name)
         else:
-            self._proxy.disarm(harm)
+            seat.proxies[producer].disarm(harm)
+        await self.acquit(fault, ways)
 
     @contextlib.asynccontextmanager
     async def _mood(self, fault: Fault) -> AsyncIterator[None]:
-        mood = self._proxy.mood
-        match fault.kind:
-            case Kind.DELAY:
-                mood.delay = HEARTBEAT * (fault.seed % 100) / 100
-            case Kind.SLICES:
-                mood.is_sliced = True
-            case Kind.THROTTLE:
-                mood.is_throttled = True
-                self._proxy.tighten()
+        proxies = self._seat.proxies.values()
+        for proxy in proxies:
+            match fault.kind:
+                case Kind.DELAY:
+                    proxy.mood.delay = HEARTBEAT * (fault.seed % 100) / 100
+                case Kind.SLICES:
+                    proxy.mood.is_sliced = True
+                case Kind.THROTTLE:
+                    proxy.mood.is_throttled = True
+                    proxy.tighten()
         try:
             yield
         finally:
-            mood.delay, mood.is_sliced, mood.is_throttled = 0.0, False, False
-            self._proxy.loosen()
+            for proxy in proxies:
+                proxy.mood.delay, proxy.mood.is_sliced, proxy.mood.is_throttled = 0.0, False, False
+                proxy.loosen()
 
 
 class ProducerHand(Hand):
-    """Faults of one crew's producers. There are two, of different names, and usually one of them streams."""
+    """Faults of one producer and of its network."""
 
-    def __init__(self, storm: Storm, stage: Stage, crew: Crew, seats: list[Seat]) -> None:
-        super().__init__(storm, stage, seats, producer_plan(storm.seed, crew.name, storm.producer_weights))
-        self._crew = crew
-        self._pair = [self._make(f"{crew.name}-{side}") for side in ("a", "b")]
+    def __init__(self, storm: Storm, stage: Stage, process: Process, seats: list[Seat]) -> None:
+        plan = producer_plan(storm.seed, process.name, storm.producer_weights)
+        super().__init__(storm, stage, process, seats, plan)
 
     async def prepare(self) -> None:
-        await self._pair[0].start("producer.started")
-
-    async def leave(self) -> None:
-        for process in self._pair:
-            if process.is_running:
-                await process.end(signal.SIGTERM)
+        await self.process.start("producer.started")
 
     async def inflict(self, fault: Fault) -> None:
-        producer = self._pair[0]
+        ways = [(seat, self.process.name) for seat in self.seats]
         match fault.kind:
-            case Kind.KILL_PRODUCER:
-                await producer.end(signal.SIGKILL)
-                self.ledger.count(fault.kind, producer=producer.name)
-                await asyncio.sleep(fault.lasts * HEARTBEAT / 4)
-                await producer.start("producer.started")
-            case Kind.ROLL_PRODUCER:
-                await producer.end(signal.SIGTERM)
-                self.ledger.count(fault.kind, producer=producer.name)
-                await producer.start("producer.started")
+            case Kind.RESET:
+                await self.reset(fault, ways)
+            case Kind.BLACKHOLE:
+                await self.blackhole(fault, ways)
             case Kind.STOP_PRODUCER:
-                await self.freeze(producer, fault)
-            case Kind.SUCCEED:
-                await self._succeed(fault)
+                await self.freeze(fault, ways)
+            case Kind.KILL_PRODUCER:
+                self.accuse(fault, ways)
+                await self.process.end(signal.SIGKILL)
+                self.ledger.count(fault.kind, process=self.process.name)
+                await asyncio.sleep(fault.lasts * HEARTBEAT / 4)
+                await self.process.start("producer.started")
+            case Kind.ROLL_PRODUCER:
+                self.accuse(fault, ways)
+                await self.process.end(signal.SIGTERM)
+                self.ledger.count(fault.kind, process=self.process.name)
+                await self.process.start("producer.started")
             case _:
                 raise AssertionError(f"{fault.kind} is none of a producer's")
-
-    async def _succeed(self, fault: Fault) -> None:
-        """Start a second producer, which takes the streams over; let both live for a while, then end one."""
-        older, newer = self._pair
-        await newer.start("link.resumed")
-        self.ledger.count(fault.kind, producer=newer.name)
-        await asyncio.sleep(fault.lasts * HEARTBEAT)
-        number = signal.SIGKILL if fault.seed % 2 else signal.SIGTERM
-        newer_ends = fault.seed % 8 < 2  # rarer: the older one comes back only after 5 to 10 s
-        leaving, staying = (newer, older) if newer_ends else (older, newer)
-        await leaving.end(number)
-        if number is signal.SIGKILL:
-            self.ledger.count(Kind.KILL_PRODUCER, producer=leaving.name)
-        self._pair = [staying, leaving]
-
-    def _make(self, name: str) -> Process:
-        targets = {f"127.0.0.1:{seat.proxy.port}": seat.worker for seat in self.seats}
-        mutant = self.storm.mutant if self.storm.mutant_of == "producer" else None
-        return self.stage.process(
-            name, "producer", "--name", name, "--workers", ",".join(targets), "--seed", SEED, "--rate", self._crew.rate,
-            "--numbers", self._crew.numbers, "--heartbeat", str(HEARTBEAT), "--grace", GRACE,
-            mutant=mutant, on_event=self.storm.hear_producer(targets),
-        )  # fmt: skip

@@ -48,7 +48,7 @@ class Ledger:
         self.note(f"FOUND: {what}")
 
     def said(self, worker: str, verb: str, offset: int) -> None:
-        """The worker wrote `#resume offset=` or `#ack offset=`. It must never resume below what it acknowledged."""
+        """The worker wrote an `offset=` in `#resume`, `#ack` or `#wait`. It must never resume below an earlier one."""
         if verb == "resume":
             self.note("resume", worker=worker, offset=offset, acked=self.acked[worker])
             if offset < self.acked[worker]:

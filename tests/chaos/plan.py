@@ -1,6 +1,6 @@
 """Plan: which faults come, drawn from a seed before anything runs. Pure: the same seed gives the same plan.
 
-Each hand (one for every worker, one for every crew of producers) has a plan of its own. A plan has no end; a run gets
+Each hand (one for every worker and one for every producer) has a plan of its own. A plan has no end; a run gets
 as far as its time allows. What depends on the moment, such as the byte of a chunk, is drawn from the fault's own seed.
 """
 
@@ -33,7 +33,6 @@ class Kind(StrEnum):
     KILL_PRODUCER = "SIGKILL producer"
     STOP_PRODUCER = "SIGSTOP producer"
     ROLL_PRODUCER = "SIGTERM producer"
-    SUCCEED = "second producer"
 
 
 CUTS: Final = frozenset({Kind.CUT_RST, Kind.CUT_FIN, Kind.RESET})
@@ -41,10 +40,10 @@ CORRUPTIONS: Final = frozenset({Kind.FLIP, Kind.INSERT, Kind.DELETE})
 KILLS: Final = frozenset({Kind.KILL_WORKER, Kind.KILL_PRODUCER})
 
 WORKER_WEIGHTS: Final = {
-    Kind.CUT_RST: 8,
-    Kind.CUT_FIN: 8,
-    Kind.RESET: 8,
-    Kind.BLACKHOLE: 2,
+    Kind.CUT_RST: 15,
+    Kind.CUT_FIN: 15,
+    Kind.RESET: 15,
+    Kind.BLACKHOLE: 4,
     Kind.DELAY: 1,
     Kind.SLICES: 1,
     Kind.THROTTLE: 1,
@@ -52,11 +51,17 @@ WORKER_WEIGHTS: Final = {
     Kind.INSERT: 1,
     Kind.DELETE: 1,
     Kind.DUPLICATE: 1,
-    Kind.KILL_WORKER: 4,
+    Kind.KILL_WORKER: 2,
     Kind.STOP_WORKER: 1,
     Kind.ROLL_WORKER: 1,
 }
-PRODUCER_WEIGHTS: Final = {Kind.KILL_PRODUCER: 4, Kind.STOP_PRODUCER: 2, Kind.ROLL_PRODUCER: 2, Kind.SUCCEED: 2}
+PRODUCER_WEIGHTS: Final = {
+    Kind.KILL_PRODUCER: 6,
+    Kind.STOP_PRODUCER: 2,
+    Kind.ROLL_PRODUCER: 1,
+    Kind.RESET: 2,
+    Kind.BLACKHOLE: 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Fault:
     """It does not wait for the recovery, so it may hit a handshake, a recovery or a starting process."""
     hits_worker: bool
     """It hits bytes on their way to the worker, otherwise to the producer."""
+    hits_line: bool
+    """It hits all connections of a worker, otherwise the one that serves."""
     hits_handshake: bool
     """The connection is cut first, so that it hits the first bytes of the next one."""
     seed: int
@@ -79,12 +86,12 @@ class Fault:
 
 def worker_plan(seed: str, worker: str, weights: dict[Kind, int] = WORKER_WEIGHTS) -> Iterator[Fault]:
     """The faults of `worker` and of its network."""
-    return _plan(Random(f"{seed}/{worker}"), weights, longest_gap=3.0)
+    return _plan(Random(f"{seed}/{worker}"), weights, longest_gap=1.5)
 
 
-def producer_plan(seed: str, crew: str, weights: dict[Kind, int] = PRODUCER_WEIGHTS) -> Iterator[Fault]:
-    """The faults of the producers of `crew`: rarer, because each hits several streams."""
-    return _plan(Random(f"{seed}/{crew}"), weights, longest_gap=40.0)
+def producer_plan(seed: str, producer: str, weights: dict[Kind, int] = PRODUCER_WEIGHTS) -> Iterator[Fault]:
+    """The faults of `producer` and of its network: rarer, because each hits several streams."""
+    return _plan(Random(f"{seed}/{producer}"), weights, longest_gap=12.0)
 
 
 def _plan(random: Random, weights: dict[Kind, int], longest_gap: float) -> Iterator[Fault]:
@@ -93,9 +100,10 @@ def _plan(random: Random, weights: dict[Kind, int], longest_gap: float) -> Itera
         yield Fault(
             kind=random.choices(kinds, shares)[0],
             gap=round(random.uniform(0, longest_gap), 2),
-            lasts=round(random.choice([random.uniform(0, 1), random.uniform(1, 8)]), 2),
-            rushes=random.random() < 0.25,
+            lasts=round(random.uniform(*random.choice([(0, 1), (1, 8), (4, 8)])), 2),
+            rushes=random.random() < 0.2,
             hits_worker=random.random() < 0.7,
+            hits_line=random.random() < 0.1,
             hits_handshake=random.random() < 0.25,
             seed=random.getrandbits(32),
         )

@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 HEARTBEAT: Final = 0.2
 """Seconds: short, so that a run has many of them, and long compared to the delays of two busy cores."""
 PATIENCE: Final = 300
-"""Heartbeats that anything may take: some six times the longest usual delay (a return after a takeover, 10 s)."""
+"""Heartbeats that anything may take: far more than the longest usual delay (5 s, the longest backoff)."""
 SEED: Final = "chaos"
 
 Event = dict[str, Any]
@@ -167,7 +167,7 @@ class Stage:
         prefix: Sequence[str] = (),
         on_event: Callable[[Event], None] = lambda _: None,
     ) -> Process:
-        """A process of `randstream ARGUMENTS`, not started yet. `mutant`: run this mutant of `mutants.py` instead."""
+        """A process of `randstream ARGUMENTS`, not started yet. `mutant`: run this one of `mutants.py` instead."""
         module = ["randstream"] if mutant is None else ["tests.chaos.mutants", mutant]
         command = [*_dying_with_us(), *prefix, sys.executable, "-m", *module, *arguments]
         process = Process(self, name, command, on_event)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-_PROMISE: Final = re.compile(rb"#(resume|ack) offset=([0-9]{1,19})(?: |$)")
+_PROMISE: Final = re.compile(rb"#(resume|ack|wait)(?: by=[^ ]+)? offset=([0-9]{1,19})(?: |$)")
 _CLOSE: Final = re.compile(rb"#close reason=([a-z-]+)")
 
 
 class Promises:
-    """Reports each `#resume` and `#ack` with its offset, and the reason of a `#close`."""
+    """Reports each `#resume`, `#ack` and `#wait` with its offset, and the reason of a `#close`."""
 
     def __init__(self, tell: Callable[[str, int], None], tell_close: Callable[[str], None] = lambda _: None) -> None:
         self._tell = tell

@@ -71,6 +71,7 @@ class Connection:
         self.near, self.far = near, far
         self.is_open = asyncio.Event()
         self.is_open.set()
+        self.was_shut = False
         self.ways = (Way(near, far, True, self.is_open), Way(far, near, False, self.is_open))
 
     def prefer_reset(self) -> None:
@@ -98,6 +99,7 @@ class FaultProxy:
         self._harms: dict[bool, Harm] = {}
         self._carriers: dict[Connection, asyncio.Task[None]] = {}
         self._shut: list[Connection] = []
+        self._shuts_all = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[FaultProxy]:
@@ -127,12 +129,18 @@ class FaultProxy:
             self._end(connection, reset=True)
         return len(carried)
 
-    def shut(self) -> int:
-        """Blackhole: silently carry nothing on the present connections; how many they are."""
-        self._shut = list(self.connections)
-        for connection in self._shut:
-            connection.is_open.clear()
-        return len(self._shut)
+    def shut(self, *, for_all: bool = False) -> int:
+        """Blackhole: carry nothing on the present connections, nor on new ones if `for_all`; how many there are."""
+        carried = list(self.connections)
+        for connection in carried:
+            self._shut_one(connection)
+        self._shuts_all = for_all
+        return len(carried)
+
+    def _shut_one(self, connection: Connection) -> None:
+        connection.is_open.clear()
+        connection.was_shut = True
+        self._shut.append(connection)
 
     def unshut(self, *, reset: bool) -> None:
         """End the blackhole: what was held back arrives late, or with `reset` is lost with its connection."""
@@ -142,6 +150,7 @@ class FaultProxy:
             else:
                 connection.is_open.set()
         self._shut = []
+        self._shuts_all = False
 
     def arm(self, fault: Fault) -> Harm:
         """Strike at one of the next bytes in the fault's direction."""
@@ -193,18 +202,22 @@ class FaultProxy:
         except OSError:
             connection.prefer_reset()
             return
-        self._listen_in(connection.ways[1])
+        self._listen_in(connection)
         self.connections.append(connection)
+        if self._shuts_all:
+            self._shut_one(connection)
         async with asyncio.TaskGroup() as group:
             for way in connection.ways:
                 group.create_task(self._carry(connection, way))
 
-    def _listen_in(self, way: Way) -> None:
+    def _listen_in(self, connection: Connection) -> None:
+        way = connection.ways[1]
         said: set[tuple[str, int]] = set()
 
         def note_said(verb: str, offset: int) -> None:
             said.add((verb, offset))
-            self._witness.said(self.worker, verb, offset)
+            if not (verb == "resume" and connection.was_shut):  # read late: others may have served since
+                self._witness.said(self.worker, verb, offset)
 
         def note_heard(verb: str, offset: int) -> None:
             self._witness.heard(self.worker, offset, was_said=(verb, offset) in said)

@@ -7,16 +7,21 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.chaos.census import take_census
-from tests.chaos.crew import CREWS, GRACE, Crew, Seat
-from tests.chaos.hands import ProducerHand, WorkerHand
+from tests.chaos.crew import CREW, GRACE, Crew, Seat, Silences
+from tests.chaos.hands import Hand, ProducerHand, WorkerHand
 from tests.chaos.ledger import Ledger
 from tests.chaos.plan import CORRUPTIONS, CUTS, KILLS, PRODUCER_WEIGHTS, WORKER_WEIGHTS, Kind
-from tests.chaos.process import HEARTBEAT, SEED, Event, Stage
-from tests.chaos.proxy import FaultProxy
+from tests.chaos.process import HEARTBEAT, SEED, Event, Process, Stage
+from tests.chaos.proxy import LOOPBACK, FaultProxy
 from tests.support.ports import free_port
+
+from randstream.protocol.rank import rank
+
+HOMECOMING: Final = 1000
+"""Heartbeats: ten times SETTLE, which may have doubled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +32,52 @@ class Storm:
     seconds: float
     folder: Path
     ledger: Ledger
-    crews: tuple[Crew, ...] = CREWS
+    crew: Crew = CREW
     worker_weights: dict[Kind, int] = field(default_factory=lambda: WORKER_WEIGHTS)
     producer_weights: dict[Kind, int] = field(default_factory=lambda: PRODUCER_WEIGHTS)
     kills_an_inspection: int = 8
     """After every so many kills of a worker, its store is checked as the kill left it."""
-    mutant: str | None = None
+    mutant: str = "honest"
     mutant_of: str = ""
+    silences: Silences = field(default_factory=Silences)
 
     async def run(self) -> None:
         """Run for `seconds`, or until there is a finding in the ledger."""
-        seats: list[Seat] = []
+        ledger = self.ledger
         async with contextlib.AsyncExitStack() as stack:
-            stage = await stack.enter_async_context(Stage(self.ledger).open())
-            for crew in self.crews:
-                for worker in crew.workers:
-                    seats.append(await self._seat(stage, stack, crew, worker))
-            hands = [WorkerHand(self, stage, seat) for seat in seats]
-            crew_hands = [
-                ProducerHand(self, stage, crew, [seat for seat in seats if seat.crew is crew]) for crew in self.crews
+            stage = await stack.enter_async_context(Stage(ledger).open())
+            seats = [await self._seat(stage, stack, worker) for worker in self.crew.workers]
+            workers = [WorkerHand(self, stage, seat) for seat in seats]
+            producers = [
+                ProducerHand(self, stage, self._producer(stage, name, seats), seats) for name in self.crew.producers
             ]
-            await _all(*(hand.prepare() for hand in hands))
-            await _all(*(hand.prepare() for hand in crew_hands))
+            hands: list[Hand] = [*producers, *workers]
+            await _all(*(hand.prepare() for hand in workers))
+            await _all(*(hand.prepare() for hand in producers))
             end = asyncio.get_running_loop().time() + self.seconds
 
             def is_over() -> bool:
-                return bool(self.ledger.findings) or asyncio.get_running_loop().time() >= end
+                return bool(ledger.findings) or asyncio.get_running_loop().time() >= end
 
-            await _all(*(hand.work(is_over) for hand in [*hands, *crew_hands]))
-            if not self.ledger.findings:
-                await _all(*(hand.wait_recovered("the storm") for hand in hands))
-            await _all(*(hand.leave() for hand in crew_hands))
-            await _all(*(hand.leave() for hand in hands))
+            await _all(*(hand.work(is_over) for hand in hands))
+            if not ledger.findings:
+                await _all(*(hand.wait_recovered("the storm") for hand in workers))
+                await _all(*(self._come_home(stage, seat) for seat in seats))
+            await _all(*(hand.leave() for hand in producers))
+            await _all(*(hand.leave() for hand in workers))
         for seat in seats:
             await self.inspect(seat)
-            self.ledger.counts["longest recovery, in heartbeats"] = max(
-                [self.ledger.counts["longest recovery, in heartbeats"], *seat.waits]
+            ledger.counts["longest recovery, in heartbeats"] = max(
+                [ledger.counts["longest recovery, in heartbeats"], *seat.waits]
             )
 
     async def inspect(self, seat: Seat) -> None:
         """Compare a store that nobody is writing with the seed, and with everything that was promised."""
-        store, crew = self.folder / seat.worker, seat.crew
+        store = self.folder / seat.worker
         end, source = self.ledger.promised(seat.worker)
         if not end and not any(store.glob("*/*.numbers")):
             return
-        census = await asyncio.to_thread(take_census, store, seat.worker, crew.numbers, SEED)
+        census = await asyncio.to_thread(take_census, store, seat.worker, self.crew.numbers, SEED)
         self.ledger.note("census", worker=seat.worker, first=census.first, end=census.end, promised=end)
         self.ledger.counts[f"numbers, {seat.worker}"] = census.end
         if census.problem is not None:
@@ -79,25 +85,59 @@ class Storm:
         if census.end < end:
             self.ledger.find(f"lost: {seat.worker} stores {census.end} numbers, and {source} promised {end}")
 
-    async def _seat(self, stage: Stage, stack: contextlib.AsyncExitStack, crew: Crew, worker: str) -> Seat:
-        port = free_port()
+    async def _come_home(self, stage: Stage, seat: Seat) -> None:
+        """Without faults, a stream that another serves is handed over to the producer that the worker ranks best."""
+        home = max(self.crew.producers, key=lambda producer: rank(seat.worker, producer))
+        if seat.serving == home:
+            seat.accuse(Kind.RESET, home)
+            seat.proxies[home].reset()
+            await stage.metronome.wait_until(lambda: seat.serving not in (home, None))
+        if await stage.metronome.wait_until(lambda: seat.serving == home, HOMECOMING) is None:
+            self.ledger.find(f"astray: {seat.worker} is served by {seat.serving}, not by {home}, after the storm")
+
+    async def _seat(self, stage: Stage, stack: contextlib.AsyncExitStack, worker: str) -> Seat:
+        port, crew = free_port(), self.crew
         arguments = [
-            "worker", "--name", worker, "--listen", f"127.0.0.1:{port}", "--store", str(self.folder / worker),
+            "worker", "--name", worker, "--listen", f"{LOOPBACK}:{port}", "--store", str(self.folder / worker),
             "--segment-bytes", str(crew.segment_bytes), "--grace", GRACE,
         ]  # fmt: skip
-        if crew.retain_bytes is not None:
-            arguments += ["--retain-bytes", str(crew.retain_bytes)]
-        mutant = self.mutant if self.mutant_of == "worker" else None
-        process = stage.process(worker, *arguments, mutant=mutant, on_event=self._hear)
-        proxy = FaultProxy(worker, port, self.ledger, heartbeat=HEARTBEAT)
-        await stack.enter_async_context(proxy.running())
-        return Seat(worker, crew, process, proxy)
+        if worker in crew.retain_bytes:
+            arguments += ["--retain-bytes", str(crew.retain_bytes[worker])]
+        mutant = self.mutant if self.mutant_of == "worker" else "honest"
+
+        def hear(event: Event) -> None:
+            self._hear_worker(seat, event)
+
+        process = stage.process(worker, *arguments, mutant=mutant, on_event=hear)
+        proxies = {
+            producer: await stack.enter_async_context(
+                FaultProxy(worker, port, self.ledger, heartbeat=HEARTBEAT).running()
+            )
+            for producer in crew.producers
+        }
+        seat = Seat(worker, process, proxies, self.silences)
+        return seat
+
+    def _producer(self, stage: Stage, name: str, seats: list[Seat]) -> Process:
+        targets = {f"{LOOPBACK}:{seat.proxies[name].port}": seat.worker for seat in seats}
+        mutant = self.mutant if self.mutant_of == "producer" else "honest"
+        return stage.process(
+            name, "producer", "--name", name, "--workers", ",".join(targets), "--seed", SEED,
+            "--rate", self.crew.producers[name], "--numbers", self.crew.numbers, "--heartbeat", str(HEARTBEAT),
+            "--grace", GRACE, mutant=mutant, on_event=self._hear_producer(targets),
+        )  # fmt: skip
 
     def _hear(self, event: Event) -> None:
         if event.get("level") == "error":
             self.ledger.find(f"logged: {event}")
 
-    def hear_producer(self, targets: dict[str, str]) -> Callable[[Event], None]:
+    def _hear_worker(self, seat: Seat, event: Event) -> None:
+        self._hear(event)
+        seat.hear(event)
+        if event["event"] == "link.resumed":
+            self.ledger.counts[f"resumed after {event['after']}"] += 1
+
+    def _hear_producer(self, targets: dict[str, str]) -> Callable[[Event], None]:
         """Goes by target, not by name: a corrupted `#hello` may give a link another worker's name for a while."""
 
         def hear(event: Event) -> None:
@@ -108,8 +148,9 @@ class Storm:
         return hear
 
 
-def describe(ledger: Ledger, seconds: float) -> str:
+def describe(storm: Storm) -> str:
     """A summary of a run, for people."""
+    ledger = storm.ledger
     counts = ledger.counts
     kills = sum(counts[kind] for kind in KILLS)
     cuts = sum(counts[kind] for kind in CUTS)
@@ -124,9 +165,10 @@ def describe(ledger: Ledger, seconds: float) -> str:
     )
     return "\n".join(
         [
-            f"{seconds:.0f} s: {kills + cuts} kills and cuts ({kills} kills, {cuts} cuts), {corruptions} corruptions",
+            f"{storm.seconds:.0f} s: {kills + cuts} kills and cuts ({kills}, {cuts}), {corruptions} corruptions",
             *lines,
             f"  {'acks forged by a corrupted byte':<32}{ledger.forged:>12,}",
+            *storm.silences.table(),
             verdict,
             *ledger.findings[:10],
         ]

@@ -49,7 +49,7 @@ async def ends(ledger: Ledger) -> AsyncIterator[Ends]:
 
 
 def a_fault(kind: Kind, seed: int = 0, *, hits_worker: bool = True) -> Fault:
-    return Fault(kind, 0.0, 0.0, False, hits_worker, False, seed)
+    return Fault(kind, 0.0, 0.0, False, hits_worker, False, False, seed)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""The promise holds under kills, cuts, freezes, takeovers and corrupted bytes."""
+"""The promise holds under kills, cuts, freezes, blackholes and corrupted bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ pytestmark = [
 async def test_storm_of_kills_and_faults_loses_repeats_and_changes_no_number(
     chaos_seed: str, chaos_seconds: float, tmp_path: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await Storm(chaos_seed, chaos_seconds, tmp_path, ledger).run()
+    storm = Storm(chaos_seed, chaos_seconds, tmp_path, ledger)
+    await storm.run()
     with capsys.disabled():
-        print(f"\nseed {chaos_seed}, {describe(ledger, chaos_seconds)}")
+        print(f"\nseed {chaos_seed}, {describe(storm)}")
     assert not ledger.findings, f"seed {chaos_seed}: {ledger.findings[0]} (journal: {ledger.path})"

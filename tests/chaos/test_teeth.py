@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.asyncio(l
 
 SECONDS = 60
 """At most: a storm ends with its first finding, usually after a few faults."""
-CREWS = (Crew("integers", "integers:1:100", "5000", ("worker-0", "worker-1"), segment_bytes=16384),)
+CREW = Crew({"producer-0": "5000", "producer-1": "5000"}, ("worker-0", "worker-1"))
 TEETH = {
     "ack_before_the_write": ("worker", ("lost",), KILLS | CUTS),
     "no_crc_check": ("worker", ("damaged", "lost"), KILLS | {Kind.FLIP}),  # lost: recovery cuts off what is damaged
@@ -28,7 +28,7 @@ TEETH = {
 async def test_a_short_storm_catches(mutant: str, chaos_seed: str, tmp_path: Path, ledger: Ledger) -> None:
     mutant_of, findings, kinds = TEETH[mutant]
     storm = Storm(
-        chaos_seed, SECONDS, tmp_path, ledger, CREWS,
+        chaos_seed, SECONDS, tmp_path, ledger, CREW,
         worker_weights={kind: 1 + 2 * (kind is Kind.FLIP) for kind in sorted(kinds - {Kind.KILL_PRODUCER})},
         producer_weights={Kind.KILL_PRODUCER: 1},
         kills_an_inspection=1, mutant=mutant, mutant_of=mutant_of,

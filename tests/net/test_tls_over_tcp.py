@@ -32,6 +32,7 @@ from randstream.errors import (
 )
 from randstream.net.tls import SecuredEnd
 from randstream.protocol.events import Closed
+from randstream.protocol.frames import Resume
 from randstream.protocol.receiver import Receiver
 
 pytestmark = pytest.mark.kernel
@@ -122,11 +123,11 @@ async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_th
         producing(worker, **producer_files.settings) as producer,
     ):
         await sink.wait_count(10)
-        live = worker.admission.live
+        live = worker.line.holder
         worker_files.write(OTHER_CA.issue_cert(HOST, WORKER), OTHER_CA)
         producer_files.write(OTHER_CA.issue_cert(PRODUCER), OTHER_CA)
         await sink.wait_count(sink.count + 500)
-        assert worker.admission.live is live
+        assert worker.line.holder is live
         assert not log.of("tls.reloaded")
         assert live is not None
         live.end(Reason.SHUTDOWN, worker.clock.now())
@@ -158,7 +159,7 @@ async def speak_until_resumed(peer: Peer, receiver: Receiver, end: SecuredEnd) -
     while receiver.offset is None:
         for event in end.receive_data(await peer.reader.read(2**16), START):
             if not isinstance(event, Closed):
-                receiver.resume(0, START)
+                receiver.resume(Resume(0), START)
         peer.writer.writelines(end.data_to_send())
 
 
@@ -167,7 +168,7 @@ async def test_a_producer_that_ends_tls_and_not_the_link_is_a_link_lost(
 ) -> None:
     async with a_worker(Memory(), **worker_files.settings) as worker, dialled(worker) as peer:
         hand = a_producer_by_hand(producer_files)
-        for answer, line in ((HELLO, open_line(stream=stream().id)), (b"#resume\n", beat_line(0))):
+        for answer, line in ((HELLO, open_line(stream=stream().id)), (b"#resume after=start\n", beat_line(0))):
             while answer not in hand.heard:
                 peer.writer.writelines(hand.data_to_send())
                 hand.receive_data(await peer.reader.read(2**16), START)
@@ -176,7 +177,7 @@ async def test_a_producer_that_ends_tls_and_not_the_link_is_a_link_lost(
         await log.wait("link.resumed")
         peer.say(hand.goodbye())
         lost = await log.wait("link.lost")
-        assert worker.admission.live is None
+        assert worker.line.holder is None
     assert (lost["reason"], lost["error"]) == ("cut", "the peer closed the connection: cut")
 
 

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from tests.numbers.words import EDGE_WORDS, drawn
 
 from randstream.errors import SettingsError
-from randstream.numbers.distributions import LAST_WORD, Distribution, Integers, Uniform, parse_distribution
+from randstream.numbers.distributions import (
+    LAST_WORD,
+    Distribution,
+    Integers,
+    Uniform,
+    is_canonical,
+    parse_distribution,
+)
 
 words = st.integers(0, LAST_WORD)
 small_floats = st.floats(-1e300, 1e300, allow_subnormal=True)
@@ -52,6 +59,27 @@ EVERY_KIND = [
 def test_every_spelling_of_a_distribution_has_one_canonical_form(text: str, spelling: str) -> None:
     assert parse_distribution(text).spelling == spelling
     assert parse_distribution(spelling) == parse_distribution(text)
+    assert is_canonical(spelling)
+    assert is_canonical(text) == (text == spelling)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "bits64:", "bits64:1", "bits32", "Bits64", "bits64 ", "integers:1", "integers:1:100:1",
+        "integers:1.0:100.0", "integers:2:1", "integers:0:4294967296", "integers:1:9223372036854775808",
+        "uniform:0.0:1.00", "uniform:1.0:0.0", "uniform:0.0:1e16", "uniform:0.0:1.0e+16",
+        "uniform:-0.0:1.0", "normal:0.0:-1.0", "normal:0.0:1e+400",
+        "exponential:0.000001", "exponential:1e-06", "dice:6",
+    ],
+)  # fmt: skip
+def test_numbers_checked_refuses_what_is_no_distribution_or_is_spelled_in_another_way(text: str) -> None:
+    assert not is_canonical(text)
+
+
+@given(st.from_regex(r"(integers|bits64|uniform|exponential|normal|[a-z0-9]+)(:[0-9.e+-]+){0,3}", fullmatch=True))
+def test_numbers_checked_answers_for_every_text_that_the_wire_lets_through(text: str) -> None:
+    assert is_canonical(text) in (True, False)
 
 
 @given(small_floats, st.floats(0, 1e300))

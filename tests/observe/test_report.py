@@ -165,7 +165,7 @@ def test_a_checkpoint_is_only_logged_and_has_no_limit(report: LinkReport, log: L
 async def test_a_cut_is_counted_by_its_reason_at_both_ends() -> None:
     async with a_pair(discard=True) as (producer, worker):
         offset = producer.links[0].offset
-        session = worker.admission.live
+        session = worker.line.holder
         assert isinstance(session, Session)
         assert session.connection.transport is not None
         session.connection.transport.abort()

@@ -201,11 +201,14 @@ async def strangers(worker: Worker, count: int, start: bytes = b"") -> AsyncIter
 @pytest.mark.parametrize("start", [b"", b"#open worker=", b"\x16\x03\x01"])
 async def test_idle_and_slow_strangers_in_every_slot_do_not_keep_a_new_producer_out(start: bytes, log: Log) -> None:
     sink = Memory()
-    async with a_worker(sink) as worker, producing(worker, name="old"):
-        await sink.wait_count(5)
-        async with strangers(worker, 4 * UNOPENED_LIMIT, start), producing(worker, name="new"):
-            await until(lambda: worker.intake.offered is not None and worker.intake.offered.producer == "new")
-            await sink.wait_count(sink.count + 10)
+    async with a_worker(sink) as worker, AsyncExitStack() as stack:
+        async with producing(worker, name="old"):
+            await sink.wait_count(5)
+            await stack.enter_async_context(strangers(worker, 4 * UNOPENED_LIMIT, start))
+            await stack.enter_async_context(producing(worker, name="new"))
+            await until(lambda: worker.line.waiting)
+        await until(lambda: worker.intake.offered is not None and worker.intake.offered.producer == "new")
+        await sink.wait_count(sink.count + 10)
     assert sink.taken == stream().lines(0, sink.count)
 
 
@@ -223,8 +226,8 @@ async def test_peers_that_are_refused_do_not_pile_up_while_they_part(log: Log) -
         for _ in range(3 * PARTINGS_LIMIT):
             refused = await stack.enter_async_context(dialled(worker))
             await refused.line()
-            refused.say(OTHER_OPEN)
-            await until(lambda: list(worker.admission.present) == [worker.admission.live])
+            refused.say(open_line(stream=stream().id, numbers="bits64"))
+            await until(lambda: list(worker.admission.present) == [worker.line.holder])
         assert len(asyncio.all_tasks()) <= tasks_before + PARTINGS_LIMIT + 1  # one that is about to end
 
 
@@ -235,7 +238,7 @@ async def raw_visit(peer: Peer, number: int) -> None:
 
 async def unproven_visit(peer: Peer, number: int) -> None:
     answer = await peer.open()
-    offset = int(key(answer, "offset")) if b"=" in answer else 0
+    offset = int(key(answer, "offset")) if b"offset=" in answer else 0
     peer.say(beat_line(offset))
     await peer.line_starting(b"#ack")
     peer.say(b"52\n", beat_line(offset))
@@ -247,10 +250,18 @@ async def visit_of_streams_in_turn(peer: Peer, number: int) -> None:
 
 
 async def visit_of_distributions_in_turn(peer: Peer, number: int) -> None:
-    """Offers the stored stream and, every other time, one that cannot be stored in the same folder."""
-    await peer.line()
-    peer.say(open_line(stream=stream().id, numbers=("bits64", "integers:1:2")[number % 2]))
-    await peer.line()
+    """Offers the stored stream and, every other time, one of the same name that contradicts it."""
+    answer = await peer.open(numbers=("bits64", "integers:1:2")[number % 2])
+    assert answer.startswith((b"#resume ", b"#close reason=malformed")[number % 2])
+
+
+async def visit_of_a_damaged_stream_in_turn(peer: Peer, number: int) -> None:
+    """Offers one whose folder a person has to mend, and every other time another."""
+    await peer.join(stream=(DAMAGED, "0123456789abcdef")[number % 2], heartbeat="0.05")
+    assert (await peer.line()).startswith((b"#wait", b"#resume ")[number % 2])
+
+
+DAMAGED = "d" * 16
 
 
 @pytest.mark.parametrize(
@@ -259,13 +270,23 @@ async def visit_of_distributions_in_turn(peer: Peer, number: int) -> None:
         (raw_visit, "raw.accepted", False),
         (unproven_visit, "worker.unproven", False),
         (visit_of_streams_in_turn, "store.recovered", True),
-        (visit_of_distributions_in_turn, "sink.failing", True),
-        (visit_of_distributions_in_turn, "sink.recovered", True),
+        (visit_of_distributions_in_turn, "link.refused", True),
+        (visit_of_a_damaged_stream_in_turn, "sink.failing", True),
+        (visit_of_a_damaged_stream_in_turn, "sink.recovered", True),
     ],
 )
 async def test_however_many_visit_a_worker_logs_only_so_many_lines_a_minute(
-    visit: Callable[[Peer, int], Awaitable[None]], event: str, is_stored: bool, log: Log, tmp_path: Path
+    visit: Callable[[Peer, int], Awaitable[None]],
+    event: str,
+    is_stored: bool,
+    log: Log,
+    tmp_path: Path,
+    quick: Callable[..., None],
 ) -> None:
+    quick("randstream.worker.worker.SINK_RETRY_SECONDS")
+    damaged = tmp_path / f"{WORKER}-{DAMAGED}"
+    damaged.mkdir()
+    (damaged / "foreign").touch()
     sink = DurableSink(tmp_path, WORKER) if is_stored else None
     async with a_worker(sink, accept_raw=visit is raw_visit) as worker:
         for number in range(3 * LINES_A_MINUTE):
@@ -273,11 +294,14 @@ async def test_however_many_visit_a_worker_logs_only_so_many_lines_a_minute(
                 await visit(peer, number)
                 if not is_stored:
                     await peer.rest()
-            await until(lambda: worker.admission.live is None)
+            await until(lambda: worker.line.holder is None and not worker.line.waiting)
     assert 1 <= len(log.of(event)) <= LINES_A_MINUTE
 
 
-@pytest.mark.parametrize("words", [b"", b"hello\n", OTHER_OPEN], ids=["silent", "malformed", "another stream"])
+CONTRADICTING = open_line(stream="6ae2a63a0ac05109", numbers="bits64")
+
+
+@pytest.mark.parametrize("words", [b"", b"hello\n", CONTRADICTING], ids=["silent", "malformed", "other numbers"])
 async def test_a_connection_is_freed_as_soon_as_it_is_over(words: bytes, log: Log) -> None:
     """Neither its timer nor a reference cycle keeps it alive: OpenSSL alone holds tens of KiB for each."""
     ends: list[weakref.ref[Connection]] = []
@@ -288,14 +312,14 @@ async def test_a_connection_is_freed_as_soon_as_it_is_over(words: bytes, log: Lo
             for _ in range(5):
                 async with dialled(worker) as peer:
                     await peer.line()
-                    (session,) = worker.admission.present.keys() - {worker.admission.live}
+                    (session,) = worker.admission.present.keys() - {worker.line.holder}
                     assert isinstance(session, Session)
                     ends.append(weakref.ref(session.connection))
                     del session
                     peer.say(words)
                     if words:
                         await peer.rest()
-                await until(lambda: list(worker.admission.present) == [worker.admission.live])
+                await until(lambda: list(worker.admission.present) == [worker.line.holder])
             await until(lambda: not any(end() for end in ends))
         finally:
             gc.enable()

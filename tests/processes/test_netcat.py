@@ -59,5 +59,5 @@ async def test_a_raw_source_may_be_an_nc_that_ends_with_its_input() -> None:
                 nc.stdin.write(b"".join(b"%d\n" % number for number in range(1, 11)) + b"11")
                 nc.stdin.close()
                 assert await asyncio.wait_for(nc.wait(), PATIENCE) == 0
-            await until(lambda: worker.admission.live is None)
+            await until(lambda: worker.line.holder is None)
         assert sink.taken == b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n" * 2

@@ -197,7 +197,7 @@ async def test_a_worker_that_left_has_acknowledged_all_and_heard_goodbye(service
         services.workers[SERVICE] = targets_of(two[1:])
         await until(lambda: leaver.is_finished)
         assert leaver.acked_offset == leaver.offset == two[0].intake.offset
-        await until(lambda: two[0].admission.live is None)
+        await until(lambda: two[0].line.holder is None)
         assert two[0].tally.ends == {Reason.SHUTDOWN: 1}
 
 
@@ -209,7 +209,7 @@ async def test_a_worker_that_left_and_came_back_goes_on_where_it_stood(services:
             services.workers[SERVICE] = targets_of([worker])
             await until(lambda before=before: worker.intake.offset > before)
             services.workers[SERVICE] = [NOBODY]
-            await until(lambda: worker.admission.live is None)
+            await until(lambda: worker.line.holder is None)
 
 
 async def test_dns_failing_keeps_the_links_that_live(services: Services) -> None:
@@ -254,7 +254,7 @@ async def test_a_pod_that_moves_is_dialled_at_its_new_address(services: Services
             assert len(producer.links) == 1
 
 
-async def test_the_name_of_a_worker_that_moved_is_not_taken_for_shared(services: Services, log: Log) -> None:
+async def test_the_name_of_a_worker_that_moved_is_free_for_its_new_address(services: Services, log: Log) -> None:
     producer = a_producer(SERVICE, dns=services)
     async with AsyncExitStack() as stack:
         async with a_worker(discard=True) as worker:
@@ -266,7 +266,7 @@ async def test_the_name_of_a_worker_that_moved_is_not_taken_for_shared(services:
         services.workers[SERVICE].append(Target("stream", "127.0.0.2", port))
         async with a_worker(listen=f"127.0.0.2:{port}", discard=True):
             await until(lambda: streaming(producer) == ["worker-0"])
-        assert not log.of("producer.name_shared")
+        assert not log.of("link.resting")
 
 
 async def test_a_worker_that_left_and_never_acknowledges_is_given_up_after_the_grace(services: Services) -> None:

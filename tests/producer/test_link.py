@@ -26,7 +26,7 @@ SWALLOWS: Final = "10.0.0.9"
 """An address where nothing is: what is sent there is lost, and a dial is never answered."""
 
 
-async def test_start_offset_is_the_highest_acked_in_the_producers_own_life() -> None:
+async def test_start_offset_is_the_highest_that_was_acked_at_that_target() -> None:
     async with a_listener() as listener, producing(listener) as producer:
         acked = 0
         for resume, start in ((b"#resume\n", 0), (b"#resume offset=5000\n", 5000), (b"#resume offset=3\n", 3)):

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.producer.links import numbers_until_beat
+from tests.producer.links import Longest
 from tests.support.log import Log
-from tests.support.peers import a_listener, ack_of, key
+from tests.support.peers import a_listener, key
 from tests.support.ports import free_port
 from tests.support.roles import a_producer, a_worker, producing, running, transport_of
 from tests.support.sinks import Memory
@@ -17,7 +17,6 @@ from tests.support.stream import stream
 from tests.support.waiting import until
 
 from randstream.observe.status import LinkState
-from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker.worker import Worker
@@ -93,43 +92,60 @@ async def die_after(sink: Memory, count: int, port: int, link: Any) -> Worker:
         await sink.wait_count(link.acked_offset + count)
         taken = sink.count
         cut(worker)
-        await until(lambda: worker.admission.live is None)
+        await until(lambda: worker.line.holder is None)
         assert sink.count == taken
         return worker
 
 
-async def test_two_workers_with_one_name_are_both_served_and_warned_about_once(log: Log) -> None:
+async def test_one_link_a_worker_of_two_workers_with_one_name_the_second_gets_nothing_and_that_is_said_once(
+    log: Log,
+) -> None:
     sinks = Memory(), Memory()
     async with a_worker(sinks[0]) as one, a_worker(sinks[1]) as other, producing(one, other) as producer:
-        for sink in sinks:
-            await sink.wait_count(20)
-        for worker in (one, other):
+        resting = await log.wait("link.resting")
+        held, rests = sorted(producer.links, key=lambda link: link.state is LinkState.RESTING)
+        assert (resting["target"], resting["linked_by"]) == (str(rests.target), str(held.target))
+        served = sinks[producer.links.index(held)]
+        await served.wait_count(5000)
+        assert (rests.state, rests.session, rests.last_error) == (LinkState.RESTING, None, None)
+        assert len(log.of("link.resting")) == 1
+        assert len(log.of("link.resumed")) == 2  # both ends of one link
+    assert sorted(sink.count for sink in sinks) == [0, served.count]
+    assert served.taken == stream().lines(0, served.count)
+
+
+async def test_one_link_a_worker_though_two_targets_lead_there_and_the_second_way_is_dialled_when_the_first_is_lost(
+    log: Log,
+) -> None:
+    sink = Memory()
+    async with a_worker(sink) as worker:
+        assert worker.address is not None
+        async with producing(worker, f"localhost:{worker.address[1]}", random=Longest()) as producer:
+            first, second = producer.links
+            await until(lambda: {first.state, second.state} == {LinkState.STREAMING, LinkState.RESTING})
+            rests = first if first.state is LinkState.RESTING else second
+            await sink.wait_count(2000)
+            assert not worker.line.waiting
             cut(worker)
-        for sink in sinks:
-            await sink.wait_count(sink.count + 20)
-        (warning,) = log.of("producer.name_shared")
-        assert warning["worker"] == "worker-0"
-        assert set(warning["targets"]) == {str(link.target) for link in producer.links}
-    for sink in sinks:
-        assert sink.taken == stream().lines(sink.runs[0][0], sink.count)
+            cut_at = producer.clock.now()
+            await until(lambda: rests.state is LinkState.STREAMING)
+            assert producer.clock.now() - cut_at < 0.05  # the other would have waited for 0.1 s
+            await until(lambda: {first.state, second.state} == {LinkState.STREAMING, LinkState.RESTING})
+            await sink.wait_count(sink.count + 2000)
+    assert sink.taken == stream().lines(0, sink.count)
 
 
-async def test_two_workers_with_another_common_name_each_time_do_not_fill_the_log(log: Log) -> None:
-    async with a_listener() as one, a_listener() as other, producing(one, other) as producer:
-        for number in range(LINES_A_MINUTE + 3):
-            peers = [await listener.peer() for listener in (one, other)]
-            for peer in peers:
-                await peer.accept(b"#resume\n", name=f"worker-{number}")
-            for peer in peers:
-                _, beat = await numbers_until_beat(peer)
-                peer.say(ack_of(beat))
-            await until(lambda: all(link.acked_offset for link in producer.links))
-            for peer in peers:
-                peer.cut()
-        assert len(log.of("producer.name_shared")) == LINES_A_MINUTE
+async def test_one_link_a_worker_is_left_alone_by_a_link_that_ends_while_it_rests(log: Log) -> None:
+    async with a_worker() as worker:
+        assert worker.address is not None
+        async with producing(worker, f"localhost:{worker.address[1]}", grace_period=60) as producer:
+            await log.wait("link.resting")
+            stopped_at = producer.clock.now()
+        assert producer.clock.now() - stopped_at < 1.0
+        assert all(link.is_finished for link in producer.links)
 
 
-async def test_two_workers_that_change_places_are_not_warned_about(log: Log) -> None:
+async def test_one_link_a_worker_is_no_matter_for_two_that_change_names(log: Log) -> None:
     async with a_listener() as one, a_listener() as other, producing(one, other) as producer:
         for names in (("a", "b"), ("b", "c"), ("c", "a")):
             peers = []
@@ -140,7 +156,7 @@ async def test_two_workers_that_change_places_are_not_warned_about(log: Log) -> 
             assert [link.worker for link in producer.links] == list(names)
             for peer in reversed(peers):
                 peer.cut()
-        assert log.of("producer.name_shared") == []
+        assert log.of("link.resting") == []
 
 
 async def test_each_worker_has_a_stream_of_its_own() -> None:

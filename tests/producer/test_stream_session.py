@@ -174,10 +174,19 @@ async def test_drain_sends_a_final_beat_waits_for_its_ack_and_closes_with_shutdo
         assert log.of("producer.grace_over") == []
 
 
+GREETING = b"#hello randstream/1 worker=w\n"
+
+
 @pytest.mark.parametrize(
-    "lines", [[], [b"#hello randstream/1 worker=w\n"], [b"#hello randstream/1 worker=w\n", b"#wait\n"]]
+    ("lines", "state"),
+    [
+        ([], LinkState.OPENING),
+        ([GREETING], LinkState.OPENING),
+        ([GREETING, b"#wait\n"], LinkState.STALLED),
+        ([GREETING, b"#wait by=producer-1\n"], LinkState.STANDBY),
+    ],
 )
-async def test_drain_says_goodbye_at_once_in_the_handshake(lines: list[bytes], log: Log) -> None:
+async def test_draining_says_goodbye_at_once_in_the_handshake_and_in_line(lines: list[bytes], state: LinkState) -> None:
     async with a_listener() as listener:
         async with producing(listener.target, grace_period=60) as producer:
             peer = await listener.peer()
@@ -185,6 +194,5 @@ async def test_drain_says_goodbye_at_once_in_the_handshake(lines: list[bytes], l
                 peer.say(line)
                 if line.startswith(b"#hello"):
                     await peer.line_starting(b"#open ")
-            state = LinkState.STALLED if b"#wait\n" in lines else LinkState.OPENING
             await until(lambda: only(producer).state is state)
-        assert await peer.rest() == b"#close reason=shutdown\n"
+        assert await peer.rest() == b"#wait\n" * (len(lines) == 2) + b"#close reason=shutdown\n"

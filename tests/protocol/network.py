@@ -1,7 +1,7 @@
 """A pretend network: both ends of a connection, a stream to send, and models of the drivers and of the sinks.
 
 No loop, no socket, no clock: time is a number, and a step happens when a test says so. The models follow
-docs/protocol.md (Takeover, Sinks), so that the core is tried in the company it was made for.
+docs/protocol.md (The line, Sinks), so that the core is tried in the company it was made for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from randstream.errors import Reason, RemoteProtocolError
 from randstream.protocol.end import End
 from randstream.protocol.events import (
     Acknowledged,
+    AskDue,
     Closed,
     Event,
     Greeted,
@@ -25,7 +26,8 @@ from randstream.protocol.events import (
     Started,
     Waited,
 )
-from randstream.protocol.frames import Beat, Lines, Numbers, Open
+from randstream.protocol.frames import Beat, Lines, Numbers, Open, Resume, Wait
+from randstream.protocol.rank import rank
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 from randstream.protocol.states import State
@@ -112,8 +114,10 @@ def open_line(
     numbers: str = DISTRIBUTION,
     producer: str = "producer-0",
     heartbeat: str = "1.0",
+    instance: str | None = None,
 ) -> bytes:
-    return checked(f"#open worker={worker} stream={stream} numbers={numbers} producer={producer} heartbeat={heartbeat}")
+    line = f"#open worker={worker} stream={stream} numbers={numbers} producer={producer} heartbeat={heartbeat}"
+    return checked(line if instance is None else f"{line} instance={instance}")
 
 
 # ---- one end, brought to a state by the lines of the specification ---------------------------------------------------
@@ -133,6 +137,14 @@ def an_opened_sender(heartbeat: float = 1.0, now: float = START, first_offset: i
     assert sender.receive_data(HELLO, now) == [Greeted(WORKER)]
     sender.open(STREAM, DISTRIBUTION, first_offset=first_offset, now=now)
     sent(sender)
+    return sender
+
+
+def a_waiting_sender(heartbeat: float = 1.0, now: float = START, first_offset: int = 0) -> Sender:
+    """It has been asked once, and has answered."""
+    sender = an_opened_sender(heartbeat, now, first_offset)
+    assert sender.receive_data(b"#wait by=producer-1\n", now) == [Waited("producer-1")]
+    assert sent(sender) == b"#wait\n"
     return sender
 
 
@@ -156,9 +168,17 @@ def an_opened_receiver(heartbeat: str = "1.0", now: float = START) -> Receiver:
     return receiver
 
 
+def an_asking_receiver(period: float = 1.0, heartbeat: str = "1.0", now: float = START) -> Receiver:
+    """It has asked once, and has no answer yet."""
+    receiver = an_opened_receiver(heartbeat, now)
+    receiver.ask(Wait("producer-1"), period, now)
+    assert sent(receiver) == b"#wait by=producer-1\n"
+    return receiver
+
+
 def a_resumed_receiver(offset: int | None = 0, heartbeat: str = "1.0", now: float = START) -> Receiver:
     receiver = an_opened_receiver(heartbeat, now)
-    receiver.resume(offset, now)
+    receiver.resume(Resume(offset), now)
     sent(receiver)
     return receiver
 
@@ -177,9 +197,17 @@ def ends_in_every_state() -> Iterator[End]:
     greeted.receive_data(HELLO, START)
     yield greeted
     yield an_opened_sender()
+    asked = an_opened_sender()
+    asked.receive_data(b"#wait\n", START)
+    yield asked
+    yield a_waiting_sender()
     yield a_streaming_sender(1200)
     yield a_receiver()
     yield an_opened_receiver()
+    yield an_asking_receiver()
+    resumed = an_asking_receiver()
+    resumed.resume(Resume(1200, "promotion"), START)
+    yield resumed
     yield a_resumed_receiver(1200)
     yield a_resumed_receiver(None)
     yield a_streaming_receiver(1200)
@@ -319,12 +347,19 @@ Sink = RevocableSink | ImmediateSink
 
 
 class WorkerModel:
-    """A worker's driver: one live connection, takeover, one commit at a time. It never asks whose numbers come."""
+    """A worker's driver: a line of connections, one of which serves, and one commit at a time.
+
+    It never asks whose numbers come.
+    """
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
-        self._live: Receiver | None = None
-        self._stream = ""
+        self.is_held_up = False
+        """Whether the sink takes its time to open: nobody is promoted."""
+        self._serving: Receiver | None = None
+        self._waiting: list[Receiver] = []
+        self._offers: dict[Receiver, Open] = {}
+        self._was_told_to_wait: set[Receiver] = set()
         self._is_adopting = False
 
     def accept(self, now: float) -> Receiver:
@@ -334,7 +369,9 @@ class WorkerModel:
         for event in events:
             match event:
                 case Opened(offered):
-                    self._open(receiver, offered, now)
+                    self._join(receiver, offered, now)
+                case AskDue():
+                    self._ask(receiver, now)
                 case Started(offset):
                     if self._is_adopting:
                         self.sink.begin(offset)
@@ -343,64 +380,95 @@ class WorkerModel:
                 case Proved(beat):
                     self.sink.prove(beat)
                 case Closed(error):
-                    self._end(receiver, error)
+                    self.lose(receiver, error, now)
                 case _:
                     raise AssertionError(f"a receiver reports {event}")
 
     def end_commit(self, now: float) -> None:
         offset = self.sink.end_commit()
-        if self._live is not None:
-            if self._live.state is State.RESUMING:
-                self._resume(self._live, now)
-            else:
-                self._live.acknowledge(offset, now)
+        if self._serving is not None:
+            self._serving.acknowledge(offset, now)
+        self.promote(now)
 
     def fail_commit(self, now: float) -> None:
         self.sink.fail_commit()
-        if self._live is not None and self._live.state is State.RESUMING:
-            self._resume(self._live, now)
+        self.promote(now)
 
-    def _open(self, receiver: Receiver, offered: Open, now: float) -> None:
-        if receiver.state is State.CLOSED:
-            return  # it said `#open` and `#close` in one breath
-        if self._live is not None:
-            self._live.close(Reason.TAKEOVER)
-        self._live, self._stream = receiver, offered.stream
-        if self.sink.is_committing:
-            receiver.wait(now)
-        else:
-            self._resume(receiver, now)
+    def hand_over(self, now: float) -> None:
+        """Whoever serves yields to whoever waits."""
+        if self._serving is not None and self._serving.state is State.STREAMING and self._waiting:
+            self._end(self._serving, Reason.YIELD, now)
 
-    def _resume(self, receiver: Receiver, now: float) -> None:
-        offset = self.sink.open(self._stream)
-        self._is_adopting = offset is None
-        receiver.resume(offset, now)
-
-    def _end(self, receiver: Receiver, error: Exception) -> None:
-        if self._live is receiver:
-            self._live = None
+    def lose(self, receiver: Receiver, error: Exception | None, now: float) -> None:
+        """A connection is gone."""
+        if receiver in self._waiting:
+            self._waiting.remove(receiver)
+        if self._serving is receiver:
+            self._serving = None
             if isinstance(error, RemoteProtocolError):
                 self.sink.rewind()
+        self.promote(now)
+
+    def promote(self, now: float) -> None:
+        """Let one that waits serve, if nobody does and the sink can tell where the stream stands."""
+        if self._serving is not None or not self._waiting or self.sink.is_committing or self.is_held_up:
+            return
+        ready = [receiver for receiver in self._waiting if not receiver.owed_answers] or self._waiting
+        best = max(ready, key=lambda receiver: rank(WORKER, self._offers[receiver].producer))
+        self._waiting.remove(best)
+        self._serving = best
+        offset = self.sink.open(self._offers[best].stream)
+        self._is_adopting = offset is None
+        best.resume(Resume(offset, "promotion" if best in self._was_told_to_wait else "start"), now)
+
+    def _join(self, receiver: Receiver, offered: Open, now: float) -> None:
+        if receiver.state is State.CLOSED:
+            return  # it said `#open` and `#close` in one breath
+        for other in (*self._waiting, self._serving):
+            if other is not None and self._offers[other].instance == offered.instance:
+                self._end(other, Reason.TAKEOVER, now)
+        self._waiting.append(receiver)
+        self._offers[receiver] = offered
+        if self._serving is not None:
+            self._ask(receiver, now)
+        self.promote(now)
+
+    def _ask(self, receiver: Receiver, now: float) -> None:
+        serving = self._serving
+        period = receiver.heartbeat
+        if serving is None:
+            receiver.ask(Wait(), period, now)
+        else:
+            wait = Wait(self._offers[serving].producer, serving.acked_offset)
+            receiver.ask(wait, min(period, serving.heartbeat), now)
+            self._was_told_to_wait.add(receiver)
+
+    def _end(self, receiver: Receiver, reason: Reason, now: float) -> None:
+        receiver.close(reason)
+        self.lose(receiver, None, now)
 
 
 class ProducerModel:
     """A producer's driver: it knows the seed, and what was acked in its own life."""
 
-    def __init__(self, heartbeat: float) -> None:
+    def __init__(self, heartbeat: float, number: int = 0) -> None:
         self.heartbeat = heartbeat
+        self._name = f"producer-{number % 3}"
+        self._instance = f"{number:016x}"
         self.acked_offset = 0
         self.waits = 0
 
     def dial(self, now: float) -> Sender:
-        return Sender(producer="producer-0", heartbeat=self.heartbeat, now=now)
+        return Sender(producer=self._name, heartbeat=self.heartbeat, now=now, instance=self._instance)
 
     def handle(self, sender: Sender, events: list[Event], now: float) -> None:
         for event in events:
             match event:
                 case Greeted():
                     sender.open(STREAM, DISTRIBUTION, first_offset=self.acked_offset, now=now)
-                case Waited():
+                case Waited(_, offset):
                     self.waits += 1
+                    self.acked_offset = max(self.acked_offset, offset or 0)
                 case Resumed() | Closed():
                     pass
                 case Acknowledged(offset):
@@ -430,7 +498,12 @@ class Wire:
         """Write what the ends have to say; a worker writes only when its last words are on their way."""
         if self.has_producer:
             self.to_worker += sent(self.sender)
-        if self.has_worker and not self.to_producer:
+        if not self.to_producer:
+            self.write_more()
+
+    def write_more(self) -> None:
+        """Write what the worker has to say, though what it said before is still under way."""
+        if self.has_worker:
             self.to_producer += sent(self.receiver)
 
 
@@ -441,6 +514,7 @@ class World:
         self.now = now
         self.worker = WorkerModel(sink)
         self.producer = ProducerModel(heartbeat)
+        self._producers = 1
         self.wires: list[Wire] = []
 
     @property
@@ -451,12 +525,20 @@ class World:
         """Dial again. The producer has given up its connection before, and the worker has not heard of that; or this
         is a second producer, and the first is still there."""
         if is_second:
-            self.producer = ProducerModel(self.producer.heartbeat)
+            self._make_producer(self._producers)
         for wire in self.wires:
             wire.has_producer = wire.has_producer and is_second
-        self.wires = [wire for wire in self.wires if wire.has_worker][-3:]
+        for wire in self.wires[:-3]:
+            self.cut(wire)
+        self.wires = [wire for wire in self.wires if wire.has_worker]
         self.wires.append(Wire(self.producer, self.producer.dial(self.now), self.worker.accept(self.now)))
         return self.wires[-1]
+
+    def cut(self, wire: Wire) -> None:
+        """Both ends hear at once that the connection is gone."""
+        if wire.has_worker:
+            self.worker.lose(wire.receiver, None, self.now)
+        wire.has_worker = wire.has_producer = False
 
     def send(self, count: int) -> None:
         for wire in self.wires:
@@ -489,8 +571,13 @@ class World:
                 assert wire.receiver.deadline > self.now
 
     def restart_producer(self) -> None:
-        self.producer = ProducerModel(self.producer.heartbeat)
+        """The one that dialled last: of the same name, and with an instance of its own."""
+        self._make_producer(self._producers - 1 + 3)
         self.dial()
+
+    def _make_producer(self, number: int) -> None:
+        self.producer = ProducerModel(self.producer.heartbeat, number)
+        self._producers = number + 1
 
     def restart_worker(self, intervals_on_disk: int) -> None:
         for wire in self.wires:
@@ -500,6 +587,7 @@ class World:
 
     def settle(self) -> None:
         """Let everything under way arrive, commits included, until nobody has anything to say."""
+        self.worker.is_held_up = False
         self.worker.end_commit(self.now)
         while True:
             for wire in self.wires:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from tests.protocol.network import (
     DISTRIBUTION,
     START,
-    STREAM,
     WORKER,
+    a_receiver,
     a_streaming_receiver,
     a_streaming_sender,
     an_opened_receiver,
     an_opened_sender,
     number_lines,
+    open_line,
     reason_of_close,
     reference_crc,
     sent,
 )
+from tests.support.stream import stream
 
 from randstream.errors import LocalProtocolError, Reason
-from randstream.protocol.events import Acknowledged, Greeted, Opened, Proved, Resumed
-from randstream.protocol.frames import Numbers, Open
+from randstream.protocol.end import End
+from randstream.protocol.events import Acknowledged, Event, Greeted, Opened, Proved, Resumed, Waited
+from randstream.protocol.frames import Numbers, Resume, Wait
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 
@@ -31,55 +36,94 @@ def beats_in(data: bytes) -> list[bytes]:
     return [line for line in data.splitlines() if line.startswith(b"#beat")]
 
 
-EXAMPLE = """\
-worker      #hello randstream/1 worker=worker-0
-producer    #open worker=worker-0 stream=6ae2a63a0ac05109 numbers=integers:1:100 \
-producer=producer-0 heartbeat=1.0 check=fc1751bd
-worker      #resume offset=1200
-producer    #beat offset=1200 crc=00000000 t=1
-worker      #ack offset=1200 t=1
-producer    52
-producer    78
-producer    #beat offset=1202 crc=b1325618 t=2
-worker      #ack offset=1202 t=2
-"""
+PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```\n(worker      #hello .*?)```\n", PAGE, re.DOTALL)
+FIRST, SECOND = 1e-6, 2e-6
+"""The producer's `t` is its clock in microseconds."""
+
+
+def said_in(example: str) -> list[str]:
+    """The lines of one of the page's conversations, without what it tells of them."""
+    lines = [line.partition(" <- ")[0].rstrip() for line in example.splitlines()]
+    return [line for line in lines if line != "            ..."]
+
+
+class Conversation:
+    """A sender and a receiver, and who said what, written as the page does."""
+
+    def __init__(self, producer: str, instance: str) -> None:
+        self.sender = Sender(producer=producer, heartbeat=1.0, now=FIRST, instance=instance)
+        self.receiver = Receiver(WORKER, now=FIRST)
+        self.said: list[str] = []
+
+    def worker_says(self, now: float) -> list[Event]:
+        """Let the sender hear what the receiver has to say."""
+        return self.sender.receive_data(self._take("worker", self.receiver), now)
+
+    def producer_says(self, now: float) -> list[Event]:
+        return self.receiver.receive_data(self._take("producer", self.sender), now)
+
+    def open(self) -> None:
+        assert self.worker_says(FIRST) == [Greeted(WORKER)]
+        self.sender.open(stream().id, DISTRIBUTION, first_offset=0, now=FIRST)
+        (opened,) = self.producer_says(FIRST)
+        assert isinstance(opened, Opened)
+
+    def stream_from(self, offset: int) -> None:
+        """All from the opening beat to the ack of two numbers."""
+        self.producer_says(FIRST)
+        self.worker_says(FIRST)
+        for n in (offset, offset + 1):
+            self.sender.send_numbers(stream().lines(n, 1), 1, FIRST)
+        self.sender.send_final_beat(SECOND)
+        self.producer_says(SECOND)
+        self.receiver.acknowledge(offset + 2, SECOND)
+        self.worker_says(SECOND)
+        assert self.sender.is_settled
+
+    def _take(self, who: str, end: End) -> bytes:
+        data = sent(end)
+        self.said += [f"{who:12}{line}" for line in data.decode().splitlines()]
+        return data
 
 
 def test_the_example_exchange_of_the_specification_is_met_byte_for_byte() -> None:
-    first, second = 1e-6, 2e-6  # the producer's `t` is its clock in microseconds
-    said = ""
+    talk = Conversation("producer-0", "5f0c8e2b94d1a637")
+    talk.open()
+    talk.receiver.resume(Resume(1200, "start"), FIRST)
+    assert talk.worker_says(FIRST) == [Resumed(1200, "start")]
+    talk.stream_from(1200)
+    talk.sender.close(Reason.SHUTDOWN)
+    assert reason_of_close(talk.producer_says(SECOND)) is Reason.SHUTDOWN
+    assert talk.said == said_in(EXAMPLES[0])
 
-    def take(end: Sender | Receiver) -> bytes:
-        nonlocal said
-        data = sent(end)
-        who = "producer" if isinstance(end, Sender) else "worker"
-        said += "".join(f"{who:12}{line}" for line in data.decode().splitlines(keepends=True))
-        return data
 
-    sender = Sender(producer="producer-0", heartbeat=1.0, now=first)
-    receiver = Receiver(WORKER, now=first)
-    assert sender.receive_data(take(receiver), first) == [Greeted(WORKER)]
-    sender.open(STREAM, DISTRIBUTION, first_offset=0, now=first)
-    (opened,) = receiver.receive_data(take(sender), first)
-    assert opened == Opened(Open(WORKER, STREAM, DISTRIBUTION, "producer-0", 1.0))
-    receiver.resume(1200, first)
-    sender.receive_data(take(receiver), first)
-    receiver.receive_data(take(sender), first)
-    sender.receive_data(take(receiver), first)
-    sender.send_numbers(b"52\n", 1, first)
-    sender.send_numbers(b"78\n", 1, first)
-    sender.send_final_beat(second)
-    receiver.receive_data(take(sender), second)
-    receiver.acknowledge(1202, second)
-    sender.receive_data(take(receiver), second)
-    assert said == EXAMPLE
-    assert sender.is_settled
+def test_the_standby_of_the_specification_is_met_byte_for_byte() -> None:
+    talk = Conversation("producer-1", "c3a81d4e7b2096f5")
+    talk.open()
+    talk.receiver.ask(Wait("producer-0", 1202), 1.0, FIRST)
+    assert talk.worker_says(FIRST) == [Waited("producer-0", 1202)]
+    assert talk.producer_says(FIRST) == []
+    talk.receiver.resume(Resume(1202, "promotion"), FIRST)
+    assert talk.worker_says(FIRST) == [Resumed(1202, "promotion")]
+    talk.stream_from(1202)
+    talk.receiver.close(Reason.YIELD)
+    assert reason_of_close(talk.worker_says(SECOND)) is Reason.YIELD
+    assert talk.said == said_in(EXAMPLES[1])
+
+
+def test_instance_is_neither_shown_in_the_offer_nor_anywhere_else() -> None:
+    receiver = a_receiver()
+    (opened,) = receiver.receive_data(open_line(instance="5f0c8e2b94d1a637"), START)
+    assert isinstance(opened, Opened)
+    assert opened.offered.instance == "5f0c8e2b94d1a637"
+    assert "5f0c" not in repr(opened)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 1200, 2**63 - 1])
 def test_resume_names_the_offset_and_the_producer_starts_there(offset: int) -> None:
     receiver = an_opened_receiver()
-    receiver.resume(offset, START)
+    receiver.resume(Resume(offset), START)
     line = sent(receiver)
     assert line == b"#resume offset=%d\n" % offset
     sender = an_opened_sender(first_offset=77)

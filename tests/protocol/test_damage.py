@@ -24,7 +24,8 @@ from tests.protocol.network import (
 )
 
 from randstream.protocol.end import End
-from randstream.protocol.events import Closed, Greeted, Opened
+from randstream.protocol.events import AskDue, Closed, Greeted, Opened
+from randstream.protocol.frames import Resume, Wait
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 from randstream.protocol.states import State
@@ -102,6 +103,7 @@ def test_revocable_sink_never_gets_a_damaged_number_no_matter_which_byte_is_hit(
 def pieces() -> Iterator[bytes]:
     yield from (HELLO, open_line(), b"#wait\n", b"#resume offset=1200\n", b"#resume\n", b"52\n", number_lines(0, 20))
     yield from (beat_line(1200), beat_line(1201, b"52\n"), b"#ack offset=1200\n", b"#ack offset=1201 t=99\n")
+    yield from (b"#wait by=producer-1 offset=1200\n", b"#wait\n" * 17, b"#resume offset=1200 after=promotion\n")
     yield from (b"#close reason=busy\n", b"#close reason=never-heard\n", beat_line(2**63 - 1))
     yield from (b"\n", b"#", b"-", b"#\n", b" ", b"\x00", b"\xff\n", b"1" * 64, b"#" * 512, b"#open check=00000000\n")
 
@@ -121,11 +123,16 @@ def drive(end: End, data: bytes, now: float) -> list[object]:
     for event in events:
         if isinstance(end, Sender) and isinstance(event, Greeted):
             end.open(STREAM, DISTRIBUTION, first_offset=0, now=now)
-        if isinstance(end, Receiver) and isinstance(event, Opened) and end.state is State.RESUMING:
-            end.resume(1200, now)
+        if isinstance(end, Receiver) and isinstance(event, Opened):
+            end.ask(Wait("producer-1", 1200), 1.0, now)
+            if end.state is State.WAITING and now > START:
+                end.resume(Resume(1200), now)
         if isinstance(end, Receiver):
             end.acknowledge(1201, now)
-    return [*events, *end.handle_timer(now)]
+    due = end.handle_timer(now)
+    if isinstance(end, Receiver) and AskDue() in due:
+        end.ask(Wait(), 1.0, now)
+    return [*events, *due]
 
 
 @given(which=st.integers(0, STATES - 1), slices=st.lists(GARBAGE, max_size=6), wait=st.sampled_from([0.0, 0.4, 1.1]))

@@ -151,11 +151,12 @@ def test_handshake_limit_is_not_put_off_by_dribbled_bytes() -> None:
 # ---- how a connection closes -----------------------------------------------------------------------------------------
 
 ON_THE_WIRE = [
-    "shutdown", "takeover", "mismatch", "malformed", "too-long", "timeout", "version", "refused", "busy",
+    "shutdown", "timeout", "yield", "spare", "takeover", "mismatch", "malformed", "too-long", "version", "refused",
+    "busy",
 ]  # fmt: skip
 
 
-SOON = {"shutdown", "takeover", "timeout"}
+TRANSIENT = {"shutdown", "timeout", "yield", "spare", "takeover"}
 
 
 OPEN_ENDS = [end for end in ends_in_every_state() if end.state is not State.CLOSED]
@@ -175,7 +176,7 @@ def test_close_reasons_are_told_in_one_line_and_heard_by_the_other_end(reason: s
         assert isinstance(closed, Closed)
         assert isinstance(closed.error, PeerClosed)
         assert closed.error.reason == reason
-        assert is_transient(closed.error) == (reason in SOON)
+        assert is_transient(closed.error) == (reason in TRANSIENT)
         assert sent(other) == b""
 
 

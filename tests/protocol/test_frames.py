@@ -24,13 +24,20 @@ from randstream.protocol.frames import (
     parse_control_line,
 )
 
-OPEN = Open(WORKER := "worker-0", STREAM, DISTRIBUTION, "producer-0", 1.0)
+INSTANCE = "5f0c8e2b94d1a637"
+OPEN = Open(WORKER := "worker-0", STREAM, DISTRIBUTION, "producer-0", 1.0, INSTANCE)
 EVERY_LINE: dict[str, ControlFrame] = {
     "#hello randstream/1 worker=worker-0": Hello(WORKER),
-    open_line().decode().rstrip("\n"): OPEN,
+    open_line(instance=INSTANCE).decode().rstrip("\n"): OPEN,
+    open_line().decode().rstrip("\n"): dataclasses.replace(OPEN, instance=None),
     "#wait": Wait(),
+    "#wait by=producer-0 offset=1202": Wait("producer-0", 1202),
+    "#wait by=producer-0 stream=6ae2a63a0ac05109": Wait("producer-0", None, STREAM),
+    "#wait offset=1202": Wait(None, 1202),
     "#resume": Resume(None),
     "#resume offset=1200": Resume(1200),
+    "#resume offset=1200 after=start": Resume(1200, "start"),
+    "#resume after=hand-over": Resume(None, "hand-over"),
     "#beat offset=1202 crc=b1325618 t=17": Beat(1202, 0xB1325618, "17"),
     "#ack offset=1202 t=17": Ack(1202, "17"),
     "#ack offset=1202": Ack(1202, None),
@@ -38,7 +45,8 @@ EVERY_LINE: dict[str, ControlFrame] = {
 }
 KEYS = [
     ("#hello randstream/1", {"worker": "worker-0"}),
-    ("#resume", {"offset": "1200"}),
+    ("#wait", {"by": "producer-0", "offset": "1202", "stream": STREAM}),
+    ("#resume", {"offset": "1200", "after": "promotion"}),
     ("#beat", {"offset": "1202", "crc": "b1325618", "t": "17"}),
     ("#ack", {"offset": "1202", "t": "17"}),
     ("#close", {"reason": "shutdown"}),
@@ -50,11 +58,15 @@ KEYS = [
             "numbers": DISTRIBUTION,
             "producer": "producer-0",
             "heartbeat": "1.0",
+            "instance": INSTANCE,
         },
     ),
 ]
 EVERY_KEY = [(verb, key) for verb, keys in KEYS for key in keys]
-OPTIONAL = [("#resume", "offset"), ("#ack", "t")]
+OPTIONAL = [
+    ("#wait", "by"), ("#wait", "offset"), ("#wait", "stream"), ("#resume", "offset"), ("#resume", "after"),
+    ("#ack", "t"), ("#open", "instance"),
+]  # fmt: skip
 KEYS_OF = dict(KEYS)
 
 
@@ -96,19 +108,25 @@ def test_checksum_is_the_crc_32c_of_rfc_3720(data: bytes) -> None:
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", fullmatch=True)
 OFFSETS = st.integers(0, 2**63 - 1)
+HEX_16 = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
 TIMES = st.from_regex(r"[0-9]{1,20}", fullmatch=True)
 FRAMES = st.one_of(
     st.builds(Hello, NAMES),
     st.builds(
         Open,
         NAMES,
-        st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
+        HEX_16,
         st.sampled_from(["bits64", "integers:-5:2000000000", "uniform:-1.5e-7:1.0e+16", "normal:0.0:1.0"]),
         NAMES,
         st.integers(50, 60_000).map(lambda milliseconds: milliseconds / 1000),
+        st.one_of(st.none(), HEX_16),
     ),
-    st.just(Wait()),
-    st.builds(Resume, st.one_of(st.none(), OFFSETS)),
+    st.builds(Wait, st.one_of(st.none(), NAMES), st.one_of(st.none(), OFFSETS), st.one_of(st.none(), HEX_16)),
+    st.builds(
+        Resume,
+        st.one_of(st.none(), OFFSETS),
+        st.one_of(st.none(), st.from_regex(r"[a-z][a-z-]{0,31}", fullmatch=True)),
+    ),
     st.builds(Beat, OFFSETS, st.integers(0, 2**32 - 1), TIMES),
     st.builds(Ack, OFFSETS, st.one_of(st.none(), TIMES)),
     st.builds(Close, st.sampled_from([r for r in Reason if r not in UNWRITTEN])),
@@ -178,7 +196,7 @@ def test_bad_key_a_repeated_one_is_malformed_even_with_the_same_value(verb: str,
 
 
 def test_bad_key_a_repeated_check_is_malformed() -> None:
-    once = open_line().decode().rstrip("\n")
+    once = open_line(instance=INSTANCE).decode().rstrip("\n")
     assert reason_of(checked(once).decode().rstrip("\n")) is Reason.MALFORMED
     verb, rest = once.split(" ", 1)
     inside = f"{verb} check=00000000 {rest.rpartition(' check=')[0]}"
@@ -196,13 +214,16 @@ BAD_OFFSETS = ["-1", "+1", "00", "01", "1.0", "1e3", "0x10", "12a", str(2**63), 
 BAD_VALUES = {
     "worker": BAD_NAMES,
     "producer": BAD_NAMES,
+    "by": BAD_NAMES,
     "offset": BAD_OFFSETS,
     "crc": ["b132561", "b13256180", "B1325618", "g1325618", "0x132561"],
     "t": ["-1", "1.5", "a", "1" * 21],
     "stream": [STREAM[1:], STREAM + "0", STREAM.upper(), "z" * 16],
+    "instance": [INSTANCE[1:], INSTANCE + "0", INSTANCE.upper(), "g" * 16],
     "heartbeat": ["0.0", "0.049", "60.001", "61", "99.999", "100", "1.", ".5", "1.0000", "1e0", "-1", "nan"],
     "numbers": [":", "integers:", "Integers:1:100", "integers:1;100", "integers:x:1"],
-    "reason": ["Shutdown", "-", "shut_down", "a" * 64],
+    "after": ["Start", "-", "hand_over", "a2", "a" * 33],
+    "reason": ["Shutdown", "-", "shut_down", "a" * 33],
 }
 
 
@@ -215,10 +236,13 @@ def test_bad_key_an_ill_formed_or_unbounded_value_is_malformed(verb: str, key: s
 GOOD_VALUES = {
     "worker": ["a", "0", "A.b_c-d", "a" * 128],
     "producer": ["a", "0", "A.b_c-d", "a" * 128],
+    "by": ["a", "0", "A.b_c-d", "a" * 128],
     "offset": ["0", "1", "9" * 18, str(2**63 - 1)],
     "crc": ["00000000", "ffffffff"],
     "t": ["0", "007", "9" * 20],
     "stream": ["0" * 16, "f" * 16],
+    "instance": ["0" * 16, "f" * 16],
+    "after": ["start", "a", "an-unknown-word", "a" * 32],
     "heartbeat": ["0.05", "0.050", "1", "01", "00.5", "60", "60.000", "59.999"],
     "numbers": ["bits64", "uniform:0.0:1.0", "normal:-1.5e-7:1.0e+16"],
     "reason": ["shutdown", "x", "an-unknown-word"],
@@ -272,7 +296,7 @@ def test_control_line_of_512_bytes_with_its_lf_is_the_longest() -> None:
 
 
 def test_open_check_covers_every_byte_before_it() -> None:
-    line = open_line().rstrip(b"\n")
+    line = open_line(instance=INSTANCE).rstrip(b"\n")
     for at in range(len(line)):
         for flip in (1, 2, 4, 8, 16, 32, 64, 128):
             damaged = line[:at] + bytes([line[at] ^ flip]) + line[at + 1 :]
@@ -283,7 +307,13 @@ def test_open_check_covers_every_byte_before_it() -> None:
 
 def test_open_check_must_be_the_last_key() -> None:
     line = open_line().decode().rstrip("\n")
-    for wrong in (line + " colour=blue", line.rpartition(" ")[0], line + "0", line.upper(), line[:-8] + "FC1751BD"):
+    for wrong in (
+        line + " colour=blue",
+        line.rpartition(" ")[0],
+        line + "0",
+        line.upper(),
+        line[:-8] + line[-8:].upper(),
+    ):
         assert reason_of(wrong) is Reason.MALFORMED
 
 

@@ -59,7 +59,7 @@ def test_raw_source_cannot_turn_into_a_stream_nor_a_stream_into_it() -> None:
 def test_raw_source_may_still_be_a_producer() -> None:
     accepting = a_receiver(accepts_raw=True)
     accepting.receive_data(open_line(), START)
-    assert accepting.state is State.RESUMING
+    assert accepting.state is State.WAITING
 
 
 def test_raw_source_knows_no_window_and_no_interval() -> None:

@@ -19,8 +19,8 @@ from tests.protocol.network import (
 )
 
 from randstream.errors import LocalProtocolError, Reason
-from randstream.protocol.events import Acknowledged, Closed, Proved, Started
-from randstream.protocol.frames import Beat, crc32c
+from randstream.protocol.events import Acknowledged, AskDue, Closed, Proved, Started
+from randstream.protocol.frames import Beat, Resume, Wait, crc32c
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.states import State
 
@@ -46,40 +46,6 @@ def test_open_check_that_does_not_hold_is_malformed_and_nothing_is_opened() -> N
     assert reason_of_close(events) is Reason.MALFORMED
 
 
-def test_wait_once_a_heartbeat_from_open_to_resume() -> None:
-    receiver = an_opened_receiver(heartbeat="2.0")
-    receiver.wait(START)
-    assert sent(receiver) == b"#wait\n"
-    for heartbeat in range(1, 50):
-        due = START + 2.0 * heartbeat
-        assert receiver.deadline == due
-        receiver.handle_timer(due - 0.01)
-        assert sent(receiver) == b""
-        receiver.handle_timer(due)
-        assert sent(receiver) == b"#wait\n"
-    receiver.resume(7, due)
-    receiver.handle_timer(due + 2.0)
-    assert sent(receiver) == b"#resume offset=7\n"
-
-
-def test_wait_once_a_heartbeat_comes_by_itself_when_the_sink_takes_long_to_open() -> None:
-    receiver = an_opened_receiver(heartbeat="2.0")
-    assert sent(receiver) == b""
-    receiver.handle_timer(receiver.deadline)
-    assert sent(receiver) == b"#wait\n"
-    assert receiver.deadline == START + 4.0
-
-
-def test_wait_once_a_heartbeat_is_not_queued_twice_nor_after_resume() -> None:
-    receiver = an_opened_receiver()
-    receiver.wait(START)
-    receiver.handle_timer(receiver.deadline)
-    assert sent(receiver) == b"#wait\n"
-    receiver.wait(START + 1)
-    receiver.resume(7, START + 1)
-    assert sent(receiver) == b"#resume offset=7\n"
-
-
 def test_handshake_limit_is_5_s_for_a_producer_that_says_nothing() -> None:
     receiver = a_receiver()
     assert receiver.deadline == START + 5
@@ -90,14 +56,17 @@ def test_handshake_limit_is_5_s_for_a_producer_that_says_nothing() -> None:
 def test_handshake_limit_of_the_worker_ends_at_open_however_long_its_sink_takes() -> None:
     receiver = an_opened_receiver()
     for second in range(1, 300):
-        assert receiver.handle_timer(START + second) == []
-    receiver.resume(0, START + 300)
+        assert receiver.handle_timer(START + second) == [AskDue()]
+        receiver.ask(Wait(), 1.0, START + second)
+        assert sent(receiver) == b"#wait\n"
+        assert receiver.receive_data(b"#wait\n", START + second) == []
+    receiver.resume(Resume(0), START + 300)
     assert receiver.state is State.PROVING
 
 
 def test_resume_without_an_offset_lets_the_producer_choose() -> None:
     receiver = an_opened_receiver()
-    receiver.resume(None, START)
+    receiver.resume(Resume(None), START)
     assert sent(receiver) == b"#resume\n"
 
 
@@ -323,7 +292,7 @@ def test_one_ack_waits_and_a_newer_one_replaces_it() -> None:
 
 def test_one_ack_waits_behind_resume_and_before_close() -> None:
     receiver = an_opened_receiver()
-    receiver.resume(7, START)
+    receiver.resume(Resume(7), START)
     receiver.receive_data(beat_line(7, t="3"), START)
     receiver.close(Reason.SHUTDOWN)
     assert sent(receiver) == b"#resume offset=7\n#ack offset=7 t=3\n#close reason=shutdown\n"

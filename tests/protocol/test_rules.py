@@ -12,7 +12,10 @@ SPECIFICATION = HERE.parents[1] / "docs" / "protocol.md"
 SECTIONS = {"Lines", "Handshake", "Numbers and beats", "Acks and the window", "Liveness", "Ends"}
 ELSEWHERE = {"socket-options"}
 """Rules in these sections that the core cannot keep, having no socket."""
-ALSO_HERE = {"empty-beat", "immediate-sink", "promise", "raw-source", "raw-source-silence", "revocable-sink"}
+ALSO_HERE = {
+    "after", "asked", "empty-beat", "immediate-sink", "instance", "promise", "rank", "raw-source", "raw-source-silence",
+    "revocable-sink", "standby-liveness",
+}  # fmt: skip
 
 
 def rules() -> list[str]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from tests.protocol.network import (
     START,
     a_receiver,
-    a_resumed_receiver,
     a_sender,
     a_streaming_receiver,
     a_streaming_sender,
-    an_opened_receiver,
+    an_asking_receiver,
     an_opened_sender,
     beat_line,
     ends_in_every_state,
@@ -28,8 +29,9 @@ from randstream.protocol.end import End
 from randstream.protocol.frames import Ack, Beat, Close, Frame, Hello, Numbers, Open, Resume, Wait
 from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
-from randstream.protocol.states import AUTHOR, TRANSITIONS, Role, State, next_state
+from randstream.protocol.states import MAY_SEND, Role, State, next_state
 
+PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 FRAMES: tuple[type[Frame], ...] = get_args(Frame)
 LINE: dict[type[Frame], bytes] = {
     Hello: b"#hello randstream/1 worker=worker-0\n",
@@ -42,19 +44,33 @@ LINE: dict[type[Frame], bytes] = {
     Close: b"#close reason=shutdown\n",
 }
 # The table of docs/protocol.md, "One connection, from the first line to the last"; `#close` may come at any time.
-WORKER_MAY_SEND: dict[State, dict[type[Frame], State]] = {
-    State.GREETING: {Hello: State.OPENING},
-    State.RESUMING: {Wait: State.RESUMING, Resume: State.PROVING},
-    State.PROVING: {Ack: State.PROVING},
-    State.STREAMING: {Ack: State.STREAMING},
+ALLOWED: dict[Role, dict[State, dict[type[Frame], State]]] = {
+    Role.WORKER: {
+        State.GREETING: {Hello: State.OPENING},
+        State.WAITING: {Wait: State.WAITING, Resume: State.PROVING},
+        State.PROVING: {Ack: State.PROVING},
+        State.STREAMING: {Ack: State.STREAMING},
+    },
+    Role.PRODUCER: {
+        State.OPENING: {Open: State.WAITING, Numbers: State.RAW},
+        State.WAITING: {Wait: State.WAITING},
+        State.PROVING: {Wait: State.PROVING, Beat: State.STREAMING},
+        State.STREAMING: {Numbers: State.STREAMING, Beat: State.STREAMING},
+        State.RAW: {Numbers: State.RAW},
+    },
 }
-PRODUCER_MAY_SEND: dict[State, dict[type[Frame], State]] = {
-    State.OPENING: {Open: State.RESUMING, Numbers: State.RAW},
-    State.PROVING: {Beat: State.STREAMING},
-    State.STREAMING: {Numbers: State.STREAMING, Beat: State.STREAMING},
-    State.RAW: {Numbers: State.RAW},
-}
-MAY_SEND = {Role.WORKER: WORKER_MAY_SEND, Role.PRODUCER: PRODUCER_MAY_SEND}
+
+
+def names_on_the_page() -> dict[Role, dict[State, set[str]]]:
+    """What the page's table lets each end send in each state: verbs, and `numbers`."""
+    head, *rows = re.findall(r"^\| (\w+) \| ([^|]+) \| ([^|]+) \| [^|]+ \|$", PAGE, re.MULTILINE)
+    assert head == ("state", "the worker may send", "the producer may send")
+    names: dict[Role, dict[State, set[str]]] = {Role.WORKER: {}, Role.PRODUCER: {}}
+    for state, *cells in rows:
+        for role, cell in zip(names, cells, strict=True):
+            found = re.findall(r"(?<=`#)\w+|a number|numbers", cell)
+            names[role][State[state.upper()]] = {name.replace("a number", "numbers") for name in found}
+    return names
 
 
 def greeted_sender() -> Sender:
@@ -69,15 +85,23 @@ def raw_receiver() -> Receiver:
     return receiver
 
 
+def a_proving_receiver() -> Receiver:
+    """It is owed an answer to what it asked before it said `#resume`."""
+    receiver = an_asking_receiver()
+    receiver.resume(Resume(1200), START)
+    sent(receiver)
+    return receiver
+
+
 # Each end in each state in which it can find itself when bytes arrive.
 ENDS: dict[tuple[Role, State], Callable[[], End]] = {
     (Role.PRODUCER, State.GREETING): a_sender,
     (Role.PRODUCER, State.OPENING): greeted_sender,
-    (Role.PRODUCER, State.RESUMING): an_opened_sender,
+    (Role.PRODUCER, State.WAITING): an_opened_sender,
     (Role.PRODUCER, State.STREAMING): lambda: a_streaming_sender(1200),
     (Role.WORKER, State.OPENING): a_receiver,
-    (Role.WORKER, State.RESUMING): an_opened_receiver,
-    (Role.WORKER, State.PROVING): lambda: a_resumed_receiver(1200),
+    (Role.WORKER, State.WAITING): an_asking_receiver,
+    (Role.WORKER, State.PROVING): a_proving_receiver,
     (Role.WORKER, State.STREAMING): lambda: a_streaming_receiver(1200),
     (Role.WORKER, State.RAW): raw_receiver,
 }
@@ -90,9 +114,22 @@ def end_in(role: Role, state: State) -> End:
 
 
 def test_the_table_is_total_over_its_states_and_leads_only_to_states() -> None:
-    assert set(TRANSITIONS) == set(State)
-    assert {state for row in TRANSITIONS.values() for state in row.values()} == set(State) - {State.GREETING}
-    assert {*AUTHOR, Close} == set(FRAMES)
+    for table in MAY_SEND.values():
+        assert set(table) == set(State)
+    following = {state for table in MAY_SEND.values() for row in table.values() for state in row.values()}
+    assert following == set(State) - {State.GREETING}
+    assert {frame for table in MAY_SEND.values() for row in table.values() for frame in row} == set(FRAMES)
+
+
+def test_the_page_has_the_same_table() -> None:
+    assert names_on_the_page() == {
+        role: {
+            state: {frame.__name__.lower() for frame in rows.get(state, {})}
+            for state in State
+            if state is not State.CLOSED
+        }
+        for role, rows in ALLOWED.items()
+    }
 
 
 @pytest.mark.parametrize("author", Role)
@@ -101,7 +138,7 @@ def test_the_table_says_what_the_specification_says(state: State, author: Role) 
     for frame in FRAMES:
         if frame is Close:
             continue
-        expected = MAY_SEND[author].get(state, {}).get(frame)
+        expected = ALLOWED[author].get(state, {}).get(frame)
         if expected is None:
             with pytest.raises(KeyError):
                 next_state(state, frame, author)
@@ -121,8 +158,10 @@ def test_every_frame_that_the_table_does_not_allow_from_that_author_is_malformed
 ) -> None:
     role, state = at
     end = end_in(role, state)
+    if frame is Beat and isinstance(end, Receiver):
+        end.receive_data(LINE[Wait] * end.owed_answers, START)
     events = end.receive_data(LINE[frame], START)
-    allowed = MAY_SEND[role.peer].get(state, {})
+    allowed = ALLOWED[role.peer].get(state, {})
     raw = {Numbers} if at == (Role.WORKER, State.OPENING) else set()  # legal, but this worker takes no raw peers
     if frame is Close and state is not State.RAW:
         assert reason_of_close(events) is Reason.SHUTDOWN
@@ -147,17 +186,17 @@ def test_our_own_illegal_frame_is_a_bug_and_raises() -> None:
     with pytest.raises(LocalProtocolError):
         an_opened_sender().send_numbers(b"1\n", 1, START)
     with pytest.raises(LocalProtocolError):
-        a_receiver().resume(0, START)
+        a_receiver().resume(Resume(0), START)
     with pytest.raises(LocalProtocolError):
-        a_receiver().wait(START)
+        a_receiver().ask(Wait(), 1.0, START)
     with pytest.raises(LocalProtocolError):
-        a_streaming_receiver().resume(0, START)
+        a_streaming_receiver().resume(Resume(0), START)
 
 
 def test_a_frame_that_a_wrong_table_lets_through_is_a_bug_and_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     sender, receiver = a_streaming_sender(), a_streaming_receiver()
-    monkeypatch.setitem(AUTHOR, Numbers, Role.WORKER)
-    monkeypatch.setitem(AUTHOR, Ack, Role.PRODUCER)
+    monkeypatch.setitem(MAY_SEND[Role.WORKER][State.STREAMING], Numbers, State.STREAMING)
+    monkeypatch.setitem(MAY_SEND[Role.PRODUCER][State.STREAMING], Ack, State.STREAMING)
     with pytest.raises(AssertionError):
         sender.receive_data(LINE[Numbers], START)
     with pytest.raises(AssertionError):

@@ -20,8 +20,8 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import Outcome, breaks_a_promise, shrink, simulate
 from tests.simulation.world import Note
 
-PLAN_SECONDS: Final = 130.0
-"""Virtual: two bursts of faults, and two calms."""
+PLAN_HEARTBEATS: Final = 200.0
+"""Two to twelve bursts of faults, most often, and as many calms."""
 PLANS_AT_ONCE: Final = 8
 """Given to a process at a time."""
 
@@ -31,7 +31,7 @@ def run_plans(seeds: range) -> tuple[Outcome, int | None, str]:
     outcome = Outcome()
     for seed in seeds:
         try:
-            outcome.add(simulate(draw_plan(seed, PLAN_SECONDS)))
+            outcome.add(simulate(draw_plan(seed, PLAN_HEARTBEATS)))
         except Exception as error:
             return outcome, seed, f"{type(error).__name__}: {error}"
     return outcome, None, ""
@@ -64,7 +64,7 @@ def run_for(seconds: float, first_seed: int, jobs: int) -> int:
 def tell(seed: int, why: str) -> int:
     """Say what broke, and how to see it again with as few faults as possible."""
     print(f"seed {seed} broke a promise:\n{why}\nlooking for the fewest faults that do ...", flush=True)
-    plan = shrink(draw_plan(seed, PLAN_SECONDS), breaks_a_promise)
+    plan = shrink(draw_plan(seed, PLAN_HEARTBEATS), breaks_a_promise)
     keep = ",".join(str(fault.number) for fault in plan.faults) or "-"
     print(*plan.faults, sep="\n")
     print(f'see it again: make simulate ARGS="--replay {seed} --keep {keep} --trace"')
@@ -73,7 +73,7 @@ def tell(seed: int, why: str) -> int:
 
 def replay(seed: int, keep: str | None, *, has_trace: bool) -> int:
     """One plan again; the exit status."""
-    plan = draw_plan(seed, PLAN_SECONDS)
+    plan = draw_plan(seed, PLAN_HEARTBEATS)
     if keep is not None:
         plan = plan.keep({int(number) for number in keep.split(",") if number.isdigit()})
     print(plan.shape, *plan.faults, sep="\n")

@@ -40,8 +40,12 @@ class Cluster(Outside):
         self.workers = [self._make_worker(number, limits) for number in range(shape.workers)]
         self.producers = [self._make_producer(number, f"producer-{number}", SEED) for number in range(shape.producers)]
         self.harmed_until = {machine.name: world.now for machine in self.workers}
+        self.harms: dict[tuple[str | None, str | None], float] = {}
+        """Until when each producer, each worker (None: whichever) and each pair of them is harmed."""
+        self.reset_at = dict.fromkeys(self.harmed_until, 0.0)
+        """When each worker's connections were last cut, with both ends told: the least of harms."""
         self._held_down: dict[Machine, float] = {}
-        self._strangers: list[ProducerMachine] = []
+        self.strangers: list[ProducerMachine] = []
 
     @property
     def machines(self) -> list[Machine]:
@@ -68,7 +72,7 @@ class Cluster(Outside):
             self._held_down.pop(machine, None)
             machine.thaw()
             machine.pace.timer_lateness = 0.0
-        for stranger in self._strangers:
+        for stranger in self.strangers:
             stranger.kill()
         self.network.heal()
         self.supervise()
@@ -133,10 +137,23 @@ class Cluster(Outside):
             "rolling restart": lambda: self._roll(fault.seconds),
         }
         harmed_until = happens[fault.kind]()
-        alone = worker if fault.kind in _ONE_WORKERS else None
-        for machine in self.workers:
-            if alone in (None, machine):
-                self.harmed_until[machine.name] = max(self.harmed_until[machine.name], harmed_until)
+        if fault.kind in _A_PRODUCERS:
+            harmed = [(producer.name, None)]
+        elif fault.kind in _A_PAIRS:
+            harmed = [(producer.name, worker.name)]
+        else:
+            harmed = [(None, each.name) for each in self.workers if fault.kind in _ALL_WORKERS or each is worker]
+        for pair in harmed:
+            self.harms[pair] = max(self.harms.get(pair, 0.0), harmed_until)
+        for each in self.workers:
+            if any(name in (None, each.name) for _, name in harmed):
+                self.harmed_until[each.name] = max(self.harmed_until[each.name], harmed_until)
+
+    def harmed(self, producer: ProducerMachine | None, worker: WorkerMachine) -> float:
+        """Until when the way from `producer` to `worker` is harmed, or None: `worker` itself."""
+        if producer is None:
+            return self.harms.get((None, worker.name), 0.0)
+        return max(self.harms.get((producer.name, name), 0.0) for name in (None, worker.name))
 
     def _take_down(self, machine: Machine, down: Callable[[], None], seconds: float) -> float:
         down()
@@ -160,6 +177,7 @@ class Cluster(Outside):
     def _delay(self, machine: Machine, fault: Fault) -> float:
         machine.pace.timer_lateness = 2 * fault.severity
         self.world.after(fault.seconds, _set(machine.pace, "timer_lateness", 0.0))
+        machine.steady_from = max(machine.steady_from, self.world.now + fault.seconds + 2.0)
         return self.world.now + fault.seconds + 2.0
 
     def _kill_in_a_disk_call(self, worker: WorkerMachine, fault: Fault) -> float:
@@ -195,6 +213,7 @@ class Cluster(Outside):
     def _reset(self, producer: ProducerMachine, worker: WorkerMachine, sides: int) -> float:
         for connection in self.network.connections(producer.host, worker.host):
             connection.cut(*((worker.host,) if sides == 1 else ()))
+            self.reset_at[worker.name] = self.world.now
         return self.world.now
 
     def _reset_inside(self, producer: ProducerMachine, worker: WorkerMachine, fault: Fault) -> float:
@@ -207,7 +226,7 @@ class Cluster(Outside):
         source = producer.host if fault.number % 4 else worker.host
         worker.is_misquoted |= source is worker.host
         for connection in self.network.connections(producer.host, worker.host):
-            connection.flip(source, after=int(fault.severity * 60))
+            connection.flip(source, after=int(fault.severity * 60), mask=fault.number % 2)  # 1: a digit stays a digit
         return self._after_some_bytes()
 
     def _after_some_bytes(self) -> float:
@@ -246,8 +265,8 @@ class Cluster(Outside):
         return self.world.now
 
     def _start_stranger(self, worker: WorkerMachine, seconds: float) -> float:
-        stranger = self._make_producer(100 + len(self._strangers), f"stranger-{len(self._strangers)}", OTHER_SEED)
-        self._strangers.append(stranger)
+        stranger = self._make_producer(100 + len(self.strangers), f"stranger-{len(self.strangers)}", OTHER_SEED)
+        self.strangers.append(stranger)
         stranger.start()
         self.world.after(seconds, stranger.kill)
         return self.world.now + seconds
@@ -260,14 +279,21 @@ class Cluster(Outside):
         return until
 
 
-_ONE_WORKERS: Final = frozenset(
+_A_PRODUCERS: Final = frozenset(
     {
-        "kill worker", "cut power", "stop worker", "freeze worker", "delay worker", "kill in a disk call", "fail disk",
-        "slow disk", "partition", "block one way", "reset", "reset one side", "reset inside a line", "damage a byte",
-        "slow link", "split and merge", "dns is wrong",
+        "kill producer", "cut producer's power", "stop producer", "freeze producer", "delay producer", "dns fails",
+        "dns hangs",
     }
 )  # fmt: skip
-"""Faults that harm one worker's stream only."""
+"""Faults that harm one producer's links to all workers."""
+_A_PAIRS: Final = frozenset(
+    {
+        "partition", "block one way", "reset", "reset one side", "reset inside a line", "damage a byte", "slow link",
+        "split and merge", "dns is wrong",
+    }
+)  # fmt: skip
+"""Faults that harm one link only."""
+_ALL_WORKERS: Final = frozenset({"rolling restart", "step the clock"})
 
 
 def _set(thing: object, name: str, value: object) -> Callable[[], None]:

@@ -72,6 +72,8 @@ class Loop(AbstractLoop):
         """Whether nobody may hear of it any more, either: it was killed."""
         self.transports: dict[Any, None] = {}
         self.servers: dict[Any, None] = {}
+        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        """Those of `create_task`, whether they are done or not: asyncio looks through all loops' to tell."""
         self.signals: dict[int, asyncio.Handle] = {}
         self._asyncgens: weakref.WeakSet[Any] = weakref.WeakSet()
         self._pools: dict[Any, Pool] = {}
@@ -182,7 +184,9 @@ class Loop(AbstractLoop):
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         if self._task_factory is not None:
             return self._task_factory(self, coro, **options)
-        return Task(coro, loop=self, **options)
+        task = Task(coro, loop=self, **options)
+        self.tasks.add(task)
+        return task
 
     def set_task_factory(self, factory: Any) -> None:
         self._task_factory = factory

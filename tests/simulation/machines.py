@@ -15,13 +15,15 @@ from typing import Any, Final
 from tests.simulation.burial import Outside
 from tests.simulation.network import Host
 from tests.simulation.world import Pace, Process, World
-from tests.store.disk import Dead, Disk
+from tests.store.disk import Dead, Disk, Folder
+from tests.store.disk import Names as NamesOnDisk
 
 from randstream.clock import Clock
 from randstream.observe.status import LinkState
 from randstream.producer import Producer
 from randstream.producer.dns import Dns
-from randstream.protocol.frames import Open
+from randstream.protocol.frames import Lines, Open
+from randstream.protocol.states import State
 from randstream.settings import ProducerSettings, WorkerSettings
 from randstream.store import DurableSink
 from randstream.worker import Worker
@@ -80,12 +82,24 @@ class KilledByDisk(Disk, Outside):
         super().__init__(random)
         self._kill = kill
 
+    def images(self, folder: Path) -> tuple[NamesOnDisk, NamesOnDisk]:
+        """The files of `folder` that a power loss now leaves, if no name that is not synced survives, and if all do."""
+        early = late = self._root
+        for name in folder.parts[1:]:
+            early, late = _subfolder(early.disk, name), _subfolder(late.cache, name)
+        return early.disk, late.cache
+
     def trouble(self, name: str) -> BaseException | None:
         trouble = super().trouble(name)
         if isinstance(trouble, Dead):
             self.dies_at = 0
             self._kill()
         return trouble
+
+
+def _subfolder(names: NamesOnDisk, name: str) -> Folder:
+    found = names.get(name)
+    return found if isinstance(found, Folder) else Folder()
 
 
 class Machine(Outside):
@@ -99,6 +113,8 @@ class Machine(Outside):
         self.process: Process | None = None
         self.is_frozen = False
         self.lives = 0
+        self.steady_from = 0.0
+        """When the process began, or begins, to run as a healthy one does: neither frozen nor late."""
         self.endings: list[Process] = []
         """Processes that were told to end, to be looked at once they have."""
 
@@ -118,6 +134,7 @@ class Machine(Outside):
             self.host.power_on()
         self.lives += 1
         self.is_frozen = False
+        self.steady_from = max(self.steady_from, self.clock.now())
         self.process = self.host.start(f"{self.name}#{self.lives}", self._main, self.pace)
 
     def kill(self) -> None:
@@ -141,6 +158,11 @@ class Machine(Outside):
         """SIGCONT."""
         if self.is_running and self.process is not None and self.is_frozen:
             self.is_frozen = False
+            self.steady_from = max(self.steady_from, self.clock.now())
+            loop = self.process.loop
+            if self.random.random() < 0.5:  # as uvloop: timers come before what has arrived meanwhile
+                loop.ready.extendleft(reversed(loop.late))
+                loop.late.clear()
             self.process.thaw()
 
     def lose_power(self) -> None:
@@ -157,9 +179,12 @@ class Machine(Outside):
 class WitnessedSink(DurableSink, Outside):
     """A durable sink that tells `witness` what it promises: the stream, and the offset below which all is kept."""
 
-    def __init__(self, worker: str, witness: Callable[[str, int], None], **more: Any) -> None:
+    def __init__(
+        self, worker: str, witness: Callable[[str, int], None], witness_numbers: Callable[[], None], **more: Any
+    ) -> None:
         super().__init__(STORE, worker, **more)
         self._witness = witness
+        self._witness_numbers = witness_numbers
         self._stream_id = ""
 
     async def open(self, offered: Open) -> int:
@@ -167,6 +192,10 @@ class WitnessedSink(DurableSink, Outside):
         self._stream_id = offered.stream
         self._witness(self._stream_id, offset)
         return offset
+
+    def append(self, lines: Lines, count: int) -> None:
+        self._witness_numbers()
+        super().append(lines, count)
 
     async def commit(self) -> int:
         offset = await super().commit()
@@ -205,13 +234,21 @@ class WorkerMachine(Machine):
         self.disk.lose_power()
 
     async def _main(self) -> None:
-        sink = WitnessedSink(self.name, self._hear, clock=self.clock, files=self.disk, **self._limits)
+        sink = WitnessedSink(
+            self.name, self._hear, self._hear_numbers, clock=self.clock, files=self.disk, **self._limits
+        )
         self.worker = Worker(self.settings, sink, clock=self.clock, random=self.random)
         await self.worker.run()
 
     def _stop_role(self) -> None:
         assert self.worker is not None
         self.worker.stop()
+
+    def _hear_numbers(self) -> None:
+        """Numbers go to the sink: of the connection that has it, which has been told where they begin."""
+        live: Any = None if self.worker is None else self.worker.line.serving
+        if live is None or live.receiver.state not in (State.STREAMING, State.CLOSED):  # or closes after them
+            self.broken_promises.append(f"{self.name} took numbers from a connection that was over")
 
     def _hear(self, stream: str, offset: int) -> None:
         before, _ = self.promised.get(stream, (0, 0.0))

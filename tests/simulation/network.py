@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from heapq import heappush
 from itertools import product
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tests.simulation.burial import Outside
 from tests.simulation.loop import Loop
@@ -346,7 +346,10 @@ class Sock(Outside):
             raise error
         if self.gone or self.closed:
             raise os_error(errno.EPIPE)
-        return self.out.send(data)
+        taken = self.out.send(data)
+        if self.host.network.tap is not None:
+            self.host.network.tap.on_sent(self, bytes(data[:taken]))
+        return taken
 
     def recv(self, size: int) -> bytes:
         """Only when `is_readable`."""
@@ -356,6 +359,8 @@ class Sock(Outside):
             del inbox[:size]
             if not self.gone:
                 self.into.on_read()
+            if self.host.network.tap is not None:
+                self.host.network.tap.on_read(self, data)
             return data
         if self.error is not None:
             error, self.error = self.error, None
@@ -457,7 +462,10 @@ class Connection(Outside):
             each.connection = self
             each.out = other.into = Pipe(each, other)
             each.host.socks[each] = None
-        client.host.network.live[self] = None
+        network = client.host.network
+        network.live[self] = None
+        if network.tap is not None:
+            network.tap.on_made(self)
 
     def __repr__(self) -> str:
         return f"<Connection {self.client.out}>"
@@ -687,6 +695,11 @@ class Host(Outside):
         for connection in self.network.connections(self):
             connection.cut()
 
+    @property
+    def dials(self) -> int:
+        """How many there were so far."""
+        return self._last_port
+
     def free_port(self) -> int:
         self._last_port += 1
         return EPHEMERAL_PORTS[self._last_port % len(EPHEMERAL_PORTS)]
@@ -787,6 +800,16 @@ class Host(Outside):
             sock.close()
 
 
+class Tap(Protocol):
+    """Sees all that programs write to their sockets and read from them."""
+
+    def on_made(self, connection: Connection) -> None: ...
+
+    def on_sent(self, sock: Sock, data: bytes) -> None: ...
+
+    def on_read(self, sock: Sock, data: bytes) -> None: ...
+
+
 class Network(Outside):
     """All hosts and the links between them."""
 
@@ -796,6 +819,7 @@ class Network(Outside):
         self.names: dict[str, list[str]] = {}
         """What names resolve to; the programs' own names need not be here if they dial addresses."""
         self.live: dict[Connection, None] = {}
+        self.tap: Tap | None = None
         self._links: dict[tuple[Host | None, Host | None], Link] = {}
 
     def host(self, address: str) -> Host:

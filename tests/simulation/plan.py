@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
+from randstream.protocol import WINDOW_BYTES
+
 WORKER_FAULTS: Final = (
     "kill worker", "kill worker", "cut power", "cut power", "stop worker", "freeze worker", "delay worker",
     "kill in a disk call", "kill in a disk call", "fail disk", "fail disk", "slow disk",
@@ -17,8 +19,10 @@ LINK_FAULTS: Final = (
 )  # fmt: skip
 OTHER_FAULTS: Final = ("dns fails", "dns hangs", "dns is wrong", "step the clock", "another seed", "rolling restart")
 BURST_SECONDS: Final = 40.0
-CALM_SECONDS: Final = 25.0
+CALM_SECONDS: Final = (25.0, 60.0, 150.0)
 """A plan is bursts of faults with calms between them, in which every stream has to flow again."""
+PAUSE_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0, 4.0, 10.0, 10.0, 30.0, 30.0)
+"""Between two faults of a burst, on average: the fewer there are, the longer each can show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,17 @@ class Shape:
     retain_bytes: int | None
     buffer_bytes: int
     """Of each socket in each kernel: small ones fill, and writers have to wait."""
+    window_bytes: int
+    """In place of the protocol's window, which streams this slow would never fill."""
 
     @property
     def longest_silence(self) -> float:
         """The most that a stream may be silent for, once everything that it needs works again.
 
         The dead connection is noticed (three heartbeats), a dial that began before ends (5 s), the longest delay passes
-        (5 s), and the next dial succeeds. A producer that was taken over waits for up to a minute instead.
+        (5 s), and the next dial succeeds.
         """
-        return 3 * self.heartbeat + (12.0 if self.producers == 1 else 70.0)
+        return 3 * self.heartbeat + 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +83,28 @@ class Plan:
         return replace(self, faults=tuple(fault for fault in self.faults if fault.number in numbers))
 
 
-def draw_plan(seed: int, seconds: float) -> Plan:
-    """The plan of a seed."""
+def draw_plan(seed: int, heartbeats: float) -> Plan:
+    """The plan of a seed: as many heartbeats long, so that a slow cluster has time to show what it does."""
     random = Random(f"plan {seed}")
+    heartbeat = random.choice((0.5, 1.0, 2.0, 4.0, 4.0))
+    seconds = heartbeats * heartbeat
     shape = Shape(
-        workers=random.choice((1, 3, 5)),
-        producers=random.choice((1, 1, 1, 2)),
-        rate=random.choice((0.5, 2.0, 5.0)),
-        heartbeat=random.choice((0.5, 1.0, 1.0, 2.0)),
+        workers=random.choice((1, 3, 6, 12)),
+        producers=random.choice((1, 1, 2, 3, 3, 4, 5)),
+        rate=random.choice((0.25, 0.5, 1.0, 1.0, 4.0)) / heartbeat,
+        heartbeat=heartbeat,
         segment_bytes=random.choice((1, 600, 4000, 2**30)),
         retain_bytes=random.choice((None, None, 0, 2000)),
         buffer_bytes=random.choice((512, 4096, 128 * 1024)),
+        window_bytes=random.choice((250, WINDOW_BYTES, WINDOW_BYTES)),
     )
     faults: list[Fault] = []
-    pause = random.choice((0.1, 0.3, 1.0, 4.0, 10.0))  # the fewer there are, the longer each can show
+    longest = max(12.0, 5 * heartbeat)  # beyond every deadline
+    pause, calm = random.choice(PAUSE_SECONDS), random.choice(CALM_SECONDS)
     at = random.uniform(0.0, 3.0)
     while at < seconds:
-        if at % (BURST_SECONDS + CALM_SECONDS) > BURST_SECONDS:
-            at += CALM_SECONDS
+        if at % (BURST_SECONDS + calm) > BURST_SECONDS:
+            at += calm
             continue
         kinds = random.choices((WORKER_FAULTS, PRODUCER_FAULTS, LINK_FAULTS, OTHER_FAULTS), (6, 2, 7, 2))[0]
         faults.append(
@@ -104,7 +114,9 @@ def draw_plan(seed: int, seconds: float) -> Plan:
                 kind=random.choice(kinds),
                 worker=random.randrange(shape.workers),
                 producer=random.randrange(shape.producers),
-                seconds=random.choice((0.0, random.uniform(0.0, 0.5), random.uniform(0.0, 5.0), random.uniform(0, 12))),
+                seconds=random.choice(
+                    (0.0, random.uniform(0.0, 0.5), random.uniform(0.0, 5.0), random.uniform(0.0, longest))
+                ),
                 severity=random.random(),
             )
         )

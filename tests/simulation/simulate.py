@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from unittest.mock import patch
 
 import structlog
 from tests.simulation.cluster import Cluster
+from tests.simulation.machines import Machine
 from tests.simulation.plan import Plan
-from tests.simulation.promises import Promises, grace_of_all
+from tests.simulation.promises import GOODBYE_SECONDS, Promises, grace_of_all
 from tests.simulation.world import START, Note, World
 
+from randstream.producer import link
+from randstream.protocol import receiver, sender
+
 CHECK_SECONDS: Final = 1.0
+CALM_SECONDS: Final = 15.0
+"""At the end of a plan, when all streams have moved again."""
 MOST_STEPS_A_SECOND: Final = 50_000
 """Callbacks in a virtual second: a cluster that spins is broken too."""
 
@@ -28,7 +35,7 @@ class Outcome:
     stream_seconds: float = 0.0
     numbers: int = 0
     lives: int = 0
-    takeovers: int = 0
+    promotions: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     longest_silence: float = 0.0
 
@@ -37,13 +44,14 @@ class Outcome:
         self.stream_seconds += other.stream_seconds
         self.numbers += other.numbers
         self.lives += other.lives
-        self.takeovers += other.takeovers
+        self.promotions += other.promotions
         self.steps += other.steps
         self.longest_silence = max(self.longest_silence, other.longest_silence)
 
     def __str__(self) -> str:
         return (
-            f"{self.faults.total():,} faults, {self.lives:,} lives, {self.takeovers:,} takeovers,"
+            f"{self.faults.total():,} faults, {self.lives:,} lives,"
+            f" {self.promotions['promotion']:,} promotions, {self.promotions['hand-over']:,} hand-overs,"
             f" {self.stream_seconds / 3600:,.1f} virtual stream-hours, {self.numbers:,} numbers,"
             f" longest silence {self.longest_silence:.1f} s"
         )
@@ -51,7 +59,7 @@ class Outcome:
 
 def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
     """Run `plan`; what it came to. Raises `Broken`."""
-    with World(f"world {plan.seed}", tracing=trace is not None) as world, logs_of(world):
+    with World(f"world {plan.seed}", tracing=trace is not None) as world, logs_of(world), limits_of(plan):
         if trace is not None:
             world.trace = trace
         cluster = Cluster(plan, world)
@@ -60,9 +68,8 @@ def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
         _watch(world, cluster, promises, plan.seconds)
         cluster.heal()
         _watch(world, cluster, promises, 0.0, until=lambda: _all_flow(cluster, promises))
-        for machine in [*cluster.producers, *cluster.workers]:
-            machine.stop()
-        world.run(world.now + grace_of_all())
+        _watch(world, cluster, promises, CALM_SECONDS)
+        _end(world, cluster, promises)
         world.collect()
         promises.check_end()
         return Outcome(
@@ -70,10 +77,26 @@ def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
             stream_seconds=(world.now - START) * len(cluster.workers),
             numbers=sum(promises.acked.values()),
             lives=sum(machine.lives for machine in cluster.machines),
-            takeovers=sum(0 if each.worker is None else each.worker.tally.ends["takeover"] for each in cluster.workers),
+            promotions=promises.wire.promotions,
             steps=world.steps,
             longest_silence=max(promises.silences.values()),
         )
+
+
+def _end(world: World, cluster: Cluster, promises: Promises) -> None:
+    """Tell all to end: at once, or one kind before the other."""
+    first: Sequence[Machine] = (cluster.machines, cluster.producers, cluster.workers)[cluster.plan.seed % 3]
+    for machine in first:
+        machine.stop()
+    if first is cluster.producers:
+        world.run(world.now + GOODBYE_SECONDS)
+        promises.check_goodbye()
+    elif first is cluster.workers:
+        world.run(world.now + grace_of_all())
+    for machine in cluster.machines:
+        if machine not in first:
+            machine.stop()
+    world.run(world.now + grace_of_all())
 
 
 def _watch(
@@ -90,6 +113,19 @@ def _watch(
 def _all_flow(cluster: Cluster, promises: Promises) -> bool:
     """Whether every stream has moved since nothing was wrong with it any more."""
     return all(promises.moved_at[name] > harmed_until for name, harmed_until in cluster.harmed_until.items())
+
+
+@contextmanager
+def limits_of(plan: Plan) -> Iterator[None]:
+    """Limits so low that streams as slow as a plan's come up to them. None is what the protocol lives by."""
+    with ExitStack() as stack:
+        for owner, name, value in (
+            (sender, "WINDOW_BYTES", plan.shape.window_bytes),
+            (receiver, "WINDOW_BYTES", plan.shape.window_bytes),
+            (link, "DIALS_AT_ONCE", 2 * plan.shape.workers),
+        ):
+            stack.enter_context(patch.object(owner, name, value))
+        yield
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from tests.simulation.__main__ import PLAN_SECONDS
-from tests.simulation.mutants import CAUGHT_BY, MUTANTS, Mutant, mutated
+from tests.simulation.mutants import CAUGHT_BY, HEARTBEATS, MUTANTS, Mutant, mutated
 from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import breaks_a_promise, simulate
 
@@ -17,12 +16,12 @@ SEEDS = 60
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught(mutant: Mutant) -> None:
     with mutated(mutant):
-        assert any(breaks_a_promise(draw_plan(seed, PLAN_SECONDS)) for seed in (CAUGHT_BY[mutant.name], *range(SEEDS)))
+        assert any(breaks_a_promise(draw_plan(seed, HEARTBEATS)) for seed in (CAUGHT_BY[mutant.name], *range(SEEDS)))
 
 
 @pytest.mark.parametrize("seed", sorted(set(CAUGHT_BY.values())))
 def test_the_same_plans_break_nothing_without_a_mutant(seed: int) -> None:
-    simulate(draw_plan(seed, PLAN_SECONDS))
+    simulate(draw_plan(seed, HEARTBEATS))
 
 
 def test_a_mutant_leaves_nothing_behind() -> None:

@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.protocol.network import open_line
 from tests.support.clock import JumpingClock
 from tests.support.log import Log
 from tests.support.peers import dialled
@@ -263,12 +262,12 @@ async def test_a_new_connection_waits_while_the_command_has_not_taken_what_it_wa
             await until(lambda: worker.tally.numbers == 40_000 and text(tmp_path / "pid").endswith("\n"))
             await until(lambda: has_full_input(int(text(tmp_path / "pid"))))  # and the rest of it is being written
         async with dialled(worker) as peer:
-            await peer.line()
-            peer.say(open_line(stream=stream().id, heartbeat="0.05"))
+            await peer.join(heartbeat="0.05")
             for _ in range(3):
-                assert await peer.line() == b"#wait\n"
+                assert await peer.line() == b"#wait offset=0\n"
+                peer.say(b"#wait\n")
             os.kill(int(text(tmp_path / "pid")), signal.SIGKILL)  # the next one reads
-            assert (await peer.line_starting(b"#resume ")).startswith(b"#resume offset=")
+            assert (await peer.turn()).startswith(b"#resume offset=")
 
 
 async def test_a_worker_whose_command_is_dead_is_not_ready(log: Log, quick: Any) -> None:

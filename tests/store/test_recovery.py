@@ -11,7 +11,7 @@ import pytest
 from tests.store.disk import Disk, DiskFile
 from tests.store.streams import FOLDER, OFFERED, WORKER, make_store, stored
 
-from randstream.errors import SinkError
+from randstream.errors import OfferError, SinkError
 from randstream.protocol import MAX_CONTROL_LINE_BYTES
 from randstream.protocol.frames import Open, encode
 from randstream.store import DamagedStore, recovery, walk
@@ -182,10 +182,20 @@ def test_a_refused_store_is_not_kept_open(tmp_path: Path, name: str) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == len(before) - 1
 
 
-def test_the_same_stream_with_other_numbers_is_refused(tmp_path: Path) -> None:
+def test_numbers_checked_the_same_stream_with_other_numbers_is_an_offer_that_no_store_can_take(tmp_path: Path) -> None:
     make_store(tmp_path, 9)
-    with pytest.raises(DamagedStore, match="give the folder its own name back"):
+    before = (tmp_path / FOLDER / FIRST).read_bytes()
+    with pytest.raises(OfferError, match="holds stream 6ae2a63a0ac05109 as integers:1:100, not as bits64"):
         reopened(tmp_path, replace(OFFERED, numbers="bits64"))
+    assert (tmp_path / FOLDER / FIRST).read_bytes() == before
+
+
+def test_numbers_checked_in_a_folder_of_another_stream_is_damage_whatever_the_numbers(tmp_path: Path) -> None:
+    make_store(tmp_path, 9)
+    (tmp_path / FOLDER).rename(tmp_path / f"{WORKER}-0123456789abcdef")
+    with pytest.raises(DamagedStore, match="give the folder its own name back") as caught:
+        reopened(tmp_path, replace(OFFERED, stream="0123456789abcdef", numbers="bits64"))
+    assert caught.value.needs_person
 
 
 def test_a_stream_whose_folder_is_a_file_is_a_problem_to_wait_for(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
-from tests.protocol.network import beat_line, open_line
+from tests.protocol.network import beat_line, checked, open_line
 from tests.support.stream import WORKER, stream
 from tests.support.waiting import patience
 
@@ -54,18 +54,39 @@ class Peer:
 
     # ---- as a producer
 
-    async def open(self, **offer: str) -> bytes:
-        """Read the greeting and offer a stream; the worker's answer, without any `#wait` before it."""
+    async def join(self, **offer: str) -> None:
+        """Read the greeting and offer a stream."""
         assert (await self.line()).startswith(b"#hello randstream/1 worker=")
-        self.say(open_line(**{"stream": stream().id, **offer}))
-        while (line := await self.line()) == b"#wait\n":
-            pass
+        self.say(offer_line(**offer))
+
+    async def stand_by(self, **offer: str) -> bytes:
+        """Offer a stream to a worker that another serves, and answer its first `#wait`, which is returned."""
+        await self.join(**offer)
+        line = await self.line()
+        assert line.startswith(b"#wait by=")
+        self.say(b"#wait\n")
         return line
+
+    async def turn(self) -> bytes:
+        """Answer each `#wait` of the worker; its next other line."""
+        while (line := await self.line()).startswith(b"#wait"):
+            self.say(b"#wait\n")
+        return line
+
+    async def open(self, **offer: str) -> bytes:
+        """Offer a stream; the worker's answer, once it does not tell us to wait."""
+        await self.join(**offer)
+        return await self.turn()
 
     async def start(self, offset: int = 0, **offer: str) -> None:
         """Do all up to the ack of the opening beat. The worker must ask for `offset`, or leave the choice to us."""
-        answer = await self.open(**offer)
-        assert answer in (b"#resume\n", b"#resume offset=%d\n" % offset)
+        await self.join(**offer)
+        await self.serve(offset)
+
+    async def serve(self, offset: int = 0) -> None:
+        """As `start`, if a stream was offered before."""
+        answer = await self.turn()
+        assert answer.startswith((b"#resume after=", b"#resume offset=%d after=" % offset)), answer
         self.say(beat_line(offset))
         assert await self.line_starting(b"#ack ") == b"#ack offset=%d t=1\n" % offset
 
@@ -79,6 +100,12 @@ class Peer:
         beat = await self.line()
         assert beat.startswith(b"#beat ")
         return beat
+
+
+def offer_line(instance: str | None = None, **offer: str) -> bytes:
+    """An `#open` of `stream`, if no other is given."""
+    line = open_line(**{"stream": stream().id, **offer})
+    return line if instance is None else checked(f"{line.decode().rpartition(' check=')[0]} instance={instance}")
 
 
 def key(line: bytes, name: str) -> str:

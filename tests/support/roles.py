@@ -61,9 +61,9 @@ async def a_worker(
 
 def session_of(worker: Worker) -> Session:
     """The session that has the sink."""
-    live = worker.admission.live
-    assert isinstance(live, Session)
-    return live
+    holder = worker.line.holder
+    assert isinstance(holder, Session)
+    return holder
 
 
 def transport_of(worker: Worker) -> asyncio.Transport:

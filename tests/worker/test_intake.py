@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from randstream.clock import Clock
@@ -10,6 +12,7 @@ from randstream.observe.tally import Tally
 from randstream.protocol.frames import Open
 from randstream.sinks.immediate import DiscardSink
 from randstream.worker.intake import TAILS, Intake, last_lines
+from randstream.worker.line import Line
 
 OFFERED = Open("worker-0", "6ae2a63a0ac05109", "integers:1:100", "producer-0", 1.0)
 
@@ -18,17 +21,19 @@ class Case:
     def __init__(self) -> None:
         self.problem: str | None = None
         self.tally, self.journal = Tally(), Journal(Clock())
-        self.intake = Intake("worker-0", DiscardSink(), self.tally, self.journal, lambda: self.problem)
+        self.line = Line("worker-0", Random(0))
+        self.line.served = OFFERED
+        self.intake = Intake("worker-0", DiscardSink(), self.tally, self.journal, self.line, lambda: self.problem)
 
 
 def test_a_connection_that_carried_numbers_and_ended_is_a_reconnect() -> None:
     case = Case()
     intake = case.intake
-    intake.set_opening(OFFERED, intake.report)
+    intake.set_opening(intake.report)
     assert intake.state is LinkState.OPENING
-    intake.set_streaming(1200, 5.0)
+    intake.set_streaming(1200, 5.0, after="start")
     assert intake.state is LinkState.STREAMING
-    intake.set_waiting(PeerTimeout("nothing heard"), 6.0, is_polite=False)
+    intake.set_waiting(PeerTimeout("nothing heard"), 6.0, 5.5, is_polite=False)
     assert intake.state is LinkState.WAITING
     assert (intake.reconnects, case.tally.ends) == (1, {"timeout": 1})
     assert [entry.event for entry in case.journal.entries] == ["link.resumed", "link.lost"]
@@ -37,16 +42,16 @@ def test_a_connection_that_carried_numbers_and_ended_is_a_reconnect() -> None:
 def test_a_connection_that_never_carried_numbers_is_a_failure() -> None:
     case = Case()
     intake = case.intake
-    intake.set_opening(OFFERED, intake.report)
-    intake.set_waiting(PeerClosed(Reason.CUT), 6.0, is_polite=False)
+    intake.set_opening(intake.report)
+    intake.set_waiting(PeerClosed(Reason.CUT), 6.0, 5.5, is_polite=False)
     assert (intake.reconnects, case.tally.failures, case.tally.ends) == (0, {"cut": 1}, {})
 
 
 def test_numbers_are_counted_and_move_the_offset() -> None:
     case = Case()
     intake = case.intake
-    intake.set_opening(OFFERED, intake.report)
-    intake.set_streaming(10, 5.0)
+    intake.set_opening(intake.report)
+    intake.set_streaming(10, 5.0, after="start")
     intake.note_numbers(b"52\n78\n", 2)
     intake.note_beat(6.0)
     intake.note_commit(11, 0.002)
@@ -68,16 +73,16 @@ def test_a_sink_that_takes_nothing_stalls_a_link_that_is_there() -> None:
     case = Case()
     case.problem = "the disk is full"
     assert case.intake.state is LinkState.WAITING
-    case.intake.set_opening(OFFERED, case.intake.report)
-    case.intake.set_streaming(0, 5.0)
+    case.intake.set_opening(case.intake.report)
+    case.intake.set_streaming(0, 5.0, after="start")
     assert case.intake.state is LinkState.STALLED
 
 
 def test_recent_numbers_are_whole_and_told_once() -> None:
     case = Case()
     intake = case.intake
-    intake.set_opening(OFFERED, intake.report)
-    intake.set_streaming(0, 5.0)
+    intake.set_opening(intake.report)
+    intake.set_streaming(0, 5.0, after="start")
     for number in range(TAILS + 3):
         intake.note_numbers(b"%d\n" % number, 1)
     assert list(intake.recent_numbers(0, 5)) == [TAILS - 2, TAILS - 1, TAILS, TAILS + 1, TAILS + 2]
@@ -87,8 +92,8 @@ def test_recent_numbers_are_whole_and_told_once() -> None:
 def test_a_large_run_keeps_only_its_end() -> None:
     case = Case()
     intake = case.intake
-    intake.set_opening(OFFERED, intake.report)
-    intake.set_streaming(0, 5.0)
+    intake.set_opening(intake.report)
+    intake.set_streaming(0, 5.0, after="start")
     intake.note_numbers(b"55\n" * 100_000, 100_000)
     assert set(intake.recent_numbers(0, 200)) == {55}
 

@@ -12,7 +12,7 @@ from tests.support.peers import dialled
 from tests.support.roles import a_worker, session_of, transport_of
 from tests.support.sinks import Memory
 from tests.support.waiting import patience, until
-from tests.worker.vault import Narrow, Vault, interval, numbers
+from tests.worker.vault import INSTANCE, Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError
 from randstream.net.connection import LINGER
@@ -26,7 +26,7 @@ from randstream.settings import Address
 async def test_hello_first_resume_without_an_offset_and_numbers_pass_on_arrival_and_are_acked_at_the_beat() -> None:
     sink = Memory()
     async with a_worker(sink) as worker, dialled(worker) as peer:
-        assert await peer.open() == b"#resume\n"
+        assert await peer.open() == b"#resume after=start\n"
         peer.say(beat_line(7))
         assert await peer.line() == b"#ack offset=7 t=1\n"
         peer.say(numbers(7, 5))
@@ -238,16 +238,16 @@ async def test_drain_passes_nothing_on_past_the_beat_it_ends_with() -> None:
 
 async def test_drain_in_the_handshake_closes_at_once() -> None:
     async with a_worker(grace_period=60) as worker, dialled(worker) as peer:
-        assert await peer.open() == b"#resume\n"
+        assert await peer.open() == b"#resume after=start\n"
         worker.stop()
         assert await peer.rest() == b"#close reason=shutdown\n"
 
 
 async def test_a_peer_that_does_not_part_is_cut_after_a_while() -> None:
     async with a_worker() as worker, dialled(worker) as older, dialled(worker) as newer:
-        await older.start(0)
+        await older.start(0, instance=INSTANCE)
         connection = session_of(worker).connection
-        await newer.start(0)
+        await newer.start(0, instance=INSTANCE)
         taken_over_at = worker.clock.now()
         assert await older.line_starting(b"#close") == b"#close reason=takeover\n"
         await until(lambda: connection.transport is None)
@@ -260,7 +260,7 @@ async def test_a_word_for_a_peer_that_was_cut_goes_nowhere() -> None:
         session = session_of(worker)
         transport_of(worker).abort()
         session.connection.flush()
-        await until(lambda: worker.admission.live is None)
+        await until(lambda: worker.line.holder is None)
 
 
 async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_producer() -> None:
@@ -290,7 +290,7 @@ async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the
             await peer.start(0)
             peer.say(interval(0, 5))
             await peer.line_starting(b"#ack offset=5 ")
-        await until(lambda: worker.admission.live is None)
+        await until(lambda: worker.line.holder is None)
         async with dialled(worker) as raw:
             raw.say(b"1\n22\n3")
             raw.writer.write_eof()
@@ -339,7 +339,7 @@ async def test_raw_source_is_held_back_while_the_sink_has_no_room_and_that_is_no
         assert raw.transport.get_write_buffer_size()
         sink.room.set()
         await sink.wait_count(30_001)
-        assert worker.admission.live is not None
+        assert worker.line.holder is not None
 
 
 async def test_raw_source_that_ends_while_it_is_held_back_is_let_go() -> None:
@@ -348,4 +348,4 @@ async def test_raw_source_that_ends_while_it_is_held_back_is_let_go() -> None:
         raw.say(b"1\n")
         await until(lambda: sink.waits)
         worker.stop()
-        assert (await raw.rest()).endswith(b"#close reason=shutdown\n")
+        assert await raw.rest() == b"#hello randstream/1 worker=worker-0\n"

@@ -162,8 +162,9 @@ async def test_a_worker_whose_disk_fails_at_the_start_listens_and_takes_numbers_
         peer.say(open_line(stream=stream().id))
         for _ in range(3):
             assert await peer.line() == b"#wait\n"
+            peer.say(b"#wait\n")
         disk.fault = lambda call, name: None
-        assert await peer.line_starting(b"#resume") == b"#resume offset=0\n"
+        assert await peer.turn() == b"#resume offset=0 after=start\n"
         assert worker.problem is None
         peer.say(beat_line(0), interval(0, 5))
         await peer.line_starting(b"#ack offset=5 ")

@@ -13,6 +13,7 @@ from randstream.errors import SinkError
 from randstream.protocol.frames import Beat, Lines, Open
 
 OTHER_STREAM = "0123456789abcdef"
+INSTANCE = "5f0c8e2b94d1a637"
 
 
 class Vault:

@@ -27,9 +27,12 @@ class Silence:
         """Something arrived: the count starts over."""
         self.deadline = now + self._limit
 
-    def set_limit(self, limit: float) -> None:
-        """Allow another silence than before. The count does not start over."""
-        self.deadline += limit - self._limit
+    def set_limit(self, limit: float, now: float) -> None:
+        """Allow another silence than before. It counts on; but all of a shorter one is left, for it begins now."""
+        if limit < self._limit:
+            self.deadline = min(self.deadline, now + limit)
+        else:
+            self.deadline += limit - self._limit
         self._limit = limit
 
     def is_over(self, now: float, grace: float) -> bool:

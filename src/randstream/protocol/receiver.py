@@ -56,11 +56,16 @@ class Receiver(End):
         self._send(Hello(worker))
 
     def ask(self, wait: Wait, period: float, now: float) -> None:
-        """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds."""
+        """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds.
+
+        Does nothing if the producer has closed, or broken a rule, in the same breath as its `#open`.
+        """
+        if self.state is State.CLOSED:
+            return
         self._advance(Wait)
         self._word = encode(wait)
         self._ask_period = period
-        self._silence.set_limit(SILENCE_HEARTBEATS * period)
+        self._silence.set_limit(SILENCE_HEARTBEATS * period, now)
         self._next_duty = now + period
 
     def resume(self, resume: Resume, now: float) -> None:
@@ -131,6 +136,8 @@ class Receiver(End):
                 self._take(frame)
                 emit(frame)
             case Beat():
+                if self.owed_answers:
+                    raise RemoteProtocolError(Reason.MALFORMED, "the opening beat before an answer that is owed")
                 self._check(frame)
                 if self.is_started:
                     emit(Proved(frame))

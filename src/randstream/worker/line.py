@@ -21,6 +21,8 @@ SETTLE_SECONDS: Final = 10.0
 SETTLE_HEARTBEATS: Final = 10
 LONGEST_SETTLE: Final = 3600.0
 """What a better producer waits before it gets a stream that flows: it may be one that comes and goes."""
+MOST_TURMOIL: Final = 9
+"""Doublings that are counted: ten seconds, so often doubled, are more than the longest."""
 SETTLED_FACTOR: Final = 10
 """A hand-over was right if its connection lasted so many times what was waited for it."""
 ASKS_OF_THE_STEADY: Final = 4
@@ -195,9 +197,10 @@ class Line:
         for member in self._waiting_for(opened):
             member.end(Reason.MALFORMED, now)
 
-    def note_start(self) -> None:
-        """Whoever serves has sent its opening beat."""
+    def note_start(self, offset: int) -> None:
+        """Whoever serves has sent its opening beat, which is acknowledged: the next number has `offset`."""
         self._trusts_rank = True
+        self._acked_offset = offset
 
     def note_ack(self, offset: int, now: float) -> bool:
         """An ack has just answered a beat of whoever serves. Whether it must now yield to a better one."""
@@ -255,7 +258,7 @@ class Line:
         if self._service.settle is None or self._forgive_turmoil(now):
             return
         if reason not in (Reason.SHUTDOWN, Reason.YIELD):
-            self._turmoil += 1
+            self._turmoil = min(self._turmoil + 1, MOST_TURMOIL)
 
     def _forgive_turmoil(self, now: float) -> bool:
         settle = self._service.settle

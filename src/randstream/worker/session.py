@@ -187,7 +187,7 @@ class Session:
         if not self._is_resumed_by_name:
             self._sink.begin(offset)
         self._checkpoint = (now, offset)
-        self._context.line.note_start()
+        self._context.line.note_start(offset)
         self._context.intake.set_streaming(offset, now, after=self._after)
 
     def _take(self, numbers: Numbers, now: float) -> None:
@@ -227,6 +227,8 @@ class Session:
                 self._proved.set()
                 return
             self._acknowledge(beat.offset, 0.0, now)
+        else:  # the receiver has acknowledged it: there are no numbers to wait for
+            self._tell_line(beat.offset, now)
         if self.is_draining:
             self.end(Reason.SHUTDOWN, now)
 
@@ -257,6 +259,10 @@ class Session:
         """All below `offset` is in the sink, which took `seconds` to make it durable."""
         self.receiver.acknowledge(offset, now)
         self._context.intake.note_commit(offset, seconds)
+        self._tell_line(offset, now)
+
+    def _tell_line(self, offset: int, now: float) -> None:
+        """An ack has answered a beat: the moment to yield, if a better one waits."""
         if self._context.line.note_ack(offset, now) and not self.is_draining:
             self.end(Reason.YIELD, now)
 

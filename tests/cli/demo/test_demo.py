@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from randstream.cli.demo import Demo, describe
+from randstream.cli.demo import Demo, describe, fetch_links
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.store import Damage, StreamReport
 
@@ -21,15 +24,23 @@ def a_report(damage: Damage | None = None) -> StreamReport:
     return StreamReport(Path("worker-0-6ae2a63a0ac05109"), OPENED, 1, 0, 100, 0, damage)
 
 
-def test_demo_heals_a_kill_and_a_cut_and_ends_exact() -> None:
+def test_demo_heals_two_kills_and_a_cut_and_ends_exact() -> None:
     demo = subprocess.run([*DEMO, "--seconds", "3"], capture_output=True, text=True, timeout=25, check=False)
     assert demo.returncode == 0, demo.stderr
     lines = demo.stdout.splitlines()
-    assert [line.split()[2] for line in lines[:5]] == ["3", "worker-2", "worker-2", "the", "worker-1"]
+    stories = [re.sub(r"producer-.", "producer", line.split("s  ")[1]) for line in lines[:8]]
+    assert [" ".join(story.split()[:3]) for story in stories] == [
+        "3 workers, 2", "producer is killed", "producer serves them", "producer is back",
+        "worker-2 is killed", "worker-2 is back", "the connection from", "worker-1 goes on",
+    ]  # fmt: skip
     proofs = [line for line in lines if "0 wrong, 0 missing, 0 repeated" in line]
     assert [proof.split(":")[0] for proof in proofs] == ["worker-0", "worker-1", "worker-2"]
+    (silences,) = [line for line in lines if line.startswith("Stood still: ")]
+    seconds = dict(re.findall(r"(worker-\d) (\d+\.\d\d) s", silences))
+    assert sorted(seconds) == ["worker-0", "worker-1", "worker-2"]
+    assert float(seconds["worker-2"]) > 0.0
     assert "Every number is where it belongs." in lines
-    assert max(map(len, proofs)) < 80
+    assert max(map(len, [*proofs, silences])) < 80
     assert demo.stderr == ""
 
 
@@ -73,5 +84,21 @@ def test_missing_stores_are_not_exact(tmp_path: Path, capsys: pytest.CaptureFixt
     folder.mkdir()
     beat = Beat(0, 0, "1")
     (folder / f"{0:020d}.numbers").write_bytes(encode(OPENED) + encode(beat))
-    assert Demo(None, seed="42").prove(tmp_path, {}) == 1
+    assert Demo(None, seed="42").prove(tmp_path, {}, {}) == 1
     assert "NOT EXACT" in capsys.readouterr().out
+
+
+def test_the_table_shows_each_link_as_its_server_sees_it_and_leaves_out_who_is_dead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def links(**states: str) -> io.BytesIO:
+        return io.BytesIO(json.dumps({"links": [{"worker": w, "state": s} for w, s in states.items()]}).encode())
+
+    def answer(url: str, timeout: float) -> io.BytesIO:
+        if url.startswith("dead"):
+            raise ConnectionRefusedError
+        return links(a="standby", b="streaming") if url.startswith("one") else links(a="streaming", b="standby")
+
+    monkeypatch.setattr("randstream.cli.demo.urlopen", answer)
+    found = fetch_links(["dead/", "one/", "other/"])
+    assert {name: link["state"] for name, link in found.items()} == {"a": "streaming", "b": "streaming"}

@@ -1,4 +1,4 @@
-"""Demo: a newcomer's first minute. Real processes on loopback; one is killed, one connection is cut; then the proof."""
+"""Demo: a newcomer's first minute. Real processes on loopback; two are killed, a connection is cut; then the proof."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -27,11 +27,12 @@ from .process import Process
 from .relay import Relay
 
 WORKERS: Final = 3
+PRODUCERS: Final = 2
 RATE: Final = 50
-KILL_AFTER, RESTART_AFTER, CUT_AFTER = 4.0, 5.5, 8.0
-"""Seconds from the first number, shortened if the whole demo is short."""
+PAUSE, DOWNTIME = 2.0, 1.0
+"""Seconds before each harm, and until what was killed is back; shortened if the whole demo is short."""
 USUAL_SECONDS: Final = 12.0
-STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow"}
+STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow", "standby": "cyan"}
 
 
 class PoliteConsole(Console):
@@ -53,7 +54,7 @@ class Demo:
         self._healed = asyncio.Event()
         self._stories: deque[str] = deque(maxlen=8)
         self._console = PoliteConsole()
-        self._url = ""
+        self._urls: list[str] = []
         self._started_at = 0.0
 
     async def run(self) -> int:
@@ -63,64 +64,92 @@ class Demo:
             loop.add_signal_handler(number, self._stopping.set)
         with tempfile.TemporaryDirectory(prefix="randstream-demo-") as folder:
             store = Path(folder)
-            async with self._processes(store) as producer:
+            async with self._processes(store) as (producers, workers):
                 await self._show()
                 self._stopping.set()
                 await self._healed.wait()
-                await producer.end()
-                await producer.wait_said("service.stopped")
-            return self.prove(store, producer.acked)
+                await asyncio.gather(*(producer.end() for producer in producers.values()))
+                for producer in producers.values():
+                    await producer.wait_said("service.stopped")
+            acked: Counter[str] = Counter()
+            for producer in producers.values():
+                acked |= producer.acked
+            return self.prove(store, acked, {name: worker.stood_still for name, worker in workers.items()})
 
     @contextlib.asynccontextmanager
-    async def _processes(self, store: Path) -> AsyncIterator[Process]:
-        workers = [
-            Process(["worker", "--name", f"worker-{n}", "--listen", "127.0.0.1:0", "--store", str(store)])
-            for n in range(WORKERS)
-        ]
-        producer = Process([])
+    async def _processes(self, store: Path) -> AsyncIterator[tuple[dict[str, Process], dict[str, Process]]]:
+        workers = {
+            name: Process(["worker", "--name", name, "--listen", "127.0.0.1:0", "--store", str(store)])
+            for name in (f"worker-{n}" for n in range(WORKERS))
+        }
+        producers = {f"producer-{n}": Process([]) for n in range(PRODUCERS)}
+        relays: dict[str, Relay] = {}
         try:
             async with asyncio.TaskGroup() as group:
-                ports = [await self._start_worker(worker, group) for worker in workers]
-                relay = Relay(ports[1])
-                ports[1] = await relay.start(group)
-                targets = ",".join(f"127.0.0.1:{port}" for port in ports)
-                flags = f"--workers {targets} --seed-file - --rate {RATE} --admin 127.0.0.1:0"
-                producer.arguments = ["producer", *flags.split()]
-                await producer.start(group, seed=self._seed)
-                self._url = (await producer.wait_said("admin.listening"))["url"]
-                for worker in workers:
+                ports = [await _start(worker, group, "--listen", "worker.listening") for worker in workers.values()]
+                for name, producer in producers.items():
+                    relays[name] = Relay(ports[1])
+                    ways = [ports[0], await relays[name].start(group), *ports[2:]]
+                    targets = ",".join(f"127.0.0.1:{port}" for port in ways)
+                    flags = f"--name {name} --workers {targets} --seed-file - --rate {RATE} --admin 127.0.0.1:0"
+                    producer.arguments = ["producer", *flags.split()]
+                await asyncio.gather(*(self._start_producer(producer, group) for producer in producers.values()))
+                self._urls = [producer.said["admin.listening"]["url"] for producer in producers.values()]
+                for worker in workers.values():
                     await worker.wait_said("link.resumed")
                 self._started_at = asyncio.get_running_loop().time()
-                self._tell(f"3 workers, 1 producer, {RATE} numbers a second to each. Live page: {self._url}")
-                group.create_task(self._harm(workers[2], producer, relay, group))
-                yield producer
-                for worker in workers:
+                story = f"{WORKERS} workers, {PRODUCERS} producers, {RATE} numbers a second to each worker."
+                self._tell(f"{story} Live page: {self._urls[0]}")
+                group.create_task(self._harm(producers, workers, relays, group))
+                yield producers, workers
+                for worker in workers.values():
                     await worker.end()
-                relay.close()
+                for relay in relays.values():
+                    relay.close()
         finally:
-            for process in (producer, *workers):
+            for process in (*producers.values(), *workers.values()):
                 await process.end(signal.SIGKILL)
 
-    async def _start_worker(self, worker: Process, group: asyncio.TaskGroup) -> int:
-        await worker.start(group)
-        address: str = (await worker.wait_said("worker.listening"))["address"]
-        worker.arguments[worker.arguments.index("--listen") + 1] = address  # the same again after a restart
-        return int(address.rpartition(":")[2])
+    async def _start_producer(self, producer: Process, group: asyncio.TaskGroup) -> None:
+        await _start(producer, group, "--admin", "admin.listening", seed=self._seed)
 
-    async def _harm(self, victim: Process, producer: Process, relay: Relay, group: asyncio.TaskGroup) -> None:
-        if await self._live_on(KILL_AFTER):
+    async def _harm(
+        self,
+        producers: dict[str, Process],
+        workers: dict[str, Process],
+        relays: dict[str, Relay],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        if await self._live_on(PAUSE):
+            name = workers["worker-1"].server
+            served = [worker for worker in workers.values() if worker.server == name]
+            self._tell(f"{name} is killed (SIGKILL): it served {len(served)} of {WORKERS} workers")
+            for worker in served:
+                worker.forget("link.resumed")
+            await producers[name].end(signal.SIGKILL)
+            longest = max([(await worker.wait_said("link.resumed"))["interruption"] for worker in served])
+            self._tell(f"{served[0].server} serves them now; the longest silence was {longest:.2f} s")
+            await self._live_on(DOWNTIME)
+            await self._start_producer(producers[name], group)
+            self._tell(f"{name} is back and stands by")
+        if await self._live_on(PAUSE):
+            victim = workers["worker-2"]
             self._tell("worker-2 is killed (SIGKILL): its stream stops")
             await victim.end(signal.SIGKILL)
-            await self._live_on(RESTART_AFTER - KILL_AFTER)
-            await self._start_worker(victim, group)
+            killed_at = asyncio.get_running_loop().time()
+            await self._live_on(DOWNTIME)
+            await _start(victim, group, "--listen", "worker.listening")
             offset = (await victim.wait_said("link.resumed"))["offset"]
+            victim.stood_still += asyncio.get_running_loop().time() - killed_at
             self._tell(f"worker-2 is back and said: resume at offset {offset}. Nothing was kept for it anywhere else")
-        if await self._live_on(CUT_AFTER - RESTART_AFTER):
-            self._tell("the connection of worker-1 is cut: the producer dials again")
-            producer.said.pop("link.resumed", None)
-            relay.cut()
-            offset = (await producer.wait_said("link.resumed"))["offset"]
-            self._tell(f"worker-1 goes on at offset {offset}")
+        if await self._live_on(PAUSE):
+            worker = workers["worker-1"]
+            name = worker.server
+            self._tell(f"the connection from {name} to worker-1 is cut")
+            worker.forget("link.resumed")
+            relays[name].cut()
+            offset = (await worker.wait_said("link.resumed"))["offset"]
+            self._tell(f"worker-1 goes on at offset {offset}, from {worker.server}")
         self._healed.set()
 
     async def _live_on(self, seconds: float) -> bool:
@@ -146,15 +175,16 @@ class Demo:
                 live.update(await self._table(), refresh=True)  # with what was told last
 
     async def _table(self) -> Group:
-        snapshot = await asyncio.to_thread(_fetch, self._url + "api/links")
+        links = await asyncio.to_thread(fetch_links, self._urls)
         table = Table(title="randstream demo (Ctrl-C ends it, with the proof)", title_justify="left")
-        for heading in ("worker", "state", "offset", "numbers/s", "round trip", "reconnects"):
-            table.add_column(heading, justify="left" if heading in ("worker", "state") else "right", min_width=9)
-        for link in sorted(snapshot["links"], key=lambda link: link["worker"] or ""):
+        for heading in ("worker", "state", "offset", "numbers/s", "round trip", "served by"):
+            is_text = heading in ("worker", "state", "served by")
+            table.add_column(heading, justify="left" if is_text else "right", min_width=9)
+        for name, link in sorted(links.items()):
             trip = link["round_trip"]
             state = Text(link["state"], STATE_COLOURS.get(link["state"], "red"))
             facts = f"{link['offset']:,}", f"{link['rate']:.0f}", "" if trip is None else f"{trip * 1000:.1f} ms"
-            table.add_row(link["worker"] or "?", state, *facts, str(link["reconnects"]))
+            table.add_row(name, state, *facts, link["served_by"] or "")
         return Group(table, *self._stories)
 
     def _tell(self, story: str) -> None:
@@ -163,13 +193,18 @@ class Demo:
         if not self._console.is_terminal:
             self._console.print(line, highlight=False, soft_wrap=True)
 
-    def prove(self, store: Path, acked: dict[str, int]) -> int:
-        """Check `store` against the seed and `acked`, the acknowledged offset of each worker; the exit status."""
+    def prove(self, store: Path, acked: dict[str, int], stood_still: dict[str, float]) -> int:
+        """Check `store` against the seed and `acked`, the acknowledged offset of each worker; the exit status.
+
+        `stood_still`: for how many seconds each worker's stream did not flow.
+        """
         report = verify([store], self._seed)
         found = [describe(stream, acked) for stream in report.streams]
         self._console.print("The proof: every number that arrived, against the same made again from the seed.")
         for line, _ in found:
             self._console.print(line, highlight=False, soft_wrap=True)
+        silences = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stood_still.items())
+        self._console.print(f"Stood still: {silences}", highlight=False, soft_wrap=True)
         is_exact = len(found) == WORKERS and all(exact for _, exact in found)
         verdict = "Every number is where it belongs." if is_exact else "NOT EXACT: please report this as a bug."
         self._console.print(verdict, style="green" if is_exact else "red", soft_wrap=True)
@@ -189,10 +224,25 @@ def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
     return f"{name}: {numbers}: 0 wrong, {missing} missing, 0 repeated", not missing
 
 
-def _fetch(url: str) -> dict[str, Any]:
-    with urlopen(url, timeout=2) as answer:  # noqa: S310 - our own producer, on loopback
-        snapshot: dict[str, Any] = json.load(answer)
-        return snapshot
+async def _start(process: Process, group: asyncio.TaskGroup, flag: str, event: str, *, seed: str = "") -> int:
+    """Start it; the port that `event` names, which `flag` gives it again after a restart."""
+    await process.start(group, seed=seed)
+    said = await process.wait_said(event)
+    address = said.get("address") or said["url"].split("/")[2]
+    process.arguments[process.arguments.index(flag) + 1] = address
+    return int(address.rpartition(":")[2])
+
+
+def fetch_links(urls: list[str]) -> dict[str, dict[str, Any]]:
+    """The link to each worker, by its name: that of the producer that serves it, if any of those at `urls` does."""
+    links: dict[str, dict[str, Any]] = {}
+    for url in urls:
+        with contextlib.suppress(OSError), urlopen(url + "api/links", timeout=2) as answer:  # noqa: S310 - our own, on loopback
+            for link in json.load(answer)["links"]:
+                name = link["worker"] or "?"
+                if name not in links or link["state"] == "streaming":
+                    links[name] = link
+    return links
 
 
 def run_demo(seconds: float | None) -> int:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,10 @@ class Process:
     child: asyncio.subprocess.Process | None = None
     said: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Its latest log event of each name."""
-    acked: dict[str, int] = field(default_factory=dict)
+    acked: Counter[str] = field(default_factory=Counter)
     """Of a producer that has ended: the offset that each worker had acknowledged."""
+    stood_still: float = 0.0
+    """Of a worker: for how many seconds its stream did not flow, the time without a process not counted."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     has_ended: bool = False
     last_words: str = ""
@@ -37,6 +40,16 @@ class Process:
         assert self.child.stdin is not None
         self.child.stdin.write(seed.encode())
         self.child.stdin.close()
+
+    @property
+    def server(self) -> str:
+        """Of a worker: the producer that serves it, or did last."""
+        name: str = self.said["link.resumed"]["producer"]
+        return name
+
+    def forget(self, event: str) -> None:
+        """Have `wait_said` wait for the next one."""
+        del self.said[event]
 
     async def wait_said(self, event: str) -> dict[str, Any]:
         """Wait until it has logged `event`. Raises RuntimeError if it ends before."""
@@ -61,6 +74,7 @@ class Process:
             with contextlib.suppress(ValueError):
                 event = json.loads(self.last_words)
                 self.said[event["event"]] = event
+                self.stood_still += event.get("interruption", 0.0)
                 if event["event"] == "link.closed":
                     self.acked[event.get("worker")] = event["acked"]
             self.news.set()
