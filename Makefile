@@ -114,7 +114,7 @@ lint: setup lint-deploy ## ruff, mypy (--strict on src), the import layers, and 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
-	$(BIN)/mypy tests benchmarks examples docs/settings_table.py
+	$(BIN)/mypy tests benchmarks examples docs/settings_table.py docs/vectors/make.py
 	$(BIN)/lint-imports --no-logo
 
 # checkov pins packages that others want newer.

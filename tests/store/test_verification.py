@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.store.streams import OFFERED, SEED, make_store, stored
+from tests.store.streams import OFFERED, SEED, WORKER, make_store, stored
 
 from randstream.errors import SettingsError
-from randstream.store import StreamReport, verify
-from randstream.store.layout import segment_path
+from randstream.store import Damage, StreamReport, verify
+from randstream.store.files import OSFiles
+from randstream.store.layout import encode_header, segment_path, stream_folder
 
 ENDS = (10, 25, 1_000, 1_001, 4_000, 4_500)
 SEEDS = pytest.mark.parametrize("seed", [None, SEED], ids=["without seed", "with seed"])
@@ -54,6 +57,59 @@ def test_all_streams_of_all_paths_are_checked_even_if_one_is_damaged(tmp_path: P
     report = verify([tmp_path / "a", second])
     assert [stream.count for stream in report.streams] == [0, 20]
     assert (report.ok, report.count) == (False, 20)
+
+
+@SEEDS
+@pytest.mark.parametrize("numbers", ["poisson:3", "integers:2:1", "integers:01:100", "uniform:-0.0:1.0"])
+def test_a_stream_of_numbers_that_cannot_be_is_damage_and_the_others_are_checked(
+    tmp_path: Path, numbers: str, seed: str | None
+) -> None:
+    make_store(tmp_path, 10)
+    odd = replace(OFFERED, stream="0" * 16, numbers=numbers)
+    path = segment_path(stream_folder(tmp_path, WORKER, odd.stream), 0)
+    path.parent.mkdir()
+    path.write_bytes(encode_header(odd, 0))
+    bad, good = verify([tmp_path], seed).streams
+    assert bad.damage == Damage(path, 0, None, f"{numbers} is no distribution as the wire spells it")
+    assert (good.damage, good.count) == (None, 10)
+
+
+@SEEDS
+def test_a_stream_that_cannot_be_read_is_damage_and_the_others_are_checked(
+    tmp_path: Path, seed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_store(tmp_path, 10)
+    path = segment_path(stream_folder(tmp_path, WORKER, "0" * 16), 0)
+    path.parent.mkdir()
+    path.symlink_to(path)
+    unreadable = stream_folder(tmp_path, WORKER, "1" * 16)
+    unreadable.mkdir()
+    names = OSFiles.names
+
+    def names_of_readable(self: OSFiles, folder: Path) -> list[str]:
+        if folder == unreadable:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return list(names(self, folder))
+
+    monkeypatch.setattr(OSFiles, "names", names_of_readable)
+    loop, closed, good = verify([tmp_path], seed).streams
+    assert loop.damage is not None
+    assert loop.damage.what.startswith("cannot be read: Too many ")
+    assert closed.damage == Damage(unreadable, 0, None, "cannot be read: Permission denied")
+    assert (good.damage, good.count) == (None, 10)
+
+
+@SEEDS
+def test_beats_may_lack_their_t(tmp_path: Path, seed: str | None) -> None:
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(re.sub(rb" t=\d+", b"", stored(0, 10, 25)))
+    (stream,) = verify([path], seed).streams
+    assert (stream.damage, stream.count, stream.unproven_tail_bytes) == (None, 25, 0)
+
+
+def test_a_seed_that_cannot_be_one_is_a_wrong_setting(folder: Path) -> None:
+    with pytest.raises(SettingsError):
+        verify([folder], "  ")
 
 
 def test_a_path_that_is_no_store_is_a_wrong_setting(tmp_path: Path) -> None:

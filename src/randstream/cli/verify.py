@@ -41,7 +41,10 @@ def to_lines(report: Report) -> Iterator[str]:
     if len(report.streams) > 1:
         yield f"{len(report.streams)} streams, {damaged or 'none'} damaged"
     if not report.with_seed:
-        yield "Checked: offsets and checksums. Give --seed-file to have every number made again and compared, too."
+        yield (
+            "Checked: offsets, checksums, and that each line is a number."
+            " Give --seed-file to have every number made again and compared, too."
+        )
 
 
 def _describe(stream: StreamReport, report: Report) -> Iterator[str]:

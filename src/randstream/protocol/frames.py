@@ -209,10 +209,8 @@ def parse_control_line(line: bytes) -> ControlFrame:
     """
     if len(line) >= MAX_CONTROL_LINE_BYTES:
         raise RemoteProtocolError(Reason.TOO_LONG, f"a control line of over {MAX_CONTROL_LINE_BYTES} bytes")
-    try:
-        text = line.decode("ascii")
-    except UnicodeDecodeError:
-        raise _malformed("a control line that is not ASCII", line) from None
+    if not line.isascii() or not (text := line.decode()).isprintable():
+        raise _malformed("a control line that is not printable ASCII", line)
     verb, *words = text.split(" ")
     kind = _VERBS.get(verb)
     if kind is None:

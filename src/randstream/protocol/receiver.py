@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, Reason, RemoteProtocolError
-from . import MAX_INTERVAL_BYTES, MAX_OFFSET, MAX_UNACKED_BEATS, RAW_SILENCE_LIMIT, SILENCE_HEARTBEATS, WINDOW_BYTES
+from . import (
+    MAX_INTERVAL_BYTES,
+    MAX_OFFSET,
+    MAX_UNACKED_BEATS,
+    MAX_WORDS_A_SECOND,
+    RAW_SILENCE_LIMIT,
+    SILENCE_HEARTBEATS,
+    WINDOW_BYTES,
+)
 from .end import NEVER, End, Silence
 from .events import AskDue, Event, Opened, Proved, Started
 from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, encode, extend_crc
@@ -20,6 +28,11 @@ from .states import Role, State
 
 _ACK_PERIOD: Final = 1.25
 """Heartbeats after which an ack is repeated: a beat may come a quarter early, so the next one that much after."""
+_WORD_PERIOD: Final = 2.0 / MAX_WORDS_A_SECOND
+"""Seconds between acks or asks of a flood: half of what is allowed, for a network may bring two seconds' in one."""
+_WORDS_AT_ONCE: Final = MAX_WORDS_A_SECOND // 4
+"""So many may go at once after a rest: no sound producer ever makes one wait."""
+_LEAD: Final = _WORDS_AT_ONCE * _WORD_PERIOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,16 @@ class Receiver(End):
         self._ask_period = self.heartbeat
         self._unacked: deque[_Heard] = deque()
         self._word = b""
+        self._said_at = now
+        """When `_word` was said, or when the timer last came."""
+        self._paid_until = now
+        """Up to where the words written so far use time, a period each; `_LEAD` ahead of the time, one waits."""
         self._send(Hello(worker))
+
+    @property
+    def deadline(self) -> float:
+        deadline = super().deadline
+        return deadline if self.state is State.CLOSED or self._may_write else min(deadline, self._paid_until - _LEAD)
 
     def ask(self, wait: Wait, period: float, now: float) -> None:
         """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds.
@@ -63,7 +85,7 @@ class Receiver(End):
         if self.state is State.CLOSED:
             return
         self._advance(Wait)
-        self._word = encode(wait)
+        self._say(wait, now)
         self._ask_period = period
         self._silence.set_limit(SILENCE_HEARTBEATS * period, now)
         self._next_duty = now + period
@@ -88,15 +110,30 @@ class Receiver(End):
             self._acked_bytes = newest.bytes_total
             self._say_ack(newest.t, now)
 
+    def handle_timer(self, now: float) -> list[Event]:
+        self._said_at = now
+        return super().handle_timer(now)
+
     def data_to_send(self) -> list[Lines]:
         """Take all that is to be written now. At most one `#wait` or `#ack` waits, the newest."""
-        self._flush_word()
+        if self._may_write:
+            self._flush_word()
         return super().data_to_send()
+
+    @property
+    def _may_write(self) -> bool:
+        """Whether no word waits because there were too many just now."""
+        return not self._word or self._said_at >= self._paid_until - _LEAD
+
+    def _say(self, frame: Wait | Ack, now: float) -> None:
+        self._word = encode(frame)
+        self._said_at = now
 
     def _flush_word(self) -> None:
         if self._word:
             self._out.append(self._word)
             self._word = b""
+            self._paid_until = max(self._paid_until, self._said_at) + _WORD_PERIOD
             self.owed_answers += self.state is State.WAITING
 
     @property
@@ -186,5 +223,5 @@ class Receiver(End):
         if self.acked_offset is None:
             raise LocalProtocolError("an ack before any offset is known")
         self._advance(Ack)
-        self._word = encode(Ack(self.acked_offset, t))
+        self._say(Ack(self.acked_offset, t), now)
         self._next_duty = now + _ACK_PERIOD * self.heartbeat

@@ -11,14 +11,18 @@ from typing import Final
 
 import numpy as np
 
+from ..errors import SettingsError
+from ..numbers.distributions import is_canonical, parse_distribution
 from ..numbers.stream import NumberStream
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from .chain import find_flaw
 from .files import File, Files
 from .layout import Damage, DamagedStore, Header, StoredStream, list_folder, read_header, refuse_foreign, segment_path
+from .numerals import find_odd_line
 from .walk import MOST_BYTES, walk_from_start
 
+LF: Final = b"\n"
 BLOCK: Final = 2**16
 """Numbers made again at a time: few enough for a core's cache."""
 
@@ -36,7 +40,7 @@ class StreamReport:
     unproven_tail_bytes: int = 0
     """After the last beat: of a commit under way, or of one that a crash ended and recovery will cut off. No damage."""
     damage: Damage | None = None
-    """The first that was found. What follows it was not looked at."""
+    """The first that was found, or why the stream cannot be read. What follows it was not looked at."""
 
     @property
     def count(self) -> int:
@@ -52,18 +56,25 @@ class Check:
         self._seed = seed
         self._advance = advance
         self._stream: NumberStream | None = None
+        self._is_whole = False
         self._report = StreamReport(stored.folder)
 
     def run(self) -> StreamReport:
-        """Raises OSError, and SettingsError for a seed or a distribution that cannot be used."""
+        """Look at every segment. Raises nothing: other streams may hold."""
+        folder = self._stored.folder
         try:
             if self._stored.only is None:
-                refuse_foreign(list_folder(self._files, self._stored.folder))
+                refuse_foreign(list_folder(self._files, folder))
             firsts = self._stored.firsts(self._files)
             for first, following in zip_longest(firsts, firsts[1:]):
-                self._check_segment(segment_path(self._stored.folder, first), following)
+                self._check_segment(segment_path(folder, first), following)
         except DamagedStore as error:
             self._report.damage = error.damage
+        except OSError as error:
+            path = Path(error.filename or folder)
+            self._report.damage = Damage(path, 0, None, f"cannot be read: {error.strerror or error}")
+        except SettingsError as error:  # retention, or a person, has removed all of it
+            self._report.damage = Damage(folder, 0, None, str(error))
         return self._report
 
     def _check_segment(self, path: Path, following: int | None) -> None:
@@ -88,6 +99,9 @@ class Check:
         report.segments += 1
 
     def _make_stream(self, path: Path, opened: Open) -> NumberStream | None:
+        if not is_canonical(opened.numbers):
+            raise DamagedStore(Damage(path, 0, None, f"{opened.numbers} is no distribution as the wire spells it"))
+        self._is_whole = parse_distribution(opened.numbers).dtype != "float64"
         if self._seed is None:
             return None
         stream = NumberStream(self._seed, opened.worker, opened.numbers)
@@ -105,6 +119,10 @@ class Check:
             if self._stream and (found := _find_difference(self._stream, lines, walk.first, count)):
                 index, offset = found
                 raise DamagedStore(Damage(path, position + index, offset, "not the number that the seed makes"))
+            if self._stream is None and (odd := find_odd_line(lines, is_whole=self._is_whole)) is not None:
+                offset = walk.first + lines.count(b"\n", 0, odd)
+                what = f"not a {'whole ' * self._is_whole}number: {lines[odd:].partition(LF)[0]!r}"
+                raise DamagedStore(Damage(path, position + odd, offset, what))
             self._report.end_offset = walk.offset
             self._advance(walk.position - position)
             position = walk.position

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import RemoteProtocolError, SettingsError, SinkError
-from ..protocol import MAX_CONTROL_LINE_BYTES
+from ..protocol import MAX_CONTROL_LINE_BYTES, MAX_OFFSET
 from ..protocol.frames import Beat, Open, encode, parse_control_line
 from .files import File, Files
 
 _SEGMENT: Final = re.compile(r"([0-9]{20})\.numbers")
 _UNBORN: Final = re.compile(r"[0-9]{20}\.tmp")
+_FIRST_BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=00000000(?: t=[0-9]{1,20})?")
 _STREAM_FOLDER: Final = re.compile(r".+-[0-9a-f]{16}")
 _WHAT_TO_GIVE: Final = "give a worker's --store folder, a stream's folder in it, or a .numbers file"
 
@@ -124,10 +125,17 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
     if list_folder(files, path).firsts:
         return [StoredStream(path)]
     folders = [path / name for name in sorted(files.names(path)) if _STREAM_FOLDER.fullmatch(name)]
-    streams = [StoredStream(each) for each in folders if files.is_folder(each) and list_folder(files, each).firsts]
+    streams = [StoredStream(each) for each in folders if files.is_folder(each) and _may_hold_stream(files, each)]
     if not streams:
         raise SettingsError(f"{path} holds no stream; {_WHAT_TO_GIVE}")
     return streams
+
+
+def _may_hold_stream(files: Files, folder: Path) -> bool:
+    try:
+        return bool(list_folder(files, folder).firsts)
+    except OSError:
+        return True  # whoever reads it is told why it cannot be read
 
 
 def list_folder(files: Files, folder: Path) -> Listing:
@@ -169,16 +177,17 @@ def read_header(file: File, path: Path) -> Header:
         if not isinstance(opened, Open):
             raise ValueError("the first line is not an #open")
         position = len(lines[0]) + 1
-        beat = parse_control_line(lines[1])
-        if not isinstance(beat, Beat) or beat.crc:
+        beat = _FIRST_BEAT.fullmatch(lines[1])
+        if beat is None:
             raise ValueError("the second line is not a first beat")
-        if beat.offset != segment_first(path):
-            raise ValueError(f"the name is not that of the first offset, {beat.offset}")
+        first = int(beat[1])
+        if first != segment_first(path) or first > MAX_OFFSET:
+            raise ValueError(f"the name is not that of the first offset, {first}")
     except RemoteProtocolError as error:
         what = f"the header does not hold: {error}"
     except ValueError as error:
         what = str(error)
     else:
-        return Header(opened, beat.offset, position + len(lines[1]) + 1)
+        return Header(opened, first, position + len(lines[1]) + 1)
     advice = "no crash does this: restore the file from a copy, or move the folder away to start anew"
     raise DamagedStore(Damage(path, position, segment_first(path), f"{what}; {advice}"))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..errors import SettingsError
+from ..numbers.stream import parse_seed
 from .check import Check, StreamReport
-from .files import OSFiles
-from .layout import find_streams, segment_path
+from .files import Files, OSFiles
+from .layout import StoredStream, find_streams, segment_path
 
 PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
@@ -39,12 +41,15 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     """Check the streams that `paths` mean: stores, streams' folders, single segments. They may be written meanwhile.
 
     Checked are every beat's offset and CRC, that each segment begins where the one before it ends, and with `seed`
-    every byte of every number. Raises OSError, and SettingsError: a path means no stream, or the seed cannot be one.
+    every byte of every number; without it, that every line is a number. What keeps a stream from being checked counts
+    as its damage, and the others are checked. Raises OSError, and SettingsError: a path means no stream, or the seed
+    cannot be one.
     """
+    if seed is not None:
+        parse_seed(seed)
     files = OSFiles()
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
-    segments = (segment_path(stream.folder, first) for stream in streams for first in stream.firsts(files))
-    total_bytes = sum(map(files.size, segments))
+    total_bytes = sum(_measure(files, stream) for stream in streams)
     done_bytes = told_bytes = 0
 
     def advance(size: int) -> None:
@@ -56,3 +61,11 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
             progress(done_bytes, max(total_bytes, done_bytes))
 
     return Report(tuple(Check(files, stream, seed, advance).run() for stream in streams), seed is not None)
+
+
+def _measure(files: Files, stream: StoredStream) -> int:
+    """The bytes of a stream; 0 if it cannot be read, which its check reports."""
+    try:
+        return sum(files.size(segment_path(stream.folder, first)) for first in stream.firsts(files))
+    except (OSError, SettingsError):
+        return 0
