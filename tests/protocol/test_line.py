@@ -125,6 +125,17 @@ def test_asked_for_the_first_time_after_a_heartbeat_if_nobody_asks_before() -> N
     assert receiver.deadline == START + 4.0
 
 
+def test_asked_within_a_shorter_time_and_never_later_than_was_due() -> None:
+    receiver = an_opened_receiver(heartbeat="2.0")
+    receiver.ask_within(3.0, START)
+    assert receiver.deadline == START + 2.0
+    receiver.ask_within(0.5, START + 1.0)
+    assert wait_at_due(receiver, Wait(), 0.5) == START + 1.5
+    receiver.resume(Resume(None), START + 1.6)
+    receiver.ask_within(0.1, START + 1.6)
+    assert receiver.handle_timer(START + 2.0) == []
+
+
 def test_asked_and_heard_in_one_breath_with_the_end_of_the_connection_is_no_bug_of_ours() -> None:
     for rest in (b"#close reason=shutdown\n", b"#nonsense\n"):
         receiver = a_receiver()

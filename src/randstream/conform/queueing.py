@@ -142,6 +142,18 @@ async def _ask_period_of_serving(site: Site) -> None:
         await waiting.asked(4, within=4 * QUICK + 2.5)
 
 
+@_case("whoever waits is asked as often as the one needs that serves now", "asked", group=ALONE)
+async def _ask_period_of_next(site: Site) -> None:
+    serving = await _served(site, heartbeat="60")
+    patient = await _standby(site, heartbeat="60")
+    quick = await _standby(site, heartbeat=str(QUICK), producer=site.best)
+    await serving.leave()
+    await quick.prove()
+    quick.heartbeat = QUICK
+    async with quick.kept_alive():
+        await patient.asked(3, within=3 * QUICK + 2.5)
+
+
 @_case("#wait that answers none is malformed", "asked", group=ALONE)
 async def _unasked(site: Site) -> None:
     await _served(site)
