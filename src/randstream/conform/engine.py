@@ -131,6 +131,11 @@ class Conversation:
         with suppress(OSError):
             self._writer.write(data)
 
+    def end_our_direction(self) -> None:
+        """Send a FIN, and read on."""
+        with suppress(OSError):
+            self._writer.write_eof()
+
     async def drain(self) -> None:
         """Wait until most of what was sent is out, or the peer is gone."""
         with suppress(OSError):

@@ -68,7 +68,7 @@ async def _opening(link: Link) -> None:
 async def _beat_period(link: Link) -> None:
     guest = await _served(link)
     guest.require_short_heartbeat()
-    await guest.beat()
+    guest.ack(await guest.beat())
     times: list[float] = []
     first = guest.offset
     for _ in range(9):
@@ -162,14 +162,46 @@ async def _ack_below(link: Link) -> None:
     await guest.expect_close("malformed", skip=NUMBERS)
 
 
+@_case("an ack between two beats", "ack-in-range", group=LINK)
+async def _ack_between(link: Link) -> None:
+    guest = await _served(link)
+    first = guest.offset
+    beat = await guest.beat()
+    while beat.number("offset") < first + 2:
+        guest.say(f"#ack offset={first}")
+        beat = await guest.beat()
+    guest.say(f"#ack offset={first + 1}")
+    for _ in range(2):
+        guest.ack(await guest.beat())
+
+
+@_case("an unfinished ack is none", "unfinished-line", group=LINK)
+async def _unfinished(link: Link) -> None:
+    guest = await _served(link)
+    guest.send(b"#ack offset=99999999999")
+    await guest.beat()
+    guest.send(b"9")
+    await guest.beat()
+
+
+@_case("the end of our direction is the end of the connection", "half-close", group=LINK)
+async def _half_close(link: Link) -> None:
+    guest = await _served(link)
+    guest.end_our_direction()
+    while (item := await guest.take()) is not None and guest.ended is None:
+        pass
+    if item is None:
+        raise BrokenRuleError("the end of the connection", "nothing")
+
+
 @_case("an ack of a later beat covers those before", "ack-means-stored", group=LINK)
 async def _cumulative(link: Link) -> None:
     guest = await _served(link)
+    first = guest.offset
     await guest.beat()
-    await guest.beat()
-    guest.ack(await guest.beat())
-    guest.ack(await guest.beat())
-    await guest.beat()
+    guest.say(f"#ack offset={first}")
+    for _ in range(3):
+        guest.ack(await guest.beat())
 
 
 @_case("an ack while the opening beat is on its way", "ack-once-a-heartbeat", group=LINK)

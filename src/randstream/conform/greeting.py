@@ -7,7 +7,7 @@ from typing import Final
 
 from .as_worker import Guest, Link
 from .engine import BrokenRuleError, Case, NotPlayedError, case_adder
-from .wire import MAX_OFFSET, Line
+from .wire import MAX_OFFSET
 
 LINK: Final = "link"
 """Group: it needs one link of the producer."""
@@ -41,12 +41,15 @@ HELLO: Final = "#hello randstream/1 worker=conform-x"
 
 _refused("ascii-lf", "#hello with CR before LF", HELLO + "\r")
 _refused("ascii-lf", "#hello with a byte that is not ASCII", HELLO + " x=caf\xe9")
+for _byte in "\t\0\x1b\x7f":
+    _refused("ascii-lf", f"#hello with byte {ord(_byte):#04x} in an unknown key", HELLO + f" x=a{_byte}b")
 _refused("hello-version", "#hello of another version", "#hello randstream/2 worker=conform-x", "version")
 _refused("hello-version", "#hello without a version", "#hello worker=conform-x")
 _refused("hello-version", "#hello alone", "#hello")
 _refused("control-line", "#hello with two spaces", HELLO.replace(" worker", "  worker"))
 _refused("control-line", "#hello with a space at its end", HELLO + " ")
 _refused("control-line", "#hello with a word that is not key=value", HELLO + " word")
+_refused("control-line", "#hello with an unknown key that has no value", HELLO + " x=")
 _refused("bad-key", "#hello without worker", "#hello randstream/1")
 _refused("bad-key", "#hello with worker empty", "#hello randstream/1 worker=")
 _refused("bad-key", "#hello with worker twice", HELLO + " worker=conform-x")
@@ -62,6 +65,7 @@ _refused("line-too-long", "#hello of 513 bytes", (HELLO + " x=").ljust(512, "a")
 _refused("line-too-long", "512 bytes of #hello, and no LF", (HELLO + " x=").ljust(512, "a").encode(), "too-long")
 _refused("line-too-long", "64 bytes of a number, and no LF", b"1" * 64, "too-long", "malformed")
 _greets("unknown-keys-ignored", "#hello with an unknown key", " colour=blue")
+_greets("unknown-keys-ignored", "#hello with an unknown key twice", " colour=blue colour=red")
 _greets("names", "a worker's name of 128 characters", worker="n" * 128)
 _greets("names", "a worker's name of one character", worker="7")
 _greets("control-line", "#hello of 512 bytes", " x=" + "a" * (511 - len("#hello randstream/1 worker=n x=")), worker="n")
@@ -168,6 +172,8 @@ for _text in (
     f"#resume after={'a' * 33}",
 ):  # fmt: skip
     _bad_waiting("bad-key", _text)
+_bad_waiting("bad-key", "#close")
+_bad_waiting("bad-key", "#close reason=Shutdown")
 _bad_waiting("control-line", "#wait word")
 _bad_waiting("control-line", "#resume 5")
 _bad_waiting("ascii-lf", "#wait\r", name="#wait with CR before LF")
@@ -235,6 +241,7 @@ async def _last_number(link: Link) -> None:
         guest.ack(beat)
         beat = await guest.beat()
     guest.ack(beat)
-    item = await guest.take(2 * guest.heartbeat)
-    if not (item is None or (isinstance(item, Line) and item.verb in ("#beat", "#close"))):
-        raise BrokenRuleError("beats, or #close, and no number", item)
+    for _ in range(3):
+        guest.ack(beat := await guest.beat())
+    if beat.number("offset") != MAX_OFFSET:
+        raise BrokenRuleError(f"beats at {MAX_OFFSET}", beat)

@@ -91,13 +91,16 @@ def _reversed(offer: Offer) -> str:
 
 _refused("ascii-lf", "CR before LF", lambda offer: offer.open_line() + "\r")
 _refused("ascii-lf", "a byte that is not ASCII, in an unknown key", _and(" x=caf\xe9"))
+for _byte in "\t\0\x07\x1b\x7f":
+    _refused("ascii-lf", f"byte {ord(_byte):#04x} in an unknown key", _and(f" x=a{_byte}b"))
 _refused("ascii-lf", "TLS, where plain text is spoken", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00\n")
 _refused("number-line", "a word that is no number", "hello", "malformed", "refused")
 _refused("number-line", "an empty line", "", "malformed", "refused")
 _refused("number-line", "HTTP", b"GET / HTTP/1.1\r\n\r\n", "malformed", "refused")
 _refused("number-line", "a space before #open", lambda offer: " " + offer.open_line())
 _refused("control-line", "two spaces between words", _and("  x=1"))
-_refused("control-line", "a tab between words", _and("\tx=1"))
+_refused("control-line", "an unknown key without a value", _and(" x="))
+_refused("control-line", "a value without a key", _and(" =x"))
 _refused("control-line", "a word that is not key=value", _and(" word"))
 _refused("control-line", "a space at the end", lambda offer: offer.open_line() + " ")
 _accepted("control-line", "a control line of 512 bytes", _of_size(512))
@@ -111,6 +114,8 @@ _refused("unknown-verb", "a verb in capitals", lambda offer: offer.open_line().r
 _refused("unknown-verb", "a # alone", "#")
 _refused("unknown-verb", "a comment", "# a comment")
 _accepted("unknown-keys-ignored", "an unknown key in #open", _and(" colour=blue"))
+_accepted("unknown-keys-ignored", "an unknown key twice", _and(" x=1 x=1"))
+_accepted("unknown-keys-ignored", "an unknown key whose value has =", _and(" x=a=b"))
 _accepted(
     "unknown-keys-ignored", "an unknown key before the others",
     lambda offer: with_check(bare(offer).replace("#open", "#open x=1")),
@@ -163,13 +168,17 @@ for _value in (
     "poisson:3.0", "integers", "integers:1", "integers:1:2:3", "integers:2:1", "integers:01:100", "integers:+1:100",
     "integers:-0:1", "integers:1.0:2.0", "integers:0:4294967296", "integers:0:9223372036854775808", "bits64:1",
     "uniform:0:1", "uniform:0.0", "uniform:-0.0:1.0", "uniform:1.0:0.0", "uniform:0.00:1.0", "uniform:0.0:1e3",
+    "uniform:0.0:1.0e+16", "uniform:0.0:1e16", "uniform:0.0:10000000000000000.0", "uniform:0.000001:1.0",
+    "uniform:1e-06:1.0", "exponential:1E+20", "uniform:nan:1.0", "uniform:0.0:inf", "exponential:1e+999",
     "exponential:-1.0", "exponential:2", "exponential:1.0:1.0", "normal:0.0", "normal:0.0:-1.0", "normal:0:1",
 ):  # fmt: skip
     _refused("numbers-checked", f"numbers={_value}", _with(numbers=_value))
 for _number, _value in enumerate(
     (
         "integers:1:6", "integers:-5:-5", "integers:0:4294967295", "integers:-9223372036854775808:-9223372036854775807",
-        "bits64", "uniform:0.0:1.0", "uniform:-1.5:2.25", "exponential:2.0", "normal:0.0:1.0",
+        "bits64", "uniform:0.0:1.0", "uniform:-1.5:2.25",
+        "uniform:0.00001:1e+16", "exponential:2.0", "exponential:5e-324", "exponential:0.0",
+        "normal:0.0:1.0", "normal:-1.5e-7:123456789.5",
     )
 ):  # fmt: skip
     _accepted("numbers-checked", f"numbers={_value}", _with(numbers=_value, stream=f"{_number:016x}"))

@@ -42,8 +42,10 @@ UNSEEN: Final[dict[str, str]] = {
     "failed-cut": _STORE,
     "recovery": _STORE,
     "recovery-syncs": _STORE,
+    "interval-holds": _STORE,
     "open-at-a-beat": _STORE,
     "readers": _STORE,
     "retention": _STORE,
+    "verify": _STORE,
     "promise": "make chaos and make simulate are for that",
 }

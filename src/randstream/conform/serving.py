@@ -137,7 +137,8 @@ _goes_on("beat-every-8-mib", "8 MiB of numbers between two beats", b"1234567\n" 
 for _name, _line in {
     "a plus sign first": b"+5\n", "a space first": b" 5\n", "a space last": b"5 \n", "a letter within": b"5x\n",
     "CR before LF": b"5\r\n", "an empty line": b"\n", "nan": b"nan\n", "a # within": b"5#\n",
-    "a comma": b"1,5\n", "a NUL": b"5\0\n", "a byte over 127": b"5\xb2\n",
+    "a comma": b"1,5\n", "E in place of e": b"1E5\n", "a point first": b".5\n",
+    "a NUL": b"5\0\n", "a byte over 127": b"5\xb2\n",
 }.items():  # fmt: skip
     _ends("ascii-lf" if _name.startswith(("CR", "a byte")) else "number-line", f"a number line with {_name}", _line)
 _ends("line-too-long", "a number line of 65 bytes", b"1" * 64 + b"\n", "too-long")
@@ -201,6 +202,43 @@ async def _cut_anywhere(site: Site) -> None:
         offer.send(bytes([byte]))
         await asyncio.sleep(0.002)
     await offer.acked(offer.offset + 2)
+
+
+@_case("numbers right behind the opening beat", "numbers-at-once", group=ALONE)
+async def _at_once(site: Site) -> None:
+    offer = await site.dial()
+    await offer.open()
+    await offer.resumed()
+    offer.beat("1")
+    offer.numbers(3)
+    offer.beat("2")
+    await offer.acked(offer.offset)
+
+
+@_case("an unfinished number counts for nothing until its LF has come", "unfinished-line", group=ALONE)
+async def _unfinished(site: Site) -> None:
+    offer = await _started(site)
+    offer.send(b"5")
+    await offer.drain()
+    await offer.expect("#ack", 1.25 * HEARTBEAT + 1.0)
+    offer.send(b"2")
+    await offer.drain()
+    offer.cut()
+    again = await site.dial()
+    resume = await again.start()
+    if resume.number("offset") != offer.offset:
+        raise BrokenRuleError(f"#resume offset={offer.offset}", resume)
+
+
+@_case("the end of our direction is the end of the connection", "half-close", group=ALONE)
+async def _half_close(site: Site) -> None:
+    offer = await _started(site)
+    offer.end_our_direction()
+    while isinstance(item := await offer.take(), Line):
+        pass
+    if offer.ended is None:
+        raise BrokenRuleError("the end of the connection", item or "nothing")
+    await (await site.dial()).start()
 
 
 @_case("two hundred beats at once: each ack lies between the last and the last beat", "ack-in-range", group=ALONE)
@@ -337,6 +375,7 @@ def _closes(name: str, line: str, rule: str) -> None:
 
 _closes("#close ends the connection", "#close reason=shutdown", "close-reasons")
 _closes("#close with a reason that nobody knows", "#close reason=out-of-paper", "unknown-reason")
+_ends("bad-key", "#close without a reason", "#close")
 _ends("bad-key", "#close with a reason in capitals", "#close reason=Shutdown")
 _ends("bad-key", "#close with a reason of 33 characters", f"#close reason={'a' * 33}")
 
