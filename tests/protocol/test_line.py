@@ -132,6 +132,17 @@ def test_asked_nothing_when_that_is_due_a_standby_is_due_again_after_one_more_as
     assert sent(receiver) == b""
 
 
+def test_asked_within_a_shorter_time_and_never_later_than_was_due() -> None:
+    receiver = an_opened_receiver(heartbeat="2.0")
+    receiver.ask_within(3.0, START)
+    assert receiver.deadline == START + 2.0
+    receiver.ask_within(0.5, START + 1.0)
+    assert wait_at_due(receiver, Wait(), 0.5) == START + 1.5
+    receiver.resume(Resume(None), START + 1.6)
+    receiver.ask_within(0.1, START + 1.6)
+    assert receiver.handle_timer(START + 2.0) == []
+
+
 def test_asked_and_heard_in_one_breath_with_the_end_of_the_connection_is_no_bug_of_ours() -> None:
     for rest in (b"#close reason=shutdown\n", b"#nonsense\n"):
         receiver = a_receiver()

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.protocol.network import beat_line
+from tests.protocol.network import beat_line, open_line
 from tests.support.log import Log
 from tests.support.peers import Peer, dialled
 from tests.support.roles import a_worker, producing
@@ -111,6 +111,38 @@ async def test_takeover_of_one_that_waits_leaves_one_in_its_place_and_whoever_se
         serving.say(interval(0, 2))
         await serving.line_starting(b"#ack offset=2 ")
         assert len(worker.line.waiting) == 1
+
+
+async def test_asked_as_often_as_the_heartbeat_of_whoever_is_promoted_demands() -> None:
+    async with a_worker() as worker, AsyncExitStack() as stack:
+        serving, patient, quick = [await stack.enter_async_context(dialled(worker)) for _ in range(3)]
+        await serving.start(0, heartbeat="60")
+        await patient.stand_by(heartbeat="60", producer="producer-1")
+        await quick.stand_by(heartbeat="0.1", producer="producer-2")  # ranked above producer-1
+        serving.cut()
+        assert await quick.turn() == b"#resume offset=0 after=promotion\n"
+        promoted = asyncio.get_running_loop().time()
+        quick.say(beat_line(0))
+        assert await patient.line() == b"#wait by=producer-2 offset=0\n"
+        assert asyncio.get_running_loop().time() < promoted + 0.2
+
+
+async def test_asked_as_often_as_the_heartbeat_of_whoever_served_last_demands() -> None:
+    vault = Vault()
+    async with a_worker(vault) as worker, AsyncExitStack() as stack:
+        serving, patient = [await stack.enter_async_context(dialled(worker)) for _ in range(2)]
+        await serving.start(0, heartbeat="0.1")
+        vault.gate.clear()
+        serving.say(interval(0, 1))
+        await until(lambda: vault.is_committing)
+        serving.cut()
+        await until(lambda: worker.line.serving is None)
+        opened = asyncio.get_running_loop().time()
+        assert await patient.line() == b"#hello randstream/1 worker=worker-0\n"
+        patient.say(open_line(stream=stream().id, heartbeat="60"))
+        assert (await patient.line()).startswith(b"#wait")
+        assert asyncio.get_running_loop().time() < opened + 0.2
+        vault.gate.set()
 
 
 async def test_line_a_newer_connection_of_another_link_waits_and_the_older_serves_on() -> None:

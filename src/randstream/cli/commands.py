@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from random import SystemRandom
 from typing import Any, Final
@@ -18,7 +18,8 @@ import click
 
 from .. import __version__
 from ..errors import RandstreamError, SettingsError, SinkError
-from ..settings import CommonSettings, ProducerSettings, WorkerSettings
+from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
+from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
 from ..settings.roles import read_seed
 from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
@@ -250,6 +251,73 @@ def top(urls: tuple[str, ...], name_filter: str, once: bool) -> None:
 
     _require_output()
     run_top(urls, name_filter=name_filter, is_once=once)
+
+
+@commands.group(short_help="Check another implementation against the wire's rules.")
+def conform() -> None:
+    """Check an implementation of the wire, rule by rule, as docs/conform.md describes.
+
+    Exit status 0: all rules hold that could be played. 1: some do not. 2: nobody was there.
+    """
+
+
+_JUDGING: Final = (
+    click.option("--only", multiple=True, metavar="RULE", help="Only the cases of this rule; may be repeated."),
+    click.option("--junit", metavar="FILE", help="Write the outcomes to FILE, as JUnit's XML."),
+)
+
+
+def _judging(seconds: int) -> Callable[[Any], Any]:
+    """The options of both suites; `seconds`: how long they may take, unless another limit is given."""
+    limit = click.option(
+        "--seconds", type=click.FloatRange(min=1), default=seconds, metavar="N",
+        help=f"End after so long; what had no turn has failed. Default: {seconds}.",
+    )  # fmt: skip
+
+    def decorate(command: Any) -> Any:
+        for option in (limit, *reversed(_JUDGING)):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@conform.command(
+    "worker", short_help="Check the worker at HOST:PORT.", epilog="Example: randstream conform worker 127.0.0.1:9000"
+)
+@click.argument("address", metavar="HOST:PORT")
+@_judging(180)
+def conform_worker(address: str, only: tuple[str, ...], junit: str | None, seconds: float) -> int:
+    """Check the worker at HOST:PORT. Let it keep what it takes apart: it gets streams that nobody made of a seed."""
+    from .conform import judge_worker
+
+    return judge_worker(_read_address("", address), only, junit, seconds)
+
+
+@conform.command(
+    "producer",
+    short_help="Check the producer that dials.",
+    epilog="Example: randstream conform producer --listen 0.0.0.0:9000, and for each link that the producer is to have"
+    " another of this machine's addresses: 127.0.0.1:9000, 127.0.0.2:9000, ...",
+)
+@click.option("--listen", default="127.0.0.1:9000", metavar="HOST:PORT", help="Where. Default: 127.0.0.1:9000.")
+@click.option("--seed", metavar="TEXT", help="The producer's seed: every number is compared, too.")
+@_judging(600)
+def conform_producer(listen: str, seed: str | None, only: tuple[str, ...], junit: str | None, seconds: float) -> int:
+    """Check the producer that dials HOST:PORT. Start it with a heartbeat of 0.3 s and some hundred numbers a second.
+
+    Each address that it dials is a link of its own; with 16 links the suite takes half a minute, with one ten.
+    """
+    from .conform import judge_producer
+
+    return judge_producer(_read_address("--listen ", listen), only, junit, seconds, seed)
+
+
+def _read_address(option: str, text: str) -> Address:
+    try:
+        return check_address(text)
+    except ValueError as error:
+        raise SettingsError(f"{option}{text}: {error}") from None
 
 
 def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[bytes]:

@@ -90,6 +90,11 @@ class Receiver(End):
         self._silence.set_limit(SILENCE_HEARTBEATS * period, now)
         self._next_duty = now + period
 
+    def ask_within(self, period: float, now: float) -> None:
+        """Let the next `AskDue` come in `period` seconds, unless one is due before."""
+        if self.state is State.WAITING:
+            self._next_duty = min(self._next_duty, now + period)
+
     def resume(self, resume: Resume, now: float) -> None:
         """Answer `Opened`: numbers are to come from an offset on. The producer's silence counts on."""
         self._word = b""

@@ -60,6 +60,9 @@ class Member(Holder, Protocol):
     def ask(self, wait: Wait, period: float, now: float) -> None:
         """Say `wait`, and let the next be due in `period` seconds."""
 
+    def ask_within(self, period: float, now: float) -> None:
+        """Let the next ask be due in `period` seconds, unless it is before."""
+
     def serve(self, resume: Resume, now: float) -> None:
         """Say `resume`: the sink is open for this stream."""
 
@@ -125,6 +128,8 @@ class Line:
             self.waiting[member] = Place(now, self._random.uniform(1.0, 2.0))
             if self.serving is not None:
                 self.ask(member, now)
+            else:
+                member.ask_within(self._ask_period(offered), now)
             self._change.set()
 
     def join_raw(self, peer: Holder) -> bool:
@@ -156,16 +161,14 @@ class Line:
         offered, served, place = member.offered, self.served, self.waiting[member]
         place.asks += 1
         by = stream = offset = None
-        period = offered.heartbeat
         if served is not None:
-            period = min(period, served.heartbeat)
             if served.kind == offered.kind:
                 offset = self._acked_offset
             if self.serving is not None:
                 by = served.producer
                 stream = served.stream if served.stream != offered.stream else None
                 place.has_stood_by = True
-        member.ask(Wait(by, offset, stream), period, now)
+        member.ask(Wait(by, offset, stream), self._ask_period(offered), now)
 
     async def next_offer(self) -> Open:
         """Wait until nobody has the sink and somebody wants it: what the sink is to be opened for."""
@@ -187,6 +190,8 @@ class Line:
         self._service = _Service(now, settled)
         self.serving, self.served, self._acked_offset = member, member.offered, offset
         member.serve(Resume(offset, after), now)
+        for other in list(self.waiting):  # whoever serves now may have a shorter heartbeat
+            other.ask_within(self._ask_period(other.offered), now)
 
     def set_aside(self, opened: Open) -> None:
         """The sink cannot be opened for the stream of `opened` until a person mends it: try all others before it."""
@@ -230,6 +235,9 @@ class Line:
             steady.append(self.serving)
         names = [member.offered.producer for member in steady]
         return sorted({name for name in names if names.count(name) > 1})
+
+    def _ask_period(self, offered: Open) -> float:
+        return offered.heartbeat if self.served is None else min(offered.heartbeat, self.served.heartbeat)
 
     def _members(self) -> list[Member]:
         return [*self.waiting, *(() if self.serving is None else (self.serving,))]

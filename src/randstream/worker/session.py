@@ -115,6 +115,10 @@ class Session:
         self.receiver.ask(wait, period, now)
         self.connection.flush()
 
+    def ask_within(self, period: float, now: float) -> None:
+        self.receiver.ask_within(period, now)
+        self.connection.flush()
+
     def serve(self, resume: Resume, now: float) -> None:
         self._is_resumed_by_name = resume.offset is not None
         self._context.intake.set_opening(self._report)

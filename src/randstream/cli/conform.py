@@ -1,0 +1,89 @@
+"""The conform command: what the suites find, for a terminal, a log or a machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..conform.engine import Case, Outcome
+from ..conform.report import Report, to_junit, unseen_lines
+from ..conform.rules import UNSEEN
+from ..conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, run_worker_suite
+from ..errors import SettingsError
+from ..settings import Address
+
+Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, None]]
+
+
+def judge_worker(address: Address, only: Sequence[str], junit: str | None, seconds: float) -> int:
+    """Judge the worker at `address`; the exit status. Raises SettingsError."""
+
+    def suite(cases: list[Case], note: Callable[[Outcome], None]) -> Coroutine[Any, Any, None]:
+        return run_worker_suite(address.host, address.port, cases, note, seconds=seconds, random=SystemRandom())
+
+    return _judge("worker", WORKER_CASES, suite, only, junit)
+
+
+def judge_producer(address: Address, only: Sequence[str], junit: str | None, seconds: float, seed: str | None) -> int:
+    """Judge the producer that dials `address`; the exit status. Raises SettingsError."""
+    listening = partial(_say_listening)
+
+    def suite(cases: list[Case], note: Callable[[Outcome], None]) -> Coroutine[Any, Any, None]:
+        return run_producer_suite(
+            address.host, address.port, cases, note, seconds=seconds, seed=seed, listening=listening
+        )
+
+    return _judge("producer", PRODUCER_CASES, suite, only, junit)
+
+
+def _say_listening(address: str) -> None:
+    click.echo(f"Waiting for the producer at {address}.", err=True)
+
+
+def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], junit: str | None) -> int:
+    cases = _selected(known, only)
+    report = Report(cases)
+    console = Console(stderr=True)
+    columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("conform", total=len(cases))
+
+        def note(outcome: Outcome) -> None:
+            progress.advance(task)
+            for line in report.note(outcome):
+                _print(line)
+
+        asyncio.run(suite(cases, note))
+    if not only:
+        for line in unseen_lines():
+            _print(line)
+    _print(f"{report.played} of {len(cases)} cases played, {report.failed or 'none'} failed")
+    if junit is not None:
+        try:
+            Path(junit).write_bytes(to_junit(f"randstream conform {role}", report.outcomes))
+        except OSError as error:
+            raise SettingsError(f"--junit {junit}: cannot write it: {error.strerror}") from None
+    return 1 if report.failed else 0
+
+
+def _print(line: str) -> None:
+    label, rest = line[:9], line[9:]
+    colour = {"FAILED": "red", "ok": "green"}.get(label.strip())
+    click.echo((click.style(label, fg=colour, bold=colour == "red") if colour else label) + rest)
+
+
+def _selected(known: list[Case], only: Sequence[str]) -> list[Case]:
+    for rule in only:
+        if rule in UNSEEN:
+            raise SettingsError(f"--only {rule}: no case plays it: {UNSEEN[rule]}")
+        if not any(rule in case.rules for case in known):
+            raise SettingsError(f"--only {rule}: no case here plays a rule of that name; see docs/protocol.md")
+    return [case for case in known if not only or set(only) & set(case.rules)]

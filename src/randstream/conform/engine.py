@@ -1,0 +1,272 @@
+"""Engine: cases, their outcomes, and a conversation over a socket that knows when each line came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .wire import End, Item, Line, Run, read_control_line, read_numbers
+
+PATIENCE: Final = 3.0
+"""Seconds for what is to come at once: networks and busy machines are forgiven that much."""
+_READ_BYTES: Final = 2**17
+_MOST_KEPT: Final = 48 * 2**20
+"""Bytes of numbers that nobody has looked at yet, after which no more are read: more than the window allows."""
+
+
+class BrokenRuleError(Exception):
+    """The peer breaks a rule: `expected` should have come, `came` did."""
+
+    def __init__(self, expected: str, came: object) -> None:
+        super().__init__(f"expected {expected}; came {came}")
+        self.expected = expected
+        self.came = str(came)
+
+
+class NotPlayedError(Exception):
+    """The case cannot be played against this peer, for the reason given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to try. `play` takes what the suite offers and raises one of the above if the rules do not hold.
+
+    `rules` are names of docs/protocol.md; `group` tells the suite what may run beside it; `limit` is in seconds.
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    play: Callable[[Any], Awaitable[None]]
+    group: str
+    limit: float = 20.0
+
+
+Play = Callable[[Any], Awaitable[None]]
+
+
+def case_adder(cases: list[Case]) -> Callable[..., Callable[[Play], Play]]:
+    """A decorator that adds what it decorates to `cases`: `(name, *rules, group=..., limit=...)`."""
+
+    def case(name: str, *rules: str, group: str, limit: float = 20.0) -> Callable[[Play], Play]:
+        def add(play: Play) -> Play:
+            cases.append(Case(name, rules, play, group, limit))
+            return play
+
+        return add
+
+    return case
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a case went: `held`; or not, and what was `expected` and `came`; or not played, and `why_not`."""
+
+    case: Case
+    seconds: float
+    expected: str = ""
+    came: str = ""
+    why_not: str = ""
+
+    @property
+    def is_broken(self) -> bool:
+        return bool(self.expected)
+
+    @property
+    def is_held(self) -> bool:
+        return not (self.expected or self.why_not)
+
+
+async def play(case: Case, ground: Any) -> Outcome:
+    """Play `case` on `ground`, within its limit."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    limit = asyncio.timeout(case.limit)
+    try:
+        async with limit:
+            await case.play(ground)
+    except BrokenRuleError as broken:
+        return Outcome(case, loop.time() - start, expected=broken.expected, came=broken.came)
+    except NotPlayedError as error:
+        return Outcome(case, loop.time() - start, why_not=str(error))
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return Outcome(case, loop.time() - start, expected=f"an outcome within {case.limit:g} s", came="none")
+    except OSError as error:
+        return Outcome(case, loop.time() - start, expected="a connection", came=str(error))
+    return Outcome(case, loop.time() - start)
+
+
+class Conversation:
+    """One connection. All that comes is read at once and kept with its time; `take` hands it out in order."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._loop = asyncio.get_running_loop()
+        self._items: deque[Item] = deque()
+        self._kept = 0
+        self._news = asyncio.Event()
+        self._rest = b""
+        self.began_at = self._loop.time()
+        self.ended: End | None = None
+        self.answers_waits = False
+        """Whether each `#wait` that comes is answered at once, and not handed out."""
+        self.waits: list[Line] = []
+        """Those that were answered."""
+        self._reading = self._loop.create_task(self._read())
+
+    # ---- saying
+
+    def say(self, *lines: str) -> None:
+        """Send lines, each ended by LF."""
+        self.send("".join(f"{line}\n" for line in lines).encode("latin-1"))
+
+    def send(self, data: bytes) -> None:
+        """Send bytes. What the peer does not take any more is lost without a word."""
+        with suppress(OSError):
+            self._writer.write(data)
+
+    def end_our_direction(self) -> None:
+        """Send a FIN, and read on."""
+        with suppress(OSError):
+            self._writer.write_eof()
+
+    async def drain(self) -> None:
+        """Wait until most of what was sent is out, or the peer is gone."""
+        with suppress(OSError):
+            await self._writer.drain()
+
+    # ---- hearing
+
+    async def take(self, within: float = PATIENCE) -> Item | None:
+        """The next that came; None if nothing does `within` seconds. The end is handed out again and again."""
+        deadline = self._loop.time() + within
+        while not self._items:
+            if self.ended is not None:
+                return self.ended
+            self._news.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._news.wait()
+            except TimeoutError:
+                return None
+        item = self._items.popleft()
+        if isinstance(item, Run):
+            self._kept -= len(item.lines)
+            self._news.set()
+        if isinstance(item, Line | Run) and item.fault:
+            raise BrokenRuleError("a line that keeps the grammar", item)
+        return item
+
+    async def expect(self, start: str, within: float = PATIENCE, skip: tuple[str, ...] = ()) -> Line:
+        """The next line, which must begin with `start`; those that begin with one of `skip` are passed over."""
+        deadline = self._loop.time() + within
+        while True:
+            item = await self.take(max(0.0, deadline - self._loop.time()))
+            if isinstance(item, Line) and (item.text + " ").startswith(start + " "):
+                return item
+            if isinstance(item, Line) and item.text.startswith(skip or ("-",)):
+                continue
+            if isinstance(item, Run) and "numbers" in skip:
+                continue
+            raise BrokenRuleError(start, item or f"nothing within {within:.1f} s")
+
+    async def expect_close(self, *reasons: str, within: float = PATIENCE, skip: tuple[str, ...] = ()) -> Line:
+        """A `#close` with one of `reasons`, and then the end. Passes over `skip`."""
+        closed = await self.expect("#close", within, skip) if not reasons else None
+        if closed is None:
+            wanted = " or ".join(f"#close reason={reason}" for reason in reasons)
+            try:
+                closed = await self.expect("#close", within, skip)
+            except BrokenRuleError as broken:
+                raise BrokenRuleError(wanted, broken.came) from None
+            if closed.keys.get("reason") not in reasons:
+                raise BrokenRuleError(wanted, closed)
+        await self.expect_end()
+        return closed
+
+    async def expect_end(self, within: float = PATIENCE) -> End:
+        """Nothing more, and the end of the connection."""
+        item = await self.take(within)
+        if not isinstance(item, End):
+            raise BrokenRuleError("the end of the connection", item or f"nothing within {within:.1f} s")
+        return item
+
+    async def expect_nothing(self, seconds: float, skip: tuple[str, ...] = ()) -> None:
+        """Nothing for so many `seconds`, but what begins with one of `skip`."""
+        deadline = self._loop.time() + seconds
+        while (left := deadline - self._loop.time()) > 0:
+            item = await self.take(left)
+            is_skipped = isinstance(item, Line) and item.text.startswith(skip or ("-",))
+            is_skipped |= isinstance(item, Run) and "numbers" in skip
+            if item is not None and not is_skipped:
+                raise BrokenRuleError("nothing", item)
+
+    # ---- ending
+
+    async def leave(self, *, politely: bool = True) -> None:
+        """End the connection, with a word or without, and see the peer go."""
+        if politely and self.ended is None:
+            self.say("#close reason=shutdown")
+            self.answers_waits = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    while self.ended is None:
+                        self._items.clear()
+                        self._kept = 0
+                        self._news.set()
+                        await asyncio.sleep(0.005)
+        self.cut()
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self._reading.cancel()
+        self._writer.transport.abort()
+        self.ended = self.ended or End(self._loop.time())
+
+    async def _read(self) -> None:
+        how = "the end of the connection, without a word"
+        try:
+            while data := await self._reader.read(_READ_BYTES):
+                self._cut_up(data, self._loop.time())
+                while self._kept > _MOST_KEPT:
+                    self._news.clear()
+                    await self._news.wait()
+        except OSError as error:
+            how = f"a broken connection ({error.strerror or error})"
+        self.ended = End(self._loop.time(), how)
+        self._news.set()
+
+    def _cut_up(self, data: bytes, now: float) -> None:
+        data = self._rest + data
+        start = 0
+        while start < len(data):
+            if data[start : start + 1] == b"#":
+                end = data.find(b"\n", start) + 1
+                if not end:
+                    break
+                self._note(read_control_line(data[start : end - 1], now))
+            else:
+                control = data.find(b"#", start)
+                end = data.rfind(b"\n", start, control if control >= 0 else len(data)) + 1
+                if not end and control >= 0:
+                    end = control  # a `#` within a line: `read_numbers` blames it
+                if not end:
+                    break
+                self._kept += end - start
+                self._note(read_numbers(data[start:end], now))
+            start = end
+        self._rest = data[start:]
+
+    def _note(self, item: Item) -> None:
+        if self.answers_waits and isinstance(item, Line) and item.verb == "#wait" and not item.fault:
+            self.waits.append(item)
+            self.say("#wait")
+        else:
+            self._items.append(item)
+            self._news.set()
