@@ -215,6 +215,9 @@ async def test_on_a_terminal_it_runs_until_ctrl_c_and_says_when_there_is_no_answ
         await screen.readuntil(b"1 of 1 streams flow")
         role.links[0].state = LinkState.STALLED
         await screen.readuntil(b"0 of 1 streams flow")
+        top.send_signal(signal.SIGSTOP)  # a connection that arrives while a loop's server closes is never closed
+        assert (await site.get("/livez"))[0] == 200  # all that came before it has been accepted
+    top.send_signal(signal.SIGCONT)
     await screen.readuntil(b"stale: no answer for")
     top.send_signal(signal.SIGINT)
     assert await top.wait() == 0
