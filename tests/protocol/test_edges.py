@@ -62,3 +62,7 @@ def test_control_line_holds_no_control_character_not_even_in_an_unknown_key() ->
             (closed,) = receiver.receive_data(line, 0.0)
             assert isinstance(closed, Closed), byte
             assert getattr(closed.error, "reason", None) is Reason.MALFORMED
+
+
+def test_crc32c_is_castagnoli() -> None:
+    assert crc32c(b"123456789") == 0xE3069283
