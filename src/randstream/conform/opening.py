@@ -97,7 +97,7 @@ _refused("ascii-lf", "TLS, where plain text is spoken", b"\x16\x03\x01\x00\x05\x
 _refused("number-line", "a word that is no number", "hello", "malformed", "refused")
 _refused("number-line", "an empty line", "", "malformed", "refused")
 _refused("number-line", "HTTP", b"GET / HTTP/1.1\r\n\r\n", "malformed", "refused")
-_refused("number-line", "a space before #open", lambda offer: " " + offer.open_line())
+_refused("number-line", "a space before #open", lambda offer: " " + offer.open_line(), "malformed", "too-long")
 _refused("control-line", "two spaces between words", _and("  x=1"))
 _refused("control-line", "an unknown key without a value", _and(" x="))
 _refused("control-line", "a value without a key", _and(" =x"))
