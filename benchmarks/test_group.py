@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.group import PRODUCERS, measure_group, measure_standbys
+
+pytestmark = pytest.mark.timeout(150)  # a hand-over takes ten seconds at least
 
 
 def test_a_short_run_spreads_the_workers_and_gets_all_of_a_killed_producer_back() -> None:
