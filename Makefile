@@ -28,7 +28,7 @@ TAGGED        = $(IMAGE):$(TAG)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
-.PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
+.PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
@@ -173,6 +173,9 @@ bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, without writing
 
 bench-guard: setup $(VENV)/.stamp-bench ## check that no hot function is twice as slow as it was, against plain Python in the same run
 	$(BIN)/python -m pytest -q -s benchmarks/test_hot_paths.py
+
+bench-group: setup $(VENV)/.stamp-bench ## measure three producers and 3,000 workers: shares, a kill, what standing by costs
+	$(BIN)/python -m benchmarks.group $(ARGS)
 
 bench-many: setup $(VENV)/.stamp-bench ## measure ten thousand streams from one producer: cost, lateness, effect of a kill
 	$(BIN)/python -m benchmarks.many_workers --json benchmarks/many_workers.json --plot docs/images/many_workers.png $(ARGS)
