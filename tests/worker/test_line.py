@@ -48,6 +48,7 @@ class Fake:
         self.is_started = False
         self.asked: list[Wait] = []
         self.periods: list[float] = []
+        self.within: list[float] = []
         self.served: list[Resume] = []
         self.ended: list[Reason] = []
 
@@ -61,6 +62,9 @@ class Fake:
     def ask(self, wait: Wait, period: float, now: float) -> None:
         self.asked.append(wait)
         self.periods.append(period)
+
+    def ask_within(self, period: float, now: float) -> None:
+        self.within.append(period)
 
     def serve(self, resume: Resume, now: float) -> None:
         self.served.append(resume)
