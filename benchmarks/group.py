@@ -66,7 +66,7 @@ def measure_group(size: int, seconds: float, *, well_spread: float = WELL_SPREAD
         live = cost(first.pid, size, seconds)
         started_at = time.monotonic()
         second, _ = (start_producer(group, targets, number) for number in (1, 2))
-        wait(hosts, lambda stats: spread(stats) < well_spread)
+        wait(hosts, lambda stats: spread(stats) < well_spread, patience=1.5 * PATIENCE)
         spread_in = time.monotonic() - started_at
         shares = None
         while shares != (shares := served([ask(host) for host in hosts])):  # until nothing is handed over any more
