@@ -225,7 +225,7 @@ async def test_javascript_pair_streams_and_the_better_of_two_producers_comes_nex
 
 def test_javascript_example_is_short_and_needs_nothing() -> None:
     sources = [path.read_text() for path in sorted((EXAMPLES / "javascript").glob("*.js"))]
-    assert len(sources) == 3
-    assert sum(source.count("\n") for source in sources) < 300
+    assert len(sources) == 4
+    assert sum(source.count("\n") for source in sources) < 400
     needed = {name for source in sources for name in re.findall(r"require\('([^']+)'\)", source)}
-    assert needed == {"crypto", "net", "fs", "path", "./wire"}
+    assert needed == {"crypto", "net", "fs", "path", "./wire", "./blake2b"}
