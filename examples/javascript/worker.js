@@ -1,132 +1,121 @@
 #!/usr/bin/env node
-// worker.js HOST:PORT NAME [DIR]: a randstream worker. It appends to DIR/NAME-STREAM.numbers, whose count of lines is the offset.
+// worker.js HOST:PORT NAME [DIR]: a randstream worker. DIR/NAME-STREAM.numbers has the numbers; its count of lines is the offset.
 'use strict';
 const fs = require('fs'), net = require('net'), path = require('path');
 const { Alarm, Ends, MAX_OFFSET, NAME, crc32c, demand, distribution, hex8, rank } = require('./wire');
 
-const [address, worker, folder = '.'] = process.argv.slice(2);
-const [, host, port] = /^(.*):([0-9]+)$/.exec(address ?? '') ?? [];
+const [address, worker, folder = '.'] = process.argv.slice(2), [, host, port] = /^(.*):([0-9]+)$/.exec(address) ?? [];
 if (!port || !NAME.test(worker)) {
   console.error('give HOST:PORT NAME [DIR]');
   process.exit(2);
 }
-const unopened = new Set(), waiting = new Set(); // in the order in which they came
-let serving = null, served = null, acked = null, trustsRank = true, turmoil = 0, handedOver = null;
-const seconds = () => performance.now() / 1000;
-const isSame = (one, other) => one.stream === other.stream && one.numbers === other.numbers;
-const best = (sessions) => sessions.reduce((one, other) => (one && one.score >= other.score ? one : other), null);
+const unopened = new Set(), waiting = new Set(), seconds = () => performance.now() / 1000;
+let serving = null, served = null, acked = 0n, trustsRank = true, turmoil = 0, settled = 0; // served: whoever serves, or did last
+const best = (sessions) => sessions.reduce((one, other) => (one?.score >= other.score ? one : other), undefined);
+const ofStream = (session) => [...waiting].filter(({ kind }) => kind === session?.kind);
 
-function promote() { // promotion: nobody serves
-  const all = [...waiting], same = all.filter((each) => served && isSame(each.offer, served));
-  let those = same.length ? same : all;
-  if (!same.length && those.length) those = those.filter((each) => isSame(each.offer, best(those).offer));
-  const ready = those.filter((each) => !each.owed), chosen = ready.length ? ready : those;
-  if (!serving && chosen.length) (trustsRank ? best(chosen) : chosen[0]).serve();
+function promote() { // promotion, other-stream
+  if (serving || !waiting.size) return;
+  const those = ofStream(ofStream(served).length ? served : best([...waiting])), ready = those.filter(({ owed }) => !owed);
+  const chosen = ready.length ? ready : those;
+  (trustsRank ? best(chosen) : chosen[0]).serve();
 }
 
 class Session extends Ends {
   constructor(socket) {
     super(socket);
-    Object.assign(this, { state: 'opening', owed: 0, repeat: new Alarm(), asking: new Alarm(), late: new Alarm(), period: Infinity });
+    Object.assign(this, { state: 'opening', owed: 0, period: Infinity, lastWord: 0, settle: 0 });
+    [this.asking, this.acking] = [new Alarm(), new Alarm()];
     this.say(`#hello randstream/1 worker=${worker}`);
-    this.silence.set(5, () => this.close('timeout'), 1); // handshake-limit
     if (unopened.size >= 16) [...unopened][Math.floor(16 * Math.random())].close('busy'); // slots
     unopened.add(this);
   }
-  heard() {
-    if (this.state !== 'opening') this.silence.set(3 * this.period, () => this.close('timeout'), this.period);
-  }
+  heard() { if (this.state !== 'opening') this.listen(3 * this.period); }
+  listen(limit) { this.silence.set(limit, () => this.close('timeout'), this.period); }
   take(verb, keys) {
-    if (verb === '#open' && this.state === 'opening') this.open(keys);
-    else if (verb === '#wait' && ['waiting', 'proving'].includes(this.state)) demand(this.owed-- > 0);
-    else demand(verb === '#beat' && (this.state === 'streaming' || (this.state === 'proving' && !this.owed))) || this.prove(keys);
+    if (verb === '#close') this.finish(keys.reason);
+    else if (verb === '#open' && this.state === 'opening') this.open(keys);
+    else if (verb === '#wait' && ['waiting', 'proving'].includes(this.state)) demand(this.owed-- > 0); // asked
+    else demand(verb === '#beat' && ['proving', 'streaming'].includes(this.state) && !this.owed) || this.prove(keys);
   }
-  open(offer) {
-    demand(offer.worker === worker && distribution(offer.numbers));
+  open({ worker: name, producer, stream, numbers, heartbeat, instance }) {
+    demand(name === worker && distribution(numbers)); // open-names-the-worker, numbers-checked
     unopened.delete(this);
-    this.offer = { ...offer, heartbeat: Number(offer.heartbeat) };
-    this.score = rank(worker, offer.producer) * 2n ** 65n + (offer.instance ? 2n ** 64n + BigInt(`0x${offer.instance}`) : 0n);
-    for (const other of [...waiting, ...(serving ? [serving] : [])]) { // instance
-      if (offer.instance && other.offer.instance === offer.instance) other.close('takeover', false);
-    }
-    demand(!serving || serving.offer.stream !== offer.stream || serving.offer.numbers === offer.numbers);
+    Object.assign(this, { producer, stream, numbers, instance, heartbeat: Number(heartbeat), kind: `${stream} ${numbers}` });
+    this.score = (rank(worker, producer) << 65n) + (instance ? 2n ** 64n + BigInt(`0x${instance}`) : 0n); // rank
+    for (const other of [serving, ...waiting]) if (instance && other?.instance === instance) other.close('takeover');
+    demand(serving?.stream !== stream || serving.numbers === numbers);
     demand(waiting.size + (serving ? 1 : 0) < 16, 'spare'); // line-limit
-    Object.assign(this, { state: 'waiting', since: seconds(), patience: 1 + Math.random(), period: this.ask });
+    Object.assign(this, { state: 'waiting', since: seconds(), patience: 1 + Math.random(), period: this.shortest() });
     waiting.add(this);
     this.heard();
-    if (serving) this.askNow();
+    if (serving) this.ask();
     else promote();
   }
-  get ask() { return Math.min(this.offer.heartbeat, served?.heartbeat ?? Infinity); } // ASK
-  askNow() {
-    const by = serving ? ` by=${serving.offer.producer}` : '', same = served && isSame(served, this.offer);
-    this.say(`#wait${by}${same ? ` offset=${acked}` : ''}${serving && !same ? ` stream=${served.stream}` : ''}`);
+  shortest() { return Math.min(this.heartbeat, served?.heartbeat ?? Infinity); } // ASK
+  ask() { // asked, standby-liveness
+    const isSame = this.kind === served?.kind, by = serving ? ` by=${serving.producer}` : '';
+    this.say(`#wait${by}${isSame ? ` offset=${acked}` : serving ? ` stream=${served.stream}` : ''}`);
     this.owed++;
     if (serving) this.hasStoodBy = true;
-    const period = this.ask;
-    if (period < this.period) this.silence.set(Math.min(this.silence.left, 3 * period), () => this.close('timeout'), period);
-    this.period = period;
-    this.asking.set(period, () => this.askNow());
+    const isShorter = this.shortest() < this.period;
+    this.period = this.shortest();
+    if (isShorter) this.listen(Math.min(this.silence.left, 3 * this.period));
+    this.asking.set(this.period, () => this.ask());
   }
   serve() {
-    const after = !this.hasStoodBy ? 'start' : handedOver ? 'hand-over' : 'promotion';
+    const after = !this.hasStoodBy ? 'start' : settled ? 'hand-over' : 'promotion';
+    this.file = path.join(folder, `${worker}-${this.stream}.numbers`);
+    this.offset = fs.existsSync(this.file) ? BigInt(fs.readFileSync(this.file, 'latin1').split('\n').length - 1) : 0n;
+    Object.assign(this, { state: 'proving', text: '', count: 0n, settle: settled, servedSince: seconds() });
     waiting.delete(this);
     this.asking.stop();
-    this.file = path.join(folder, `${worker}-${this.offer.stream}.numbers`);
-    this.offset = fs.existsSync(this.file) ? BigInt(fs.readFileSync(this.file, 'latin1').split('\n').length - 1) : 0n;
-    Object.assign(this, { state: 'proving', interval: [], bytes: 0, crc: 0, count: 0n, settle: handedOver, lastWord: 0 });
-    [serving, served, acked, handedOver] = [this, this.offer, this.offset, null];
-    this.servedSince = seconds();
+    [serving, served, acked, settled] = [this, this, this.offset, 0];
     this.say(`#resume offset=${this.offset} after=${after}`);
-    this.ackLater();
-    for (const other of waiting) if (other.asking.left > other.ask) other.asking.set(other.ask, () => other.askNow());
+    this.acking.set(1.25 * this.heartbeat, () => this.acknowledge());
+    for (const other of waiting) if (!(other.asking.left <= other.shortest())) other.asking.set(other.shortest(), () => other.ask());
   }
   takeNumber(line) {
-    demand(this.state === 'streaming' && this.offset + this.count < MAX_OFFSET);
+    demand(this.state === 'streaming' && this.offset + this.count < MAX_OFFSET); // last-number
+    this.text += `${line}\n`;
     this.count++;
-    this.interval.push(line, '\n');
-    demand((this.bytes += line.length + 1) <= 8 * 2 ** 20, 'too-long'); // beat-every-8-mib
+    demand(this.text.length <= 8 * 2 ** 20, 'too-long'); // beat-every-8-mib
   }
   prove({ offset, crc, t }) {
-    const text = this.interval.join('');
-    demand(offset === this.offset + this.count && crc === hex8(crc32c(text)), 'mismatch');
-    if (text) fs.appendFileSync(this.file, text, 'latin1');
-    Object.assign(this, { offset, interval: [], bytes: 0, count: 0n, t });
-    if (this.state === 'proving') {
-      [this.state, this.period, trustsRank] = ['streaming', this.offer.heartbeat, true];
-      this.heard();
-    }
-    const wait = this.lastWord + 0.002 - seconds(); // words-a-second
-    if (wait > 0) this.late.set(wait, () => this.acknowledge());
-    else this.acknowledge();
+    demand(offset === this.offset + this.count && crc === hex8(crc32c(this.text)), 'mismatch'); // beat-checks
+    if (this.text) fs.appendFileSync(this.file, this.text, 'latin1'); // revocable-sink
+    Object.assign(this, { offset, t, text: '', count: 0n });
+    if (this.state === 'proving') [this.state, this.period, trustsRank] = ['streaming', this.heartbeat, true];
+    this.heard();
+    this.acking.set(Math.max(0, this.lastWord + 0.002 - seconds()), () => this.acknowledge()); // words-a-second, one-ack-waits
   }
-  acknowledge() { // the newest beat, or, if there is none since, the last ack again
-    this.late.stop();
+  acknowledge() { // the newest beat, or, if none came, the last ack again: ack-once-a-heartbeat
     [acked, this.lastWord] = [this.offset, seconds()];
     this.say(`#ack offset=${this.offset}${this.t ? ` t=${this.t}` : ''}`);
-    this.ackLater();
-    if (this.t) this.handOver();
+    this.acking.set(1.25 * this.heartbeat, () => this.acknowledge());
+    const isAnswer = this.t;
     this.t = undefined;
+    if (isAnswer) this.handOver();
   }
-  ackLater() { this.repeat.set(1.25 * this.offer.heartbeat, () => this.acknowledge()); }
-  handOver() {
-    const now = seconds(), other = best([...waiting].filter((each) => !each.owed && isSame(each.offer, this.offer)));
-    if (!other || other.score >> 65n <= this.score >> 65n) return;
-    if (this.settle && now - this.servedSince >= 10 * this.settle) turmoil = 0;
-    const base = Math.max(10, 10 * this.offer.heartbeat, 10 * other.offer.heartbeat) * 2 ** turmoil;
-    const settle = Math.min(base, 3600) * other.patience;
+  handOver() { // hand-over, settle
+    const other = best(ofStream(this).filter(({ owed }) => !owed)), now = seconds();
+    if (!other || other.score <= this.score) return;
+    this.judge();
+    const settle = Math.min(3600, Math.max(10, 10 * this.heartbeat, 10 * other.heartbeat) * 2 ** turmoil) * other.patience;
     if (now - other.since < settle || now - this.servedSince < settle) return;
-    handedOver = settle;
+    settled = settle;
     this.close('yield');
   }
-  over(reason) {
-    for (const alarm of [this.repeat, this.asking, this.late]) alarm.stop();
-    unopened.delete(this);
-    waiting.delete(this);
-    if (serving !== this) return;
-    if (this.state !== 'streaming') trustsRank = false;
+  judge(reason = 'yield') { // was the hand-over to this one right?
     if (this.settle && seconds() - this.servedSince >= 10 * this.settle) turmoil = 0;
     else if (this.settle && !['shutdown', 'yield'].includes(reason)) turmoil++;
+  }
+  over(reason) {
+    for (const alarm of [this.asking, this.acking]) alarm.stop();
+    for (const set of [unopened, waiting]) set.delete(this);
+    if (serving !== this) return;
+    this.judge(reason);
+    if (this.state !== 'streaming') trustsRank = false;
     serving = null;
     setImmediate(promote);
   }

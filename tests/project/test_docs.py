@@ -29,7 +29,7 @@ PAGES = sorted(
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):.*## ", MAKEFILE, re.MULTILINE))
 VARIABLES = {"ARGS", *re.findall(r"^([A-Z_]+) *\?=", MAKEFILE, re.MULTILINE), "N"}
-PROGRAMS = r"(?:\.venv/bin/)?randstream|make|python3?|kubectl|docker|nc|curl|git|pip|examples/\S+"
+PROGRAMS = r"(?:\.venv/bin/)?randstream|make|node|python3?|kubectl|docker|nc|curl|git|pip|examples/\S+"
 
 NOT_RUN_HERE = {
     "make demo": "tests/cli/demo/test_demo.py runs the command behind it, .ci/run the target",
@@ -62,6 +62,14 @@ NOT_RUN_HERE = {
     ".venv/bin/randstream worker --name worker-0 --store store":
         "endless: tests/project/test_examples.py makes a store",
     ".venv/bin/python examples/read_store/read.py store": "tests/project/test_examples.py, on a store it makes",
+    "node examples/javascript/worker.js 127.0.0.1:9000 js-0":
+        "tests/project/test_examples.py, on a port from the system",
+    "node examples/javascript/producer.js 127.0.0.1:9000 42 integers:1:100 js-p 1.0 10":
+        "tests/project/test_examples.py, on a port from the system",
+    ".venv/bin/randstream verify store --seed 42": "tests/project/test_examples.py, on what the producer sent",
+    ".venv/bin/randstream conform worker 127.0.0.1:9000": "tests/conform/test_suites.py, on a port from the system",
+    ".venv/bin/randstream conform producer --listen 0.0.0.0:9000 --seed 42":
+        "tests/conform/test_suites.py, on a port from the system",
     "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers":
         "tests/project/test_examples.py runs awk so",
     **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},

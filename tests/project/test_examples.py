@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +24,7 @@ from tests.support.waiting import PATIENCE, until
 
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c
-from randstream.store import DurableSink
+from randstream.store import DurableSink, verify
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PI = str(EXAMPLES / "pi" / "run.py")
@@ -130,3 +133,99 @@ async def test_bash_worker_survives_kills_and_cuts_without_a_gap_or_a_repeat(tmp
         assert caller.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED, "a netcat is left behind"
     lines = file.read_bytes()
     assert lines == NumberStream(SEED, "bash-0", NUMBERS).lines(0, lines.count(b"\n"))
+
+
+@contextmanager
+def node(*arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of the JavaScript example, running."""
+    file, *rest = arguments
+    program = subprocess.Popen(["node", EXAMPLES / "javascript" / str(file), *map(str, rest)])
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+
+
+has_node = pytest.mark.skipif(not shutil.which("node"), reason="nodejs is not installed")
+
+
+@has_node
+@pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "uniform:-1.0:1.0"])
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_javascript_producer_sends_what_the_seed_makes_through_a_kill_of_either_end(
+    numbers: str, tmp_path: Path
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    working = ("worker", "--name", "worker-0", "--listen", address, "--store", str(tmp_path))
+    producing = ("producer.js", address, SEED, numbers, "js-p", "0.1", "2000")
+
+    def stored() -> int:
+        return sum(each.count for each in verify([tmp_path], SEED).streams) if list(tmp_path.glob("*/*.numbers")) else 0
+
+    with processes() as start:
+        worker = start(*working)
+        for _ in range(2):
+            with node(*producing):
+                before = stored()
+                await until(lambda before=before: stored() > before + 200)
+                worker.end(signal.SIGKILL)
+                worker = start(*working)
+                await until(lambda before=before: stored() > before + 400)
+        assert worker.end() == 0
+    report = verify([tmp_path], SEED)
+    assert report.ok
+    assert [each.folder.name for each in report.streams] == [f"worker-0-{NumberStream(SEED, 'worker-0', numbers).id}"]
+
+
+@has_node
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_javascript_worker_keeps_every_number_through_a_kill_of_either_end(tmp_path: Path) -> None:
+    port = free_port()
+    stream = NumberStream(SEED, "js-0", NUMBERS)
+    file = tmp_path / f"js-0-{stream.id}.numbers"
+    producing = ("producer", "--workers", f"127.0.0.1:{port}", "--seed", SEED, "--rate", "2000", "--heartbeat", "0.1")
+
+    def size() -> int:
+        return file.stat().st_size if file.exists() else 0
+
+    with processes() as start:
+        producer = start(*producing)
+        for _ in range(2):
+            with node("worker.js", f"127.0.0.1:{port}", "js-0", tmp_path):
+                before = size()
+                await until(lambda before=before: size() > before + 1000)
+                producer.end(signal.SIGKILL)
+                producer = start(*producing)
+                await until(lambda before=before: size() > before + 2000)
+    lines = file.read_bytes()
+    assert lines == stream.lines(0, lines.count(b"\n"))
+
+
+@has_node
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_javascript_pair_streams_and_the_better_of_two_producers_comes_next(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    stream = NumberStream(SEED, "js-0", NUMBERS)
+    file = tmp_path / f"js-0-{stream.id}.numbers"
+
+    def size() -> int:
+        return file.stat().st_size if file.exists() else 0
+
+    with node("worker.js", address, "js-0", tmp_path), node("producer.js", address, SEED, NUMBERS, "a", "0.1", "2000"):
+        await until(lambda: size() > 1000)
+        with node("producer.js", address, SEED, NUMBERS, "b", "0.1", "2000") as other:
+            await until(lambda: size() > 2000)
+            other.kill()
+            before = size()
+            await until(lambda: size() > before + 1000)
+    lines = file.read_bytes()
+    assert lines == stream.lines(0, lines.count(b"\n"))
+
+
+def test_javascript_example_is_short_and_needs_nothing() -> None:
+    sources = [path.read_text() for path in sorted((EXAMPLES / "javascript").glob("*.js"))]
+    assert len(sources) == 4
+    assert sum(source.count("\n") for source in sources) < 400
+    needed = {name for source in sources for name in re.findall(r"require\('([^']+)'\)", source)}
+    assert needed == {"crypto", "net", "fs", "path", "./wire", "./blake2b"}

@@ -50,7 +50,7 @@ def _say_listening(address: str) -> None:
 
 def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], junit: str | None) -> int:
     cases = _selected(known, only)
-    report = Report(cases)
+    report = Report(cases, only)
     console = Console(stderr=True)
     columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

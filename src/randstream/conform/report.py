@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from xml.etree import ElementTree
 
 from .engine import Case, Outcome
@@ -10,13 +10,13 @@ from .rules import UNSEEN
 
 
 class Report:
-    """Takes outcomes as they come. `note` gives the lines of the rules that it completes."""
+    """Takes outcomes as they come. `note` gives the lines of the rules that it completes, of `only` those if given."""
 
-    def __init__(self, cases: Iterable[Case]) -> None:
+    def __init__(self, cases: Iterable[Case], only: Collection[str] = ()) -> None:
         self.outcomes: list[Outcome] = []
         self._left: dict[str, int] = {}
         for case in cases:
-            for rule in case.rules:
+            for rule in (rule for rule in case.rules if not only or rule in only):
                 self._left[rule] = self._left.get(rule, 0) + 1
         self._of: dict[str, list[Outcome]] = {rule: [] for rule in self._left}
 
@@ -34,7 +34,7 @@ class Report:
         """A case is over."""
         self.outcomes.append(outcome)
         lines: list[str] = []
-        for rule in outcome.case.rules:
+        for rule in (rule for rule in outcome.case.rules if rule in self._of):
             self._of[rule].append(outcome)
             self._left[rule] -= 1
             if not self._left[rule]:

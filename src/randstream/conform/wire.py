@@ -128,7 +128,8 @@ def read_numbers(lines: bytes, at: float) -> Run:
     """Read and judge number lines, all ended by LF."""
     if _NUMBERS.fullmatch(lines):
         return Run(lines, at)
-    bad = next(line for line in lines.split(b"\n") if not re.fullmatch(rb"[0-9-][0-9.e+-]{0,62}", line))
+    faulty = (line for line in lines.split(b"\n") if not re.fullmatch(rb"[0-9-][0-9.e+-]{0,62}", line))
+    bad = next(faulty, lines + b"#")
     return Run(lines, at, f"no number line: {bad[:80]!r}")
 
 
