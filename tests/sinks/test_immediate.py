@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from tests.sinks.feeding import OFFERED, OTHER, beat, take
 
+from randstream.errors import OfferError
 from randstream.sinks.immediate import DiscardSink
 
 
@@ -20,6 +24,15 @@ async def test_immediate_sink_names_an_offset_only_for_the_stream_it_last_took_n
     sink.begin(0)
     assert await sink.open(OFFERED) is None
     await sink.close()
+
+
+async def test_immediate_sink_never_takes_other_numbers_for_the_same_stream() -> None:
+    sink = DiscardSink()
+    await sink.open(OFFERED)
+    sink.begin(100)
+    with pytest.raises(OfferError, match=r"was of integers:1:100 before, not of integers:1:6"):
+        await sink.open(replace(OFFERED, numbers="integers:1:6"))
+    assert await sink.open(OFFERED) == 100
 
 
 async def test_immediate_sink_goes_back_to_the_last_good_beat_and_names_what_had_gone_unproven() -> None:

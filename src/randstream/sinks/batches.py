@@ -53,7 +53,7 @@ class BatchSink(QueuedSink):
         except SettingsError as error:
             raise SinkError(f"the producer's distribution cannot be read: {error}") from error
         if self._saved_offset is not None and self._saved_stream in (None, offered.stream):
-            self._stream = offered.stream
+            self._taken = offered
             self._offset, self._saved_offset = self._saved_offset, None
         return await super().open(offered)
 
@@ -72,8 +72,8 @@ class BatchSink(QueuedSink):
         offset = self._offset - sum(counted for _, counted in self._waiting)
         text = self._take_batch()
         self._out_bytes = len(text)
-        assert self._stream is not None
-        return Batch(self._stream, offset, np.fromstring(text, self._dtype, sep="\n"))
+        assert self._taken is not None
+        return Batch(self._taken.stream, offset, np.fromstring(text, self._dtype, sep="\n"))
 
     def finish(self, *, is_done: bool) -> None:
         """Hand out no more. `is_done`: the last batch is finished with."""

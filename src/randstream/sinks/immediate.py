@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..errors import OfferError
 from ..observe.report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
 
@@ -22,8 +23,9 @@ class ImmediateSink:
     warning: str | None = None
 
     def __init__(self) -> None:
-        self._offered_stream = ""
-        self._stream: str | None = None
+        self._offered: Open | None = None
+        self._taken: Open | None = None
+        """What numbers were last taken of."""
         self._offset = 0
         self._proven_offset = 0
 
@@ -33,14 +35,16 @@ class ImmediateSink:
     async def open(self, offered: Open) -> int | None:
         """Name an offset only for the stream that numbers were last taken of."""
         self._drop_waiting()
-        self._offered_stream = offered.stream
-        if self._stream != offered.stream:
+        taken, self._offered = self._taken, offered
+        if taken is None or taken.stream != offered.stream:
             return None
+        if taken.numbers != offered.numbers:
+            raise OfferError(f"stream {taken.stream} was of {taken.numbers} before, not of {offered.numbers}")
         self._proven_offset = self._offset
         return self._offset
 
     def begin(self, offset: int) -> None:
-        self._stream = self._offered_stream
+        self._taken = self._offered
         self._offset = self._proven_offset = offset
 
     def append(self, lines: Lines, count: int) -> None:
