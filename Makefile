@@ -28,13 +28,13 @@ TAGGED        = $(IMAGE):$(TAG)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
-.PHONY: bench bench-guard bench-quick bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
-.PHONY: all build build-client build-server load-images deploy logs status scale clean e2e lint-deploy
+.PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
+.PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## ---- the environment ----------------------------------------------------------------------------------------------
 
@@ -174,6 +174,9 @@ bench-quick: setup $(VENV)/.stamp-bench ## the same in a minute, without writing
 bench-guard: setup $(VENV)/.stamp-bench ## check that no hot function is twice as slow as it was, against plain Python in the same run
 	$(BIN)/python -m pytest -q -s benchmarks/test_hot_paths.py
 
+bench-group: setup $(VENV)/.stamp-bench ## measure three producers and 3,000 workers: shares, a kill, what standing by costs
+	$(BIN)/python -m benchmarks.group $(ARGS)
+
 bench-many: setup $(VENV)/.stamp-bench ## measure ten thousand streams from one producer: cost, lateness, effect of a kill
 	$(BIN)/python -m benchmarks.many_workers --json benchmarks/many_workers.json --plot docs/images/many_workers.png $(ARGS)
 
@@ -217,11 +220,12 @@ ifeq ($(CLUSTER),minikube)
 endif
 	$(rollout) deploy $(OVERLAY) $(TAGGED)
 	@echo; echo "Look:  make logs"; echo "       make status"
-	@echo "       kubectl -n randstream port-forward deploy/producer 9001    and open http://127.0.0.1:9001"
+	@echo "       kubectl -n randstream port-forward producer-0 9001    and open http://127.0.0.1:9001"
 ifeq ($(OVERLAY),daemonset)
-	@echo "       kubectl -n randstream exec -it deploy/producer -- python -m randstream top 127.0.0.1:9001"
+	@echo "       kubectl -n randstream exec -it producer-0 -- python -m randstream top 127.0.0.1:9001"
 else
 	@echo "       make scale N=5"
+	@echo "       make scale-producers N=3"
 	@echo "Prove: kubectl -n randstream exec worker-0 -- python -m randstream verify /data/store"
 endif
 	@echo "End:   make clean"
@@ -234,10 +238,17 @@ status: ## show pods and volumes, and name what is wrong
 	$(rollout) status
 
 scale: ## have N workers (make scale N=5)
-	@case "$(N)" in ''|*[!0-9]*) echo "Say how many workers: make scale N=5" >&2; exit 1;; esac
+	$(rollout) scale worker "$(N)"
+
+scale-producers: ## have N producers, which share the workers (make scale-producers N=3)
+	$(rollout) scale producer "$(N)"
+
+# How often each of that is done.
+TIMES ?= 3
+
+silence: ## delete, kill and restart producers, and measure how long each worker hears nothing (TIMES=3)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
-	kubectl --namespace randstream scale statefulset/worker --replicas $(N)
-	$(rollout) wait
+	@$(PYTHON) deploy/silence.py $(TIMES) $(ARGS)
 
 clean: ## remove everything that was deployed (numbers and seed too) and every image that was built
 	@status=0; $(PYTHON) deploy/rollout.py clean || status=1; rm -rf build/deploy; \

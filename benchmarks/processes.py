@@ -67,6 +67,9 @@ def process_group() -> Iterator[Group]:
     finally:
         for child in list(group.children):
             group.reap(child, signal.SIGKILL)
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 def free_port() -> int:

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import json
 import sys
+from collections import Counter
 from time import monotonic
 
 import numpy as np
@@ -83,11 +84,15 @@ async def host(first: int, count: int, rate: float) -> None:
             if word == "forget":
                 for sink in sinks:
                     sink.shifts.clear()
+            serving = [worker.line.serving for worker in workers]
             late = np.concatenate([sink.lateness() for sink in sinks])
             print(
                 json.dumps(
                     {
-                        "resumed": sum(worker.admission.live is not None for worker in workers),
+                        "resumed": sum(member is not None and member.is_started for member in serving),
+                        "standing": sum(len(worker.line.waiting) for worker in workers),
+                        "served": Counter(member.offered.producer for member in serving if member is not None),
+                        "served_since": [worker.intake.served_since for worker in workers],
                         "last_begun_at": max(sink.begun_at for sink in sinks),
                         "begins": sum(sink.begins for sink in sinks),
                         "numbers": sum(sink.offset for sink in sinks),

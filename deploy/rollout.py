@@ -1,6 +1,7 @@
 """Rollout: applies an overlay and waits until it runs, or says in one line why not. Needs only Python and kubectl.
 
 rollout.py deploy OVERLAY IMAGE    apply it; the seed's Secret is made if there is none
+rollout.py scale COMPONENT COUNT   have so many of the producers or workers
 rollout.py wait                    until every pod is new and ready
 rollout.py status                  what there is, and what is wrong with it
 rollout.py clean                   remove all of it, the numbers and the seed too
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["deploy", overlay, image]:
                 deploy(overlay, image)
+            case ["scale", component, count]:
+                scale(component, count)
             case ["wait"]:
                 check_cluster()
                 wait()
@@ -118,11 +121,24 @@ def check_namespace(manifests: str, folder: str) -> None:
 
 
 def check_kinds(manifests: str) -> None:
-    """Raises Failed if workers of another kind are there: both would be pods of the one Service."""
+    """Raises Failed if producers or workers of another kind are there: both would be pods of the one Service."""
     for each in get(WORKLOADS):
-        if not re.search(rf"^kind: {each['kind']}$", manifests, re.MULTILINE):
-            name = each["metadata"]["name"]
-            raise Failed(f"The {each['kind']} {name} of another overlay is there: make clean first.")
+        kind, name = each["kind"], each["metadata"]["name"]
+        if not re.search(rf"^kind: {kind}\nmetadata:\n(  .*\n)*?  name: {name}$", manifests, re.MULTILINE):
+            raise Failed(f"The {kind} {name} of another overlay or version is there: make clean first.")
+
+
+def scale(component: str, count: str) -> None:
+    """Have `count` of the producers or workers, and wait until all are ready."""
+    if not (count.isascii() and count.isdecimal()):
+        target = "scale-producers" if component == "producer" else "scale"
+        raise Failed(f"Say how many {component}s: make {target} N={3 if component == 'producer' else 5}")
+    check_cluster()
+    if not exists("statefulset", component):
+        why = "of this overlay are one a node" if exists("daemonset", component) else "are not deployed: make all"
+        raise Failed(f"The {component}s {why}.")
+    print(kubectl("scale", f"statefulset/{component}", f"--replicas={count}"), end="")
+    wait()
 
 
 def wait() -> None:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from randstream.clock import Clock
 from randstream.observe.journal import Journal
-from randstream.observe.status import LinkState, LinkStatus
+from randstream.observe.status import LinkState, LinkStatus, Standby
 from randstream.observe.tally import Tally
 from randstream.observe.tap import Tap
 
@@ -27,6 +27,10 @@ class FakeLink:
     acked_offset: int = 0
     passed: list[float] = field(default_factory=list)
     """What `recent_numbers` returns the last of."""
+    error: str | None = None
+    served_by: str | None = None
+    served_for: float | None = None
+    standbys: tuple[Standby, ...] = ()
 
     @property
     def label(self) -> tuple[str, str]:
@@ -44,7 +48,10 @@ class FakeLink:
             0.001,
             0.5,
             0,
-            None,
+            self.error,
+            self.served_by,
+            self.served_for,
+            self.standbys,
         )
 
     def recent_numbers(self, since: int, count: int) -> list[float]:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
 
 from randstream.admin.metrics import LABELLED_LINKS, Metrics
-from randstream.observe.status import LinkState
+from randstream.observe.status import LinkState, Standby
 from randstream.observe.tally import Buckets
 
 
@@ -39,6 +39,7 @@ def test_promtool_accepts_the_metrics(role: RoleName) -> None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
     fake = FakeRole(role)
     fake.tally.ends["cut"] += 1
+    fake.tally.interruptions["yield"].observe(0.02)
     check = subprocess.run(
         [promtool, "check", "metrics"], input=exposition(fake), text=True, capture_output=True, check=False
     )
@@ -67,6 +68,26 @@ def test_a_producer_tells_what_it_sent_and_a_worker_what_it_received() -> None:
     assert found[("randstream_numbers_received_total",)] == 120
     assert found[("randstream_numbers_committed_total",)] == 100
     assert ("randstream_numbers_sent_total",) not in found
+
+
+def test_a_worker_tells_whether_it_is_served_who_stands_by_and_how_long_nobody_served() -> None:
+    link = FakeLink(standbys=(Standby("producer-1", "6ae2a63a0ac05109", 9.0),) * 2)
+    fake = FakeRole("worker", links=[link])
+    fake.tally.interruptions["timeout"].observe(2.9)
+    found = samples(fake)
+    assert found[("randstream_served",)] == 1
+    assert found[("randstream_standbys",)] == 2
+    assert found[("randstream_interruption_seconds_bucket", "cause=timeout", "le=2.5")] == 0
+    assert found[("randstream_interruption_seconds_bucket", "cause=timeout", "le=5.0")] == 1
+    for state, served in ((LinkState.STALLED, 1), (LinkState.WAITING, 0), (LinkState.OPENING, 0)):
+        link.state = state
+        assert samples(fake)[("randstream_served",)] == served
+
+
+def test_a_producer_that_stands_by_says_so() -> None:
+    found = samples(FakeRole(links=[FakeLink(state=LinkState.STANDBY), FakeLink("worker-1", state=LinkState.RESTING)]))
+    assert found[("randstream_links", "state=standby")] == found[("randstream_links", "state=resting")] == 1
+    assert found[("randstream_links", "state=streaming")] == 0
 
 
 def test_ready_says_what_readyz_says() -> None:

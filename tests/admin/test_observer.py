@@ -89,6 +89,13 @@ def test_trouble_comes_first_and_the_rest_is_counted() -> None:
     assert snapshot.totals.states == {"streaming": 48, "waiting": 1, "stalled": 1}
 
 
+def test_links_that_stand_by_come_after_trouble_and_before_what_flows() -> None:
+    states = [LinkState.STREAMING, LinkState.STANDBY, LinkState.RESTING, LinkState.WAITING]
+    links = [FakeLink(f"worker-{number}", state=state) for number, state in enumerate(states)]
+    snapshot = Observer(FakeRole(links=links)).snapshot(limit=4)
+    assert [link.state for link in snapshot.links] == states[::-1]
+
+
 def test_a_filter_finds_workers_and_peers_whatever_their_case() -> None:
     links = [FakeLink("Alpha", "10.0.0.1:9000"), FakeLink(None, "beta:9000"), FakeLink("gamma", "10.0.0.3:9000")]
     observer = Observer(FakeRole(links=links))

@@ -10,9 +10,10 @@ import pytest
 from tests.admin.roles import FakeLink, FakeRole
 from tests.browser.streams import Streams, served
 
-from randstream.observe.status import LinkState
+from randstream.observe.status import LinkState, Standby
 
 pytestmark = pytest.mark.browser
+STREAM = "6ae2a63a0ac05109"
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +72,12 @@ def test_a_killed_worker_turns_red_and_heals(page: Any, streams: Streams) -> Non
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_light_and_dark(browser: Any, scheme: str) -> None:
-    with served(FakeRole(links=[FakeLink(), FakeLink("worker-1", "b:1", state=LinkState.WAITING)])) as url:
+    others = [LinkState.WAITING, LinkState.STALLED, LinkState.STANDBY, LinkState.RESTING]
+    links = [FakeLink(f"worker-{number}", f"b:{number}", state=state) for number, state in enumerate(others)]
+    with served(FakeRole(links=[FakeLink(), *links])) as url:
         page = browser.new_page(color_scheme=scheme)
         page.goto(url)
-        wait_headline(page, "1 of 2 streams flow")
+        wait_headline(page, "5 streams: 1 served here, 1 standing by, 1 resting, 2 not flowing")
         ratios: dict[str, float] = page.evaluate(CONTRASTS)
         page.close()
     assert min(ratios.values()) >= 4.5, ratios
@@ -85,7 +88,8 @@ CONTRASTS = """() => {
   const light = colour => { const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
     return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
   const ground = light(getComputedStyle(document.body).backgroundColor);
-  const places = ["h1", "h2", "#sub", "#who", "th", ".name b", "tr.streaming .state", "tr.down .state"];
+  const places = ["h1", "h2", "#sub", "#who", "th", ".name b",
+    ...["streaming", "down", "stalled", "standby", "resting"].map(state => `tr.${state} .state`), "tr.standby .why"];
   return Object.fromEntries(places.map(place => {
     const ink = light(getComputedStyle(document.querySelector(place)).color);
     return [place, (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)];
@@ -120,6 +124,46 @@ def test_a_stream_beyond_the_first_thousand_can_be_found(page: Any) -> None:
         page.get_by_text("1,000 of 1,200 streams are shown").wait_for()
         page.fill("#filter", "worker-1150")
         row(page, "worker-1150").wait_for()
+
+
+def test_a_producer_that_only_stands_by_is_well(page: Any) -> None:
+    links = [FakeLink(f"worker-{number}", f"b:{number}", served_by="producer-0") for number in range(3)]
+    for link in links[1:]:
+        link.state, link.served_by = LinkState.STANDBY, "producer-1"
+    with served(FakeRole(links=links)) as url:
+        page.goto(url)
+        wait_headline(page, "3 streams: 1 served here, 2 standing by")
+        assert page.locator("#sub").inner_text() == "all is well"
+        assert page.title() == "3 streams · randstream"
+        waits = row(page, "worker-1")
+        assert waits.get_attribute("class") == "standby"
+        assert "standby\nproducer-1 serves" in waits.inner_text()
+        links[0].state = LinkState.STANDBY
+        wait_headline(page, "3 streams: 0 served here, 3 standing by")
+        links[2].error = "other-stream: producer-1 serves stream 0123456789abcdef"
+        page.locator("tr.standby .why.warn", has_text="serves stream 0123456789abcdef").wait_for()
+        assert "1 standing by with another stream" in page.locator("#sub.warn").inner_text()
+        assert page.locator("#line").is_hidden()
+
+
+def test_a_worker_says_who_serves_since_when_and_who_waits(page: Any) -> None:
+    standbys = Standby("producer-0", STREAM, 4000.0), Standby("producer-2", "0123456789abcdef", 2.0)
+    link = FakeLink("worker-0", "producer-1", served_by="producer-1", served_for=200.0, standbys=standbys)
+    role = FakeRole("worker", "worker-0", links=[link], warning="several producers are named producer-0")
+    with served(role) as url:
+        page.goto(url)
+        wait_headline(page, "The stream flows")
+        page.get_by_text("several producers are named producer-0").wait_for()
+        assert page.locator("#sub").get_attribute("class") == "sub warn"
+        assert page.locator("#members li").all_inner_texts() == [
+            "producer-1\nserving for 3 min",
+            "producer-0\nwaiting for 67 min",
+            "producer-2\nanother stream, waiting for 2.0 s",
+        ]
+        link.state, link.served_by, link.served_for, link.standbys = LinkState.WAITING, None, None, ()
+        wait_headline(page, "The stream does not flow")
+        assert page.locator("#sub").inner_text().endswith("1 waiting for a producer")
+        page.locator("#line").wait_for(state="hidden")
 
 
 def test_names_are_text_whatever_they_hold(page: Any) -> None:
@@ -163,4 +207,16 @@ def test_the_page_fits_whatever_the_width(page: Any, width: int) -> None:
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(url)
         wait_headline(page, "2 of 3 streams flow")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_workers_line_fits_whatever_the_width(page: Any, width: int) -> None:
+    name = "producer-7b9f6c5d8-x2v4q.randstream.svc.cluster.local"
+    standbys = tuple(Standby(name, stream, 9.0) for stream in (STREAM, "0123456789abcdef") * 7)
+    link = FakeLink("worker-0", name, served_by=name, served_for=1.0, standbys=standbys)
+    with served(FakeRole("worker", "worker-0", links=[link])) as url:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(url)
+        page.wait_for_function("document.querySelectorAll('#members li').length === 15")
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -91,7 +91,7 @@ def worker_plan(seed: str, worker: str, weights: dict[Kind, int] = WORKER_WEIGHT
 
 def producer_plan(seed: str, producer: str, weights: dict[Kind, int] = PRODUCER_WEIGHTS) -> Iterator[Fault]:
     """The faults of `producer` and of its network: rarer, because each hits several streams."""
-    return _plan(Random(f"{seed}/{producer}"), weights, longest_gap=12.0)
+    return _plan(Random(f"{seed}/{producer}"), weights, longest_gap=14.0)
 
 
 def _plan(random: Random, weights: dict[Kind, int], longest_gap: float) -> Iterator[Fault]:
@@ -103,7 +103,7 @@ def _plan(random: Random, weights: dict[Kind, int], longest_gap: float) -> Itera
             lasts=round(random.uniform(*random.choice([(0, 1), (1, 8), (4, 8)])), 2),
             rushes=random.random() < 0.2,
             hits_worker=random.random() < 0.7,
-            hits_line=random.random() < 0.1,
+            hits_line=random.random() < 0.05,
             hits_handshake=random.random() < 0.25,
             seed=random.getrandbits(32),
         )

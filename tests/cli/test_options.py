@@ -63,7 +63,7 @@ def test_every_option_is_a_variable_too(
     assert settings(role) == expected
     assert settings() == expected
     others = {"seed-file", "discard", "command", "accept-raw"}  # below
-    others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer"}  # with what they secure
+    others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer", "allow-worker"}  # with what they secure
     assert set(names) - set(given) <= others, "a setting that no test gives"
 
 

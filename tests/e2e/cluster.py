@@ -75,8 +75,8 @@ def workers() -> list[str]:
 
 def image() -> str:
     """The image that is deployed."""
-    [deployment] = objects("deployments", OURS)
-    name: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    [producers] = objects("statefulsets", OURS + ",app.kubernetes.io/component=producer")
+    name: str = producers["spec"]["template"]["spec"]["containers"][0]["image"]
     return name
 
 

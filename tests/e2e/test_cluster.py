@@ -86,10 +86,9 @@ def test_scaling_up_and_down_needs_nothing_else() -> None:
 
 def test_a_rolling_restart_of_both_loses_nothing() -> None:
     before = prove()
-    kubectl("rollout", "restart", "deployment/producer", "statefulset/worker")
-    for workload in ("deployment/producer", "statefulset/worker"):
+    kubectl("rollout", "restart", "statefulset/producer", "statefulset/worker")
+    for workload in ("statefulset/producer", "statefulset/worker"):
         kubectl("rollout", "status", workload, "--timeout=180s")
-    until(lambda: len(pods()) == 4, "the old producer is gone")
     prove(before)
 
 
@@ -109,14 +108,14 @@ def test_a_missing_secret_is_named_by_status_and_made_by_deploy() -> None:
     before = prove()
     secret = cluster.seed()
     kubectl("delete", "secret", "randstream-seed")
-    kubectl("rollout", "restart", "deployment/producer")
+    kubectl("rollout", "restart", "statefulset/producer")
     told = until(
         lambda: "randstream-seed" in (done := make("status", check=False)).stderr and done, "status names the Secret"
     )
     assert told.returncode != 0
     assert "waits for the Secret randstream-seed, which is missing" in told.stderr
     kubectl("create", "secret", "generic", "randstream-seed", "--from-file=seed=/dev/stdin", given=secret)
-    kubectl("rollout", "status", "deployment/producer", "--timeout=180s")
+    kubectl("rollout", "status", "statefulset/producer", "--timeout=180s")
     prove(before)
 
 

@@ -28,7 +28,7 @@ def nodes() -> list[str]:
 
 
 def top() -> str:
-    return kubectl("exec", "deployment/producer", "--", "python", "-m", "randstream", "top", "127.0.0.1:9001")
+    return kubectl("exec", "producer-0", "--", "python", "-m", "randstream", "top", "127.0.0.1:9001")
 
 
 def flowing() -> list[str]:
@@ -71,7 +71,7 @@ def test_the_workers_of_another_overlay_do_not_join_them() -> None:
     done = make("deploy", cluster.tag(), check=False)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert line == "The DaemonSet worker of another overlay is there: make clean first."
+    assert line == "The DaemonSet worker of another overlay or version is there: make clean first."
 
 
 def test_clean_removes_all_of_it() -> None:

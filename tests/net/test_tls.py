@@ -236,7 +236,9 @@ def test_a_producer_that_is_not_allowed_is_refused_and_told_so(
     )
 
 
-def test_a_worker_that_gives_a_name_its_certificate_lacks_is_refused(worker_files: Files, producer_files: Files) -> None:
+def test_a_worker_that_gives_a_name_its_certificate_lacks_is_refused(
+    worker_files: Files, producer_files: Files
+) -> None:
     worker_files.write(CA.issue_cert(HOST, "worker-1.example", "my-worker-0.example"), CA)
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
     judged, told = talk.error("producer"), talk.error("worker")

@@ -8,7 +8,7 @@ from tests.support.roles import a_pair, running
 from tests.support.waiting import until
 
 from randstream.clock import Clock
-from randstream.errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError
+from randstream.errors import OfferError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
 from randstream.observe.journal import Journal
 from randstream.observe.report import LinkReport, SinkReport
 from randstream.observe.tally import Tally
@@ -153,6 +153,45 @@ def test_a_report_with_more_fields_shares_its_limits_with_the_first(
         ("link.recovered", "10.0.0.1"), ("raw.accepted", None), ("link.recovered", "10.0.0.1"),
     ]  # fmt: skip
     assert {link for _, link, _ in noted(journal)} == {"worker-0 from 10.0.0.1", "worker-0"}
+
+
+def test_what_many_producers_bring_about_is_told_as_trouble_only_where_it_is(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    report.standing_by("producer-1", 0.0)
+    report.yielded(0.0, retry_in=0.1)
+    report.turned_away(0.0, retry_in=3.0)
+    report.resting("127.0.0.1:9000", 100.0)
+    report.other_stream(100.0, served="0123456789abcdef", served_by="producer-1")
+    report.refused(OfferError("holds it as bits64"), 100.0, producer="producer-1")
+    assert [(event["event"], event["log_level"]) for event in log.events] == [
+        ("link.standing_by", "info"), ("link.yielded", "info"), ("link.spare", "info"), ("link.resting", "info"),
+        ("link.other_stream", "warning"), ("link.refused", "warning"),
+    ]  # fmt: skip
+    assert log.of("link.standing_by")[0]["by"] == "producer-1"
+    assert "--name" in log.of("link.resting")[0]["advice"]
+    assert "same seed" in log.of("link.other_stream")[0]["advice"]
+    assert log.of("link.refused")[0]["reason"] == "malformed"
+    assert counted(tally) == ({"yield": 1}, {"spare": 1}, 0)
+    assert [event for event, *_ in noted(journal)] == [
+        "link.standing_by", "link.yielded", "link.resting", "link.other_stream", "link.refused",
+    ]  # fmt: skip
+
+
+def test_what_a_peer_can_repeat_at_will_is_logged_once_a_minute_and_crowds_out_nothing(
+    report: LinkReport, log: Log
+) -> None:
+    for second in range(60):
+        report.turned_away(float(second))
+        report.resting("127.0.0.1:9000", float(second))
+        report.other_stream(float(second), served="0123456789abcdef")
+        report.refused(OfferError("bits64"), float(second))
+    report.lost(CUT, 59.0)
+    assert [event["event"] for event in log.events] == [
+        "link.spare", "link.resting", "link.other_stream", "link.refused", "link.lost",
+    ]  # fmt: skip
+    report.turned_away(61.0)
+    assert log.events[-1]["left_out"] == 59
 
 
 def test_a_checkpoint_is_only_logged_and_has_no_limit(report: LinkReport, log: Log, journal: Journal) -> None:

@@ -9,7 +9,7 @@ from tests.support.roles import a_pair, running
 from tests.support.waiting import until
 
 from randstream.admin.observer import Observer
-from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Totals
+from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Standby, Totals
 from randstream.producer.producer import Producer
 from randstream.settings import ProducerSettings
 
@@ -42,6 +42,6 @@ async def test_a_producer_is_ready_without_its_workers_but_not_if_a_name_cannot_
 def test_every_field_of_the_json_is_explained() -> None:
     section = PAGE.split("### The JSON of /api/links")[1].split("\n### ")[0]
     told = set(re.findall(r"`([a-z_]+)`", section))
-    for kind in (Snapshot, Totals, LinkStatus, Histogram):
+    for kind in (Snapshot, Totals, LinkStatus, Standby, Histogram):
         assert set(kind.__dataclass_fields__) <= told
     assert {str(state) for state in LinkState} <= told

@@ -130,7 +130,7 @@ def descriptors(pid: int) -> int:
 @pytest.fixture
 def tls_flags(tmp_path: Path) -> list[str]:
     ca = trustme.CA()
-    certificate = ca.issue_cert("127.0.0.1")
+    certificate = ca.issue_cert("127.0.0.1", "worker-0")
     for name, blob in (
         ("cert", certificate.cert_chain_pems[0]),
         ("key", certificate.private_key_pem),

@@ -19,9 +19,10 @@ from tests.support.waiting import until
 from randstream.backoff import LONGEST_DELAY
 from randstream.errors import Reason
 from randstream.observe.status import LinkState
-from randstream.producer.link import DIALS_AT_ONCE
-from randstream.protocol import HANDSHAKE_LIMIT
+from randstream.producer.link import DIALS_AT_ONCE, STREAMS_REMEMBERED
+from randstream.protocol import HANDSHAKE_LIMIT, MAX_OFFSET
 
+GREETING: Final = b"#hello randstream/1 worker=worker-0\n"
 SWALLOWS: Final = "10.0.0.9"
 """An address where nothing is: what is sent there is lost, and a dial is never answered."""
 
@@ -39,6 +40,160 @@ async def test_start_offset_is_the_highest_that_was_acked_at_that_target() -> No
             peer.cut()
         peer = await listener.peer()
         assert (await peer.accept(b"#resume\n")).startswith(b"#beat offset=%d " % acked)
+
+
+async def test_start_offset_may_be_one_that_a_standby_was_told_in_a_wait() -> None:
+    async with a_listener() as listener, producing(listener) as producer:
+        for told, start in (
+            (b"#wait by=producer-1 offset=5000\n", 5000),
+            (b"#wait offset=7000\n", 7000),
+            (b"#wait by=producer-1 offset=3\n", 7000),
+        ):
+            peer = await listener.peer()
+            await peer.greet()
+            await peer.hold(told)
+            peer.say(b"#resume\n")
+            assert (await peer.line()).startswith(b"#beat offset=%d " % start)
+            peer.cut()
+        peer = await listener.peer()
+        assert (await peer.accept(b"#resume\n")).startswith(b"#beat offset=7000 ")
+        assert only(producer).start_offset() == 7000
+        peer.cut()
+
+
+MOST = str(MAX_OFFSET).encode()
+
+
+@pytest.mark.parametrize(
+    "lie", [b"#wait by=x offset=%s\n" % MOST, b"#wait offset=%s\n" % MOST, b"#resume offset=%s\n" % MOST]
+)
+async def test_start_offset_at_one_target_is_never_moved_by_what_another_says(lie: bytes) -> None:
+    async with a_listener() as liar, a_listener() as honest, producing(liar, honest) as producer:
+        false, true = producer.links
+        peer = await liar.peer()
+        await peer.greet()
+        peer.say(lie)
+        if (answer := await peer.line()).startswith(b"#beat"):
+            peer.say(ack_of(answer))
+        await until(lambda: false.start_offset() == MAX_OFFSET)
+        greeted = await honest.peer()
+        greeted.say(GREETING)  # the same name, which the liar has
+        assert await greeted.rest() == b"#close reason=refused\n"
+        assert true.state is LinkState.RESTING
+        peer.cut()
+        assert (await (await honest.peer()).accept(b"#resume\n")).startswith(b"#beat offset=0 ")
+        assert true.start_offset() == 0
+
+
+async def test_start_offset_is_remembered_for_a_number_of_streams() -> None:
+    async with a_listener() as listener, producing(listener) as producer:
+        for number in range(STREAMS_REMEMBERED + 2):
+            peer = await listener.peer()
+            await peer.accept(b"#resume offset=%d\n" % (number + 1), name=f"worker-{number}")
+            peer.cut()
+        for number, start in ((1, 0), (STREAMS_REMEMBERED + 1, STREAMS_REMEMBERED + 2)):
+            peer = await listener.peer()
+            beat = await peer.accept(b"#resume\n", name=f"worker-{number}")
+            assert beat.startswith(b"#beat offset=%d " % start)
+            peer.cut()
+        assert only(producer).worker == f"worker-{STREAMS_REMEMBERED + 1}"
+
+
+async def test_backoff_starts_over_at_the_fourth_wait_of_one_connection() -> None:
+    chance = Longest()
+    async with a_listener() as listener, producing(listener, random=chance) as producer:
+        for waits in (3, 3, 3, 4, 3):
+            peer = await listener.peer()
+            await peer.greet()
+            reconnects = only(producer).reconnects
+            for _ in range(waits):
+                await peer.hold(b"#wait by=producer-1\n")
+            peer.cut()
+            await until(lambda before=reconnects: only(producer).reconnects > before)
+    assert chance.delays == [0.1, 0.2, 0.4, 0.1, 0.2]
+
+
+async def test_yielded_is_no_trouble_and_followed_by_a_short_delay(log: Log) -> None:
+    async with a_listener() as listener, producing(listener) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        peer.say(b"#close reason=yield\n")
+        yielded = await log.wait("link.yielded")
+        assert yielded["retry_in"] <= 0.1
+        assert (only(producer).reconnects, only(producer).last_error) == (0, None)
+        assert producer.tally.ends == {Reason.YIELD: 1}
+        assert log.of("link.lost") == []
+        await listener.peer()
+
+
+async def test_line_limit_makes_the_producer_come_again_ever_more_rarely_until_it_has_stood_in_line(log: Log) -> None:
+    chance = Longest()
+    async with a_listener() as listener, producing(listener, random=chance) as producer:
+        for times in range(8):
+            peer = await listener.peer()
+            await peer.greet()
+            if times == 6:
+                peer.say(b"#wait by=producer-1\n")
+                await peer.line()
+            peer.say(b"#close reason=spare\n")
+            await peer.rest()
+        await until(lambda: producer.tally.failures[Reason.SPARE] == 8)
+        assert only(producer).last_error is None
+        assert (log.of("link.lost"), log.of("link.unreachable")) == ([], [])
+        assert log.of("link.spare")[0]["log_level"] == "info"
+    assert chance.ranges == [(0, bound) for bound in (5, 10, 20, 40, 60, 60, 5, 10)]
+
+
+async def test_standby_shows_who_serves_and_how_far_and_says_it_once(log: Log) -> None:
+    async with a_listener() as listener, producing(listener) as producer:
+        peer = await listener.peer()
+        await peer.greet()
+        for by, offset in ((b"producer-1", 5), (b"producer-1", 9), (b"producer-2", 12)):
+            await peer.hold(b"#wait by=%s offset=%d\n" % (by, offset))
+            link = only(producer)
+            assert (link.state, link.served_by, link.acked_offset) == (LinkState.STANDBY, by.decode(), offset)
+        assert [each["by"] for each in log.of("link.standing_by")] == ["producer-1", "producer-2"]
+        assert (link.is_up, producer.tally.acked_numbers, producer.problem) == (True, 0, None)
+        peer.say(b"#resume offset=12 after=promotion\n")
+        assert (await peer.line()).startswith(b"#beat offset=12 ")
+        assert (link.state, link.served_by) == (LinkState.STREAMING, "producer-0")
+        assert log.of("link.resumed")[0]["after"] == "promotion"
+        peer.cut()
+
+
+async def test_other_stream_is_warned_of_by_the_producer_that_waits_behind_it(log: Log) -> None:
+    async with a_listener() as listener, producing(listener) as producer:
+        peer = await listener.peer()
+        await peer.greet()
+        peer.say(b"#wait by=producer-1 stream=0123456789abcdef\n")
+        warned = await log.wait("link.other_stream")
+        assert (warned["served"], warned["served_by"]) == ("0123456789abcdef", "producer-1")
+        assert warned["log_level"] == "warning"
+        assert only(producer).last_error == "other-stream: producer-1 serves stream 0123456789abcdef"
+        peer.cut()
+
+
+async def test_draining_closes_a_link_that_waits_though_a_resume_crosses_that() -> None:
+    async with a_listener() as listener:
+        async with producing(listener.target, grace_period=60) as producer:
+            peer = await listener.peer()
+            await peer.greet()
+            await peer.hold(b"#wait by=producer-1\n")
+            producer.stop()
+            peer.say(b"#resume offset=5\n")
+        assert await peer.rest() == b"#close reason=shutdown\n"
+
+
+async def test_instance_is_one_for_each_link_and_the_same_on_each_of_its_connections(log: Log) -> None:
+    async with a_listener() as one, a_listener() as other, producing(one, other) as producer:
+        seen = []
+        for listener, name in ((one, "a"), (other, "b"), (one, "a")):
+            peer = await listener.peer()
+            seen.append(key(await peer.greet(name), "instance"))
+            peer.cut()
+        assert seen == [link.instance for link in (*producer.links, producer.links[0])]
+        assert seen[0] != seen[1]
+        assert not any(instance in str(log.events) for instance in seen)
 
 
 async def test_link_attributes_tell_what_an_observer_asks(log: Log) -> None:

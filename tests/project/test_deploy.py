@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -11,16 +10,14 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
+from tests.project.scripts import DEPLOY, ROOT, load
 
 from randstream.cli.options import ROLE_VARIABLE
 from randstream.settings.roles import ProducerSettings, WorkerSettings, settings_of
 
-ROOT: Final = Path(__file__).parents[2]
-DEPLOY: Final = ROOT / "deploy"
 OVERLAYS: Final = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
 ROLES: Final = {"producer": ProducerSettings, "worker": WorkerSettings}
 VARIABLES: Final = {
@@ -28,16 +25,7 @@ VARIABLES: Final = {
 }
 
 
-def load_rollout() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rollout", DEPLOY / "rollout.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-rollout = load_rollout()
+rollout = load("rollout")
 
 
 @cache
@@ -93,7 +81,7 @@ def test_a_drain_ends_within_the_pods_grace(role: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_renders_both_roles_locked_down(overlay: str) -> None:
-    pods = render(overlay, "Deployment|StatefulSet|DaemonSet")
+    pods = render(overlay, "StatefulSet|DaemonSet")
     assert len(pods) == len(ROLES)
     for pod in pods:
         for promise in (
@@ -118,7 +106,7 @@ def test_a_daemon_set_has_a_worker_on_every_node_with_the_nodes_name() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_seed_is_a_file_of_the_producers_pod_and_nobody_elses(overlay: str) -> None:
-    pods = by_name(render(overlay, "Deployment|StatefulSet|DaemonSet"))
+    pods = by_name(render(overlay, "StatefulSet|DaemonSet"))
     assert "  RANDSTREAM_SEED_FILE: /run/secrets/randstream/seed\n" in "".join(render(overlay, "ConfigMap"))
     assert "mountPath: /run/secrets/randstream\n" in pods["producer"]
     assert "secretName: randstream-seed" in pods["producer"]
@@ -126,7 +114,7 @@ def test_the_seed_is_a_file_of_the_producers_pod_and_nobody_elses(overlay: str) 
 
 
 def test_with_mutual_tls_each_pod_has_the_certificate_that_its_peer_asks_for() -> None:
-    pods = by_name(render("production-mtls", "Deployment|StatefulSet"))
+    pods = by_name(render("production-mtls", "StatefulSet"))
     certificates = by_name(render("production-mtls", "Certificate"))
     for role, pod in pods.items():
         assert "mountPath: /run/secrets/randstream-tls\n" in pod
@@ -140,6 +128,48 @@ def test_with_mutual_tls_each_pod_has_the_certificate_that_its_peer_asks_for() -
     assert f"  - '*.worker.{rollout.NAMESPACE}.svc.cluster.local'\n" in certificates["worker"]  # what SRV records name
     assert "client auth" in certificates["producer"]
     assert "client auth" not in certificates["worker"]
+
+
+def test_with_mutual_tls_the_certificate_holds_the_name_of_every_producer() -> None:
+    [count] = re.findall(
+        r"^  replicas: (\d+)$", by_name(render("production-mtls", "StatefulSet"))["producer"], re.MULTILINE
+    )
+    names = by_name(render("production-mtls", "Certificate"))["producer"]
+    for number in range(int(count)):
+        assert f"  - producer-{number}\n" in names
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_producers_have_stable_names_of_their_own_and_start_without_each_other(overlay: str) -> None:
+    producer = by_name(render(overlay, "StatefulSet"))["producer"]
+    for promise in ("podManagementPolicy: Parallel", "serviceName: producer", "type: RollingUpdate"):
+        assert promise in producer
+    assert "RANDSTREAM_NAME" not in producer  # it is the pod's name
+    assert "clusterIP: None" in by_name(render(overlay, "Service"))["producer"]
+
+
+@pytest.mark.parametrize("overlay", ["production", "production-mtls"])
+@pytest.mark.parametrize("role", ROLES)
+def test_in_production_no_node_or_zone_has_all_of_a_role_and_maintenance_stops_one_at_a_time(
+    overlay: str, role: str
+) -> None:
+    workload = by_name(render(overlay, "StatefulSet"))[role]
+    assert int(re.findall(r"^  replicas: (\d+)$", workload, re.MULTILINE)[0]) >= 3
+    assert "affinity" not in workload
+    for label in ("kubernetes.io/hostname", "topology.kubernetes.io/zone"):
+        assert f"topologyKey: {label}\n" in workload
+    budget = by_name(render(overlay, "PodDisruptionBudget"))[role]
+    assert "  maxUnavailable: 1\n" in budget
+    assert f"app.kubernetes.io/component: {role}\n" in budget
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_in_production_every_pod_is_scraped(role: str) -> None:
+    template = by_name(render("production", "StatefulSet"))[role].partition("  template:\n")[2]
+    assert 'prometheus.io/scrape: "true"\n' in template
+    assert 'prometheus.io/port: "9001"\n' in template
+    admin = by_name(render("production", "NetworkPolicy"))["admin"]
+    assert "component" not in admin  # it opens the port of both roles
 
 
 def by_name(objects: list[str]) -> dict[str, str]:
@@ -200,10 +230,46 @@ def test_a_rollout_on_every_node_is_over_when_each_has_a_new_worker_that_is_read
 
 
 def test_workers_of_another_kind_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def manifests(worker: str) -> str:
+        producer = "kind: StatefulSet\nmetadata:\n  name: producer\nspec: {}\n"
+        return f"{producer}---\nkind: {worker}\nmetadata:\n  labels:\n    a: b\n  name: worker\nspec: {{}}\n"
+
     monkeypatch.setattr(rollout, "get", lambda kinds: [a_stateful_set()])
-    rollout.check_kinds("apiVersion: apps/v1\nkind: StatefulSet\n")
-    with pytest.raises(rollout.Failed, match="StatefulSet worker of another overlay is there: make clean first"):
-        rollout.check_kinds("apiVersion: apps/v1\nkind: DaemonSet\n")
+    rollout.check_kinds(manifests("StatefulSet"))
+    told = "The StatefulSet worker of another overlay or version is there: make clean first."
+    with pytest.raises(rollout.Failed, match=f"^{told}$"):
+        rollout.check_kinds(manifests("DaemonSet"))
+
+
+@pytest.mark.parametrize(
+    ("component", "deployed", "told"),
+    [
+        ("worker", "daemonset", "The workers of this overlay are one a node."),
+        ("producer", "", "The producers are not deployed: make all."),
+    ],
+)
+def test_what_cannot_be_scaled_is_told(
+    monkeypatch: pytest.MonkeyPatch, component: str, deployed: str, told: str
+) -> None:
+    monkeypatch.setattr(rollout, "check_cluster", lambda: None)
+    monkeypatch.setattr(rollout, "exists", lambda kind, name: kind == deployed)
+    with pytest.raises(rollout.Failed, match=f"^{told}$"):
+        rollout.scale(component, "3")
+
+
+def test_scaling_waits_until_all_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    def record(*arguments: str) -> str:
+        called.append(" ".join(arguments))
+        return ""
+
+    monkeypatch.setattr(rollout, "check_cluster", lambda: None)
+    monkeypatch.setattr(rollout, "exists", lambda kind, name: kind == "statefulset")
+    monkeypatch.setattr(rollout, "kubectl", record)
+    monkeypatch.setattr(rollout, "wait", lambda: called.append("wait"))
+    assert rollout.main(["scale", "producer", "3"]) == 0
+    assert called == ["scale statefulset/producer --replicas=3", "wait"]
 
 
 def test_a_ready_pod_is_no_trouble() -> None:
@@ -348,6 +414,11 @@ def make(tmp_path: Path) -> MakeCall:
         ("status", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
         ("scale", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
         ("scale N=-1", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
+        ("scale N=3", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("scale-producers", {"working": "kubectl"}, "Say how many producers: make scale-producers N=3"),
+        ("scale-producers N=two", {"working": "kubectl"}, "Say how many producers: make scale-producers N=3"),
+        ("silence", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("silence TIMES=-1", {"working": "kubectl"}, "Say how often: make silence TIMES=3"),
         ("clean", {"failing": "kubectl docker"}, "No Kubernetes cluster answers"),
     ],
 )

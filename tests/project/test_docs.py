@@ -48,11 +48,11 @@ NOT_RUN_HERE = {
     "make simulate SECONDS=60": "a minute long: .ci/run",
     "make simulate SECONDS=60 SEED=1000": "tests/simulation/test_simulate.py proves that a seed is a run",
     'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
-    "kubectl -n randstream port-forward deploy/producer 9001": "needs a cluster: tests/e2e/test_cluster.py",
+    "kubectl -n randstream port-forward producer-0 9001": "needs a cluster: tests/e2e/test_cluster.py",
     "randstream top http://127.0.0.1:9001": "tests/cli/test_top.py, on a port from the system",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
     "make clean": "tests/e2e/test_daemonset.py",
-    "kubectl -n randstream exec deploy/producer -- python -m randstream top 127.0.0.1:9001":
+    "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":
         "tests/e2e/test_daemonset.py",
     "examples/bash_worker/worker.sh 9000 bash-0": "tests/project/test_examples.py, on a port from the system",
     '.venv/bin/randstream numbers --seed 42 --worker bash-0 --count "$(wc -l <bash-0.numbers)" | cmp - bash-0.numbers':

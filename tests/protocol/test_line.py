@@ -125,6 +125,13 @@ def test_asked_for_the_first_time_after_a_heartbeat_if_nobody_asks_before() -> N
     assert receiver.deadline == START + 4.0
 
 
+def test_asked_nothing_when_that_is_due_a_standby_is_due_again_after_one_more_ask() -> None:
+    receiver = an_asking_receiver(0.25)
+    assert receiver.handle_timer(START + 0.25) == [AskDue()]
+    assert receiver.deadline == START + 0.5
+    assert sent(receiver) == b""
+
+
 def test_asked_within_a_shorter_time_and_never_later_than_was_due() -> None:
     receiver = an_opened_receiver(heartbeat="2.0")
     receiver.ask_within(3.0, START)

@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 SPECIFICATION = HERE.parents[1] / "docs" / "protocol.md"
 SECTIONS = {"Lines", "Handshake", "Numbers and beats", "Acks and the window", "Liveness", "Ends"}
-ELSEWHERE = {"socket-options"}
+ELSEWHERE = {"half-close", "socket-options"}
 """Rules in these sections that the core cannot keep, having no socket."""
 ALSO_HERE = {
     "after", "asked", "empty-beat", "immediate-sink", "instance", "promise", "rank", "raw-source", "raw-source-silence",

@@ -18,6 +18,8 @@ LINK_FAULTS: Final = (
     "damage a byte", "damage a byte", "slow link", "split and merge",
 )  # fmt: skip
 OTHER_FAULTS: Final = ("dns fails", "dns hangs", "dns is wrong", "step the clock", "another seed", "rolling restart")
+WEIGHTS: Final = ((6, 2, 7, 2), (6, 2, 7, 2), (1, 12, 4, 1))
+"""Of these four in a plan: in some it is the producers that come and go."""
 BURST_SECONDS: Final = 40.0
 CALM_SECONDS: Final = (25.0, 60.0, 150.0)
 """A plan is bursts of faults with calms between them, in which every stream has to flow again."""
@@ -100,13 +102,14 @@ def draw_plan(seed: int, heartbeats: float) -> Plan:
     )
     faults: list[Fault] = []
     longest = max(12.0, 5 * heartbeat)  # beyond every deadline
+    weights = random.choice(WEIGHTS)
     pause, calm = random.choice(PAUSE_SECONDS), random.choice(CALM_SECONDS)
     at = random.uniform(0.0, 3.0)
     while at < seconds:
         if at % (BURST_SECONDS + calm) > BURST_SECONDS:
             at += calm
             continue
-        kinds = random.choices((WORKER_FAULTS, PRODUCER_FAULTS, LINK_FAULTS, OTHER_FAULTS), (6, 2, 7, 2))[0]
+        kinds = random.choices((WORKER_FAULTS, PRODUCER_FAULTS, LINK_FAULTS, OTHER_FAULTS), weights)[0]
         faults.append(
             Fault(
                 number=len(faults),

@@ -191,7 +191,8 @@ class Promises(Outside):
         if not is_spared or len(cluster.producers) == 1:
             return
         harmed = sum(cluster.harmed(producer, worker) > now - window for producer in cluster.producers)
-        longest = (3 * harmed + 1.25) * shape.heartbeat + 1 / shape.rate + LINE_SECONDS
+        # Whoever serves next begins to count its rate then, and what it sends is proved by its next beat.
+        longest = (3 * harmed + 2.25) * shape.heartbeat + 2 / shape.rate + LINE_SECONDS
         since = max(self.moved_at[worker.name], cluster.harmed(None, worker), self._strange_at[worker.name])
         if now - since > longest:
             self._break(f"{worker.name} has been silent for {now - since:.1f} s, and a producer has long been there")

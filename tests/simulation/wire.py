@@ -98,7 +98,10 @@ class Talk(Outside):
     """And the producer with each of its."""
     acked_offset: int = 0
     last_said: str = ""
-    """The worker's last line."""
+    """The worker's last line, and when it was said."""
+    said_at: float = -inf
+    has_stood_by: bool = False
+    """Whether it was told that another serves."""
 
     def rank(self) -> tuple[int, str]:
         """The higher, the better."""
@@ -134,6 +137,9 @@ class Wire(Outside):
         """Whom each worker's process lets serve, or did last."""
         self._distrusting: set[Process] = set()
         """Those whose last choice never sent its opening beat, until one does."""
+        self._unsure: set[Process] = set()
+        self._instances: dict[tuple[Process, str], str] = {}
+        self._links: dict[str, tuple[Process, str]] = {}
         self.promotions: Counter[str] = Counter()
         """`#resume`s, by what they were after."""
         self._dials: dict[str, deque[tuple[float, int]]] = {}
@@ -181,7 +187,9 @@ class Wire(Outside):
             talk.open_read_at = now
         if speech is talk.worker and talk.beat_read_at == inf and speech.read_bytes >= talk.beat_bytes > 0:
             talk.beat_read_at = now
-            self._distrusting.discard(speech.process)
+            if not talk.is_damaged():
+                self._distrusting.discard(speech.process)
+                self._unsure.discard(speech.process)
         if speech is talk.producer:
             if talk.resume_read_at == inf and speech.read_bytes >= talk.resume_bytes > 0:
                 talk.resume_read_at = now
@@ -197,6 +205,7 @@ class Wire(Outside):
                 talk.stream, talk.heartbeat = pairs["stream"], float(pairs["heartbeat"])
                 talk.instance, talk.name = pairs["instance"], pairs["producer"]
                 talk.opened_at, talk.open_bytes = self._world.now, speech.sent_bytes
+                self._check_instance(talk)
             case "#wait" if speech is talk.worker:
                 talk.asks.append(speech.sent_bytes)
                 self._check_ask(talk, pairs)
@@ -216,15 +225,35 @@ class Wire(Outside):
                 speech.closed_with, speech.closed_bytes = pairs["reason"], speech.sent_bytes
                 self._check_close(talk, speech, pairs["reason"])
         if speech is talk.worker:
-            talk.last_said = line
+            talk.last_said, talk.said_at = line, self._world.now
+
+    def _check_instance(self, talk: Talk) -> None:
+        """instance: one for each link of a process, for as long as it lives, and nobody else's."""
+        link = talk.producer.process, talk.worker.machine.name
+        if self._instances.setdefault(link, talk.instance) != talk.instance:
+            self._break(talk, "opened with another instance than before: instance")
+        if self._links.setdefault(talk.instance, link) != link:
+            self._break(talk, "opened with the instance of another link: instance")
 
     def _check_ask(self, talk: Talk, pairs: dict[str, str]) -> None:
-        """asked: `by` is who serves, if anybody does."""
+        """asked, ack-means-stored: `by` is who serves, if anybody does; `offset` is the last ack of the same stream."""
         process = talk.worker.process
         served, serving = self._served.get(process), self._find_serving(process)
-        by, stream = pairs.get("by"), pairs.get("stream")
-        if (by is not None and (served is None or by != served.name)) or (by is None and serving is not None):
+        by, stream, offset = pairs.get("by"), pairs.get("stream"), pairs.get("offset")
+        if by is None:
+            is_right = serving is None
+        else:
+            is_right = served is not None and by == served.name and not served.worker.closed_with
+        if not is_right:
             self._break(talk, f"asked with by={by} while {served and served.name} serves: asked")
+        talk.has_stood_by |= by is not None
+        if served is None or served.stream != talk.stream:
+            if offset is not None:
+                self._break(talk, f"told of the offset {offset} of another stream: asked")
+        elif offset is None or int(offset) < served.acked_offset:
+            self._break(talk, f"told of the offset {offset} after an ack of {served.acked_offset}: asked")
+        elif int(offset) > served.acked_offset:  # an ack that waits to be written
+            self._check_durable(talk, int(offset))
         expected = served.stream if by is not None and served is not None and served.stream != talk.stream else None
         if stream != expected:
             self._break(talk, f"told of stream {stream}, and {expected} is served: other-stream")
@@ -235,10 +264,14 @@ class Wire(Outside):
             self._break(talk, f"{len(talk.answers)} answers to fewer asks: asked")
 
     def _check_turn(self, talk: Talk, after: str) -> None:
-        """promotion, other-stream, draining: whose turn it is when nobody serves."""
+        """promotion, after, other-stream, draining: whose turn it is when nobody serves."""
         self.promotions[after] += 1
         process = talk.worker.process
         served = self._served.get(process)
+        has_yielded = served is not None and served.worker.closed_with == "yield"
+        expected = "start" if not talk.has_stood_by else "hand-over" if has_yielded else "promotion"
+        if after != expected:
+            self._break(talk, f"resumed after={after}, and it was {expected}: after")
         if (serving := self._find_serving(process)) is not None:
             self._break(talk, f"resumed while {serving.name} serves: line")
         if process in talk.worker.machine.endings:
@@ -251,9 +284,13 @@ class Wire(Outside):
         ready = [each for each in of_stream if not each.owes_answer()] or of_stream
         if talk not in ready and not talk.is_damaged():
             self._break(talk, "promoted though it owes an answer and others do not: promotion")
+        if served is not None and served.is_damaged():  # whether its opening beat held cannot be told
+            self._unsure.add(process)
         if served is not None and served.beat_read_at == inf:
             self._distrusting.add(process)
-        if process in self._distrusting:
+        if process in self._unsure:
+            pass
+        elif process in self._distrusting:
             if any(each.open_read_at < talk.open_read_at for each in ready):
                 self._break(talk, "promoted before one that has waited longer: promotion")
         elif any(each.rank() > talk.rank() for each in ready):
@@ -323,8 +360,9 @@ class Wire(Outside):
     def _check_yield(self, talk: Talk, others: list[Talk]) -> None:
         """hand-over, settle."""
         settle = max(SETTLE_SECONDS, SETTLE_HEARTBEATS * talk.heartbeat) - SLACK
-        if not re.fullmatch(r"#ack offset=\d+ t=\d+\n", talk.last_said):
-            self._break(talk, f"yields after {talk.last_said!r}: hand-over")
+        has_just_acked = talk.said_at == self._world.now and re.fullmatch(r"#ack offset=\d+ t=\d+\n", talk.last_said)
+        if not has_just_acked:
+            self._break(talk, f"yields {self._world.now - talk.said_at:.3f} s after {talk.last_said!r}: hand-over")
         if self._world.now - talk.resumed_at < settle:
             self._break(talk, f"yields after {self._world.now - talk.resumed_at:.3f} s: settle")
         waiting = [each for each in others if each.is_waiting() and each.stream == talk.stream]

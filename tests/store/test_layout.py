@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,12 @@ def test_a_header_reads_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / SEGMENT
     path.write_bytes(encode_header(OFFERED, 7) + b"52\n")
     assert header_of(path) == Header(OFFERED, 7, len(encode_header(OFFERED, 7)))
+
+
+def test_file_is_the_wire_but_for_the_links_secret_which_a_copy_must_not_tell() -> None:
+    offered = replace(OFFERED, instance="5f0c8e2b94d1a637")
+    assert b"instance=" in encode(offered)
+    assert encode_header(offered, 7) == stored(7)
 
 
 HEADERS = {

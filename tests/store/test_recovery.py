@@ -190,6 +190,11 @@ def test_numbers_checked_the_same_stream_with_other_numbers_is_an_offer_that_no_
     assert (tmp_path / FOLDER / FIRST).read_bytes() == before
 
 
+def test_a_stream_goes_on_for_another_producer_and_another_link(tmp_path: Path) -> None:
+    make_store(tmp_path, 10, 25)
+    assert offset_of(reopened(tmp_path, replace(OFFERED, producer="producer-1", instance="0" * 16))) == 25
+
+
 def test_numbers_checked_in_a_folder_of_another_stream_is_damage_whatever_the_numbers(tmp_path: Path) -> None:
     make_store(tmp_path, 9)
     (tmp_path / FOLDER).rename(tmp_path / f"{WORKER}-0123456789abcdef")

@@ -92,10 +92,21 @@ class Peer:
 
     # ---- as a worker
 
+    async def greet(self, name: str = WORKER) -> bytes:
+        """Greet; the offer that answers that."""
+        self.say(b"#hello randstream/1 worker=%s\n" % name.encode())
+        offer = await self.line()
+        assert offer.startswith(b"#open ")
+        return offer
+
+    async def hold(self, wait: bytes) -> None:
+        """Say `wait`, and read the answer."""
+        self.say(wait)
+        assert await self.line() == b"#wait\n"
+
     async def accept(self, resume: bytes = b"#resume offset=0\n", name: str = WORKER) -> bytes:
         """Greet, read the offer and answer with `resume`; the opening beat."""
-        self.say(b"#hello randstream/1 worker=%s\n" % name.encode())
-        assert (await self.line()).startswith(b"#open ")
+        await self.greet(name)
         self.say(resume)
         beat = await self.line()
         assert beat.startswith(b"#beat ")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from tests.support.log import Log
 
 from randstream.clock import Clock
 from randstream.errors import PeerClosed, PeerTimeout, Reason
@@ -45,6 +46,35 @@ def test_a_connection_that_never_carried_numbers_is_a_failure() -> None:
     intake.set_opening(intake.report)
     intake.set_waiting(PeerClosed(Reason.CUT), 6.0, 5.5, is_polite=False)
     assert (intake.reconnects, case.tally.failures, case.tally.ends) == (0, {"cut": 1}, {})
+
+
+def test_an_interruption_is_from_the_last_byte_to_the_next_opening_beat_by_what_ended_it_first(log: Log) -> None:
+    case = Case()
+    intake = case.intake
+    intake.set_opening(intake.report)
+    intake.set_streaming(10, 5.0, after="start")
+    intake.set_waiting(PeerTimeout("nothing heard"), 9.0, 6.0, is_polite=False, offset=12, acked=11)
+    intake.set_opening(intake.report)
+    intake.set_waiting(PeerClosed(Reason.CUT), 9.5, 9.4, is_polite=False, offset=None, acked=None)
+    assert not case.tally.interruptions
+    intake.set_opening(intake.report)
+    intake.set_streaming(11, 10.5, after="promotion")
+    assert {cause: sum(each.counts) for cause, each in case.tally.interruptions.items()} == {"timeout": 1}
+    assert case.tally.interruptions["timeout"].total == 4.5
+    first, second = log.of("link.resumed")
+    assert (second["interruption"], second["interrupted_by"], second["after"]) == (4.5, "timeout", "promotion")
+    assert not first.keys() & {"interruption", "interrupted_by"}
+    intake.set_waiting(PeerClosed(Reason.YIELD), 20.0, 19.75, is_polite=True, offset=50, acked=50)
+    intake.set_streaming(50, 20.0, after="hand-over")
+    assert case.tally.interruptions["yield"].total == 0.25
+
+
+def test_the_end_of_a_raw_peer_interrupts_nothing() -> None:
+    case = Case()
+    case.intake.set_raw(case.intake.report, 5.0)
+    case.intake.set_waiting(PeerClosed(Reason.CUT), 6.0, 5.5, is_polite=True)
+    case.intake.set_streaming(0, 7.0, after="start")
+    assert not case.tally.interruptions
 
 
 def test_numbers_are_counted_and_move_the_offset() -> None:

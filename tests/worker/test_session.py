@@ -8,7 +8,7 @@ import pytest
 from tests.protocol.network import beat_line
 from tests.simulation.virtual import virtual_loop
 from tests.support.log import Log
-from tests.support.peers import dialled
+from tests.support.peers import dialled, offer_line
 from tests.support.roles import a_worker, session_of, transport_of
 from tests.support.sinks import Memory
 from tests.support.waiting import patience, until
@@ -81,6 +81,24 @@ async def test_broken_rules_with_nothing_unproven_are_not_logged_as_unproven(log
         assert (await peer.rest()).endswith(b"#close reason=malformed\n")
         await log.wait("link.lost")
         assert log.of("worker.unproven") == []
+
+
+@pytest.mark.parametrize("more", [b"#close reason=shutdown\n", b"#nonsense\n", b"52\n"])
+@pytest.mark.parametrize("is_served", [True, False])
+async def test_an_offer_that_ends_in_the_same_breath_joins_nothing_and_harms_nobody(
+    more: bytes, is_served: bool
+) -> None:
+    async with a_worker() as worker, dialled(worker) as serving, dialled(worker) as hasty:
+        if is_served:
+            await serving.start(0, instance=INSTANCE)
+        await hasty.line()
+        hasty.say(offer_line(instance=INSTANCE) + more)
+        assert (await hasty.rest()).startswith(b"" if more.startswith(b"#close") else b"#close reason=malformed\n")
+        if not is_served:
+            await serving.start(0)
+        serving.say(interval(0, 5))
+        await serving.line_starting(b"#ack offset=5 ")
+        assert not worker.line.waiting
 
 
 async def test_silence_past_the_deadline_closes_with_timeout(log: Log) -> None:

@@ -78,6 +78,11 @@ class Metrics(Collector):
         yield Count("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
         yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
         yield self._interruptions()
+        [link] = self._role.links
+        is_served = link.state in (LinkState.STREAMING, LinkState.STALLED)
+        yield Gauge("randstream_served", "1 while a producer serves this worker, else 0", is_served)
+        standbys = link.status(self._role.clock.now(), 0.0).standbys
+        yield Gauge("randstream_standbys", "Producers that stand by for this worker", len(standbys))
         text = "1 while the sink takes numbers but needs a person: see /api/links"
         yield Gauge("randstream_sink_warning", text, self._role.warning is not None)
         yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)

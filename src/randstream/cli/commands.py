@@ -238,18 +238,19 @@ def cat(path: str, offset: int | None, count: int | None) -> None:
 
 
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
-@click.argument("url")
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
 @click.option("--once", is_flag=True, help="Print one table and end, as when the output is no terminal.")
-def top(url: str, name_filter: str, once: bool) -> None:
-    """Watch the streams of a producer or worker that runs with --admin: the live page for a terminal.
+def top(urls: tuple[str, ...], name_filter: str, once: bool) -> None:
+    """Watch the streams of producers and workers that run with --admin: the live page for a terminal.
 
-    URL is that of its page, such as http://127.0.0.1:9001 or 127.0.0.1:9001.
+    Each URL is that of a page, such as http://127.0.0.1:9001 or 127.0.0.1:9001. Several processes make one table: for
+    each worker which producer serves, and who stands by.
     """
     from .top import run_top
 
     _require_output()
-    run_top(url, name_filter=name_filter, is_once=once)
+    run_top(urls, name_filter=name_filter, is_once=once)
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")

@@ -195,7 +195,6 @@ class Link:
         """`by` serves the worker, and has brought it up to `offset`."""
         self.heard_at = now
         if offset is not None:
-            self.note_known(offset)
             self.offset = self.acked_offset = offset
         if self.state is not LinkState.STANDBY or by != self.served_by:
             self.state = LinkState.STANDBY
@@ -245,6 +244,8 @@ class Link:
     def set_stalled(self, why: str, now: float) -> None:
         """The worker lives, but takes no numbers."""
         if self.state is not LinkState.STALLED:
+            if self.state is LinkState.STANDBY:
+                self.served_by = None
             self.state = LinkState.STALLED
             self._report.stalled(why, now, offset=self.offset, acked=self.acked_offset)
 

@@ -96,6 +96,8 @@ class StreamSession:
             link.set_resting(holder, now)
 
     def _wait(self, waited: Waited, now: float) -> None:
+        if waited.offset is not None:
+            self._link.note_known(waited.offset)
         self._waits += 1
         if self._waits == WAITS_OF_THE_STEADY:
             self._link.prove()

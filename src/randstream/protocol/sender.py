@@ -27,6 +27,7 @@ from .states import Role, State
 _EARLY: Final = 0.25
 """The part of a heartbeat that a beat may go early, to share a write with numbers."""
 _MICROSECONDS: Final = 1e6
+_ANSWER: Final = encode(Wait())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Sender(End):
 
     def _write_answers(self) -> None:
         if self._answers:
-            self._out.append(self._answers * encode(Wait()))
+            self._out.append(self._answers * _ANSWER)
             self._answers = 0
 
     def _close_for(self, reason: Reason) -> None:

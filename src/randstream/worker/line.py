@@ -101,7 +101,7 @@ class Line:
         self._random = random
         self._service = _Service(-math.inf, None)
         self._acked_offset: int | None = None
-        self._set_aside: tuple[str, str] | None = None
+        self._set_aside: list[tuple[str, str]] = []
         self._trusts_rank = True
         self._settled: float | None = None
         self._turmoil = 0
@@ -180,13 +180,13 @@ class Line:
     def promote(self, opened: Open, offset: int | None, now: float) -> None:
         """The sink is open for the stream of `opened` and wants the number at `offset`: let one of the line serve."""
         member = self._choose(opened)
-        if member is None:  # all have gone meanwhile
+        if member is None or self._wants_other_than(opened):  # the line has changed meanwhile
             return
         place = self.waiting.pop(member)
         after, settled = "start", None
         if place.has_stood_by:
             after, settled = ("promotion", None) if self._settled is None else ("hand-over", self._settled)
-        self._settled = self._set_aside = None
+        self._settled, self._set_aside = None, []
         self._service = _Service(now, settled)
         self.serving, self.served, self._acked_offset = member, member.offered, offset
         member.serve(Resume(offset, after), now)
@@ -194,8 +194,10 @@ class Line:
             other.ask_within(self._ask_period(other.offered), now)
 
     def set_aside(self, opened: Open) -> None:
-        """The sink cannot be opened for the stream of `opened` until a person mends it: try others before it."""
-        self._set_aside = opened.kind
+        """The sink cannot be opened for the stream of `opened` until a person mends it: try all others before it."""
+        waiting = {member.offered.kind for member in self.waiting}
+        before = [kind for kind in self._set_aside if kind in waiting and kind != opened.kind]
+        self._set_aside = [*before, opened.kind]
 
     def refuse(self, opened: Open, now: float) -> None:
         """The sink can never take the stream of `opened`: end all that offer it."""
@@ -250,13 +252,25 @@ class Line:
         if opened is not None:
             members = self._waiting_for(opened)
         else:
-            others = [member for member in self.waiting if member.offered.kind != self._set_aside] or list(self.waiting)
-            served = self.served and self.served.kind
-            members = [member for member in others if member.offered.kind == served] or others
+            others = [member for member in self.waiting if member.offered.kind not in self._set_aside]
+            for kind in self._set_aside:  # all have been tried: now whichever that was longest ago
+                others = others or [member for member in self.waiting if member.offered.kind == kind]
+            members = [member for member in others if self._is_served(member.offered)] or others
         ready = [member for member in members if not member.owes_answer] or members
         if not self._trusts_rank:
             return next(iter(ready), None)
         return max(ready, key=self._score, default=None)
+
+    def _is_served(self, opened: Open) -> bool:
+        """Whether the stream of `opened` is the one that is served, or was last."""
+        return self.served is not None and self.served.kind == opened.kind
+
+    def _wants_other_than(self, opened: Open) -> bool:
+        """Whether the stream that was served has somebody in line again, and the sink was opened for another."""
+        if self._is_served(opened):
+            return False
+        kinds = (member.offered.kind for member in self.waiting if self._is_served(member.offered))
+        return any(kind not in self._set_aside for kind in kinds)
 
     def _score(self, member: Member) -> tuple[int, str]:
         return rank(self._worker, member.offered.producer), member.offered.instance or ""

@@ -179,6 +179,8 @@ class Session:
         context.admission.note_opened(self)
         self._offered = offered
         self._report = self._report.about(producer=offered.producer, stream=offered.stream)
+        if self.receiver.state is State.CLOSED:  # what came in the same breath has ended it, and is told next
+            return
         if not is_canonical(offered.numbers):
             self.end(Reason.MALFORMED, now)
             return

@@ -1,0 +1,126 @@
+"""Three producers of one stream: whatever happens to them, each worker goes on. Run the tests in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tests.e2e import cluster
+from tests.e2e.cluster import kubectl, make, pods, prove, until, workers
+from tests.project.scripts import load
+
+load("rollout")
+silence = load("silence")
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+
+PRODUCERS = ["producer-0", "producer-1", "producer-2"]
+SCRAPER = {"randstream.io/scrape": "true"}
+MOST_CHANGES = {"delete": 2, "kill": 2, "restart": 2 * len(PRODUCERS)}
+"""Of the producer of one worker: to another when its own ends, and back to the better one. A storm has many more."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed() -> Iterator[None]:
+    cluster.run("python3", "deploy/rollout.py", "clean")
+    make("all")
+    make("scale-producers", "N=3")
+    yield
+    make("clean")
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[list[dict[str, Any]]]:
+    """What each event did, printed at the end: nothing promises how fast a noisy machine is."""
+    found: list[dict[str, Any]] = []
+    yield found
+    cluster.log.info("%s", "\n" + silence.table(found))
+
+
+def best_of(worker: str, producers: list[str]) -> str:
+    """The rule `rank`, once more."""
+
+    def score(producer: str) -> bytes:
+        return blake2b(f"randstream-rank/1\n{worker}\n{producer}\n".encode(), digest_size=8).digest()
+
+    return max(producers, key=score)
+
+
+def link(worker: str) -> dict[str, Any]:
+    """A worker's link, as it tells it itself."""
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links').read().decode())"
+    found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
+    return found
+
+
+def served() -> dict[str, str]:
+    """Which producer each worker listens to."""
+    return {worker: link(worker)["peer"] for worker in workers()}
+
+
+def wait_served_by_the_best_of(producers: list[str]) -> None:
+    """A worker goes back to a better producer only when both have been there for a while."""
+    best = {worker: best_of(worker, producers) for worker in workers()}
+    until(lambda: served() == best, f"each worker has the best of {producers}")
+
+
+def test_every_producer_is_ready_and_each_worker_finds_the_best_of_them() -> None:
+    assert sorted(pods("producer")) == PRODUCERS
+    prove()
+    wait_served_by_the_best_of(PRODUCERS)
+
+
+@pytest.mark.parametrize("event", silence.EVENTS)
+def test_each_worker_goes_on_and_then_returns_to_the_best(event: str, measured: list[dict[str, Any]]) -> None:
+    before = prove()
+    measured.append(silence.measure(event))
+    prove(before)
+    changes = {worker: heard["changes"] for worker, heard in measured[-1]["workers"].items()}
+    assert sorted(changes) == workers()
+    assert all(count <= MOST_CHANGES[event] for count in changes.values()), changes
+    wait_served_by_the_best_of(PRODUCERS)
+
+
+def test_no_producer_has_taken_a_stream_from_another() -> None:
+    for pod in pods():
+        assert [line for line in cluster.logs(pod) if line.get("reason") == "takeover"] == []
+
+
+def test_no_log_warns_of_a_shared_name() -> None:
+    for producer in PRODUCERS:
+        assert [line for line in cluster.logs(producer) if line["event"] == "producer.name_shared"] == []
+
+
+def test_every_producer_can_be_scraped() -> None:
+    targets = [(pod["status"]["podIP"], 9001) for pod in pods("producer").values()]
+    with cluster.other_namespace("randstream-strangers") as strangers:
+        assert cluster.attempts(SCRAPER, *targets, namespace=strangers) == [True] * len(PRODUCERS)
+        assert cluster.attempts({}, *targets, namespace=strangers) == [False] * len(PRODUCERS)
+
+
+def test_with_fewer_producers_those_that_stay_serve_all() -> None:
+    before = prove()
+    make("scale-producers", "N=1")
+    before = prove(before)
+    until(lambda: set(served().values()) == {"producer-0"}, "the one that is left serves all")
+    make("scale-producers", "N=3")
+    prove(before)
+    wait_served_by_the_best_of(PRODUCERS)
+
+
+def test_another_seed_changes_each_worker_once() -> None:
+    prove()
+    old = {worker: link(worker)["stream"] for worker in workers()}
+    kubectl("delete", "secret", "randstream-seed")
+    kubectl("create", "secret", "generic", "randstream-seed", "--from-literal=seed=" + "2" * 32)
+    kubectl("rollout", "restart", "statefulset/producer")
+    kubectl("rollout", "status", "statefulset/producer", "--timeout=180s")
+    until(lambda: all(link(worker)["stream"] != old[worker] for worker in workers()), "each has the new stream")
+    for worker in workers():
+        streams = [line["stream"] for line in cluster.logs(worker) if line["event"] == "link.resumed"]
+        changes = [pair for pair in pairwise(streams) if pair[0] != pair[1]]
+        assert changes == [(old[worker], link(worker)["stream"])]
