@@ -11,9 +11,9 @@ if (!(port && rate > 0 && typeof toText === 'function')) {
   process.exit(2);
 }
 const [WINDOW, INTERVAL, PIECE] = [32 * 2 ** 20, 8 * 2 ** 20, 2 ** 16], instance = crypto.randomBytes(8).toString('hex');
-const starts = new Map(); // of each of the last 8 streams the highest offset that is known to be acked: start-offset
+const starts = new Map(); // of each of the last 8 streams the highest offset known to be acked: start-offset
 const M64 = 2n ** 64n - 1n;
-let [delay, spare, successor] = [0.1, 5, 5]; // bounds of the next delays: backoff, line-limit, successor
+let [delay, spare, successor] = [0.1, 5, 2.5]; // bounds of delays: backoff, line-limit, successor
 
 function philox(counter, [k0, k1]) {
   let [x0, x1, x2, x3] = [counter, 0n, 0n, 0n];
@@ -31,14 +31,8 @@ class Connection extends Ends {
     Object.assign(this, { state: 'greeting', beats: [], words: 0, wordsSince: 0, asks: 0, unwritten: 0, timers: [] });
   }
   heard() { if (this.state !== 'greeting') this.silence.set(3 * heartbeat, () => this.close('timeout'), heartbeat); }
-  take(verb, keys) {
-    if (verb === '#close') this.finish(keys.reason);
-    else if (verb === '#hello' && this.state === 'greeting') this.offer(keys.worker);
-    else if (verb === '#wait' && this.state === 'waiting') this.answer(keys);
-    else if (verb === '#resume' && this.state === 'waiting') this.serve(keys.offset ?? this.start);
-    else demand(verb === '#ack' && this.state === 'streaming') || this.acknowledge(keys.offset);
-  }
-  offer(worker) {
+  on = { 'greeting #hello': this.offer, 'waiting #wait': this.answer, 'waiting #resume': this.serve, 'streaming #ack': this.acknowledge };
+  offer({ worker }) {
     const digest = blake2b(`randstream-numbers/1\n${seed.trim()}\n${worker}\n${numbers}\n`, 24); // stream-key
     this.key = [digest.readBigUInt64LE(0), digest.readBigUInt64LE(8)];
     this.stream = digest.toString('hex', 16);
@@ -55,7 +49,7 @@ class Connection extends Ends {
     spare = 5;
     this.say('#wait');
   }
-  serve(offset) {
+  serve({ offset = this.start }) {
     const now = performance.now(), counts = { crc: 0, interval: 0, sent: 0, ackedBytes: 0, due: 0 };
     Object.assign(this, counts, { state: 'streaming', offset, acked: offset, first: offset, servedAt: now, paced: now });
     this.know(offset);
@@ -82,7 +76,7 @@ class Connection extends Ends {
     this.beats.push([this.beaten = this.offset, this.sent]);
     this.crc = this.interval = 0;
   }
-  acknowledge(offset) {
+  acknowledge({ offset }) {
     this.count();
     demand(offset >= this.acked && offset <= this.beaten); // ack-in-range
     this.know(this.acked = offset);
@@ -105,16 +99,12 @@ class Connection extends Ends {
     setTimeout(() => new Connection(), 1000 * this.delayAfter(reason));
   }
   delayAfter(reason) {
-    const [random, bounds] = [Math.random(), [delay, spare, successor]];
+    const random = Math.random(), isLong = performance.now() - this.servedAt > 120e3;
     if (['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'].includes(reason)) return 5 * random; // longest-delay
-    if (reason === 'takeover') {
-      const low = performance.now() - this.servedAt > 120e3 ? 5 : bounds[2];
-      successor = Math.min(2 * low, 30);
-      return low + random * Math.min(low, 30);
-    }
-    if (reason === 'spare') spare = Math.min(2 * spare, 60);
+    if (reason === 'takeover') successor = isLong ? 5 : Math.min(2 * successor, 30);
+    else if (reason === 'spare') spare = Math.min(2 * spare, 60);
     else delay = Math.min(2 * delay, 5);
-    return random * (reason === 'spare' ? bounds[1] : bounds[0]);
+    return reason === 'takeover' ? successor * (1 + random) : (random * (reason === 'spare' ? spare : delay)) / 2;
   }
 }
 new Connection();

@@ -3,8 +3,8 @@
 const blake2b = require('./blake2b');
 
 const MAX_OFFSET = 2n ** 63n - 1n, NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-const [OFFSET, HEX16, HEX8] = [/^(0|[1-9][0-9]{0,18})$/, /^[0-9a-f]{16}$/, /^[0-9a-f]{8}$/];
-const [WORD, T, HEARTBEAT] = [/^[a-z][a-z-]{0,31}$/, /^[0-9]{1,20}$/, /^[0-9]{1,2}(\.[0-9]{1,3})?$/];
+const OFFSET = /^(0|[1-9][0-9]{0,18})$/, HEX16 = /^[0-9a-f]{16}$/, HEX8 = /^[0-9a-f]{8}$/, T = /^[0-9]{1,20}$/;
+const WORD = /^[a-z][a-z-]{0,31}$/, HEARTBEAT = /^[0-9]{1,2}(\.[0-9]{1,3})?$/;
 const GRAMMAR = { // of each verb the keys that are required, and those that are not
   '#hello': [{ worker: NAME }, {}],
   '#open': [{ worker: NAME, producer: NAME, stream: HEX16, numbers: /./, heartbeat: HEARTBEAT, check: HEX8 }, { instance: HEX16 }],
@@ -30,10 +30,7 @@ function parse(line) { // a control line; offsets are BigInts
   const [verb, ...words] = line.split(' '), keys = {};
   demand(/^[ -~]*$/.test(line) && Object.hasOwn(GRAMMAR, verb));
   const [required, optional] = GRAMMAR[verb], known = { __proto__: null, ...required, ...optional };
-  if (verb === '#hello') {
-    demand(words[0] && !words[0].includes('='));
-    demand(words.shift() === 'randstream/1', 'version');
-  }
+  if (verb === '#hello') demand(/^randstream\/1( |$)/.test(words.shift()), /^#hello [^ =]+( |$)/.test(line) ? 'version' : 'malformed');
   for (const word of words) {
     const [, key, value] = /^([^=]+)=(.+)$/.exec(word) ?? demand(false);
     if (!known[key]) continue; // unknown-keys-ignored
@@ -49,11 +46,8 @@ function parse(line) { // a control line; offsets are BigInts
 
 const rank = (worker, producer) => blake2b(`randstream-rank/1\n${worker}\n${producer}\n`, 8).readBigUInt64BE();
 
-function floatText(x) {
-  if (x === 0) return '0.0';
-  if (Math.abs(x) < 1e-5 || Math.abs(x) >= 1e16) return x.toExponential();
-  return Number.isInteger(x) ? `${x}.0` : `${x}`;
-}
+const plainText = (x) => (Number.isInteger(x) ? `${x}.0` : `${x}`); // float-text
+const floatText = (x) => (x !== 0 && (Math.abs(x) < 1e-5 || Math.abs(x) >= 1e16) ? x.toExponential() : plainText(x));
 function distribution(numbers) { // what makes a number's text of a word; true: one not drawn here; false: none
   const [kind, ...texts] = numbers.split(':'), [a, b] = texts.map(Number), count = { uniform: 2, exponential: 1, normal: 2 }[kind];
   if (kind === 'bits64' && !texts.length) return (word) => `${word}`;
@@ -80,7 +74,7 @@ class Alarm { // a deadline; one that is rung late, as the process stood still, 
   stop() { clearTimeout(this.timer); }
 }
 
-class Ends { // what both ends of a connection do; each has `heard`, `take` for control lines, `takeNumber` and `over`
+class Ends { // what both ends of a connection do; each has `on`, `heard` and `over`
   rest = '';
   silence = new Alarm();
   constructor(socket) {
@@ -103,6 +97,10 @@ class Ends { // what both ends of a connection do; each has `heard`, `take` for 
       if (!(error instanceof Broken)) throw error;
       this.close(error.message);
     }
+  }
+  take(verb, keys) { // the one table of lines and states: `on` of each end
+    if (verb === '#close') this.finish(keys.reason);
+    else (this.on[`${this.state} ${verb}`] ?? demand(false)).call(this, keys);
   }
   takeNumber() { demand(false); }
   say(line) { this.socket.write(`${line}\n`); }

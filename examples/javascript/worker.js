@@ -32,12 +32,9 @@ class Session extends Ends {
   }
   heard() { if (this.state !== 'opening') this.listen(3 * this.period); }
   listen(limit) { this.silence.set(limit, () => this.close('timeout'), this.period); }
-  take(verb, keys) {
-    if (verb === '#close') this.finish(keys.reason);
-    else if (verb === '#open' && this.state === 'opening') this.open(keys);
-    else if (verb === '#wait' && ['waiting', 'proving'].includes(this.state)) demand(this.owed-- > 0); // asked
-    else demand(verb === '#beat' && ['proving', 'streaming'].includes(this.state) && !this.owed) || this.prove(keys);
-  }
+  on = { 'opening #open': this.open, 'waiting #wait': this.hearAnswer, 'proving #wait': this.hearAnswer, 'proving #beat': this.prove,
+    'streaming #beat': this.prove };
+  hearAnswer() { demand(this.owed-- > 0); } // asked
   open({ worker: name, producer, stream, numbers, heartbeat, instance }) {
     demand(name === worker && distribution(numbers)); // open-names-the-worker, numbers-checked
     unopened.delete(this);
@@ -82,6 +79,7 @@ class Session extends Ends {
     demand(this.text.length <= 8 * 2 ** 20, 'too-long'); // beat-every-8-mib
   }
   prove({ offset, crc, t }) {
+    demand(this.owed === 0);
     demand(offset === this.offset + this.count && crc === hex8(crc32c(this.text)), 'mismatch'); // beat-checks
     if (this.text) fs.appendFileSync(this.file, this.text, 'latin1'); // revocable-sink
     Object.assign(this, { offset, t, text: '', count: 0n });
@@ -93,9 +91,8 @@ class Session extends Ends {
     [acked, this.lastWord] = [this.offset, seconds()];
     this.say(`#ack offset=${this.offset}${this.t ? ` t=${this.t}` : ''}`);
     this.acking.set(1.25 * this.heartbeat, () => this.acknowledge());
-    const isAnswer = this.t;
+    if (this.t) this.handOver();
     this.t = undefined;
-    if (isAnswer) this.handOver();
   }
   handOver() { // hand-over, settle
     const other = best(ofStream(this).filter(({ owed }) => !owed)), now = seconds();
@@ -111,8 +108,8 @@ class Session extends Ends {
     else if (this.settle && !['shutdown', 'yield'].includes(reason)) turmoil++;
   }
   over(reason) {
-    for (const alarm of [this.asking, this.acking]) alarm.stop();
-    for (const set of [unopened, waiting]) set.delete(this);
+    [this.asking, this.acking].forEach((alarm) => alarm.stop());
+    [unopened, waiting].forEach((set) => set.delete(this));
     if (serving !== this) return;
     this.judge(reason);
     if (this.state !== 'streaming') trustsRank = false;

@@ -171,7 +171,9 @@ async def test_javascript_producer_sends_what_the_seed_makes_through_a_kill_of_e
                 await until(lambda before=before: stored() > before + 200)
                 worker.end(signal.SIGKILL)
                 worker = start(*working)
-                await until(lambda before=before: stored() > before + 400)
+                worker.wait_event("link.resumed")
+                before = stored()
+                await until(lambda before=before: stored() > before + 200)
         assert worker.end() == 0
     report = verify([tmp_path], SEED)
     assert report.ok
