@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.simulation.burial import Outside
 from tests.simulation.machines import PORT, Machine, Names, ProducerMachine, WorkerMachine, WorldClock
-from tests.simulation.network import Network
+from tests.simulation.network import Host, Network
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.world import World
 
@@ -123,8 +123,8 @@ class Cluster(Outside):
             "delay producer": lambda: self._delay(producer, fault),
             "partition": lambda: self._block(producer, worker, fault, both=True),
             "block one way": lambda: self._block(producer, worker, fault, both=False),
-            "reset": lambda: self._reset(producer, worker, sides=2),
-            "reset one side": lambda: self._reset(producer, worker, sides=1),
+            "reset": lambda: self._reset(producer, worker),
+            "reset one side": lambda: self._reset(producer, worker, (worker, producer)[fault.number % 2].host),
             "reset inside a line": lambda: self._reset_inside(producer, worker, fault),
             "damage a byte": lambda: self._damage(producer, worker, fault),
             "slow link": lambda: self._slow_link(producer, worker, fault),
@@ -210,9 +210,9 @@ class Cluster(Outside):
             self.world.after(fault.seconds, _set(self.network.link(*way), "blocked", False))
         return self.world.now + fault.seconds
 
-    def _reset(self, producer: ProducerMachine, worker: WorkerMachine, sides: int) -> float:
+    def _reset(self, producer: ProducerMachine, worker: WorkerMachine, *told: Host) -> float:
         for connection in self.network.connections(producer.host, worker.host):
-            connection.cut(*((worker.host,) if sides == 1 else ()))
+            connection.cut(*told)
             self.reset_at[worker.name] = self.world.now
         return self.world.now
 

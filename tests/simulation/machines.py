@@ -117,6 +117,8 @@ class Machine(Outside):
         """When the process began, or begins, to run as a healthy one does: neither frozen nor late."""
         self.endings: list[Process] = []
         """Processes that were told to end, to be looked at once they have."""
+        self.told_at = 0.0
+        """When the last of them was."""
 
     @property
     def is_running(self) -> bool:
@@ -146,6 +148,7 @@ class Machine(Outside):
         """SIGTERM: the graceful end begins."""
         if self.is_running and self.process is not None and not self.is_frozen:
             self.endings.append(self.process)
+            self.told_at = self.clock.now()
             self.process.loop.call_soon(self._stop_role)
 
     def freeze(self) -> None:

@@ -21,7 +21,7 @@ from randstream.producer import link, producer, pump, stream_session
 from randstream.producer.discovery import Resolver
 from randstream.protocol import end, receiver, sender
 from randstream.store import segment, sink, store
-from randstream.worker import admission, session, worker
+from randstream.worker import line, session, worker
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Mutant:
 
 
 DurableSink, Store, Segment = sink.DurableSink, store.Store, segment.Segment
-Session, Admission, Worker = session.Session, admission.Admission, worker.Worker
+Session, Line, Worker = session.Session, line.Line, worker.Worker
 Link, StreamSession, Pump = link.Link, stream_session.StreamSession, pump.Pump
 Sender, Receiver, Silence = sender.Sender, receiver.Receiver, end.Silence
 
@@ -109,7 +109,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "problem-is-never-cleared", "a store that failed once is never ready again",
-        Store, "_attempt", "self.problem = None", "pass",
+        Store, "_attempt", "            raise\n        self.problem = None\n", "            raise\n",
     ),
     # ---- the worker --------------------------------------------------------------------------------------------------
     Mutant(
@@ -125,17 +125,13 @@ MUTANTS: Final = (
         Session, "_commit", "                continue\n", "                return\n",
     ),
     Mutant(
-        "open-is-not-tried-again", "a connection whose stream could not be opened waits for ever",
-        Session, "_open_sink", "                await asyncio.sleep(SINK_RETRY_SECONDS)\n",
-        "                await asyncio.get_running_loop().create_future()\n",
-    ),
-    Mutant(
         "resume-one-late", "the worker asks for the number after the one it needs",
-        Session, "_open", "self.receiver.resume(offset,", "self.receiver.resume(offset + 1,",
+        Session, "serve", "self.receiver.resume(resume,", "self.receiver.resume(Resume(resume.offset + 1, resume.after),",
     ),
     Mutant(
         "resume-one-early", "the worker asks for a number that it has",
-        Session, "_open", "self.receiver.resume(offset,", "self.receiver.resume(max(0, offset - 1),",
+        Session, "serve", "self.receiver.resume(resume,",
+        "self.receiver.resume(Resume(max(0, resume.offset - 1), resume.after),",
     ),
     Mutant(
         "resume-before-the-open", "the worker names an offset before the commit of an older connection is over",
@@ -156,20 +152,148 @@ MUTANTS: Final = (
         Session, "_finish", "                task.cancel()\n", "                pass\n",
     ),
     Mutant(
-        "no-takeover", "a newer connection does not end the older one",
-        Admission, "admit", "            older.end(Reason.TAKEOVER, now)\n", "            pass\n",
-    ),
-    Mutant(
-        "any-stream-takes-over", "a connection for another stream ends the one that lives",
-        Admission, "admit", "                return False\n", "                pass\n",
-    ),
-    Mutant(
-        "leaving-takes-the-place", "a connection that ends leaves no live one, though a newer one lives",
-        Admission, "leave", "        if self.live is not guest:\n            return False\n", "",
-    ),
-    Mutant(
         "worker-leaves-its-wheel", "a worker that has ended leaves a timer",
         Worker, "run", "wheel.close()", "pass",
+    ),
+    # ---- the line ----------------------------------------------------------------------------------------------------
+    Mutant(
+        "takeover-ends-nobody", "a newer connection of a link does not end the older one",
+        Line, "join", "                other.end(Reason.TAKEOVER, now)\n", "                pass\n",
+    ),
+    Mutant(
+        "takeover-ends-everybody", "a newer connection ends those of other links, as it did when there was no line",
+        Line, "join", "other.offered.instance == offered.instance:", "other.offered.instance:",
+    ),
+    Mutant(
+        "newcomer-is-not-noticed", "nobody looks at the line when somebody joins it",
+        Line, "join", "            self._change.set()\n", "            pass\n",
+    ),
+    Mutant(
+        "leaving-is-not-noticed", "nobody looks at the line when whoever serves has left",
+        Line, "leave", "        self._change.set()\n", "        pass\n",
+    ),
+    Mutant(
+        "left-but-in-line", "a connection that is over may still be promoted",
+        Line, "leave", "                del self.waiting[member]\n", "                pass\n",
+    ),
+    Mutant(
+        "leaving-takes-the-place", "a connection that ends leaves none serving, though another does",
+        Line, "leave", "self.serving is not None and guest is self.serving:", "self.serving is not None:",
+    ),
+    Mutant(
+        "asked-in-the-name-of-the-dead", "the line is told that one serves who has gone",
+        Line, "ask", "            if self.serving is not None:\n", "            if True:\n",
+    ),
+    Mutant(
+        "ask-hides-the-other-stream", "a standby is not told that another stream is served",
+        Line, "ask", "served.stream if served.stream != offered.stream else None", "None",
+    ),
+    Mutant(
+        "ask-names-an-old-offset", "a standby is told what was acked when the connection that serves began",
+        Line, "note_ack", "        self._acked_offset = offset\n", "",
+    ),
+    Mutant(
+        "ask-names-another-streams-offset", "a standby is told how far another stream has come",
+        Line, "ask", "            if served.kind == offered.kind:\n", "            if True:\n",
+    ),
+    Mutant(
+        "asked-half-as-often", "the line is asked once in two heartbeats",
+        Line, "ask", "member.ask(Wait(by, offset, stream), period, now)",
+        "member.ask(Wait(by, offset, stream), 2 * period, now)",
+    ),
+    Mutant(
+        "rank-is-ignored", "whoever came first is promoted first",
+        Line, "_choose", "max(ready, key=self._score, default=None)", "next(iter(ready), None)",
+    ),
+    Mutant(
+        "rank-is-always-trusted", "the best-ranked is promoted again and again, though it never begins",
+        Line, "_choose", "if not self._trusts_rank:", "if False:",
+    ),
+    Mutant(
+        "rank-is-never-trusted-again", "one that did not begin, and rank counts no more",
+        Line, "note_start", "        self._trusts_rank = True\n", "        pass\n",
+    ),
+    Mutant(
+        "one-that-owes-is-promoted", "the best-ranked is promoted though it does not answer",
+        Line, "_choose", "[member for member in members if not member.owes_answer] or members", "members",
+    ),
+    Mutant(
+        "other-stream-comes-first", "one that offers another stream is promoted before those of the stream",
+        Line, "_is_served", "return self.served is not None and self.served.kind == opened.kind", "return False",
+    ),
+    Mutant(
+        "sink-of-another-stream-is-kept", "the stream that was served comes back while the sink opens, and has to wait",
+        Line, "_wants_other_than", "        return any(kind != self._set_aside for kind in kinds)\n",
+        "        return False\n",
+    ),
+    Mutant(
+        "promotion-has-no-reason", "a promotion says that it is a start",
+        Line, "promote", "        if place.has_stood_by:\n", "        if False:\n",
+    ),
+    Mutant(
+        "hand-over-is-forgotten", "a hand-over says that the one before has gone",
+        Line, "note_ack", "        self._settled = settle\n", "",
+    ),
+    Mutant(
+        "no-hand-over", "a better producer waits for ever",
+        Line, "note_ack", "        self._settled = settle\n        return True\n", "        return False\n",
+    ),
+    Mutant(
+        "no-settle", "a better producer gets the stream as soon as it is there",
+        Line, "note_ack", "if now - place.since < settle or now - self._service.since < settle:", "if False:",
+    ),
+    Mutant(
+        "newcomer-settles-too-fast", "a better producer gets the stream once the other has served for SETTLE",
+        Line, "note_ack", "now - place.since < settle or ", "",
+    ),
+    Mutant(
+        "server-settles-too-fast", "a better producer that has waited takes the stream from one that has just begun",
+        Line, "note_ack", " or now - self._service.since < settle", "",
+    ),
+    Mutant(
+        "hand-over-to-a-worse-one", "the stream goes to and fro",
+        Line, "note_ack", "if self._score(best) <= self._score(serving):", "if best is serving:",
+    ),
+    Mutant(
+        "hand-over-to-one-that-owes", "the stream is handed to a better one that does not answer",
+        Line, "note_ack",
+        "[member for member in self._waiting_for(served) if not member.owes_answer]", "self._waiting_for(served)",
+    ),
+    Mutant(
+        "hand-over-to-another-stream", "the stream is handed to one that offers another",
+        Line, "note_ack", "self._waiting_for(served)", "self.waiting",
+    ),
+    Mutant(
+        "hand-over-without-an-ack", "the stream is handed over between two acks, also while the sink is stalled",
+        Session, "on_event", "                self._context.line.ask(self, now)\n",
+        "                line = self._context.line\n"
+        "                line.ask(self, now)\n"
+        "                if line.serving and line.serving.is_started and line.note_ack(line._acked_offset, now):\n"
+        "                    line.serving.end(Reason.YIELD, now)\n",
+    ),
+    Mutant(
+        "promotion-does-not-open", "the sink that an older connection left is used as it is",
+        Worker, "_promote", "                offset = await self.sink.open(offered)\n",
+        "                offset = self.sink.committed_offset\n"
+        "                if offset is None:\n"
+        "                    offset = await self.sink.open(offered)\n",
+    ),
+    Mutant(
+        "promoting-ends-at-a-failure", "after a sink that could not be opened nobody serves any more",
+        Worker, "_promote", "                await asyncio.sleep(SINK_RETRY_SECONDS)\n", "                return\n",
+    ),
+    Mutant(
+        "drain-promotes", "a worker that drains promotes one of the line when whoever served has finished",
+        Worker, "run", "                    promoting.cancel()\n",
+        "                    if (first := self.line.holder) is not None:\n"
+        "                        first.drain(self.clock.now())\n"
+        "                        await first.wait_over()\n"
+        "                        await asyncio.sleep(0.1)\n"
+        "                    promoting.cancel()\n",
+    ),
+    Mutant(
+        "drain-keeps-the-line", "a worker that drains leaves the line waiting",
+        Worker, "_drain", "self.admission.end_all_but(session, Reason.SHUTDOWN, self.clock.now())", "pass",
     ),
     # ---- the connection and its timers -------------------------------------------------------------------------------
     Mutant(
@@ -196,8 +320,11 @@ MUTANTS: Final = (
     ),
     Mutant(
         "no-beats-of-its-own", "a producer beats only when it sends numbers",
-        Sender, "_perform_duty", "        self._beat(now)\n",
-        "        if self._interval_bytes:\n            self._beat(now)\n",
+        Sender, "_perform_duty", "        self._beat_on_time(now)\n",
+        "        if self._interval_bytes:\n"
+        "            self._beat_on_time(now)\n"
+        "        else:\n"
+        "            self._next_duty = now + self.heartbeat\n",
     ),
     Mutant(
         "acks-are-not-repeated", "a worker whose sink is slow says nothing",
@@ -215,6 +342,50 @@ MUTANTS: Final = (
         "ack-of-what-was-heard", "a worker repeats the offset of what has come, not of what is stored",
         Receiver, "_say_ack", "encode(Ack(self.acked_offset, t))",
         "encode(Ack(self._unacked[-1].offset if self._unacked else self.acked_offset, t))",
+    ),
+    Mutant(
+        "worker-asks-once", "the line is asked when it is joined, and never again",
+        Receiver, "_perform_duty", "            emit(AskDue())\n", "            pass\n",
+    ),
+    Mutant(
+        "worker-never-asks", "the line is not asked at all",
+        Session, "ask", "        self.receiver.ask(wait, period, now)\n", "        self.receiver._next_duty = now + period\n",
+    ),
+    Mutant(
+        "producer-never-answers", "a standby is silent",
+        Sender, "_receive", "                self._answers += 1\n", "",
+    ),
+    Mutant(
+        "producer-answers-twice", "a standby answers each ask twice",
+        Sender, "_receive", "                self._answers += 1\n", "                self._answers += 2\n",
+    ),
+    Mutant(
+        "beat-before-the-answer", "a standby that is promoted does not answer what it was asked before",
+        Sender, "_receive", "                self._write_answers()\n", "",
+    ),
+    Mutant(
+        "replaced-ask-is-owed", "a standby owes an answer to an ask that was never written",
+        Receiver, "ask", "        self._word = encode(wait)\n",
+        "        self.owed_answers += bool(self._word)\n        self._word = encode(wait)\n",
+    ),
+    Mutant(
+        "answers-are-not-counted", "a standby that has answered owes an answer for ever",
+        Receiver, "_receive", "                self.owed_answers -= 1\n", "                pass\n",
+    ),
+    Mutant(
+        "ask-is-a-sign-of-life", "a dead standby is asked for ever",
+        Receiver, "ask", "self._silence.set_limit(SILENCE_HEARTBEATS * period, now)",
+        "self._silence = Silence(now, SILENCE_HEARTBEATS * period)",
+    ),
+    Mutant(
+        "resume-is-a-sign-of-life", "a dead standby that is promoted gets all of its patience again",
+        Receiver, "resume", "        self._word = b\"\"\n        self._send(resume)\n",
+        "        self._word = b\"\"\n        self._send(resume)\n"
+        "        self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)\n",
+    ),
+    Mutant(
+        "opened-but-in-the-handshake", "a standby waits five seconds for a worker, whatever its heartbeat",
+        Sender, "open", "        self._silence = Silence(now, SILENCE_HEARTBEATS * self.heartbeat)\n", "",
     ),
     # ---- the producer ------------------------------------------------------------------------------------------------
     Mutant(
@@ -261,8 +432,20 @@ MUTANTS: Final = (
         Backoff, "delay", "min(2 * self._bound, LONGEST_DELAY)", "self._bound",
     ),
     Mutant(
-        "successor-is-not-respected", "two producers take a worker from each other all the time",
-        Link, "_delay_after", "self._backoff.succession_delay(held)", "self._backoff.delay()",
+        "instance-is-new-each-time", "a link that dials again does not end its older connection",
+        StreamSession, "__init__", "instance=link.instance", 'instance=f"{context.random.getrandbits(64):016x}"',
+    ),
+    Mutant(
+        "yield-is-taken-for-takeover", "a producer that yielded stays away",
+        Link, "_delay_after", "case Reason.TAKEOVER:", "case Reason.TAKEOVER | Reason.YIELD:",
+    ),
+    Mutant(
+        "standby-proves-nothing", "a link that has stood by and is cut waits as long as one that never was up",
+        StreamSession, "_wait", "            self._link.prove()\n", "            pass\n",
+    ),
+    Mutant(
+        "standby-does-not-say-goodbye", "a producer that ends leaves those that it stands by for without a word",
+        StreamSession, "finish", "        else:\n            self._say_goodbye(now)\n", "",
     ),
     Mutant(
         "dns-answers-for-ever", "a worker that moved is never found again",

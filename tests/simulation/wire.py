@@ -21,7 +21,7 @@ from tests.simulation.network import Connection, Sock
 from tests.simulation.world import Process
 from tests.store.disk import Inode
 
-from randstream.backoff import FIRST_SUCCESSION
+from randstream.backoff import FIRST_SUCCESSION, LONGEST_DELAY
 from randstream.protocol import HANDSHAKE_LIMIT, SILENCE_HEARTBEATS
 
 SPEECH_HEARTBEATS: Final = 1.25
@@ -31,6 +31,8 @@ SLACK: Final = 0.1
 SETTLE_SECONDS: Final = 10.0
 SETTLE_HEARTBEATS: Final = 10
 DIALS_WINDOW: Final = 10.0
+DIAL_SECONDS: Final = 1.0
+"""For names and a handshake."""
 MOST_DIALS: Final = 25
 """Of a link in that time: a dozen while its worker is away, and more when it comes and goes."""
 DISAGREEMENTS: Final = frozenset({"malformed", "mismatch", "too-long", "version", "none"})
@@ -102,6 +104,8 @@ class Talk(Outside):
     said_at: float = -inf
     has_stood_by: bool = False
     """Whether it was told that another serves."""
+    must_yield: bool = False
+    """Whether the last ack that answered a beat was the moment to hand over."""
 
     def rank(self) -> tuple[int, str]:
         """The higher, the better."""
@@ -112,6 +116,10 @@ class Talk(Outside):
         """Whether it is in the worker's line and does not serve."""
         is_there = self.worker.is_open() and not self.producer.closed_with
         return is_there and self.open_read_at < inf and self.resumed_at == inf
+
+    def has_left(self) -> bool:
+        """Whether the worker has ended it, or has heard that it is over."""
+        return bool(self.worker.closed_with) or self.worker.sock.transport is None
 
     def owes_answer(self) -> bool:
         """Whether the worker has asked, and has not read the answer."""
@@ -133,13 +141,19 @@ class Wire(Outside):
         self._speeches: dict[Sock, tuple[Talk, Speech, Speech]] = {}
         self._resumed_lives: set[tuple[str, int, str]] = set()
         self._taken_over: dict[tuple[str, str], float] = {}
+        self._yielded: dict[tuple[Process, Machine], float] = {}
+        """When a link heard that it has to, until it is there again."""
         self._served: dict[Process, Talk] = {}
         """Whom each worker's process lets serve, or did last."""
         self._distrusting: set[Process] = set()
         """Those whose last choice never sent its opening beat, until one does."""
         self._unsure: set[Process] = set()
+        self._handed_over: Counter[Process] = Counter()
+        """How often each worker's process has handed over: SETTLE has doubled no more often than that."""
         self._instances: dict[tuple[Process, str], str] = {}
         self._links: dict[str, tuple[Process, str]] = {}
+        self._newest: dict[tuple[Process, str], Talk] = {}
+        """Of each link at each worker's process, the connection that opened last."""
         self.promotions: Counter[str] = Counter()
         """`#resume`s, by what they were after."""
         self._dials: dict[str, deque[tuple[float, int]]] = {}
@@ -159,6 +173,7 @@ class Wire(Outside):
         talk = self._talks[connection] = Talk(connection, worker, producer, self._world.now)
         self._speeches[connection.client] = talk, producer, worker
         self._speeches[connection.server] = talk, worker, producer
+        self._yielded.pop((producer.process, server), None)
         taken_at = self._taken_over.pop((producer.process.name, server.name), -inf)
         if self._world.now - taken_at < FIRST_SUCCESSION - SLACK:
             self._break(talk, f"dialled {self._world.now - taken_at:.3f} s after a takeover: successor")
@@ -185,6 +200,7 @@ class Wire(Outside):
         speech.read_bytes += len(data)
         if speech is talk.worker and talk.open_read_at == inf and speech.read_bytes >= talk.open_bytes > 0:
             talk.open_read_at = now
+            self._newest[speech.process, talk.instance] = talk
         if speech is talk.worker and talk.beat_read_at == inf and speech.read_bytes >= talk.beat_bytes > 0:
             talk.beat_read_at = now
             if not talk.is_damaged():
@@ -193,6 +209,8 @@ class Wire(Outside):
         if speech is talk.producer:
             if talk.resume_read_at == inf and speech.read_bytes >= talk.resume_bytes > 0:
                 talk.resume_read_at = now
+            if other.closed_with == "yield" and speech.read_bytes >= other.closed_bytes and not talk.is_damaged():
+                self._yielded[speech.process, talk.worker.machine] = now
             if other.closed_with == "takeover" and speech.read_bytes >= other.closed_bytes and not talk.is_damaged():
                 self._taken_over[speech.process.name, talk.worker.machine.name] = now
 
@@ -221,6 +239,8 @@ class Wire(Outside):
                 talk.beat_bytes = speech.sent_bytes
             case "#ack":
                 self._check_ack(talk, int(pairs["offset"]))
+                if "t" in pairs:
+                    self._check_hand_over(talk)
             case "#close":
                 speech.closed_with, speech.closed_bytes = pairs["reason"], speech.sent_bytes
                 self._check_close(talk, speech, pairs["reason"])
@@ -243,7 +263,7 @@ class Wire(Outside):
         if by is None:
             is_right = serving is None
         else:
-            is_right = served is not None and by == served.name and not served.worker.closed_with
+            is_right = served is not None and by == served.name and not served.has_left()
         if not is_right:
             self._break(talk, f"asked with by={by} while {served and served.name} serves: asked")
         talk.has_stood_by |= by is not None
@@ -268,6 +288,7 @@ class Wire(Outside):
         self.promotions[after] += 1
         process = talk.worker.process
         served = self._served.get(process)
+        self._handed_over[process] += after == "hand-over"
         has_yielded = served is not None and served.worker.closed_with == "yield"
         expected = "start" if not talk.has_stood_by else "hand-over" if has_yielded else "promotion"
         if after != expected:
@@ -370,6 +391,25 @@ class Wire(Outside):
         if not any(self._world.now - each.open_read_at >= settle for each in better):
             self._break(talk, "yields to nobody that is better, answers and has waited: hand-over")
 
+    def _check_hand_over(self, talk: Talk) -> None:
+        """hand-over, settle: whoever serves does not go on for ever while a better one waits."""
+        process = talk.worker.process
+        if talk.must_yield:
+            self._break(talk, "goes on, and a better one has waited for longer than any SETTLE: hand-over")
+        settle = 2.0 ** (1 + self._handed_over[process]) * max(SETTLE_SECONDS, SETTLE_HEARTBEATS * talk.heartbeat)
+        since = self._world.now - settle - SLACK
+        better = [
+            each
+            for each in self._talks.values()
+            if each.worker.process is process and each.is_waiting() and each.stream == talk.stream
+            and each.rank() > talk.rank()
+        ]  # fmt: skip
+        talk.must_yield = (
+            talk.resumed_at < since and process not in talk.worker.machine.endings
+            and all(each.open_read_at < since and not each.is_damaged() for each in better)  # the best is one of them
+            and any(not each.owes_answer() and each.worker.has_room() for each in better)
+        )  # fmt: skip
+
     def _find_serving(self, process: Process) -> Talk | None:
         """Whom a worker lets serve now."""
         served = self._served.get(process)
@@ -402,7 +442,7 @@ class Wire(Outside):
     # ---- what must be said, and when ---------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """beat-period, ack-once-a-heartbeat, asked, standby-liveness, silence, backoff."""
+        """beat-period, ack-once-a-heartbeat, asked, standby-liveness, silence, takeover, draining, backoff."""
         for connection in [each for each in self._talks if self._is_forgotten(each)]:
             del self._talks[connection], self._speeches[connection.client], self._speeches[connection.server]
         for talk in self._talks.values():
@@ -413,8 +453,12 @@ class Wire(Outside):
             self._check_patience(talk, talk.worker)
             self._check_patience(talk, talk.producer)
             self._check_answers(talk)
+            self._check_succession(talk)
+            self._check_draining(talk, talk.worker, talk.is_waiting())
+            self._check_draining(talk, talk.producer, talk.opened_at < inf == talk.resume_read_at)
         for producer in self._cluster.producers:
             self._check_dials(producer)
+            self._check_yielded(producer)
 
     def _is_forgotten(self, connection: Connection) -> bool:
         is_held = connection.client.transport is not None or connection.server.transport is not None
@@ -433,6 +477,19 @@ class Wire(Outside):
         is_prompt = self._world.now - talk.producer.read_at < SLACK or not talk.producer.has_room()
         if asked > len(talk.answers) and not is_prompt and self._is_steady(talk.producer):
             self._break(talk, f"{asked} asks and {len(talk.answers)} answers: asked")
+
+    def _check_succession(self, talk: Talk) -> None:
+        """instance: the newer connection of a link ends the older one."""
+        newest = self._newest.get((talk.worker.process, talk.instance), talk)
+        if newest is not talk and not newest.is_damaged() and talk.worker.is_open():
+            self._break(talk, "is still there, and a newer connection of its link has come: takeover")
+
+    def _check_draining(self, talk: Talk, speech: Speech, waits: bool) -> None:
+        """draining: an end that was told to end closes those that wait at once."""
+        machine = speech.machine
+        has_time = self._world.now - max(machine.told_at, machine.steady_from) > SLACK
+        if waits and has_time and speech.process in machine.endings and self._is_steady(speech):
+            self._break(talk, f"{speech.process.name} was told to end, and has not left the line: draining")
 
     def _check_patience(self, talk: Talk, speech: Speech) -> None:
         if not self._is_steady(speech) or (speech is talk.worker and speech.began_at == -inf):
@@ -456,6 +513,16 @@ class Wire(Outside):
             dials.popleft()
         if (count := producer.host.dials - dials[0][1]) > MOST_DIALS * len(self._cluster.workers):
             self.broken.append(f"at {now:.3f} s: {producer.name} dialled {count} times in {DIALS_WINDOW} s: backoff")
+
+    def _check_yielded(self, producer: ProducerMachine) -> None:
+        """yielded: it joins the line again after the ordinary backoff."""
+        cluster, now = self._cluster, self._world.now
+        for worker in cluster.workers:
+            at = self._yielded.get((producer.process, worker), inf) if producer.process is not None else inf
+            if now - at < LONGEST_DELAY + DIAL_SECONDS:
+                continue
+            if max(cluster.harmed(producer, worker), cluster.harmed(None, worker)) < at and not producer.endings:
+                self.broken.append(f"at {now:.3f} s: {producer.name} yielded {worker.name} at {at:.3f} s, and stays away")
 
     def _break(self, talk: Talk, what: str) -> None:
         self.broken.append(
