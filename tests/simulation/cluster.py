@@ -141,12 +141,14 @@ class Cluster(Outside):
             harmed = [(producer.name, None)]
         elif fault.kind in _A_PAIRS:
             harmed = [(producer.name, worker.name)]
+        elif fault.kind == "another seed":
+            harmed = []  # it waits behind whoever is there; but it may be all that is there
         else:
             harmed = [(None, each.name) for each in self.workers if fault.kind in _ALL_WORKERS or each is worker]
         for pair in harmed:
             self.harms[pair] = max(self.harms.get(pair, 0.0), harmed_until)
         for each in self.workers:
-            if any(name in (None, each.name) for _, name in harmed):
+            if fault.kind == "another seed" or any(name in (None, each.name) for _, name in harmed):
                 self.harmed_until[each.name] = max(self.harmed_until[each.name], harmed_until)
 
     def harmed(self, producer: ProducerMachine | None, worker: WorkerMachine) -> float:
