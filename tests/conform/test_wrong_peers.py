@@ -27,7 +27,7 @@ from randstream.worker.admission import Admission
 from randstream.worker.line import Line
 from randstream.worker.session import Session
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.asyncio(loop_factories=["asyncio"])]
+pytestmark = [pytest.mark.conform, pytest.mark.asyncio(loop_factories=["asyncio"])]
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]

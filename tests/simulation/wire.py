@@ -522,7 +522,9 @@ class Wire(Outside):
             if now - at < LONGEST_DELAY + DIAL_SECONDS:
                 continue
             if max(cluster.harmed(producer, worker), cluster.harmed(None, worker)) < at and not producer.endings:
-                self.broken.append(f"at {now:.3f} s: {producer.name} yielded {worker.name} at {at:.3f} s, and stays away")
+                self.broken.append(
+                    f"at {now:.3f} s: {producer.name} yielded {worker.name} at {at:.3f} s, and stays away"
+                )
 
     def _break(self, talk: Talk, what: str) -> None:
         self.broken.append(

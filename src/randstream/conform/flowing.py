@@ -49,7 +49,7 @@ def _goes_on(rule: str, name: str, text: str) -> None:
 # ---- numbers and beats
 
 
-@_case("numbers are counted, and each beat has their offset and CRC", "implied-offset", "beat-checks", "number-line",
+@_case("numbers are counted, and each beat has their offset and CRC", "implied-offset", "beat-checks", "crc32c", "number-line",
        "beat-t", group=LINK)  # fmt: skip
 async def _beats(link: Link) -> None:
     guest = await _served(link)

@@ -144,9 +144,7 @@ for _name, _line in {
 _ends("line-too-long", "a number line of 65 bytes, while streaming", b"1" * 64 + b"\n", "too-long")
 _ends("line-too-long", "64 bytes of a number, and no LF", b"1" * 64, "too-long")
 _ends("line-too-long", "a control line of 513 bytes, while streaming", "#beat x=".ljust(512, "a"), "too-long")
-_ends(
-    "line-too-long", "512 bytes of a beat, and no LF", b"#beat x=".ljust(512, b"a"), "too-long"
-)
+_ends("line-too-long", "512 bytes of a beat, and no LF", b"#beat x=".ljust(512, b"a"), "too-long")
 _ends("beat-checks", "a beat one too far", lambda o: beat(o.offset + 1), "mismatch")
 _ends("beat-checks", "a beat one too few", lambda o: "52\n52\n" + beat(o.offset + 1, b"52\n52\n"), "mismatch")
 _ends("beat-checks", "a beat with another CRC", lambda o: "52\n" + beat(o.offset + 1, b"53\n"), "mismatch")

@@ -40,8 +40,12 @@ async def run_worker_suite(
 
     async def run(case: Case) -> None:
         ground = site.apart()
-        outcome = await play(case, ground)
-        await ground.clear()
+        try:
+            outcome = await play(case, ground)
+            await ground.clear()
+        finally:  # the suite's own time may be up
+            for offer in ground.taken:
+                offer.cut()
         left.remove(case)
         report(outcome)
 
@@ -136,6 +140,8 @@ async def run_producer_suite(
         for task in runs:
             task.cancel()
         for link in links.values():
+            while not link.guests.empty():
+                link.guests.get_nowait().cut()
             for guest in link.taken:
                 guest.cut()
             while not link.guests.empty():
