@@ -102,7 +102,7 @@ fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the r
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 conform: setup ## play the wire's rules against every implementation here: ours and the examples (needs Debian's nodejs)
-	$(BIN)/python -m pytest -n 4 tests/conform -m conform $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) tests/conform -m conform $(ARGS)
 
 browser-test: setup $(VENV)/.stamp-browser ## test the live page in a real Chromium (needs Debian's chromium)
 	$(BIN)/python -m pytest tests/browser -m browser --timeout 60 $(ARGS)

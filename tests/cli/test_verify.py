@@ -40,7 +40,8 @@ def test_verify_without_the_seed_says_what_was_not_checked(store: Path, run: Run
     numbers = "1,000 numbers, offsets 0 to 999, every checksum holds; 3 bytes after them await their beat"
     assert out.splitlines() == [
         f"ok       {path.parent.name}: {numbers}",
-        "Checked: offsets, checksums, and that each line is a number. Give --seed-file to have every number made again and compared, too.",
+        "Checked: offsets, checksums, and that each line is a number. Give --seed-file to have every number made again"
+        " and compared, too.",
     ]
 
 

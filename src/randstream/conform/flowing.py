@@ -49,8 +49,8 @@ def _goes_on(rule: str, name: str, text: str) -> None:
 # ---- numbers and beats
 
 
-@_case("numbers are counted, and each beat has their offset and CRC", "implied-offset", "beat-checks", "crc32c", "number-line",
-       "beat-t", group=LINK)  # fmt: skip
+@_case("numbers are counted, and each beat has their offset and CRC", "implied-offset", "beat-checks", "crc32c",
+       "number-line", "beat-t", group=LINK)  # fmt: skip
 async def _beats(link: Link) -> None:
     guest = await _served(link)
     for _ in range(5):

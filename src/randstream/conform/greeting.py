@@ -71,8 +71,8 @@ _greets("names", "a worker's name of one character", worker="7")
 _greets("control-line", "#hello of 512 bytes", " x=" + "a" * (511 - len("#hello randstream/1 worker=n x=")), worker="n")
 
 
-@_case("#open, whole and right", "open-check", "crc32c", "open-names-the-worker", "numbers-checked", "canonical-spelling",
-       group=LINK)  # fmt: skip
+@_case("#open, whole and right", "open-check", "crc32c", "open-names-the-worker", "numbers-checked",
+       "canonical-spelling", group=LINK)  # fmt: skip
 async def _opens(link: Link) -> None:
     guest = await link.guest()
     await guest.greet(link.name())

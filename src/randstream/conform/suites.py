@@ -19,6 +19,9 @@ BESIDE: Final = 6
 FIRST_DIAL: Final = 15.0
 """Seconds in which a producer is to dial for the first time."""
 
+SECOND_LINK_LOOKS: Final = 30
+"""Tenths of a second in which its other links are to have dialled, too."""
+
 WORKER_CASES: Final = [*opening.CASES, *serving.CASES, *queueing.CASES]
 PRODUCER_CASES: Final = [*greeting.CASES, *flowing.CASES, *dialling.CASES]
 
@@ -130,6 +133,10 @@ async def run_producer_suite(
                 await asyncio.wait(tasks)
             for task in runs:
                 task.result()
+            for _ in range(SECOND_LINK_LOOKS if left else 0):
+                if len(links) > 1:
+                    break
+                await asyncio.sleep(0.1)
             for case in list(left):
                 await run(case, list(links.values()))
     except TimeoutError:
