@@ -138,7 +138,7 @@ class Cluster(Outside):
         }
         harmed_until = happens[fault.kind]()
         if fault.kind in _A_PRODUCERS:
-            harmed = [(producer.name, None)]
+            harmed: list[tuple[str | None, str | None]] = [(producer.name, None)]
         elif fault.kind in _A_PAIRS:
             harmed = [(producer.name, worker.name)]
         elif fault.kind == "another seed":

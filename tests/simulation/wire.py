@@ -114,8 +114,8 @@ class Talk(Outside):
 
     def is_waiting(self) -> bool:
         """Whether it is in the worker's line and does not serve."""
-        is_there = self.worker.is_open() and not self.producer.closed_with
-        return is_there and self.open_read_at < inf and self.resumed_at == inf
+        has_said_goodbye = bool(self.producer.closed_with) and self.worker.read_bytes >= self.producer.closed_bytes
+        return self.worker.is_open() and not has_said_goodbye and self.open_read_at < inf and self.resumed_at == inf
 
     def has_left(self) -> bool:
         """Whether the worker has ended it, or has heard that it is over."""
