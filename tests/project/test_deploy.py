@@ -138,6 +138,11 @@ def test_with_mutual_tls_the_certificate_of_a_role_holds_the_names_of_all_its_po
     assert all(holds_name(names, f"{role}-{number}") for number in range(1000))
 
 
+@pytest.mark.parametrize(("overlay", "count"), [("minikube", 2), ("production", 3), ("daemonset", 1)])
+def test_an_overlay_has_so_many_producers(overlay: str, count: int) -> None:
+    assert f"\n  replicas: {count}\n" in by_name(render(overlay, "StatefulSet"))["producer"]
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_producers_have_stable_names_of_their_own_and_start_without_each_other(overlay: str) -> None:
     producer = by_name(render(overlay, "StatefulSet"))["producer"]
