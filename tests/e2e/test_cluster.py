@@ -11,6 +11,7 @@ from tests.e2e.cluster import NAMESPACE, OURS, ROOT, kubectl, make, objects, pod
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
+PRODUCERS = ["producer-0", "producer-1"]
 UNLABELLED: dict[str, str] = {}
 PRODUCER = {"app.kubernetes.io/name": "randstream", "app.kubernetes.io/component": "producer"}
 SCRAPER = {"randstream.io/scrape": "true"}
@@ -24,14 +25,29 @@ def deployed() -> Iterator[None]:
     make("clean")
 
 
+def closed_links() -> set[tuple[str, str]]:
+    """The producer and the worker of each link that has ended, as the producers' logs tell."""
+    return {
+        (producer, line["worker"])
+        for producer in pods("producer")
+        for line in cluster.logs(producer)
+        if line["event"] == "link.closed"
+    }
+
+
 def test_every_stream_flows_after_make_all() -> None:
+    assert sorted(pods("producer")) == PRODUCERS
     assert workers() == ["worker-0", "worker-1", "worker-2"]
     prove()
 
 
 def test_every_line_of_every_log_is_json_and_tells_of_the_stream() -> None:
-    [producer] = pods("producer")
-    resumed = {line["worker"]: line["stream"] for line in cluster.logs(producer) if line["event"] == "link.resumed"}
+    resumed = {
+        line["worker"]: line["stream"]
+        for producer in pods("producer")
+        for line in cluster.logs(producer)
+        if line["event"] == "link.resumed"
+    }
     assert sorted(resumed) == workers()
     for worker in workers():
         [stream] = {line["stream"] for line in cluster.logs(worker) if line["event"] == "link.resumed"}
@@ -57,11 +73,11 @@ def test_the_stream_of_a_killed_worker_resumes_exactly() -> None:
     prove(before)
 
 
-def test_a_producer_that_is_deleted_has_a_successor() -> None:
+def test_producers_that_are_all_deleted_at_once_have_successors() -> None:
     before = prove()
-    [producer] = pods("producer")
-    kubectl("delete", "pod", producer)
+    kubectl("delete", "pod", *pods("producer"))
     prove(before)
+    assert sorted(pods("producer")) == PRODUCERS
 
 
 def test_scaling_up_and_down_needs_nothing_else() -> None:
@@ -72,14 +88,8 @@ def test_scaling_up_and_down_needs_nothing_else() -> None:
     make("scale", "N=2")
     assert workers() == ["worker-0", "worker-1"]
     prove(before)
-    [producer] = pods("producer")
-    until(
-        lambda: (
-            {line["worker"] for line in cluster.logs(producer) if line["event"] == "link.closed"}
-            >= {"worker-2", "worker-3", "worker-4"}
-        ),
-        "the links of those that left have ended",
-    )
+    left = {(producer, worker) for producer in PRODUCERS for worker in ("worker-2", "worker-3", "worker-4")}
+    until(lambda: left <= closed_links(), "each producer's links to those that left have ended")
     make("scale", "N=3")
     prove(before)
 
@@ -94,8 +104,7 @@ def test_a_rolling_restart_of_both_loses_nothing() -> None:
 
 def test_only_permitted_pods_can_connect() -> None:
     address = {name: pod["status"]["podIP"] for name, pod in pods().items()}
-    [producer] = pods("producer")
-    stream, admin, of_producer = (address["worker-0"], 9000), (address["worker-0"], 9001), (address[producer], 9001)
+    stream, admin, of_producer = (address["worker-0"], 9000), (address["worker-0"], 9001), (address["producer-0"], 9001)
     assert cluster.attempts(PRODUCER, stream, admin) == [True, False]
     assert cluster.attempts(UNLABELLED, stream, admin, of_producer) == [False, False, False]
     with cluster.other_namespace("randstream-strangers") as strangers:

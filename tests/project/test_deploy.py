@@ -16,6 +16,7 @@ import pytest
 from tests.project.scripts import DEPLOY, ROOT, load
 
 from randstream.cli.options import ROLE_VARIABLE
+from randstream.net.tls import holds_name
 from randstream.settings.roles import ProducerSettings, WorkerSettings, settings_of
 
 OVERLAYS: Final = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
@@ -124,19 +125,22 @@ def test_with_mutual_tls_each_pod_has_the_certificate_that_its_peer_asks_for() -
     for name in ("tls.crt", "tls.key", "ca.crt"):
         assert settings.count(f": /run/secrets/randstream-tls/{name}\n") == len(ROLES)
     [allowed] = re.findall(r"RANDSTREAM_ALLOW_PRODUCER: (.+)", settings)
-    assert f"  dnsNames:\n  - {allowed}\n" in certificates["producer"]
-    assert f"  - '*.worker.{rollout.NAMESPACE}.svc.cluster.local'\n" in certificates["worker"]  # what SRV records name
+    assert allowed in dns_names(certificates["producer"])
+    # Producers dial the names of SRV records.
+    assert dns_names(certificates["worker"]) == [f"*.worker.{rollout.NAMESPACE}.svc.cluster.local"]
     assert "client auth" in certificates["producer"]
     assert "client auth" not in certificates["worker"]
 
 
-def test_with_mutual_tls_the_certificate_holds_the_name_of_every_producer() -> None:
-    [count] = re.findall(
-        r"^  replicas: (\d+)$", by_name(render("production-mtls", "StatefulSet"))["producer"], re.MULTILINE
-    )
-    names = by_name(render("production-mtls", "Certificate"))["producer"]
-    for number in range(int(count)):
-        assert f"  - producer-{number}\n" in names
+@pytest.mark.parametrize("role", ROLES)
+def test_with_mutual_tls_the_certificate_of_a_role_holds_the_names_of_all_its_pods(role: str) -> None:
+    names = dns_names(by_name(render("production-mtls", "Certificate"))[role])
+    assert all(holds_name(names, f"{role}-{number}") for number in range(1000))
+
+
+@pytest.mark.parametrize(("overlay", "count"), [("minikube", 2), ("production", 3), ("daemonset", 1)])
+def test_an_overlay_has_so_many_producers(overlay: str, count: int) -> None:
+    assert f"\n  replicas: {count}\n" in by_name(render(overlay, "StatefulSet"))["producer"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -170,6 +174,11 @@ def test_in_production_every_pod_is_scraped(role: str) -> None:
     assert 'prometheus.io/port: "9001"\n' in template
     admin = by_name(render("production", "NetworkPolicy"))["admin"]
     assert "component" not in admin  # it opens the port of both roles
+
+
+def dns_names(certificate: str) -> list[str]:
+    listed = re.findall(r"^  dnsNames:\n((?:  - .+\n)+)", certificate, re.MULTILINE)
+    return [name.strip("'") for name in re.findall("- (.+)", listed[0])]
 
 
 def by_name(objects: list[str]) -> dict[str, str]:
