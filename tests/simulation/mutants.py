@@ -482,7 +482,7 @@ CAUGHT_BY: Final = {
     "rank-is-always-trusted": 20,
     "rank-is-never-trusted-again": 20,
     "one-that-owes-is-promoted": 35,
-    "other-stream-comes-first": 51,
+    "other-stream-comes-first": 183,
     "promotion-has-no-reason": 44,
     "hand-over-is-forgotten": 35,
     "no-hand-over": 48,

@@ -57,7 +57,7 @@ def test_what_broke_is_told_with_the_command_that_shows_it_again(
         assert replay(seed, keep, has_trace=True) == 1
     shown = capsys.readouterr().out
     assert "fail disk" in shown
-    assert shown.splitlines()[-1].startswith("Broken: ")
+    assert "\nBroken: at " in shown
 
 
 def test_a_replay_without_the_fault_of_the_code_counts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import breaks_a_promise, simulate
 
 SEEDS = 60
-"""Within so many each is caught, on any Python: what asyncio does in a turn differs a little between versions."""
+"""Within so many each is caught, on any Python, but `other-stream-comes-first`: what asyncio does in a turn differs a
+little between versions."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -481,7 +481,8 @@ class Wire(Outside):
     def _check_succession(self, talk: Talk) -> None:
         """instance: the newer connection of a link ends the older one."""
         newest = self._newest.get((talk.worker.process, talk.instance), talk)
-        if newest is not talk and not newest.is_damaged() and talk.worker.is_open():
+        is_older = talk.open_read_at < newest.open_read_at
+        if is_older and not newest.is_damaged() and talk.worker.is_open():
             self._break(talk, "is still there, and a newer connection of its link has come: takeover")
 
     def _check_draining(self, talk: Talk, speech: Speech, waits: bool) -> None:
