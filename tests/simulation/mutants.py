@@ -199,8 +199,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "asked-half-as-often", "the line is asked once in two heartbeats",
-        Line, "ask", "member.ask(Wait(by, offset, stream), period, now)",
-        "member.ask(Wait(by, offset, stream), 2 * period, now)",
+        Line, "_ask_period", "return offered.heartbeat if", "return 2 * offered.heartbeat if True or",
     ),
     Mutant(
         "rank-is-ignored", "whoever came first is promoted first",
@@ -332,8 +331,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "ack-of-what-was-heard", "a worker repeats the offset of what has come, not of what is stored",
-        Receiver, "_say_ack", "encode(Ack(self.acked_offset, t))",
-        "encode(Ack(self._unacked[-1].offset if self._unacked else self.acked_offset, t))",
+        Receiver, "_say_ack", "Ack(self.acked_offset, t)",
+        "Ack(self._unacked[-1].offset if self._unacked else self.acked_offset, t)",
     ),
     Mutant(
         "worker-asks-once", "the line is asked when it is joined, and never again",
