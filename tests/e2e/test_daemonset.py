@@ -41,7 +41,7 @@ def test_every_node_has_a_worker_of_its_name_and_its_stream_flows(nodes: list[st
     until(lambda: flowing() == nodes, "all streams flow")
 
 
-def test_top_names_the_node_whose_worker_died_and_its_stream_resumes(nodes: list[str]) -> None:
+def test_top_names_the_node_whose_worker_died_and_its_stream_begins_anew(nodes: list[str]) -> None:
     pod, node = next((name, pod["spec"]["nodeName"]) for name, pod in pods("worker").items())
     kubectl("delete", "pod", pod, "--grace-period=0", "--force")
     until(lambda: f"{node} lost: " in top(), "top tells of it")
@@ -50,8 +50,7 @@ def test_top_names_the_node_whose_worker_died_and_its_stream_resumes(nodes: list
     offsets = [
         line["offset"] for line in cluster.logs(producer) if line["event"] == "link.resumed" and line["worker"] == node
     ]
-    assert offsets[0] == 0
-    assert offsets[-1] > 0
+    assert offsets == [0, 0]  # a worker that discards remembers nothing, and the new pod's address is another target
 
 
 def test_a_worker_that_cannot_be_reached_is_shown_by_its_address_until_it_can(nodes: list[str]) -> None:
