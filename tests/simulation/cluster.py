@@ -178,6 +178,7 @@ class Cluster(Outside):
 
     def _delay(self, machine: Machine, fault: Fault) -> float:
         machine.pace.timer_lateness = 2 * fault.severity
+        machine.pace.late_until = self.world.now + fault.seconds
         self.world.after(fault.seconds, _set(machine.pace, "timer_lateness", 0.0))
         machine.steady_from = max(machine.steady_from, self.world.now + fault.seconds + 2.0)
         return self.world.now + fault.seconds + 2.0

@@ -166,7 +166,7 @@ class Loop(AbstractLoop):
             return handle
         world = self.world
         lateness = self.process.pace.timer_lateness
-        if lateness:
+        if lateness and when < self.process.pace.late_until:
             when += lateness * world.random.random()
         handle._scheduled = True
         heappush(world.heap, (when, world.count(), None, handle))

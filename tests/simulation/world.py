@@ -74,6 +74,8 @@ class Pace:
 
     timer_lateness: float = 0.0
     """The most that a timer is late."""
+    late_until: float = math.inf
+    """Timers that are due from then on come in time again."""
     call_delay: tuple[float, float] = (0.00001, 0.0005)
     """From the start of a call in a thread to what it does."""
     result_delay: tuple[float, float] = (0.00001, 0.0005)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.support.stream import WORKER
+from tests.support.stream import NUMBERS, WORKER
 from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.observe.journal import Journal
 from randstream.observe.report import SinkReport
 from randstream.observe.tally import Tally
-from randstream.protocol.frames import Lines
+from randstream.protocol.frames import Lines, Open
 from randstream.sinks.immediate import ImmediateSink
 
 
@@ -24,7 +24,7 @@ class Memory(ImmediateSink):
 
     def remember(self, stream_id: str, offset: int) -> Memory:
         """As if it had taken the numbers of `stream_id` up to `offset` before."""
-        self._stream, self._offset = stream_id, offset
+        self._taken, self._offset = Open(WORKER, stream_id, NUMBERS, "producer-0", 1.0), offset
         return self
 
     @property
