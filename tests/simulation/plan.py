@@ -85,6 +85,25 @@ class Plan:
         return replace(self, faults=tuple(fault for fault in self.faults if fault.number in numbers))
 
 
+def draw_storm(seed: int, heartbeats: float) -> Plan:
+    """Like `draw_plan`, but of the most promotions: producers come and go, and each has a share of twelve workers."""
+    plan, random = draw_plan(seed, heartbeats), Random(f"storm {seed}")
+    shape = replace(plan.shape, workers=12, producers=random.choice((3, 4, 5)), rate=0.25, heartbeat=4.0)
+    seconds, at = heartbeats * shape.heartbeat, 0.0
+    faults: list[Fault] = []
+    while (at := at + random.expovariate(1 / 3.0)) < seconds:
+        if at % (BURST_SECONDS + CALM_SECONDS[1]) < BURST_SECONDS:
+            kinds = random.choices((PRODUCER_FAULTS, LINK_FAULTS), (9, 1))[0]
+            faults.append(
+                Fault(
+                    number=len(faults), at=at, kind=random.choice(kinds), worker=random.randrange(12),
+                    producer=random.randrange(shape.producers), seconds=random.uniform(0.0, 12.0),
+                    severity=random.random(),
+                )
+            )  # fmt: skip
+    return Plan(seed, shape, seconds, tuple(faults))
+
+
 def draw_plan(seed: int, heartbeats: float) -> Plan:
     """The plan of a seed: as many heartbeats long, so that a slow cluster has time to show what it does."""
     random = Random(f"plan {seed}")

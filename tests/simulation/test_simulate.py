@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.simulation.__main__ import PLAN_HEARTBEATS, replay, run_plans, tell
 from tests.simulation.mutants import find_mutant, mutated
-from tests.simulation.plan import Plan, draw_plan
+from tests.simulation.plan import Plan, draw_plan, draw_storm
 from tests.simulation.simulate import breaks_a_promise, shrink, simulate
 from tests.simulation.world import Note
 
@@ -16,6 +16,12 @@ def test_no_plan_breaks_a_promise() -> None:
     assert outcome.faults.total() > 150
     assert outcome.lives > 40
     assert outcome.stream_seconds > 2500
+
+
+def test_a_storm_of_producers_breaks_no_promise_and_promotes_all_the_time() -> None:
+    outcome = simulate(draw_storm(1, 20.0))
+    assert outcome.promotions["promotion"] > 20
+    assert draw_storm(1, 20.0) == draw_storm(1, 20.0) != draw_storm(2, 20.0)
 
 
 def test_a_seed_is_a_run_to_the_last_note() -> None:

@@ -301,14 +301,16 @@ class Wire(Outside):
         line = [each for each in self._talks.values() if each.worker.process is process and each.is_waiting()]
         if served is not None and served.stream != talk.stream and any(each.stream == served.stream for each in line):
             self._break(talk, "promoted before one of the stream that was served: other-stream")
-        of_stream = [each for each in line if each.stream == talk.stream and not each.is_damaged()]
-        ready = [each for each in of_stream if not each.owes_answer()] or of_stream
-        if talk not in ready and not talk.is_damaged():
-            self._break(talk, "promoted though it owes an answer and others do not: promotion")
         if served is not None and served.is_damaged():  # whether its opening beat held cannot be told
             self._unsure.add(process)
         if served is not None and served.beat_read_at == inf:
             self._distrusting.add(process)
+        of_stream = [each for each in line if each.stream == talk.stream]
+        if any(each.is_damaged() for each in of_stream):  # nor whether it has answered
+            return
+        ready = [each for each in of_stream if not each.owes_answer()] or of_stream
+        if talk not in ready:
+            self._break(talk, "promoted though it owes an answer and others do not: promotion")
         if process in self._unsure:
             pass
         elif process in self._distrusting:
