@@ -47,6 +47,7 @@ NOT_RUN_HERE = {
     'make chaos ARGS="-k full_disk"': "tests/chaos/test_failing_disk.py is what it picks",
     "make simulate SECONDS=60": "a minute long: .ci/run",
     "make simulate SECONDS=60 SEED=1000": "tests/simulation/test_simulate.py proves that a seed is a run",
+    "make simulate ARGS=--storm": "tests/simulation/test_simulate.py runs a storm",
     'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
     "kubectl -n randstream port-forward producer-0 9001": "needs a cluster: tests/e2e/test_cluster.py",
     "randstream top http://127.0.0.1:9001": "tests/cli/test_top.py, on a port from the system",
