@@ -5,7 +5,8 @@ const { Connection, MAX_OFFSET, checked, crc32c, demand, distribution, hex8, sec
 
 const [target, seed, numbers, name, heartbeat, rate] = process.argv.slice(2), toText = distribution(numbers ?? '');
 const [, host, port] = /^(.*):([0-9]+)$/.exec(target) ?? [], instance = crypto.randomBytes(8).toString('hex');
-if (!port || !(rate > 0) || typeof toText !== 'function') throw new Error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE');
+if (!(port && seed?.trim() && rate > 0)) throw new Error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE');
+if (typeof toText !== 'function') throw new Error('NUMBERS: integers:LOW:HIGH, bits64 or uniform:LOW:HIGH');
 const M64 = 2n ** 64n - 1n, WINDOW = 32 * 2 ** 20, INTERVAL = 8 * 2 ** 20, PIECE = 2 ** 16;
 const FAULTS = ['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'];
 const starts = new Map(); // start-offset: of each of the last 8 streams the highest offset that is known to be acked
@@ -34,7 +35,7 @@ class Link extends Connection {
     demand(++this.words <= 1000 && this.socket.writableLength <= 16 * '#wait\n'.length, 'too-long'); // words-a-second
     this.know(offset);
     if (++this.asks === 4) delay = 0.1; // backoff-starts-over-at-progress
-    this.say('#wait');
+    this.say('#wait'); // asked
   }
   'waiting #resume'({ offset = starts.get(this.stream) ?? 0n }) {
     this.know(offset);
@@ -48,7 +49,7 @@ class Link extends Connection {
     while (this.beats[1]?.offset <= offset) this.beats.shift(); // the first one is acked
     if (offset > this.first) delay = 0.1;
   }
-  know(offset) {
+  know(offset) { // start-offset
     spare = 5;
     const known = starts.get(this.stream) ?? 0n;
     starts.set(this.stream, offset > known ? offset : known);
@@ -65,7 +66,7 @@ class Link extends Connection {
     }
     const due = rate * (now - this.since) - Number(this.offset - this.first), left = Number(MAX_OFFSET - this.offset);
     const hasRoom = this.socket.writableLength < PIECE && this.sent - this.beats[0].sent < WINDOW - PIECE;
-    if (hasRoom) this.send(Math.min(due, left, 1000)); // no more than a PIECE
+    if (hasRoom) this.send(Math.min(due, left, 1000)); // at most a PIECE
   }
   send(count) {
     let text = '';

@@ -47,8 +47,8 @@ function floatText(x) { // float-text
   return Number.isInteger(x) ? `${x}.0` : `${x}`;
 }
 function distribution(numbers) { // what makes a number's text of a word; true: one not drawn here; false: none
-  const [kind, ...texts] = numbers.split(':'), [a, b] = texts.map(Number), isInteger = /^(0|-?[1-9][0-9]*)$/;
-  const isCanonical = (text) => (kind === 'integers' ? isInteger.test(text) : floatText(Number(text)) === text);
+  const [kind, ...texts] = numbers.split(':'), [a, b] = texts.map(Number), integer = /^(0|-?[1-9]\d*)$/;
+  const isCanonical = (text) => (kind === 'integers' ? integer.test(text) : floatText(Number(text)) === text);
   const count = { bits64: 0, integers: 2, uniform: 2, exponential: 1, normal: 2 }[kind];
   if (texts.length !== count || !texts.every(isCanonical)) return false;
   if (kind === 'bits64') return (word) => `${word}`;

@@ -80,8 +80,7 @@ class Session extends Connection {
     Object.assign(this, { acked: this.offset, t: null, ackAt: now + 1.25 * this.heartbeat });
   }
   handOver(now) { // hand-over, settle
-    const isBetter = ({ kind, owed, score }) => kind === this.kind && owed === 0 && score > this.score;
-    const [best] = [...line].filter(isBetter).sort(byRank);
+    const [best] = [...line].filter((it) => it.kind === this.kind && !it.owed && it.score > this.score).sort(byRank);
     if (!best) return;
     const bound = Math.min(3600, Math.max(10, 10 * this.heartbeat, 10 * best.heartbeat) * 2 ** turmoil);
     if (now - Math.max(this.since, best.since) < bound * best.patience) return;
