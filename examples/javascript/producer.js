@@ -1,110 +1,87 @@
 #!/usr/bin/env node
-// producer.js HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE: a randstream producer. RATE is in numbers a second.
-'use strict';
-const crypto = require('crypto'), net = require('net');
-const blake2b = require('./blake2b'), { Ends, MAX_OFFSET, crc32c, demand, distribution, hex8 } = require('./wire');
+// producer.js HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE: sends RATE numbers (integers, bits64 or uniform) a second.
+const crypto = require('crypto'), net = require('net'), blake2b = require('./blake2b');
+const { Connection, MAX_OFFSET, checked, crc32c, demand, distribution, hex8, seconds } = require('./wire');
 
-const [target, seed, numbers, name, heartbeatText, rate] = process.argv.slice(2), heartbeat = Number(heartbeatText);
-const [, host, port] = /^(.*):([0-9]+)$/.exec(target) ?? [], toText = distribution(numbers ?? '');
-if (!(port && rate > 0 && typeof toText === 'function')) {
-  console.error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE; NUMBERS: integers:LOW:HIGH, bits64 or uniform:LOW:HIGH');
-  process.exit(2);
-}
-const [WINDOW, INTERVAL, PIECE] = [32 * 2 ** 20, 8 * 2 ** 20, 2 ** 16], instance = crypto.randomBytes(8).toString('hex');
-const starts = new Map(); // of each of the last 8 streams the highest offset known to be acked: start-offset
-const M64 = 2n ** 64n - 1n;
-let [delay, spare, successor] = [0.1, 5, 2.5]; // bounds of delays: backoff, line-limit, successor
+const [target, seed, numbers, name, heartbeat, rate] = process.argv.slice(2), toText = distribution(numbers ?? '');
+const [, host, port] = /^(.*):([0-9]+)$/.exec(target) ?? [], instance = crypto.randomBytes(8).toString('hex');
+if (!(port && seed?.trim() && rate > 0)) throw new Error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE');
+if (typeof toText !== 'function') throw new Error('NUMBERS: integers:LOW:HIGH, bits64 or uniform:LOW:HIGH');
+const M64 = 2n ** 64n - 1n, WINDOW = 32 * 2 ** 20, INTERVAL = 8 * 2 ** 20, PIECE = 2 ** 16;
+const FAULTS = ['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'];
+const starts = new Map(); // start-offset: of each of the last 8 streams the highest offset that is known to be acked
+let [delay, spare, successor] = [0.1, 5, 5]; // bounds of the next delays in s: backoff, line-limit, successor
 
-function philox(counter, [k0, k1]) {
-  let [x0, x1, x2, x3] = [counter, 0n, 0n, 0n];
+function drawWord(n, [k0, k1]) { // word-n
+  let [x0, x1, x2, x3] = [n / 4n + 1n, 0n, 0n, 0n];
   for (let round = 0; round < 10; round++) {
     const p0 = x0 * 0xD2E7470EE14C6C93n, p2 = x2 * 0xCA5A826395121157n;
     [x0, x1, x2, x3] = [(p2 >> 64n) ^ x1 ^ k0, p2 & M64, (p0 >> 64n) ^ x3 ^ k1, p0 & M64];
     [k0, k1] = [(k0 + 0x9E3779B97F4A7C15n) & M64, (k1 + 0xBB67AE8584CAA73Bn) & M64];
   }
-  return [x0, x1, x2, x3];
+  return [x0, x1, x2, x3][n % 4n];
 }
 
-class Connection extends Ends {
-  constructor() {
-    super(net.connect({ host, port, noDelay: true, keepAlive: true }));
-    Object.assign(this, { state: 'greeting', beats: [], words: 0, wordsSince: 0, asks: 0, unwritten: 0, timers: [] });
-  }
-  heard() { if (this.state !== 'greeting') this.silence.set(3 * heartbeat, () => this.close('timeout'), heartbeat); }
-  on = { 'greeting #hello': this.offer, 'waiting #wait': this.answer, 'waiting #resume': this.serve, 'streaming #ack': this.acknowledge };
-  offer({ worker }) {
+class Link extends Connection {
+  constructor() { super(net.connect({ host, port, noDelay: true, keepAlive: true }), 'greeting'); }
+  'greeting #hello'({ worker }) {
     const digest = blake2b(`randstream-numbers/1\n${seed.trim()}\n${worker}\n${numbers}\n`, 24); // stream-key
-    this.key = [digest.readBigUInt64LE(0), digest.readBigUInt64LE(8)];
-    this.stream = digest.toString('hex', 16);
-    const line = `#open worker=${worker} stream=${this.stream} numbers=${numbers} producer=${name} heartbeat=${heartbeatText}`;
-    this.say(`${line} instance=${instance} check=${hex8(crc32c(`${line} instance=${instance}`))}`);
-    [this.state, this.start] = ['waiting', starts.get(this.stream) ?? 0n];
-    this.heard();
+    const key = [digest.readBigUInt64LE(0), digest.readBigUInt64LE(8)], stream = digest.toString('hex', 16);
+    const open = `#open worker=${worker} stream=${stream} numbers=${numbers} producer=${name}`;
+    this.say(checked(`${open} heartbeat=${heartbeat} instance=${instance}`));
+    Object.assign(this, { state: 'waiting', key, stream, period: Number(heartbeat), asks: 0, words: 0, secondEnds: 0 });
   }
-  answer({ offset }) {
-    this.count();
-    demand((this.unwritten = this.socket.writableLength ? this.unwritten + 1 : 0) <= 16, 'too-long'); // asked
-    if (offset > this.start) this.know(this.start = offset);
-    if (++this.asks === 4) delay = 0.1; // backoff-starts-over-at-progress
-    spare = 5;
-    this.say('#wait');
-  }
-  serve({ offset = this.start }) {
-    const now = performance.now(), counts = { crc: 0, interval: 0, sent: 0, ackedBytes: 0, due: 0 };
-    Object.assign(this, counts, { state: 'streaming', offset, acked: offset, first: offset, servedAt: now, paced: now });
+  'waiting #wait'({ offset = 0n }) {
+    demand(++this.words <= 1000 && this.socket.writableLength <= 16 * '#wait\n'.length, 'too-long'); // words-a-second
     this.know(offset);
-    this.beat();
-    this.timers = [setInterval(() => this.beat(), 1000 * heartbeat), setInterval(() => this.pump(), 20)];
+    if (++this.asks === 4) delay = 0.1; // backoff-starts-over-at-progress
+    this.say('#wait'); // asked
   }
-  pump() {
-    const now = performance.now();
-    this.due = Math.min(this.due + (rate * (now - this.paced)) / 1000, 1e5, Number(MAX_OFFSET - this.offset));
-    this.paced = now;
-    while (this.due >= 1 && this.socket.writableLength < PIECE && this.sent - this.ackedBytes < WINDOW - PIECE) {
-      let text = '';
-      for (let block, left = Math.min(this.due, 1000); left >= 1; left--, this.due--, this.offset++) { // word-n
-        if (!text || this.offset % 4n === 0n) block = philox(this.offset / 4n + 1n, this.key);
-        text += `${toText(block[this.offset % 4n])}\n`;
-      }
-      this.socket.write(text);
-      [this.crc, this.interval, this.sent] = [crc32c(text, this.crc), this.interval + text.length, this.sent + text.length];
-      if (this.interval > INTERVAL - PIECE) this.beat(); // beat-every-8-mib
-    }
+  'waiting #resume'({ offset = starts.get(this.stream) ?? 0n }) {
+    this.know(offset);
+    Object.assign(this, { state: 'streaming', offset, first: offset, acked: offset, beats: [], crc: 0, sent: 0 });
+    this.act(this.since = this.beatAt = seconds());
   }
-  beat() {
-    this.say(`#beat offset=${this.offset} crc=${hex8(this.crc)} t=${Math.floor(1000 * performance.now())}`);
-    this.beats.push([this.beaten = this.offset, this.sent]);
-    this.crc = this.interval = 0;
-  }
-  acknowledge({ offset }) {
-    this.count();
-    demand(offset >= this.acked && offset <= this.beaten); // ack-in-range
+  'streaming #ack'({ offset }) {
+    demand(++this.words <= 1000, 'too-long');
+    demand(offset >= this.acked && offset <= this.beats.at(-1).offset); // ack-in-range
     this.know(this.acked = offset);
-    while (this.beats[0]?.[0] <= offset) [, this.ackedBytes] = this.beats.shift();
+    while (this.beats[1]?.offset <= offset) this.beats.shift(); // the first one is acked
     if (offset > this.first) delay = 0.1;
   }
-  know(offset) {
+  know(offset) { // start-offset
+    spare = 5;
     const known = starts.get(this.stream) ?? 0n;
-    starts.delete(this.stream);
     starts.set(this.stream, offset > known ? offset : known);
     if (starts.size > 8) starts.delete(starts.keys().next().value);
   }
-  count() { // words-a-second
-    const now = performance.now();
-    if (now - this.wordsSince >= 1000) [this.words, this.wordsSince] = [0, now];
-    demand(++this.words <= 1000, 'too-long');
+  act(now) {
+    if (now >= this.secondEnds) [this.words, this.secondEnds] = [0, now + 1];
+    if (this.state !== 'streaming') return;
+    if (now >= this.beatAt || this.sent - this.beats.at(-1).sent > INTERVAL - PIECE) { // beat-every-8-mib
+      if (now >= this.beatAt) this.beatAt = Math.max(this.beatAt + this.period, now); // beat-period
+      this.say(`#beat offset=${this.offset} crc=${hex8(this.crc)} t=${Math.floor(1e6 * now)}`);
+      this.beats.push({ offset: this.offset, sent: this.sent });
+      this.crc = 0;
+    }
+    const due = rate * (now - this.since) - Number(this.offset - this.first), left = Number(MAX_OFFSET - this.offset);
+    const hasRoom = this.socket.writableLength < PIECE && this.sent - this.beats[0].sent < WINDOW - PIECE;
+    if (hasRoom) this.send(Math.min(due, left, 1000)); // at most a PIECE
+  }
+  send(count) {
+    let text = '';
+    for (; count >= 1; count--) text += `${toText(drawWord(this.offset++, this.key))}\n`;
+    this.socket.write(text);
+    this.crc = crc32c(text, this.crc);
+    this.sent += text.length;
   }
   over(reason) { // reconnect-for-ever
-    this.timers.forEach(clearInterval);
-    setTimeout(() => new Connection(), 1000 * this.delayAfter(reason));
-  }
-  delayAfter(reason) {
-    const random = Math.random(), isLong = performance.now() - this.servedAt > 120e3;
-    if (['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'].includes(reason)) return 5 * random; // longest-delay
-    if (reason === 'takeover') successor = isLong ? 5 : Math.min(2 * successor, 30);
-    else if (reason === 'spare') spare = Math.min(2 * spare, 60);
-    else delay = Math.min(2 * delay, 5);
-    return reason === 'takeover' ? successor * (1 + random) : (random * (reason === 'spare' ? spare : delay)) / 2;
+    let wait = 5 * Math.random(); // longest-delay
+    if (seconds() - this.since > 120) successor = 5;
+    if (reason === 'spare') [wait, spare] = [spare * Math.random(), Math.min(2 * spare, 60)];
+    else if (reason === 'takeover') [wait, successor] = [successor * (1 + Math.random()), Math.min(2 * successor, 30)];
+    else if (!FAULTS.includes(reason)) [wait, delay] = [delay * Math.random(), Math.min(2 * delay, 5)];
+    setTimeout(() => new Link(), 1000 * wait);
   }
 }
-new Connection();
+new Link();

@@ -1,120 +1,98 @@
 #!/usr/bin/env node
-// worker.js HOST:PORT NAME [DIR]: a randstream worker. DIR/NAME-STREAM.numbers has the numbers; its count of lines is the offset.
-'use strict';
-const fs = require('fs'), net = require('net'), path = require('path');
-const { Alarm, Ends, MAX_OFFSET, NAME, crc32c, demand, distribution, hex8, rank } = require('./wire');
+// worker.js HOST:PORT NAME [DIR]: a randstream worker. DIR/NAME-STREAM.numbers has the numbers, a line each.
+const fs = require('fs'), net = require('net'), path = require('path'), blake2b = require('./blake2b');
+const { Connection, MAX_OFFSET, NAME, crc32c, demand, distribution, hex8, seconds } = require('./wire');
 
-const [address, worker, folder = '.'] = process.argv.slice(2), [, host, port] = /^(.*):([0-9]+)$/.exec(address) ?? [];
-if (!port || !NAME.test(worker)) {
-  console.error('give HOST:PORT NAME [DIR]');
-  process.exit(2);
-}
-const unopened = new Set(), waiting = new Set(), seconds = () => performance.now() / 1000;
-let serving = null, served = null, acked = 0n, trustsRank = true, turmoil = 0, settled = 0; // served: whoever serves, or did last
-const best = (sessions) => sessions.reduce((one, other) => (one?.score >= other.score ? one : other), undefined);
-const ofStream = (session) => [...waiting].filter(({ kind }) => kind === session?.kind);
+const [address, name, folder = '.'] = process.argv.slice(2), [, host, port] = /^(.*):([0-9]+)$/.exec(address) ?? [];
+if (!port || !NAME.test(name)) throw new Error('give HOST:PORT NAME [DIR]');
+const unopened = new Set(), line = new Set(); // connections before their #open, and after it
+let served = { isOver: true, heartbeat: Infinity }; // whoever serves, or did last
+let trustsRank = true, turmoil = 0, trial = 0; // turmoil: n of settle; trial: how long a hand-over's choice is to last
 
+const byRank = (a, b) => (a.score < b.score) - (a.score > b.score);
 function promote() { // promotion, other-stream
-  if (serving || !waiting.size) return;
-  const those = ofStream(ofStream(served).length ? served : best([...waiting])), ready = those.filter(({ owed }) => !owed);
-  const chosen = ready.length ? ready : those;
-  (trustsRank ? best(chosen) : chosen[0]).serve();
+  const isOther = ({ kind }) => kind !== served.kind, owes = ({ owed }) => owed > 0;
+  const order = (a, b) => isOther(a) - isOther(b) || owes(a) - owes(b) || (trustsRank ? byRank(a, b) : 0);
+  if (served.isOver) [...line].sort(order)[0]?.serve(seconds());
 }
 
-class Session extends Ends {
+class Session extends Connection {
   constructor(socket) {
-    super(socket);
-    Object.assign(this, { state: 'opening', owed: 0, period: Infinity, lastWord: 0, settle: 0 });
-    [this.asking, this.acking] = [new Alarm(), new Alarm()];
-    this.say(`#hello randstream/1 worker=${worker}`);
+    super(socket, 'opening');
+    this.say(`#hello randstream/1 worker=${name}`);
     if (unopened.size >= 16) [...unopened][Math.floor(16 * Math.random())].close('busy'); // slots
     unopened.add(this);
   }
-  heard() { if (this.state !== 'opening') this.listen(3 * this.period); }
-  listen(limit) { this.silence.set(limit, () => this.close('timeout'), this.period); }
-  on = { 'opening #open': this.open, 'waiting #wait': this.hearAnswer, 'proving #wait': this.hearAnswer, 'proving #beat': this.prove,
-    'streaming #beat': this.prove };
-  hearAnswer() { demand(this.owed-- > 0); } // asked
-  open({ worker: name, producer, stream, numbers, heartbeat, instance }) {
-    demand(name === worker && distribution(numbers)); // open-names-the-worker, numbers-checked
-    unopened.delete(this);
-    Object.assign(this, { producer, stream, numbers, instance, heartbeat: Number(heartbeat), kind: `${stream} ${numbers}` });
-    this.score = (rank(worker, producer) << 65n) + (instance ? 2n ** 64n + BigInt(`0x${instance}`) : 0n); // rank
-    for (const other of [serving, ...waiting]) if (instance && other?.instance === instance) other.close('takeover');
-    demand(serving?.stream !== stream || serving.numbers === numbers);
-    demand(waiting.size + (serving ? 1 : 0) < 16, 'spare'); // line-limit
-    Object.assign(this, { state: 'waiting', since: seconds(), patience: 1 + Math.random(), period: this.shortest() });
-    waiting.add(this);
-    this.heard();
-    if (serving) this.ask();
-    else promote();
+  act(now) {
+    if (this.state === 'waiting' && now >= this.askedAt + this.shortest()) this.ask(now);
+    if (now >= this.ackAt) this.acknowledge(now); // at most one a tick: words-a-second, one-ack-waits
+    if (now >= this.trialEnds) turmoil = 0; // settle
   }
-  shortest() { return Math.min(this.heartbeat, served?.heartbeat ?? Infinity); } // ASK
-  ask() { // asked, standby-liveness
-    const isSame = this.kind === served?.kind, by = serving ? ` by=${serving.producer}` : '';
-    this.say(`#wait${by}${isSame ? ` offset=${acked}` : serving ? ` stream=${served.stream}` : ''}`);
-    this.owed++;
-    if (serving) this.hasStoodBy = true;
-    const isShorter = this.shortest() < this.period;
+  'opening #open'({ worker, producer, stream, numbers, heartbeat, instance = '' }) {
+    const kind = `${stream} ${numbers}`, rank = blake2b(`randstream-rank/1\n${name}\n${producer}\n`, 8).toString('hex');
+    demand(worker === name && distribution(numbers) && heartbeat >= 0.05 && heartbeat <= 60);
+    demand(served.isOver || stream !== served.stream || kind === served.kind); // numbers-checked
+    for (const other of line) if (instance && instance === other.instance) other.close('takeover');
+    demand(line.size < 16, 'spare'); // line-limit
+    Object.assign(this, { producer, stream, kind, heartbeat: Number(heartbeat), instance, score: rank + instance });
+    Object.assign(this, { state: 'waiting', since: seconds(), owed: 0, patience: 1 + Math.random() });
     this.period = this.shortest();
-    if (isShorter) this.listen(Math.min(this.silence.left, 3 * this.period));
-    this.asking.set(this.period, () => this.ask());
+    unopened.delete(this);
+    line.add(this);
+    if (served.isOver) promote();
+    else this.ask(this.since);
   }
-  serve() {
-    const after = !this.hasStoodBy ? 'start' : settled ? 'hand-over' : 'promotion';
-    this.file = path.join(folder, `${worker}-${this.stream}.numbers`);
-    this.offset = fs.existsSync(this.file) ? BigInt(fs.readFileSync(this.file, 'latin1').split('\n').length - 1) : 0n;
-    Object.assign(this, { state: 'proving', text: '', count: 0n, settle: settled, servedSince: seconds() });
-    waiting.delete(this);
-    this.asking.stop();
-    [serving, served, acked, settled] = [this, this, this.offset, 0];
-    this.say(`#resume offset=${this.offset} after=${after}`);
-    this.acking.set(1.25 * this.heartbeat, () => this.acknowledge());
-    for (const other of waiting) if (!(other.asking.left <= other.shortest())) other.asking.set(other.shortest(), () => other.ask());
+  shortest() { return Math.min(this.heartbeat, served.heartbeat); } // ASK
+  ask(now) { // asked, standby-liveness; somebody serves, as a promotion waits for nothing here
+    const what = this.kind === served.kind ? `offset=${served.acked}` : `stream=${served.stream}`;
+    this.say(`#wait by=${served.producer} ${what}`);
+    this.owed++;
+    this.askedAt = now;
+    this.period = this.shortest();
+    this.deadline = Math.min(this.deadline, now + 3 * this.period); // it moves only if ASK has become shorter
   }
-  takeNumber(line) {
-    demand(this.state === 'streaming' && this.offset + this.count < MAX_OFFSET); // last-number
-    this.text += `${line}\n`;
-    this.count++;
+  '#wait'() { demand(this.owed-- > 0); }
+  serve(now) {
+    this.file = path.join(folder, `${name}-${this.stream}.numbers`);
+    const text = fs.readFileSync(this.file, { encoding: 'latin1', flag: 'a+' }); // it is made if there is none
+    const offset = BigInt(text.split('\n').length - 1);
+    this.say(`#resume offset=${offset} after=${!this.askedAt ? 'start' : trial ? 'hand-over' : 'promotion'}`);
+    Object.assign(this, { state: 'proving', since: now, ackAt: now + 1.25 * this.heartbeat });
+    Object.assign(this, { offset, acked: offset, next: offset, text: '' });
+    if (trial) this.trialEnds = now + trial;
+    [served, trial] = [this, 0];
+  }
+  'streaming number'(number) {
+    demand(this.next++ < MAX_OFFSET); // last-number
+    this.text += `${number}\n`;
     demand(this.text.length <= 8 * 2 ** 20, 'too-long'); // beat-every-8-mib
   }
-  prove({ offset, crc, t }) {
-    demand(this.owed === 0);
-    demand(offset === this.offset + this.count && crc === hex8(crc32c(this.text)), 'mismatch'); // beat-checks
-    if (this.text) fs.appendFileSync(this.file, this.text, 'latin1'); // revocable-sink
-    Object.assign(this, { offset, t, text: '', count: 0n });
-    if (this.state === 'proving') [this.state, this.period, trustsRank] = ['streaming', this.heartbeat, true];
-    this.heard();
-    this.acking.set(Math.max(0, this.lastWord + 0.002 - seconds()), () => this.acknowledge()); // words-a-second, one-ack-waits
+  '#beat'({ offset, crc, t }) {
+    demand(this === served && this.owed === 0);
+    demand(offset === this.next && crc === hex8(crc32c(this.text)), 'mismatch'); // beat-checks
+    fs.appendFileSync(this.file, this.text, 'latin1'); // revocable-sink
+    Object.assign(this, { state: 'streaming', period: this.heartbeat, offset, t, text: '', ackAt: 0 });
+    trustsRank = true;
   }
-  acknowledge() { // the newest beat, or, if none came, the last ack again: ack-once-a-heartbeat
-    [acked, this.lastWord] = [this.offset, seconds()];
+  acknowledge(now) { // the newest beat, or, if none came, the last ack again: ack-once-a-heartbeat
     this.say(`#ack offset=${this.offset}${this.t ? ` t=${this.t}` : ''}`);
-    this.acking.set(1.25 * this.heartbeat, () => this.acknowledge());
-    if (this.t) this.handOver();
-    this.t = undefined;
+    if (this.t) this.handOver(now);
+    Object.assign(this, { acked: this.offset, t: null, ackAt: now + 1.25 * this.heartbeat });
   }
-  handOver() { // hand-over, settle
-    const other = best(ofStream(this).filter(({ owed }) => !owed)), now = seconds();
-    if (!other || other.score <= this.score) return;
-    this.judge();
-    const settle = Math.min(3600, Math.max(10, 10 * this.heartbeat, 10 * other.heartbeat) * 2 ** turmoil) * other.patience;
-    if (now - other.since < settle || now - this.servedSince < settle) return;
-    settled = settle;
+  handOver(now) { // hand-over, settle
+    const [best] = [...line].filter((it) => it.kind === this.kind && !it.owed && it.score > this.score).sort(byRank);
+    if (!best) return;
+    const bound = Math.min(3600, Math.max(10, 10 * this.heartbeat, 10 * best.heartbeat) * 2 ** turmoil);
+    if (now - Math.max(this.since, best.since) < bound * best.patience) return;
+    trial = 10 * bound * best.patience;
     this.close('yield');
   }
-  judge(reason = 'yield') { // was the hand-over to this one right?
-    if (this.settle && seconds() - this.servedSince >= 10 * this.settle) turmoil = 0;
-    else if (this.settle && !['shutdown', 'yield'].includes(reason)) turmoil++;
-  }
   over(reason) {
-    [this.asking, this.acking].forEach((alarm) => alarm.stop());
-    [unopened, waiting].forEach((set) => set.delete(this));
-    if (serving !== this) return;
-    this.judge(reason);
-    if (this.state !== 'streaming') trustsRank = false;
-    serving = null;
-    setImmediate(promote);
+    for (const set of [unopened, line]) set.delete(this);
+    if (this !== served) return;
+    if (this.state === 'proving') trustsRank = false;
+    if (seconds() < this.trialEnds && !['shutdown', 'yield'].includes(reason)) turmoil++;
+    queueMicrotask(promote); // after a takeover the newer connection has joined the line by then
   }
 }
-net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => new Session(socket)).listen(port, host);
+net.createServer({ noDelay: true, keepAlive: true }, (socket) => new Session(socket)).listen(port, host);
