@@ -210,7 +210,8 @@ def fuzz_receiver(data: bytes) -> None:
 
 FOLDER: Final = Path("/store")
 HEADER: Final = encode_header(OFFERED, 7)
-BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=([0-9a-f]{8}) t=[0-9]{1,20}\n")
+BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=([0-9a-f]{8})(?: t=[0-9]{1,20})?\n")
+RUN: Final = re.compile(rb"(?:[0-9-][0-9.e+-]{0,62}\n)*")
 
 
 def heal(text: bytes) -> bytes:
@@ -230,7 +231,7 @@ def intact(text: bytes) -> tuple[int, int]:
     while (hash_at := text.find(b"#", position)) >= 0:
         beat = BEAT.match(text, hash_at)
         run = text[position:hash_at]
-        if beat is None or (run and not run.endswith(b"\n")):
+        if beat is None or not RUN.fullmatch(run):
             break
         if int(beat[1]) != offset + run.count(b"\n") or int(beat[2], 16) != crc32c(run):
             break
