@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,14 +127,19 @@ async def test_nobody_there_is_one_line_at_once() -> None:
 
 
 async def test_something_else_there_is_one_line() -> None:
+    left = asyncio.Event()
+
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
-        await reader.read()
+        with suppress(ConnectionError):
+            await reader.read()
         writer.close()
+        left.set()
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     with pytest.raises(SettingsError, match="no randstream worker greets"):
         await judged_worker(server.sockets[0].getsockname()[1])
+    await left.wait()
     server.close()
 
 

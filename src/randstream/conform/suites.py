@@ -39,6 +39,9 @@ async def run_worker_suite(
         raise SettingsError(f"nobody listens at {host}:{port}: {str(error) or 'no answer'}") from None
     except BrokenRuleError as broken:
         raise SettingsError(f"no randstream worker greets at {host}:{port}: {broken}") from None
+    finally:
+        for offer in site.taken:
+            offer.cut()
     left = list(cases)
 
     async def run(case: Case) -> None:
@@ -107,6 +110,9 @@ async def run_producer_suite(
             await run(waiting.pop(), link)
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():  # it had been accepted before the end
+            writer.transport.abort()
+            return
         guest = Guest(reader, writer)
         link = links.get(guest.dialled)
         if link is None:
