@@ -21,15 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .many_workers import HOSTS, OPEN_FILES, PATIENCE, ask, cpu_seconds, resident_bytes
+from .many_workers import OPEN_FILES, PATIENCE, Hosts, ask, cpu_seconds, resident_bytes, start_hosts
 from .processes import Group, process_group
-from .worker_host import PORT, address_of
 
 PRODUCERS = 3
 RATE = 1.0
 WELL_SPREAD = 0.1
 """By how much a producer may miss its third."""
-Hosts = list[subprocess.Popen[bytes]]
 
 
 def main() -> int:
@@ -104,24 +102,6 @@ def measure_standbys(size: int, seconds: float) -> dict[str, float]:
             "us_a_standby_link_and_second": round(microseconds, 1),
             "bytes_a_standby_link": round(memory),
         }
-
-
-def start_hosts(group: Group, folder: Path, module: str, size: int, *more: str) -> tuple[Hosts, Path]:
-    """Processes that hold `size` workers between them, and the file of their addresses."""
-    share = -(-size // HOSTS)
-    hosts = [
-        group.start(
-            [sys.executable, "-m", f"benchmarks.{module}", str(first), str(min(share, size - first)), *more],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
-        )
-        for first in range(0, size, share)
-    ]  # fmt: skip
-    for host in hosts:
-        assert host.stdout is not None
-        host.stdout.readline()
-    targets = folder / "workers"
-    targets.write_text("".join(f"{address_of(n)}:{PORT}\n" for n in range(size)))
-    return hosts, targets
 
 
 def start_producer(group: Group, targets: Path, number: int) -> subprocess.Popen[bytes]:

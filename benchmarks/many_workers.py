@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .processes import process_group
+from .processes import Group, process_group
 from .worker_host import PORT, address_of
 
 HOSTS = 4
+Hosts = list[subprocess.Popen[bytes]]
 OPEN_FILES = 20_000
 PATIENCE = 60.0
 
@@ -50,22 +51,28 @@ def main() -> int:
     return 0 if all(row["all_back"] for row in rows) else 1
 
 
+def start_hosts(group: Group, folder: Path, module: str, size: int, *more: str) -> tuple[Hosts, Path]:
+    """Processes that hold `size` workers between them, and the file of their addresses."""
+    share = -(-size // HOSTS)
+    hosts = [
+        group.start(
+            [sys.executable, "-m", f"benchmarks.{module}", str(first), str(min(share, size - first)), *more],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
+        )
+        for first in range(0, size, share)
+    ]  # fmt: skip
+    for host in hosts:
+        assert host.stdout is not None
+        host.stdout.readline()
+    targets = folder / "workers"
+    targets.write_text("".join(f"{address_of(n)}:{PORT}\n" for n in range(size)))
+    return hosts, targets
+
+
 def measure(size: int, seconds: float, rate: float) -> dict[str, float | int | bool]:
     """Measure one producer with `size` workers."""
     with process_group() as group, tempfile.TemporaryDirectory(prefix="randstream-bench-") as folder:
-        targets = Path(folder, "workers")
-        targets.write_text("".join(f"{address_of(n)}:{PORT}\n" for n in range(size)))
-        share = -(-size // HOSTS)
-        hosts = [
-            group.start(
-                [sys.executable, "-m", "benchmarks.worker_host", str(first), str(min(share, size - first)), str(rate)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
-            )
-            for first in range(0, size, share)
-        ]  # fmt: skip
-        for host in hosts:
-            assert host.stdout is not None
-            host.stdout.readline()
+        hosts, targets = start_hosts(group, Path(folder), "worker_host", size, str(rate))
         command = [
             sys.executable, "-m", "randstream", "producer", "--workers", f"@{targets}", "--seed", "benchmark",
             "--rate", str(rate), "--log-level", "warning",

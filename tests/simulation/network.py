@@ -776,7 +776,7 @@ class Host(Outside):
         backlog = options.get("backlog", 100)
         server = base_events.Server(loop, listeners, protocol_factory, None, backlog, None)
         if options.get("start_serving", True):
-            server._start_serving()  # type: ignore[attr-defined]
+            server._start_serving()  # type: ignore[attr-defined] # as the loops themselves do
             await asyncio.sleep(0)
         return server
 

@@ -160,7 +160,7 @@ class Promises(Outside):
         if worker.worker is None or not worker.is_running:
             return
         present = worker.worker.admission.present
-        speaking = [each for each in present if each.receiver.state in (State.PROVING, State.STREAMING)]  # type: ignore[attr-defined]
+        speaking = [each for each in present if each.receiver.state in (State.PROVING, State.STREAMING)]  # type: ignore[attr-defined] # a Guest is a Session here
         if len(speaking) > 1:
             self._break(f"{worker.name} serves {len(speaking)} connections at once")
 

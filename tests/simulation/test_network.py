@@ -417,7 +417,7 @@ def test_a_cancelled_dial_leaves_nothing_behind(pair: Pair) -> None:
                     transport, _ = await asyncio.get_running_loop().create_connection(Recorder, SERVER, PORT)
                     transport.abort()
         await asyncio.sleep(10)
-        assert asyncio.get_running_loop().transports == {}  # type: ignore[attr-defined]
+        assert asyncio.get_running_loop().transports == {}  # type: ignore[attr-defined] # the loop is the simulation's
 
     process = pair.client_host.start("client", give_up)
     pair.run(60)
@@ -719,7 +719,7 @@ def test_connections_are_found_by_their_hosts(connected: Pair) -> None:
 
 
 def test_an_exception_in_a_protocol_is_a_bug_and_ends_the_connection(connected: Pair) -> None:
-    connected.server.data_received = lambda data: 1 / 0  # type: ignore[assignment]
+    connected.server.data_received = lambda data: 1 / 0  # type: ignore[assignment] # a fault on purpose
     connected.does(connected.client_process, connected.client.transport.write, b"hello")
     assert connected.server.calls == ["made", ("lost", "ZeroDivisionError", None)]
     assert connected.client.calls == ["made", "eof", LOST]

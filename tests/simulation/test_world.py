@@ -118,7 +118,7 @@ def test_chance_says_who_is_next_at_one_instant() -> None:
 
         async def main() -> None:
             await asyncio.sleep(1)
-            order.append(asyncio.get_running_loop().process.name)  # type: ignore[attr-defined]
+            order.append(asyncio.get_running_loop().process.name)  # type: ignore[attr-defined] # the loop is the simulation's
 
         world = World(seed)
         for name in "abc":

@@ -166,7 +166,7 @@ for _beat in (
     "offset={o}  crc=00000000 t=1", "offset=9223372036854775808 crc=00000000 t=1",
 ):  # fmt: skip
     _rule = "control-line" if "word" in _beat or "  " in _beat else "bad-key"
-    _ends(_rule, f"#beat {_beat[:60]}", lambda o, text=_beat: "#beat " + text.replace("{o}", str(o.offset)))  # type: ignore[misc]
+    _ends(_rule, f"#beat {_beat[:60]}", lambda o, text=_beat: "#beat " + text.replace("{o}", str(o.offset)))  # type: ignore[misc] # mypy cannot infer a lambda's default
 for _word in (
     "#hello randstream/1 worker=a", "#resume offset=0", "#ack offset=0 t=1", "#wait", "#no x=1", "# a comment",
 ):  # fmt: skip
