@@ -46,29 +46,15 @@ function floatText(x) { // float-text
   if (x !== 0 && (Math.abs(x) < 1e-5 || Math.abs(x) >= 1e16)) return x.toExponential();
   return Number.isInteger(x) ? `${x}.0` : `${x}`;
 }
-function poissonSteps(mean) { // the protocol's, of Counts
-  let numerator = mean, shift = 0n;
-  for (; !Number.isInteger(numerator); shift++) numerator *= 2;
-  const sums = [];
-  for (let term = 1n << 256n, sum = term, k = 1n; term > 0n; k++, sum += term) {
-    sums.push(sum);
-    term = term * BigInt(numerator) / (k << shift);
-  }
-  return sums.map((sum) => ((sum << 65n) / sums.at(-1) + 1n) >> 1n).filter((step) => step < 2n ** 64n);
-}
 function distribution(numbers) { // what makes a number's text of a word; true: one not drawn here; false: none
   const [kind, ...texts] = numbers.split(':'), [a, b] = texts.map(Number), integer = /^(0|-?[1-9]\d*)$/;
   const isCanonical = (text) => (kind === 'integers' ? integer.test(text) : floatText(Number(text)) === text);
   const count = { bits64: 0, integers: 2, bernoulli: 1, poisson: 1, uniform: 2, exponential: 1, normal: 2 }[kind];
   if (texts.length !== count || !texts.every(isCanonical)) return false;
   if (kind === 'bits64') return (word) => `${word}`;
-  if (kind === 'bernoulli') {
-    return a >= 0 && a <= 1 && ((word) => (word >= 2n ** 64n - BigInt(Math.floor(a * 2 ** 64)) ? '1' : '0'));
-  }
-  if (kind === 'poisson') {
-    let steps;
-    return a >= 0 && a <= 1000 && ((word) => `${(steps ??= poissonSteps(a)).filter((step) => step <= word).length}`);
-  }
+  const toBernoulli = (word) => (word >= 2n ** 64n - BigInt(Math.floor(a * 2 ** 64)) ? '1' : '0');
+  if (kind === 'bernoulli') return a >= 0 && a <= 1 && toBernoulli;
+  if (kind === 'poisson') return a >= 0 && a <= 1000;
   if (kind === 'exponential') return a >= 0 && 37 * a < Infinity;
   if (kind === 'normal') return b >= 0 && Math.abs(a) + 9 * b < Infinity;
   const toUniform = (word) => floatText(a + (b - a) * (Number(word >> 11n) * 2 ** -53));
