@@ -83,13 +83,10 @@ class NumberStream:
         text = f"randstream-numbers/1\n{parse_seed(seed)}\n{worker}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
         key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
-        for name, value in (
-            ("id", digest[16:24].hex()),
-            ("worker", worker),
-            ("distribution", distribution),
-            ("_key", key),
-        ):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "id", digest[16:24].hex())
+        object.__setattr__(self, "worker", worker)
+        object.__setattr__(self, "distribution", distribution)
+        object.__setattr__(self, "_key", key)
 
     def __repr__(self) -> str:
         return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
