@@ -16,6 +16,7 @@ from tests.store.streams import OFFERED
 from randstream import speedups
 from randstream.errors import Reason, RemoteProtocolError, SettingsError
 from randstream.numbers.distributions import parse_distribution
+from randstream.numbers.seed import parse_seed
 from randstream.protocol import MAX_CONTROL_LINE_BYTES, MAX_NUMBER_LINE_BYTES
 from randstream.protocol.decoder import Decoder
 from randstream.protocol.events import AskDue, Closed, Event, Proved, Started
@@ -34,7 +35,6 @@ from randstream.settings.checks import (
     check_size,
     check_switch,
 )
-from randstream.settings.seed import check_seed
 from randstream.store.layout import DamagedStore, encode_header, segment_path
 from randstream.store.recovery import recover
 
@@ -276,7 +276,7 @@ def fuzz_recovery(data: bytes) -> None:
 
 CHECKS: Final[tuple[Callable[[str], object], ...]] = (
     check_targets, check_address, check_name, check_rate, check_numbers, check_heartbeat, check_seconds, check_size,
-    check_switch, check_command, check_seed, check_identities,
+    check_switch, check_command, parse_seed, check_identities,
 )  # fmt: skip
 
 

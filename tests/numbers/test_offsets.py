@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
-from randstream.numbers.offsets import check_offset, check_range
+from randstream.numbers.offsets import check_integer, check_offset, check_range
 
 LAST = 2**63 - 1
 
@@ -27,10 +30,32 @@ def test_beyond_the_ends_is_refused(value):
         check_offset(value, "skip")
 
 
-@pytest.mark.parametrize("value", [5.0, "5", None, np.float64(5), np.array([5]), np.array(5.0), b"5"])
-def test_what_is_no_integer_is_refused(value):
-    with pytest.raises(TypeError, match=r"^offset is .*, which is no integer"):
+@pytest.mark.parametrize(
+    "value",
+    [5.0, "5", None, b"5", Decimal(5), Fraction(5), np.float64(5), np.array([5]), np.array(5.0), np.arange(2000)],
+    ids=repr,
+)
+def test_what_is_no_integer_is_refused_in_one_line(value):
+    with pytest.raises(TypeError, match=rf"^offset is of type {type(value).__name__}; give an integer$"):
         check_offset(value)
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, np.array(True)])
+def test_a_bool_is_no_integer(value):
+    with pytest.raises(TypeError, match="give an integer"):
+        check_integer(value, "count")
+
+
+def test_an_integer_of_thousands_of_digits_is_refused_and_not_repeated():
+    with pytest.raises(ValueError, match=r"^offset is an integer of 16610 bits; give one from 0 to 2\^63 - 1$"):
+        check_offset(10**5000)
+
+
+def test_an_array_of_one_element_is_read_and_left_alone():
+    array = np.array(5)
+    offset = check_offset(array)
+    array += 1
+    assert offset == 5
 
 
 @pytest.mark.parametrize(("offset", "count"), [(np.uint8(255), np.uint8(255)), (np.int64(LAST - 5), np.int64(5))])

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from operator import index
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 import orjson
@@ -30,6 +31,7 @@ INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
 FLOAT: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
+@runtime_checkable
 class Distribution(Protocol):
     """What the numbers of a stream look like. Made by `parse_distribution`; immutable."""
 
@@ -49,7 +51,7 @@ class Distribution(Protocol):
 
 def parse_distribution(text: str) -> Distribution:
     """The distribution that `text` means, such as `normal:0:1`. Raises SettingsError."""
-    match text.split(":"):
+    match str(text).split(":"):
         case ["integers", low, high]:
             return Integers(_integer(low), _integer(high))
         case ["bits64"]:
@@ -83,6 +85,7 @@ class Integers:
     high: int
 
     def __post_init__(self) -> None:
+        _set(self, low=index(self.low), high=index(self.high))  # NumPy's integers would wrap
         _require(self, -(2**63) <= self.low <= self.high < 2**63, "-2^63 <= LOW <= HIGH <= 2^63-1")
         if self.span > MAX_SPAN:
             raise SettingsError(f"{self.spelling} has more than 2^32 values; use a narrower range, or bits64")
@@ -138,6 +141,7 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
+        _set(self, low=float(self.low), high=float(self.high))
         _require(self, self.low <= self.high, "LOW <= HIGH")
 
     @property
@@ -158,6 +162,7 @@ class Exponential:
     scale: float
 
     def __post_init__(self) -> None:
+        _set(self, scale=float(self.scale))
         _require(self, self.scale >= 0, "SCALE >= 0")
 
     @property
@@ -179,6 +184,7 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
+        _set(self, mean=float(self.mean), sd=float(self.sd))
         _require(self, self.sd >= 0, "SD >= 0")
 
     @property
@@ -195,6 +201,12 @@ class Normal:
 def _probability(words: Any) -> Any:
     """The middle of one of 2^52 equal cells: strictly between 0 and 1. Both it and 1 minus it are exact."""
     return ((words >> 12) + 0.5) * 2.0**-52
+
+
+def _set(distribution: Distribution, **parameters: float) -> None:
+    """Make its `parameters` Python's own numbers, of whatever type they were given: they are spelled and summed."""
+    for name, value in parameters.items():
+        object.__setattr__(distribution, name, value + 0)  # -0.0 becomes 0.0
 
 
 def _require(distribution: Distribution, holds: bool, needs: str) -> None:
@@ -218,7 +230,7 @@ def _float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise SettingsError(f"{text!r} is beyond the largest float64, about 1.8e308; use a smaller number")
-    return number + 0.0  # -0.0 becomes 0.0
+    return number
 
 
 def _spell(kind: str, *parameters: float) -> str:

@@ -7,10 +7,9 @@ makes of them may change between versions, the words do not.
 
 from __future__ import annotations
 
-import string
 import threading
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 import numpy as np
 import orjson
@@ -18,9 +17,11 @@ from numpy.typing import NDArray
 
 from .. import speedups
 from ..errors import RandstreamError, SettingsError
-from ..protocol import MAX_OFFSET, NAME
+from ..protocol import NAME
 from .distributions import Bits64, Distribution, Integers, NumberArray, Words, parse_distribution
 from .known_answers import ENCODINGS, STREAMS
+from .offsets import check_range
+from .seed import parse_seed
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
@@ -43,32 +44,21 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-def parse_seed(text: str) -> str:
-    """The seed that `text` means: ASCII white space at both ends is dropped. Raises SettingsError."""
-    seed = text.strip(string.whitespace)
-    if not seed:
-        raise SettingsError("the seed is empty; give any text, such as 42")
-    try:
-        seed.encode()
-    except UnicodeEncodeError:
-        raise SettingsError("the seed is not UTF-8; give it as text") from None
-    return seed
-
-
 class NumberStream:
     """The numbers 0 to 2^63 - 2 meant for one worker. Keeps no seed; any thread may call it at any time.
 
-    Raises SettingsError when the seed is empty, the worker is no name or the distribution cannot be.
+    `seed` is text, or an integer, which is its decimal text. Offsets and counts may be integers of any type, NumPy's
+    too. Raises SettingsError when the seed cannot be one, the worker is no name or the distribution cannot be.
     """
 
     __slots__ = ("_key", "distribution", "id", "worker")
 
-    def __init__(self, seed: str, worker: str, distribution: str | Distribution) -> None:
-        if not NAME.fullmatch(worker):
+    def __init__(self, seed: str | SupportsIndex, worker: str, distribution: str | Distribution) -> None:
+        if not (isinstance(worker, str) and NAME.fullmatch(worker)):
             raise SettingsError(
                 f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
             )
-        if isinstance(distribution, str):
+        if not isinstance(distribution, Distribution):
             distribution = parse_distribution(distribution)
         self.worker = worker
         self.distribution = distribution
@@ -81,18 +71,21 @@ class NumberStream:
     def __repr__(self) -> str:
         return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
 
-    def read(self, offset: int, count: int) -> NumberArray:
-        """The `count` numbers from `offset` on, shape (count,). Raises ValueError beyond the stream."""
-        _require_within_stream(offset, count)
+    def read(self, offset: SupportsIndex, count: SupportsIndex) -> NumberArray:
+        """The `count` numbers from `offset` on, shape (count,).
+
+        Raises TypeError: one of both is no integer; ValueError: the stream has no such numbers.
+        """
+        offset, count = check_range(offset, count)
         return self.distribution.from_words(self._words(offset, count))
 
-    def lines(self, offset: int, count: int) -> bytes:
-        """Those numbers as text, each ended by LF. Raises ValueError beyond the stream."""
+    def lines(self, offset: SupportsIndex, count: SupportsIndex) -> bytes:
+        """Those numbers as text, each ended by LF. Raises as `read` does."""
         return bytes(self.view(offset, count))
 
-    def view(self, offset: int, count: int) -> bytes | memoryview:
-        """The same as `lines`, but of many numbers a view, which saves a copy. Raises ValueError beyond the stream."""
-        _require_within_stream(offset, count)
+    def view(self, offset: SupportsIndex, count: SupportsIndex) -> bytes | memoryview:
+        """The same as `lines`, but of many numbers a view, which saves a copy. Raises as `read` does."""
+        offset, count = check_range(offset, count)
         if count <= FEW:
             return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
@@ -172,11 +165,6 @@ def check_known_answers() -> None:
 
 def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:
     return [distribution.from_word(word) for word in words.tolist()]
-
-
-def _require_within_stream(offset: int, count: int) -> None:
-    if offset < 0 or count < 0 or offset + count > MAX_OFFSET:
-        raise ValueError(f"no {count} numbers from offset {offset} on: a stream has 0 to 2^63 - 2")
 
 
 def _require(holds: bool, what: str) -> None:
