@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from ctypes import ArgumentError
 from pathlib import Path
 from random import Random
 from typing import Final
 
+import numpy as np
 from tests.protocol.network import START, WORKER, open_line
 from tests.store.disk import Disk
 from tests.store.streams import OFFERED
@@ -272,6 +274,36 @@ def fuzz_recovery(data: bytes) -> None:
     assert again[1].cut_bytes == 0
 
 
+# ---- the border to C -------------------------------------------------------------------------------------------------
+
+GUARD: Final = 64
+
+
+def fuzz_border(data: bytes) -> None:
+    """Whatever C is told to do, it writes only within its room, and reads only within its data.
+
+    The first bytes are seven integers: a size from 0 to 9 and its bytes, signed and little-endian.
+    """
+    if not speedups.ARE_COMPILED:
+        return
+    integers, rest = [], data
+    for _ in range(7):
+        size = rest[0] % 10 if rest else 0
+        integers.append(int.from_bytes(rest[1 : size + 1], "little", signed=True))
+        rest = rest[size + 1 :]
+    key0, key1, offset, count, low, span, room_bytes = integers
+    space = np.full(room_bytes % 4096 + 2 * GUARD, ord("~"), np.uint8)
+    room = space[GUARD:-GUARD]
+    with suppress(ValueError, ArgumentError):
+        begin = speedups.draw_lines((key0, key1), offset, count, low, span, room)
+        assert room[begin:].tobytes().count(b"\n") == count
+    assert (space[:GUARD] == ord("~")).all()
+    assert (space[-GUARD:] == ord("~")).all()
+    with suppress(ArgumentError):
+        lines = speedups.count_lines(rest, offset, count)
+        assert lines in (0, rest[offset:count].count(b"\n"))
+
+
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 CHECKS: Final[tuple[Callable[[str], object], ...]] = (
@@ -303,6 +335,7 @@ def spellings(value: object) -> Iterator[str]:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "border": fuzz_border,
     "decoder": fuzz_decoder,
     "receiver": fuzz_receiver,
     "recovery": fuzz_recovery,
