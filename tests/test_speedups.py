@@ -111,7 +111,7 @@ def test_nothing_is_written_outside_the_room(
     room = space[64:-64]
     try:
         begin = speedups.draw_lines(key, offset, count, low, span, room)
-    except (ValueError, ctypes.ArgumentError):
+    except ValueError:
         assert (space == ord("~")).all()
     else:
         assert ROOM_A_LINE * count <= size
@@ -130,20 +130,20 @@ def test_a_room_of_22_bytes_a_number_is_enough_and_one_less_is_refused() -> None
 
 @pytest.mark.parametrize(
     "room",
-    [np.zeros(100), np.zeros((1, 100), np.uint8), np.zeros(200, np.uint8)[::2], np.frombuffer(bytes(100), np.uint8)],
-    ids=["of float64", "of two dimensions", "with gaps", "that may not be written"],
+    [np.empty(0, "u1"), np.zeros((1, 90), "u1"), np.zeros(180, "u1")[::2], np.frombuffer(bytes(90), "u1")],
+    ids=["empty", "of two dimensions", "with gaps", "that may not be written"],
 )  # fmt: skip
 def test_a_room_is_bytes_in_a_row_that_may_be_written(room: Any) -> None:
-    with pytest.raises(ctypes.ArgumentError):
+    with pytest.raises((TypeError, ValueError)):
         speedups.draw_lines((1, 2), 0, 1, 0, 2**64, room)
     assert not room.any()
 
 
 @pytest.mark.parametrize("value", [1.0, "1", None, np.float64(1)])
 def test_what_is_no_integer_does_not_pass_the_border(value: Any) -> None:
-    with pytest.raises(ctypes.ArgumentError):
+    with pytest.raises((TypeError, ctypes.ArgumentError)):
         speedups.draw_lines((1, 2), 0, value, 0, 2**64, np.zeros(100, np.uint8))
-    with pytest.raises(ctypes.ArgumentError):
+    with pytest.raises((TypeError, ctypes.ArgumentError)):
         speedups.count_lines(b"1\n", 0, value)
 
 
@@ -154,13 +154,9 @@ def test_what_is_no_integer_does_not_pass_the_border(value: Any) -> None:
 @example(b"1\n2\n", 2**64 - 2, 2)
 @example(b"1\n2", 0, 3)
 def test_nothing_is_counted_outside_the_data(data: bytes, start: int, end: int) -> None:
-    try:
-        count = speedups.count_lines(data, start, end)
-    except ctypes.ArgumentError:
-        assert not 0 <= start < 2**64 or not 0 <= end < 2**64
-    else:
-        is_within = 0 <= start < end <= len(data)
-        assert count in ((0, data[start:end].count(b"\n")) if is_within else (0,))
+    is_within = 0 <= start < end <= len(data)
+    lines = data[start:end].count(b"\n") if is_within else 0
+    assert speedups.count_lines(data, start, end) in (0, lines)
 
 
 @pytest.mark.parametrize("data", [bytearray(b"1\n"), memoryview(b"1\n"), "1\n"])

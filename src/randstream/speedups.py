@@ -6,35 +6,12 @@ Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson 
 from __future__ import annotations
 
 import ctypes
-from operator import index
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
-
-
-class _Word(ctypes.c_uint64):
-    """An argument from 0 to 2^64 - 1: what ctypes would cut to that silently is refused."""
-
-    @classmethod
-    def from_param(cls, value: Any) -> _Word:
-        number = index(value)
-        if not 0 <= number < 2**64:
-            raise ValueError("not from 0 to 2^64 - 1")
-        return cls(number)
-
-
-class _Low(ctypes.c_int64):
-    """Likewise, from -2^63 to 2^63 - 1."""
-
-    @classmethod
-    def from_param(cls, value: Any) -> _Low:
-        number = index(value)
-        if not -(2**63) <= number < 2**63:
-            raise ValueError("not from -2^63 to 2^63 - 1")
-        return cls(number)
 
 
 def load(path: str) -> ctypes.CDLL | None:
@@ -44,11 +21,11 @@ def load(path: str) -> ctypes.CDLL | None:
         draw, count = library.draw_lines_within, library.count_lines_within
     except (OSError, AttributeError):
         return None
-    room = np.ctypeslib.ndpointer(np.uint8, ndim=1, flags=("C_CONTIGUOUS", "WRITEABLE"))
-    draw.argtypes = [_Word, _Word, _Word, _Word, _Low, _Word, room, _Word]
-    draw.restype = ctypes.c_size_t
-    count.argtypes = [ctypes.c_char_p, _Word, _Word, _Word]
-    count.restype = ctypes.c_size_t
+    word, size = ctypes.c_uint64, ctypes.c_size_t
+    draw.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p, size]
+    draw.restype = size
+    count.argtypes = [ctypes.c_char_p, size, size, size]
+    count.restype = size
     return library
 
 
@@ -60,11 +37,18 @@ def draw_lines(key: tuple[int, int], offset: int, count: int, low: int, span: in
     """Write whole numbers `offset` to `offset + count - 1` as lines to the end of `room`; where in it they begin.
 
     Number n is low + floor(word n of Philox4x64-10 * span / 2^64), with a span of up to 2^64 (which C takes for 0).
-    `room` has at least 22 bytes a number. Raises ctypes.ArgumentError, ValueError: C would write what was not asked
-    for, or outside `room`.
+    `room` has at least 22 bytes a number. Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be,
+    and nothing was written.
     """
     assert _LIBRARY is not None
-    begin: int = _LIBRARY.draw_lines_within(*key, offset, count, low, 0 if span == 2**64 else span, room, len(room))
+    span = 0 if span == 2**64 else span
+    words = (*key, offset, count, span)
+    if min(words) < 0 or max(words) >= 2**64 or not -(2**63) <= low < 2**63:  # ctypes would cut them to size
+        raise ValueError(f"no {count} numbers from {offset} on, of {span} values from {low} on")
+    if not count:
+        return len(room)
+    place = ctypes.byref(ctypes.c_char.from_buffer(room.data))  # TypeError: it may not be written, or has gaps
+    begin: int = _LIBRARY.draw_lines_within(*key, offset, count, low, span, place, len(room))
     if begin > len(room):
         raise ValueError(f"no room for {count} numbers from {offset} on in {len(room)} bytes")
     return begin
@@ -77,5 +61,7 @@ def count_lines(data: bytes, start: int, end: int) -> int:
     `data` is looked at. Raises ctypes.ArgumentError: it is not bytes.
     """
     assert _LIBRARY is not None
+    if not 0 <= start < end <= len(data):  # ctypes would cut them to size
+        return 0
     count: int = _LIBRARY.count_lines_within(data, len(data), start, end)
     return count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ctypes import ArgumentError
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -294,14 +293,13 @@ def fuzz_border(data: bytes) -> None:
     key0, key1, offset, count, low, span, room_bytes = integers
     space = np.full(room_bytes % 4096 + 2 * GUARD, ord("~"), np.uint8)
     room = space[GUARD:-GUARD]
-    with suppress(ValueError, ArgumentError):
+    with suppress(ValueError):
         begin = speedups.draw_lines((key0, key1), offset, count, low, span, room)
         assert room[begin:].tobytes().count(b"\n") == count
     assert (space[:GUARD] == ord("~")).all()
     assert (space[-GUARD:] == ord("~")).all()
-    with suppress(ArgumentError):
-        lines = speedups.count_lines(rest, offset, count)
-        assert lines in (0, rest[offset:count].count(b"\n"))
+    lines = rest[offset:count].count(b"\n") if 0 <= offset < count <= len(rest) else 0
+    assert speedups.count_lines(rest, offset, count) in (0, lines)
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------
