@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,10 @@ from randstream.numbers.seed import parse_seed
 
 
 class Named(StrEnum):
+    SEED = "42"
+
+
+class Mixed(str, Enum):  # noqa: UP042 - its str() is not its text
     SEED = "42"
 
 
@@ -35,7 +39,7 @@ def refusal(seed: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "seed", ["42", "42\n", " \t42\r\n", "\v\f42", "\ufeff42\n", "\ufeff 42", Named.SEED, np.str_("42")]
+    "seed", ["42", "42\n", " \t42\r\n", "\v\f42", "\ufeff42\n", "\ufeff 42", Named.SEED, Mixed.SEED, np.str_("42")]
 )
 def test_white_space_and_a_byte_order_mark_around_a_seed_mean_nothing(seed: str) -> None:
     assert parse_seed(seed) == "42"

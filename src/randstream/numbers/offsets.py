@@ -1,7 +1,7 @@
 """Offsets: the one door for the offsets and counts that callers give, of whatever type their integers are. Pure.
 
-It raises what Python does of any integer: TypeError, ValueError. What it lets through is an `int`, whose sums do not
-wrap. Where None may be given, it does not come here.
+It raises Python's own TypeError and ValueError. What it lets through is an `int`, whose sums do not wrap. Where None
+may be given, it does not come here.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _REFUSED: Final = {
 }
 """Categories of characters that no seed has. Of the last a later version of Unicode could make another seed, by NFC."""
 _INVISIBLE: Final = ("Zs", "Cf")
-"""Those of characters that it neither begins nor ends with."""
+"""Categories of characters that no seed begins or ends with."""
 
 
 def parse_seed(seed: str | SupportsIndex) -> str:

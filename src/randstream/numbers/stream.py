@@ -54,15 +54,16 @@ class NumberStream:
     __slots__ = ("_key", "distribution", "id", "worker")
 
     def __init__(self, seed: str | SupportsIndex, worker: str, distribution: str | Distribution) -> None:
-        if not (isinstance(worker, str) and NAME.fullmatch(worker)):
+        name = NAME.fullmatch(worker) if isinstance(worker, str) else None
+        if name is None:
             raise SettingsError(
                 f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
             )
         if not isinstance(distribution, Distribution):
             distribution = parse_distribution(distribution)
-        self.worker = worker
+        self.worker = name[0]  # of the type `str`, whatever kind of text was given
         self.distribution = distribution
-        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{worker}\n{distribution.spelling}\n"
+        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{self.worker}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
         self._key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
         self.id = digest[16:24].hex()

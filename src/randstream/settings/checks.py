@@ -25,9 +25,10 @@ _SHOWN: Final = 60
 
 def check_name(value: Any) -> str:
     """A name that the protocol allows."""
-    if not (isinstance(value, str) and NAME.fullmatch(value)):
+    found = NAME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
         raise ValueError("give a name of up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit")
-    return value
+    return found[0]
 
 
 def check_rate(value: Any) -> float:
