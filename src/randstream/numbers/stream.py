@@ -8,6 +8,8 @@ makes of them may change between versions, the words do not.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, SupportsIndex
 
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 
 from .. import speedups
 from ..errors import RandstreamError, SettingsError
-from ..protocol import NAME
+from ..protocol import MAX_OFFSET, NAME
 from .distributions import Bits64, Distribution, Integers, NumberArray, Words, parse_distribution
+from .generator import make_generator
 from .known_answers import ENCODINGS, STREAMS
-from .offsets import check_range
+from .offsets import check_offset, check_range
 from .seed import parse_seed
 
 FEW: Final = 16
@@ -44,14 +47,20 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class NumberStream:
     """The numbers 0 to 2^63 - 2 meant for one worker. Keeps no seed; any thread may call it at any time.
 
     `seed` is text, or an integer, which is its decimal text. Offsets and counts may be integers of any type, NumPy's
-    too. Raises SettingsError when the seed cannot be one, the worker is no name or the distribution cannot be.
+    too. Two streams are equal if they are the same. Copies and pickles hold the key, a hash of the seed, and no seed.
+    Raises SettingsError when the seed cannot be one, the worker is no name or the distribution cannot be.
     """
 
-    __slots__ = ("_key", "distribution", "id", "worker")
+    id: str
+    """16 hex digits: the `stream=` of the wire."""
+    worker: str
+    distribution: Distribution
+    _key: tuple[int, int]
 
     def __init__(self, seed: str | SupportsIndex, worker: str, distribution: str | Distribution) -> None:
         name = NAME.fullmatch(worker) if isinstance(worker, str) else None
@@ -61,24 +70,62 @@ class NumberStream:
             )
         if not isinstance(distribution, Distribution):
             distribution = parse_distribution(distribution)
-        self.worker = name[0]  # of the type `str`, whatever kind of text was given
-        self.distribution = distribution
-        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{self.worker}\n{distribution.spelling}\n"
+        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{name[0]}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
-        self._key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
-        self.id = digest[16:24].hex()
-        """16 hex digits: the `stream=` of the wire."""
+        key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
+        object.__setattr__(self, "id", digest[16:24].hex())
+        object.__setattr__(self, "worker", name[0])  # a `str`, whatever kind of text was given
+        object.__setattr__(self, "distribution", distribution)
+        object.__setattr__(self, "_key", key)
 
     def __repr__(self) -> str:
         return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
 
-    def read(self, offset: SupportsIndex, count: SupportsIndex) -> NumberArray:
+    def read(self, offset: SupportsIndex, count: SupportsIndex, *, out: NumberArray | None = None) -> NumberArray:
         """The `count` numbers from `offset` on, shape (count,).
 
-        Raises TypeError: one of both is no integer; ValueError: the stream has no such numbers.
+        Raises TypeError when one of both is no integer, ValueError when the stream has no such numbers.
+
+        Written into `out`, if one is given, a block at a time, and nothing else of that size is allocated: any
+        writeable array of that shape and the distribution's dtype, such as a slice or a memory map. Raises TypeError
+        when `out` is no array or has another dtype, ValueError when it has another shape or is read-only.
         """
         offset, count = check_range(offset, count)
-        return self.distribution.from_words(self._words(offset, count))
+        if out is None:
+            if count <= BLOCK:
+                return self._numbers(offset, count)
+            out = np.empty(count, self.distribution.dtype)
+        else:
+            _check_out(out, count, self.distribution)
+        room = np.asarray(out)  # of a masked array its data
+        for start in range(0, count, BLOCK):
+            room[start : start + BLOCK] = self._numbers(offset + start, min(BLOCK, count - start))
+        return out
+
+    def iter_blocks(
+        self, offset: SupportsIndex = 0, count: SupportsIndex | None = None, *, block: SupportsIndex = BLOCK
+    ) -> Iterator[NumberArray]:
+        """The `count` numbers from `offset` on as arrays of `block` numbers, the last of what is left.
+
+        Each is a new array, which a core's cache holds if `block` is left alone. None: all to the end of the stream.
+        Raises as `read` does, at once.
+        """
+        start, many = check_range(offset, 0 if count is None else count)
+        end = MAX_OFFSET if count is None else start + many
+        size = check_offset(block, "block")
+        if size == 0:
+            raise ValueError("block is 0; give at least 1")
+        return (self.read(at, min(size, end - at)) for at in range(start, end, size))
+
+    def generator(self, offset: SupportsIndex = 0) -> np.random.Generator:
+        """NumPy's Generator for everything else, on a Philox whose next word is word `offset` of this stream.
+
+        `random_raw` gives the words that the stream's numbers are made from, and goes on beyond its end. What other
+        methods make of the words is NumPy's, and may change with its version. Give it a stream of its own: numbers
+        read from this one are made from the same words. Its `spawn` gives the same independent children each time.
+        Raises TypeError or ValueError when `offset` is no offset.
+        """
+        return make_generator(self._key, check_offset(offset))
 
     def lines(self, offset: SupportsIndex, count: SupportsIndex) -> bytes:
         """Those numbers as text, each ended by LF. Raises as `read` does."""
@@ -101,9 +148,11 @@ class NumberStream:
         begin = len(room)
         end = offset + count
         for start in reversed(range(offset, end, BLOCK)):
-            numbers = self.distribution.from_words(self._words(start, min(BLOCK, end - start)))
-            begin = _put_lines(numbers, room, begin)
+            begin = _put_lines(self._numbers(start, min(BLOCK, end - start)), room, begin)
         return begin
+
+    def _numbers(self, offset: int, count: int) -> NumberArray:
+        return self.distribution.from_words(self._words(offset, count))
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
@@ -166,6 +215,17 @@ def check_known_answers() -> None:
 
 def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:
     return [distribution.from_word(word) for word in words.tolist()]
+
+
+def _check_out(out: NumberArray, count: int, distribution: Distribution) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; give a NumPy array")
+    if out.dtype != distribution.dtype:
+        raise TypeError(f"out has dtype {out.dtype}, but {distribution.spelling} makes {distribution.dtype}")
+    if out.shape != (count,):
+        raise ValueError(f"out has shape {out.shape}; give ({count},)")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only; give an array that can be written")
 
 
 def _require(holds: bool, what: str) -> None:
