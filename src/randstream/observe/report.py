@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ..errors import Reason, reason_of
+from ..errors import RawLineError, Reason, reason_of
 from .journal import Journal
 from .tally import Tally
 from .throttle import LINES_A_MINUTE, Throttle
@@ -181,4 +181,7 @@ class SinkReport:
 
 def _cause(error: Exception) -> dict[str, object]:
     """The reason in one word and in a sentence: those of the same end are the same in the log of both roles."""
-    return {"reason": str(reason_of(error)), "error": str(error)}
+    cause: dict[str, object] = {"reason": str(reason_of(error)), "error": str(error)}
+    if isinstance(error, RawLineError):
+        cause |= {"line": error.line, "taken": error.taken, "advice": error.advice}
+    return cause
