@@ -19,8 +19,8 @@ _SHOWN_BYTES: Final = 32
 """Of a line that is no number, this much is told."""
 _WIRE: Final = re.compile(CONTROL + rb"|[\x15\x16]")
 """How a connection begins that is no raw peer's: with a control line, or with TLS, which the wire's decoder knows."""
-_LONGEST_VERB: Final = 8
-"""Bytes, with the `#` and the blank after it."""
+_UNDECIDED: Final = re.compile(rb"(?:#[a-z]{0,6})?")
+"""What may become a verb of the wire. It may be none yet: nothing has come."""
 
 
 class RawDecoder:
@@ -96,7 +96,7 @@ class FirstLineDecoder:
         """See `Decoder` and `RawDecoder`."""
         if self._decoder is None:
             data = self._first + data
-            if data.startswith(b"#") and len(data) < _LONGEST_VERB and not _WIRE.match(data) and b"\n" not in data:
+            if _UNDECIDED.fullmatch(data):
                 self._first = data
                 return
             self._decoder = Decoder() if _WIRE.match(data) else RawDecoder()

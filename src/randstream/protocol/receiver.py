@@ -112,9 +112,9 @@ class Receiver(End):
         self._close_for(Reason.REFUSED)
 
     @property
-    def unfinished(self) -> bytes:
-        """What has come of a line that has not ended yet."""
-        return self._decoder.tail
+    def unfinished_number(self) -> str:
+        """What has come of a line that has not ended yet, and is no comment."""
+        return self._decoder.tail.partition(b"#")[0].strip().decode("latin-1")
 
     def acknowledge(self, offset: int, now: float) -> None:
         """All below `offset` is in the sink, as durably as that sink promises: ack the newest beat this allows.

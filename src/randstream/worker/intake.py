@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RawLineError, reason_of
+from ..errors import reason_of
 from ..observe.journal import Journal
 from ..observe.report import LinkReport
 from ..observe.status import LinkState, LinkStatus, Standby
@@ -55,8 +55,9 @@ class Intake:
         self._interruption: tuple[float, str] | None = None
         """When the last byte came of a connection that carried numbers and is over, and why it ended."""
         self._live_report = self.report
+        self._is_raw = False
+        """Whether a raw peer has the sink, whose address is `_raw_peer`."""
         self._raw_peer: str | None = None
-        """The address of the raw peer that has the sink."""
         self._state = LinkState.WAITING
         self._sink_problem = sink_problem
         self._tails: deque[bytes] = deque(maxlen=TAILS)
@@ -97,10 +98,10 @@ class Intake:
             fields |= {"interrupted_by": cause, "interruption": round(now - since, 3)}
         self._live_report.resumed(offset, now, **fields)
 
-    def set_raw(self, report: LinkReport, peer: str, now: float) -> None:
+    def set_raw(self, report: LinkReport, now: float, peer: str | None = None) -> None:
         """A raw peer, whose address is `peer`, has been admitted; `report` is about it."""
         self._live_report = report
-        self._raw_peer = peer
+        self._is_raw, self._raw_peer = True, peer
         self._state = LinkState.STREAMING
         report.accepted_raw(now)
 
@@ -124,23 +125,13 @@ class Intake:
         self.acked_offset = offset
 
     def set_waiting(
-        self, error: Exception, now: float, heard_at: float, *, is_polite: bool, **offsets: int | None
+        self, error: Exception, now: float, heard_at: float, *, is_polite: bool, **fields: object
     ) -> None:
-        """The connection that had its turn is over; its last byte came at `heard_at`."""
+        """The connection that had its turn is over; its last byte came at `heard_at`. `fields` are for the log."""
         was_up = self._state is LinkState.STREAMING
-        if was_up:
+        if was_up and not self._is_raw:
             self._interruption = heard_at, reason_of(error)
-        self._end(error, now, was_up=was_up, is_polite=is_polite, **offsets)
-
-    def end_raw(self, error: Exception, now: float, *, is_polite: bool, taken: int, rest: bytes) -> None:
-        """The raw peer is gone. `taken` numbers of it are in the sink; of a line that it did not end, `rest` came."""
-        self._raw_peer = None
-        fields: dict[str, object] = {"taken": taken}
-        if rest.partition(b"#")[0].strip() and not isinstance(error, RawLineError):
-            fields["unfinished"] = rest.decode("latin-1")
-        self._end(error, now, was_up=True, is_polite=is_polite, **fields)
-
-    def _end(self, error: Exception, now: float, *, was_up: bool, is_polite: bool, **fields: object) -> None:
+        self._is_raw, self._raw_peer = False, None
         self.reconnects += was_up
         self.last_error = f"{reason_of(error)}: {error}"
         self._state = LinkState.WAITING
@@ -148,22 +139,22 @@ class Intake:
         tell(error, now, was_up=was_up, **fields)
 
     def status(self, now: float, rate: float) -> LinkStatus:
-        raw = self._raw_peer
-        offered = self.offered if raw is None else None
+        offered = None if self._is_raw else self.offered
+        serves_since = None if self._is_raw or self._state is not LinkState.STREAMING else self.served_since
         return LinkStatus(
             worker=self.worker,
-            peer=raw if offered is None else offered.producer,
+            peer=self._raw_peer if offered is None else offered.producer,
             stream=None if offered is None else offered.stream,
             state=self.state,
             offset=self.offset,
             acked_offset=self.acked_offset,
             rate=rate,
             round_trip=None,
-            silence=None if self.heard_at is None or raw is not None else now - self.heard_at,
+            silence=None if self._is_raw or self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
             served_by=None if self._line.serving is None else self._line.serving.offered.producer,
-            served_for=now - self.served_since if self._state is LinkState.STREAMING and raw is None else None,
+            served_for=None if serves_since is None else now - serves_since,
             standbys=tuple(
                 Standby(member.offered.producer, member.offered.stream, now - place.since)
                 for member, place in self._line.waiting.items()

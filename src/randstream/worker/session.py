@@ -218,7 +218,7 @@ class Session:
                 self._finish(PeerClosed(Reason.REFUSED, "this worker"), now)
                 return
             self._raw_sink = self._sink
-            intake.set_raw(self._report, self.connection.peer, now)
+            intake.set_raw(self._report, now, self.connection.peer)
         self._raw_sink.append_raw(numbers.lines)
         self._raw_numbers += numbers.count
         intake.note_numbers(numbers.lines, numbers.count, is_raw=True)
@@ -311,8 +311,11 @@ class Session:
         if not context.line.leave(self, reason_of(ended), now):
             self._report.stranger_left(ended, now)
         elif self._raw_sink is not None:  # it knows no other goodbye than to end without a word
+            fields: dict[str, object] = {"taken": self._raw_numbers}
+            if not isinstance(error, RawLineError) and (unfinished := receiver.unfinished_number):
+                fields["unfinished"] = unfinished
             is_goodbye = error is None or isinstance(error, PeerClosed)
-            context.intake.end_raw(ended, now, is_polite=is_goodbye, taken=self._raw_numbers, rest=receiver.unfinished)
+            context.intake.set_waiting(ended, now, receiver.heard_at, is_polite=is_goodbye, **fields)
         else:
             context.intake.set_waiting(
                 ended, now, receiver.heard_at, is_polite=is_polite(ended), offset=receiver.offset,
