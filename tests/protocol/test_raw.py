@@ -1,4 +1,4 @@
-"""Cutting a raw peer's bytes into lines: any slicing gives the same, and all before a line that is no number is taken."""
+"""A raw peer's bytes: any slicing gives the same, and all before a line that is no number is taken."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def test_lines_are_taken_in_every_slicing(data: bytes, taken: bytes) -> None:
     assert outcome(data) == (taken, taken.count(b"\n"), None)
 
 
-@pytest.mark.parametrize("bad", [b"2024-01-01", b"10.0.0.1", b"1-2", b"--", b"1 2", b"x", b"\xff", b"#beat x", b"1" * 64])
+@pytest.mark.parametrize(
+    "bad", [b"2024-01-01", b"10.0.0.1", b"1-2", b"--", b"1 2", b"x", b"\xff", b"#beat x", b"1" * 64]
+)
 def test_all_before_a_line_that_is_no_number_are_taken_and_its_number_is_told(bad: bytes) -> None:
     for before, taken, line in (
         (b"", b"", 1),
@@ -126,8 +128,8 @@ def test_what_is_told_of_a_line_is_short_and_printable() -> None:
 
 
 PIECES = st.sampled_from(
-    [b"1", b"-2.5", b"+3", b"4E5", b".5", b"6.", b" ", b"\t", b"\r", b"\n", b"\r\n", b"\n", b"#", b"# c", b"\xef\xbb\xbf", b"#open ",
-     b"-", b"e", b"x", b"1" * 60, b"7\n" * 600]
+    [b"1", b"-2.5", b"+3", b"4E5", b".5", b"6.", b" ", b"\t", b"\r", b"\n", b"\r\n", b"\n", b"#", b"# c",
+     b"\xef\xbb\xbf", b"#open ", b"-", b"e", b"x", b"1" * 60, b"7\n" * 600]
 )  # fmt: skip
 
 
@@ -177,3 +179,15 @@ def test_a_raw_decoder_alone_counts_from_its_first_line() -> None:
     assert list(decoder.decode(b"1\n")) == [Numbers(b"1\n", 1)]
     with pytest.raises(RawLineError, match="line 2 is no number: 'x'"):
         list(decoder.decode(b"x\n"))
+
+
+def test_a_clean_run_is_one_frame_and_not_a_copy() -> None:
+    run = b"-1.5\n" * 10_000
+    (frame,) = RawDecoder().decode(run)
+    assert isinstance(frame, Numbers)
+    assert frame.lines is run
+
+
+def test_a_run_with_a_few_lines_that_are_not_clean_is_one_frame() -> None:
+    run = (b"12\n" * 5000 + b"# comment\n+7\n") * 3
+    assert list(RawDecoder().decode(run)) == [Numbers((b"12\n" * 5000 + b"7\n") * 3, 15_003)]

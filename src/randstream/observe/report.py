@@ -93,7 +93,7 @@ class LinkReport:
     def lost(self, error: Exception, now: float, *, was_up: bool = True, **fields: object) -> None:
         """A connection broke. `was_up`: it had carried numbers."""
         self._count_end(error, was_up)
-        self._tell("link.lost", now, str(error), **_cause(error), **fields)
+        self._tell("link.lost", now, str(error), **{**_cause(error), **fields})
 
     def unreachable(self, error: Exception, now: float, *, is_news: bool, **fields: object) -> None:
         """An attempt came to nothing. `is_news`: the one before did not."""

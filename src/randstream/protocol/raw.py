@@ -13,8 +13,10 @@ from ..errors import RawLineError, Reason
 from . import MAX_NUMBER_LINE_BYTES
 from .decoder import Decoder
 from .frames import Frame, Numbers
-from .spelling import CONTROL, advise, read_lines, respell, shorten
+from .spelling import CONTROL, advise, read_clean, read_lines, respell, shorten
 
+_CLOSE_BYTES: Final = 4096
+"""So much is looked at closely together, for the sake of one line in it that is not clean."""
 _SHOWN_BYTES: Final = 32
 """Of a line that is no number, this much is told."""
 _WIRE: Final = re.compile(CONTROL + rb"|[\x15\x16]")
@@ -40,7 +42,7 @@ class RawDecoder:
         end = data.rfind(b"\n") + 1
         if end:
             lines, self.tail = self.tail + data[:end], b""
-            yield from self._read(lines)
+            yield from self._read(lines.replace(b"\r\n", b"\n") if b"\r" in lines else lines)
         self.tail = shorten(self.tail + data[end:])
         if _size(self.tail) >= MAX_NUMBER_LINE_BYTES:
             raise self._fault(self.tail)
@@ -51,20 +53,32 @@ class RawDecoder:
             yield from self.decode(b"\n")
 
     def _read(self, lines: bytes) -> Iterator[Frame]:
-        """Halve `lines` where a line is no number, so that all before it are taken, and few are looked at alone."""
-        if numbers := read_lines(lines):
+        """Yield the numbers in `lines` as one run, also if a line after them is none."""
+        taken: list[bytes] = []
+        before = self._number_count
+        fault = self._take(lines, taken)
+        if count := self._number_count - before:
+            yield Numbers(taken[0] if len(taken) == 1 else b"".join(taken), count)
+        if fault is not None:
+            raise fault
+
+    def _take(self, lines: bytes, taken: list[bytes]) -> RawLineError | None:
+        """Add the numbers of `lines` to `taken`. What is not clean is halved, so that little is looked at closely.
+
+        Returns what is wrong with the first line that is no number, after which nothing is taken.
+        """
+        middle = _middle_of(lines)
+        numbers = read_clean(lines)
+        if numbers is None and (len(lines) <= _CLOSE_BYTES or not middle):
+            numbers = read_lines(lines)
+        if numbers is not None:
+            taken.append(numbers[0])
             self._line_count += lines.count(b"\n")
             self._number_count += numbers[1]
-            if numbers[1]:
-                yield Numbers(*numbers)
-            return
-        middle = lines.find(b"\n", len(lines) // 2) + 1
-        if middle == len(lines):
-            middle = lines.rfind(b"\n", 0, -1) + 1
+            return None
         if not middle:
-            raise self._fault(lines[:-1])
-        yield from self._read(lines[:middle])
-        yield from self._read(lines[middle:])
+            return self._fault(lines[:-1])
+        return self._take(lines[:middle], taken) or self._take(lines[middle:], taken)
 
     def _fault(self, line: bytes) -> RawLineError:
         text = shorten(line)
@@ -73,10 +87,10 @@ class RawDecoder:
         number = self._line_count + 1
         return RawLineError(
             Reason.TOO_LONG if is_long else Reason.MALFORMED,
-            f"line {number} {what}: {ascii(text.rstrip()[:_SHOWN_BYTES].decode('latin-1'))}",
+            f"line {number} {what}: {text.rstrip()[:_SHOWN_BYTES].decode('latin-1')!a}",
             line=number,
             taken=self._number_count,
-            advice=advise(text[: MAX_NUMBER_LINE_BYTES]),
+            advice=advise(text[:MAX_NUMBER_LINE_BYTES]),
         )
 
 
@@ -106,6 +120,12 @@ class FirstLineDecoder:
         """See `Decoder` and `RawDecoder`."""
         if self._decoder is not None:
             yield from self._decoder.decode_rest()
+
+
+def _middle_of(lines: bytes) -> int:
+    """Where a line begins about half-way through `lines`; 0: they are only one."""
+    middle = lines.find(b"\n", len(lines) // 2) + 1
+    return middle if middle < len(lines) else lines.rfind(b"\n", 0, -1) + 1
 
 
 def _size(text: bytes) -> int:

@@ -39,26 +39,31 @@ _ADVICE: Final = tuple(
         (rb"[^\n]*[0-9]_", "leave out the underscores: tr -d _"),
         (rb"[+-]?[0-9.]+d[+-]?[0-9]+\s*$", "write the exponent with e: tr dD e"),
         (rb"[^\n]*\xe2\x88\x92", "write minus as the ASCII -"),
-        (rb"[+-]?[0-9]+,[0-9]+\s*$", "write the decimal point as a point: tr , . (or if it is two numbers, tr , '\\n')"),
+        (
+            rb"[+-]?[0-9]+,[0-9]+\s*$",
+            "write the decimal point as a point: tr , . (or if it is two numbers, tr , '\\n')",
+        ),
         (rb"[^\n]*,", "give each number a line of its own: tr , '\\n'"),
         (rb"[^\n]*;", "give each number a line of its own: tr ';' '\\n'"),
+        (rb"[a-z_][\w .-]*$", "leave out what is no number; if it is the heading of a file, tail -n +2"),
         (rb"[^\n]*\S \S", "give each number a line of its own: tr -s '[:space:]' '\\n'"),
     )
 )
 _OTHER_ADVICE: Final = "give one decimal number a line, such as -1.5e-3"
 
 
+def read_clean(lines: bytes) -> tuple[bytes, int] | None:
+    """`lines`, which end with LF, and their count, if each is a number and spelled as it is to be passed on."""
+    count = count_if_lines(lines, 0, len(lines))
+    if not count or (lines.translate(None, _DIGITS_AND_ENDS) and not _NUMBERS.fullmatch(lines)):
+        return None
+    return lines, count
+
+
 def read_lines(lines: bytes) -> tuple[bytes, int] | None:
     """The numbers in `lines`, which end with LF, each as a number line, and their count; None: a line is no number."""
-    if count := _count_numbers(lines):
-        return lines, count
-    if b"\r" in lines:
-        lines = lines.replace(b"\r\n", b"\n")
-        if count := _count_numbers(lines):
-            return lines, count
     lines = respell(lines)
-    count = _count_numbers(lines)
-    return (lines, count) if count or not lines else None
+    return read_clean(lines) if lines else (b"", 0)
 
 
 def respell(lines: bytes) -> bytes:
@@ -70,14 +75,6 @@ def respell(lines: bytes) -> bytes:
     lines = _PLUS.sub(b"\n", lines)
     lines = _BARE_START.sub(rb"\n\g<1>0.", lines)
     return _BARE_END.sub(b".0", lines)[1:]
-
-
-def _count_numbers(lines: bytes) -> int:
-    """How many number lines `lines` are; 0 if one of them is no number."""
-    count = count_if_lines(lines, 0, len(lines)) if lines else 0
-    if count and lines.translate(None, _DIGITS_AND_ENDS) and not _NUMBERS.fullmatch(lines):
-        return 0
-    return count
 
 
 def shorten(line: bytes) -> bytes:

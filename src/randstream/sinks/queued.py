@@ -33,7 +33,7 @@ class QueuedSink(ImmediateSink):
     async def open(self, offered: Open) -> int | None:
         """Wait until all that was taken has been passed on: the offset named now is acknowledged at once."""
         self._drop_waiting()
-        await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
+        await self.wait_passed()
         return await super().open(offered)
 
     def prove(self, beat: Beat) -> bool:
@@ -46,6 +46,9 @@ class QueuedSink(ImmediateSink):
 
     async def wait_room(self) -> None:
         await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
+
+    async def wait_passed(self) -> None:
+        await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
 
     def _pass_on(self, lines: Lines, counted: int) -> None:
         self._waiting_bytes += len(lines)

@@ -124,9 +124,7 @@ class Intake:
         self._tally.acked_numbers += max(0, offset - self.acked_offset)
         self.acked_offset = offset
 
-    def set_waiting(
-        self, error: Exception, now: float, heard_at: float, *, is_polite: bool, **fields: object
-    ) -> None:
+    def set_waiting(self, error: Exception, now: float, heard_at: float, *, is_polite: bool, **fields: object) -> None:
         """The connection that had its turn is over; its last byte came at `heard_at`. `fields` are for the log."""
         was_up = self._state is LinkState.STREAMING
         if was_up and not self._is_raw:
