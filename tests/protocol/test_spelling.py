@@ -104,7 +104,8 @@ def test_line_is_shortened_alike_wherever_it_is_cut(line: bytes) -> None:
         ("nan", "finite"), ("-Infinity", "finite"), ("null", "finite"), ("0x10", "decimal"), ("1_000", "tr -d _"),
         ("1,5", "tr , ."), ("1,2,3", "tr , '\\n'"), ("1;2", "tr ';' '\\n'"), ("1 2", "[:space:]"), ('"5"', "quotes"),
         ("1d5", "tr dD e"), ("\u22125", "ASCII -"), ("5\0", "UTF-16"), ("#open worker=x", "grep -v '^#'"),
-        ("true", "1 and 0"), ("2024-01-01", "one decimal number a line"), ("value", "tail -n +2"), ("1-2", "one decimal number a line"),
+        ("true", "1 and 0"), ("2024-01-01", "one decimal number a line"), ("value", "tail -n +2"),
+        ("1-2", "one decimal number a line"),
     ],
 )  # fmt: skip
 def test_line_that_is_no_number_has_advice(text: str, advice: str) -> None:

@@ -16,10 +16,12 @@ from tests.worker.vault import INSTANCE, Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError
 from randstream.net.connection import LINGER
+from randstream.observe.report import SinkReport
 from randstream.observe.status import LinkState
 from randstream.protocol import HANDSHAKE_LIMIT, RAW_SILENCE_LIMIT
 from randstream.protocol.events import Waited
 from randstream.settings import Address
+from randstream.sinks.pipe import PipeSink
 
 
 @pytest.mark.kernel
@@ -378,6 +380,35 @@ async def test_raw_source_that_is_cut_within_a_line_leaves_that_to_the_log(
         lost = await log.wait("link.lost")
         assert {key: lost[key] for key in ("taken", "unfinished") if key in lost} == fields
         assert sink.taken == b"1\n"
+
+
+class Late(PipeSink):
+    """Writes nothing until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.begun = self.written = b""
+
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
+        self.begun += batch
+        await self.gate.wait()
+        self.written += batch
+        return True
+
+
+async def test_what_a_raw_peer_sent_is_passed_on_before_the_worker_ends() -> None:
+    sink = Late()
+    async with a_worker(sink, accept_raw=True, grace_period=60) as worker:
+        async with dialled(worker) as raw:
+            raw.say(b"1\n")
+            await until(lambda: sink.begun)
+            raw.say(b"2\n")
+            await until(lambda: worker.tally.numbers == 2)
+        worker.stop()
+        await asyncio.sleep(1.0)
+        sink.gate.set()
+    assert sink.written == b"1\n2\n"
 
 
 async def test_raw_source_is_shown_by_its_address_and_with_no_stream_of_another() -> None:

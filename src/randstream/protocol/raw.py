@@ -15,7 +15,7 @@ from .decoder import Decoder
 from .frames import Frame, Numbers
 from .spelling import CONTROL, advise, read_clean, read_lines, respell, shorten
 
-_CLOSE_BYTES: Final = 4096
+_CLOSE_BYTES: Final = 2048
 """So much is looked at closely together, for the sake of one line in it that is not clean."""
 _SHOWN_BYTES: Final = 32
 """Of a line that is no number, this much is told."""
