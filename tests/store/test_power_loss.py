@@ -20,7 +20,7 @@ from randstream.store.walk import Walk
 
 SEEDS = 2_000
 BLOCK = 200
-SEEDS_TO_NOTICE = 1_000
+SEEDS_TO_NOTICE = 3_000
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..numbers.stream import parse_seed
 from .check import Check, StreamReport
 from .files import Files, OSFiles
-from .layout import StoredStream, find_streams, segment_path
+from .layout import StoredStream, find_foreign, find_streams, segment_path
 
 PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
@@ -27,10 +27,13 @@ class Report:
     streams: tuple[StreamReport, ...]
     with_seed: bool
     """Whether every number was made again and compared."""
+    foreign: tuple[Path, ...] = ()
+    """What is not the store's, beside the streams. It harms nothing."""
 
     @property
     def ok(self) -> bool:
-        return all(stream.damage is None for stream in self.streams)
+        """Whether all that was checked is what it ought to be."""
+        return all(stream.outcome == "ok" for stream in self.streams)
 
     @property
     def count(self) -> int:
@@ -47,7 +50,7 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     """
     if seed is not None:
         parse_seed(seed)
-    files = OSFiles()
+    files, paths = OSFiles(), list(paths)
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
     total_bytes = sum(_measure(files, stream) for stream in streams)
     done_bytes = told_bytes = 0
@@ -60,7 +63,8 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
             told_bytes = done_bytes
             progress(done_bytes, max(total_bytes, done_bytes))
 
-    return Report(tuple(Check(files, stream, seed, advance).run() for stream in streams), seed is not None)
+    reports = tuple(Check(files, stream, seed, advance).run() for stream in streams)
+    return Report(reports, seed is not None, tuple(each for path in paths for each in find_foreign(files, Path(path))))
 
 
 def _measure(files: Files, stream: StoredStream) -> int:
