@@ -93,7 +93,8 @@ def parsed(text: str, dtype: str) -> int | float | None:
     try:
         numbers = parse_lines(lines, 3, dtype)
     except OddLineError as error:
-        return _require_named(error, text)
+        _require_named(error, text)
+        return None
     assert numbers.dtype == dtype
     assert (numbers[0], numbers[2]) == (7, 12345678)
     number: int | float = numbers[1].item()

@@ -61,7 +61,7 @@ def test_at_the_end_there_is_nothing_yet_and_past_it_nothing_to_be_had(folder: P
 
 
 @pytest.mark.parametrize("given", [{"offset": -1}, {"count": -1}, {"offset": 2**63}])
-def test_offsets_and_counts_that_cannot_be_are_errors(folder: Path, given: dict[str, int]) -> None:
+def test_offsets_and_counts_that_cannot_be_are_errors(folder: Path, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="from 0 to"):
         read_store(folder, **given)
     with pytest.raises(ValueError, match="from 0 to"):
@@ -199,7 +199,8 @@ def test_blocks_are_those_of_any_range(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(stored_module, "BLOCK", 1_000)
     with open_store(folder) as store:
         assert [len(block) for block in store.iter_blocks()] == [1_000, 1_000, 1_000, 1_000, 500]
-        for offset, count in [(0, None), (7, 2_500), (4_499, None), (4_500, 5), (0, 0), (np.int8(3), np.int8(9))]:
+        ranges: list[Any] = [(0, None), (7, 2_500), (4_499, None), (4_500, 5), (0, 0), (np.int8(3), np.int8(9))]
+        for offset, count in ranges:
             blocks = list(store.iter_blocks(offset, count))
             expected = STREAM.read(0, 4_500)[offset:][:count]
             assert np.array_equal(np.concatenate([*blocks, expected[:0]]), expected)
@@ -252,7 +253,7 @@ def test_following_gives_what_is_there_and_then_what_comes(tmp_path: Path, monke
         assert first is not None
         store.commit([interval(first, next(ends))])
 
-    monkeypatch.setattr(stored_module.time, "sleep", commit)
+    monkeypatch.setattr("randstream.store.stored.time.sleep", commit)
     with open_store(tmp_path) as numbers:
         blocks = numbers.follow(5, poll_interval=0.5)
         assert [next(blocks).tolist() for _ in range(3)] == [

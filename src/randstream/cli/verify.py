@@ -77,4 +77,4 @@ def _describe(stream: StreamReport, report: Report) -> Iterator[str]:
 
 
 def _label(word: str, colour: str) -> str:
-    return f"{click.style(word, fg=colour, bold=word.isupper())}{' ' * max(9 - len(word), 2)}"
+    return f"{click.style(word, fg=colour, bold=word.isupper() or None)}{' ' * max(9 - len(word), 2)}"

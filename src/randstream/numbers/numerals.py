@@ -88,31 +88,20 @@ def _take_compiled(lines: bytes, start: int, numbers: NumberArray) -> tuple[int,
 
 def _take_block(block: bytes, dtype: str, index: int, position: int) -> npt.NDArray[Any] | list[int | float]:
     """The numbers of `block`, whose first line is the `index`-th. JSON has some spellings that they may not have, and
-    lacks others."""
+    lacks others; orjson makes a float of an integer beyond 64 bits."""
     is_whole = dtype != "float64"
-    if b"-0\n" not in block and find_odd_line(block, is_whole=is_whole) is None:
+    lacking = b"-" if dtype == "uint64" else b"-0\n"
+    if lacking not in block and find_odd_line(block, is_whole=is_whole) is None:
         with suppress(orjson.JSONDecodeError, OverflowError):
-            found = np.array(orjson.loads(b"[%b]" % block[:-1].replace(b"\n", b",")))
-            if _are_all_exact(found, np.dtype(dtype)):
+            values = orjson.loads(b"[%b]" % block[:-1].replace(b"\n", b","))
+            found = np.array(values, dtype)
+            if float not in set(map(type, values)) if is_whole else np.isfinite(found).all():
                 return found
     numbers: list[int | float] = []
     for line in block[:-1].split(b"\n"):
         numbers.append(_parse_line(line, dtype, index + len(numbers), position))
         position += len(line) + 1
     return numbers
-
-
-def _are_all_exact(found: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    """Whether NumPy's type for `found`, which suits all of them, shows that each is the same in `dtype`."""
-    match dtype.kind, found.dtype.kind:
-        case "f", "f":
-            return bool(np.isfinite(found).all())
-        case "f", "i" | "u":
-            return True
-        case "u", "i":
-            return bool(found.min() >= 0)
-        case wanted, given:
-            return wanted == given
 
 
 def _parse_line(line: bytes, dtype: str, index: int, position: int) -> int | float:
