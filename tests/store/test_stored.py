@@ -14,7 +14,6 @@ from randstream.errors import NotStoredError, SettingsError
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, crc32c, encode
 from randstream.store import DamagedStore, open_store, read_runs, read_store, reader, walk
-from randstream.store import stored as stored_module
 from randstream.store.files import OSFile, OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
@@ -195,18 +194,17 @@ def test_slices_are_the_callers_own(folder: Path) -> None:
         assert np.array_equal(store[:10], STREAM.read(0, 10))
 
 
-def test_blocks_are_those_of_any_range(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_module, "BLOCK", 1_000)
+def test_blocks_are_those_of_any_range(folder: Path) -> None:
     with open_store(folder) as store:
-        assert [len(block) for block in store.iter_blocks()] == [1_000, 1_000, 1_000, 1_000, 500]
+        assert [len(block) for block in store.iter_blocks(block=np.int16(1_000))] == [1_000, 1_000, 1_000, 1_000, 500]
         ranges: list[Any] = [(0, None), (7, 2_500), (4_499, None), (4_500, 5), (0, 0), (np.int8(3), np.int8(9))]
         for offset, count in ranges:
-            blocks = list(store.iter_blocks(offset, count))
+            blocks = list(store.iter_blocks(offset, count, block=7))
             expected = STREAM.read(0, 4_500)[offset:][:count]
             assert np.array_equal(np.concatenate([*blocks, expected[:0]]), expected)
-        for wrong in ({"offset": -1}, {"count": -1}):
-            with pytest.raises(ValueError, match="from 0 to"):
-                list(store.iter_blocks(**wrong))
+        for wrong in ({"offset": -1}, {"count": -1}, {"block": -1}, {"block": 0}):
+            with pytest.raises(ValueError, match=r"from 0 to|at least 1"):
+                store.iter_blocks(**wrong)
 
 
 def test_what_retention_removed_is_no_part_of_an_open_store(tmp_path: Path) -> None:

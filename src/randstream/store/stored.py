@@ -96,15 +96,23 @@ class StoredNumbers:
         return np.asarray(self[:], dtype)
 
     def iter_blocks(
-        self, offset: SupportsIndex | None = None, count: SupportsIndex | None = None
+        self, offset: SupportsIndex | None = None, count: SupportsIndex | None = None, *, block: SupportsIndex = BLOCK
     ) -> Iterator[NumberArray]:
-        """The numbers from `offset` (None: the oldest kept) on, `count` at most, in arrays of up to 65,536."""
+        """The numbers from `offset` (None: the oldest kept) on, `count` at most, as arrays of `block` numbers, the last
+        of what is left. Each is a new array. None: all there are now. Raises ValueError at once if none can be meant.
+        """
         start = self.first_offset if offset is None else check_offset(offset)
         stop = MAX_OFFSET if count is None else start + check_offset(count, "count")
+        size = check_offset(block, "block")
+        if size == 0:
+            raise ValueError("block is 0; give at least 1")
         self._require_kept(start)
+        return self._iter_blocks(start, stop, size)
+
+    def _iter_blocks(self, start: int, stop: int, size: int) -> Iterator[NumberArray]:
         end = min(stop, self.end_offset)
-        for at in range(start, end, BLOCK):
-            yield self._read(at, min(BLOCK, end - at))
+        for at in range(start, end, size):
+            yield self._read(at, min(size, end - at))
         self._require_whole(stop)
 
     def follow(self, offset: SupportsIndex | None = None, *, poll_interval: float = 0.1) -> Iterator[NumberArray]:
