@@ -32,7 +32,7 @@ def read_float(text: str) -> float:
 
 
 def settle(distribution: object, **parameters: float) -> None:
-    """Make these `parameters` of a frozen `distribution` Python's own numbers, of whatever type they were given; -0.0 is 0.0."""
+    """Make `parameters` of a frozen `distribution` Python's own numbers, whatever type they were of; -0.0 is 0.0."""
     for name, value in parameters.items():
         object.__setattr__(distribution, name, value + 0)
 
