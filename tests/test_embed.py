@@ -125,6 +125,11 @@ def test_embedded_worker_takes_no_other_sink() -> None:
         Worker(WorkerSettings(name=WORKER, discard=True))
 
 
+def test_embedded_worker_takes_no_raw_numbers() -> None:
+    with pytest.raises(SettingsError, match="raw numbers belong to no stream"):
+        Worker(WorkerSettings(name=WORKER, accept_raw=True))
+
+
 def test_arithmetic_that_differs_on_this_machine_makes_no_producer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(known_answers.ENCODINGS, "int64", ((1, "one"),))
     with pytest.raises(RandstreamError, match="int64 text"):

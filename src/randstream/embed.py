@@ -64,6 +64,10 @@ class Worker(worker.Worker, _Embedded):
     ) -> None:
         if settings.store or settings.discard or settings.command:
             raise SettingsError("numbers go to the loop: give an embedded worker no store, command or discard")
+        if settings.accept_raw:
+            raise SettingsError(
+                "raw numbers belong to no stream, and a batch does: give an embedded worker no accept_raw"
+            )
         self._batches = BatchSink(offset, stream)
         super().__init__(settings, self._batches)
 

@@ -64,6 +64,16 @@ class RemoteProtocolError(ProtocolError):
         self.reason = reason
 
 
+class RawLineError(RemoteProtocolError):
+    """A raw peer's line `line`, counted from 1, is no number. The `taken` numbers before it have been taken."""
+
+    def __init__(self, reason: Reason, detail: str, *, line: int, taken: int, advice: str) -> None:
+        super().__init__(reason, detail)
+        self.line = line
+        self.taken = taken
+        self.advice = advice
+
+
 class PeerClosed(RandstreamError):
     """The peer, or `who` else, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
 

@@ -170,6 +170,9 @@ def test_what_cannot_be_a_distribution_is_refused_in_one_line(text: str, why: st
     [
         (Integers(np.int8(-100), np.int8(100)), "integers:-100:100"),  # type: ignore[arg-type]
         (Integers(np.uint8(0), np.uint8(255)), "integers:0:255"),  # type: ignore[arg-type]
+        (Bernoulli(np.float32(0.5)), "bernoulli:0.5"),  # type: ignore[arg-type]
+        (Bernoulli(-0.0), "bernoulli:0.0"),
+        (Poisson(np.uint8(200)), "poisson:200.0"),  # type: ignore[arg-type]
         (Uniform(0, np.float32(0.5)), "uniform:0.0:0.5"),  # type: ignore[arg-type]
         (Uniform(-0.0, 1), "uniform:0.0:1.0"),
         (Exponential(Fraction(1, 2)), "exponential:0.5"),  # type: ignore[arg-type]

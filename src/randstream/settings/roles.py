@@ -184,7 +184,9 @@ class WorkerSettings(CommonSettings):
     retain_bytes: Given[int | None, str] = setting("retain-bytes", "SIZE", check_size,
         "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all")
     accept_raw: bool = setting("accept-raw", "", check_switch,
-        "Take bare number lines too, as from: seq 10 | nc -N HOST 9000.", default=False, default_text="false")
+        "Take numbers from programs without a protocol too, one a line: seq 10 | nc -N HOST 9000. CRLF, blanks, empty"
+        " lines and # comments do not matter; a line that is no number ends the connection, which then says why.",
+        default=False, default_text="false")
     allow_producer: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-producer", "NAMES", check_identities,
         "Of the producers whose certificate the CA has signed, take only those it names so: DNS names or URIs,"
         " separated by commas or each with a flag of its own.", default=(), default_text="all", is_list=True)
