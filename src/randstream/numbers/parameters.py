@@ -31,12 +31,6 @@ def read_float(text: str) -> float:
     return number
 
 
-def settle(distribution: object, **parameters: float) -> None:
-    """Make `parameters` of a frozen `distribution` Python's own numbers, whatever type they were of; -0.0 is 0.0."""
-    for name, value in parameters.items():
-        object.__setattr__(distribution, name, value + 0)
-
-
 def spell(kind: str, *parameters: float) -> str:
     """The canonical text of a distribution."""
     return ":".join([kind, *(orjson.dumps(parameter).decode() for parameter in parameters)])
