@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 
 from .. import __version__
-from ..errors import RandstreamError, SettingsError, SinkError
+from ..errors import NotStoredError, RandstreamError, SettingsError, SinkError
 from ..numbers.seed import parse_seed
 from ..protocol import MAX_OFFSET
 from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> int:
         message = error.format_message().rstrip(".")
         return _complain(f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message)
     except RandstreamError as error:
-        return _complain(str(error), status=1 if isinstance(error, SinkError) else 2)  # 1: a damaged store
+        return _complain(str(error), status=1 if isinstance(error, SinkError | NotStoredError) else 2)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader, such as `| head`, has left
@@ -79,6 +79,10 @@ def _complain(message: str, status: int = 2) -> int:
     with suppress(OSError):
         click.echo(f"randstream: {line}", err=True)
     return status
+
+
+def _tell(what: object) -> None:
+    _complain(str(what))
 
 
 def _fill_standard_descriptors() -> None:
@@ -215,7 +219,8 @@ def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
 def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Check stores: every beat's offset and checksum, and with the seed every number.
 
-    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage.
+    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage, or
+    a stream of another seed.
     """
     seed, _ = _read_seed(_SEED, flags)
     from ..numbers.stream import check_known_answers
@@ -232,12 +237,15 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
 @click.argument("path")
 @click.option("--offset", type=_OFFSET, metavar="N", help="Of the first number. Default: the oldest kept.")
 @click.option("--count", type=_OFFSET, metavar="N", help="The most numbers to print. Default: all.")
-def cat(path: str, offset: int | None, count: int | None) -> None:
+@click.option("--stream", metavar="NAME", help="Which, if PATH holds several: its id, its worker or its folder.")
+@click.option("--skip-damaged", is_flag=True, help="Go on behind damage, and tell which offsets are left out.")
+def cat(path: str, offset: int | None, count: int | None, stream: str | None, skip_damaged: bool) -> None:
     """Print stored numbers, one a line, up to the last that is proved.
 
-    PATH is one stream's folder in a store, a store that holds one stream, or one segment.
+    PATH is one stream's folder in a store, a store, or one segment. Exit status 1: there is damage, and what is before
+    it was printed; or the store does not hold the number at --offset.
     """
-    _write(_read_lines(path, offset, count))
+    _write(_read_lines(path, offset, count, stream, skip_damaged=skip_damaged))
 
 
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
@@ -324,14 +332,22 @@ def _read_address(option: str, text: str) -> Address:
         raise SettingsError(f"{option}{text}: {error}") from None
 
 
-def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[bytes]:
-    from ..store import read_runs
+def _read_lines(
+    path: str, offset: int | None, count: int | None, stream: str | None, *, skip_damaged: bool
+) -> Iterator[bytes]:
+    from ..store import DamagedStore, read_runs
 
+    is_there = False
     try:
-        for run in read_runs(path, offset=offset, count=count):
+        for run in read_runs(path, offset=offset, count=count, stream=stream, skip=_tell if skip_damaged else None):
+            is_there = True
             yield run.lines
+    except DamagedStore as error:
+        raise SinkError(f"{error}; --skip-damaged prints what still holds behind it") from error
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None
+    if offset is not None and count != 0 and not is_there:
+        raise NotStoredError(f"{path} holds no offset {offset} yet; it is the next to come")
 
 
 def _write(texts: Iterable[bytes | memoryview]) -> None:
