@@ -6,8 +6,10 @@ agree.
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +83,86 @@ def test_a_library_that_is_missing_or_for_another_machine_is_not_loaded(tmp_path
     assert speedups.load(str(library)) is None
     library.write_bytes(b"\x7fELF of another machine")
     assert speedups.load(str(library)) is None
+
+
+def test_a_library_without_the_functions_that_are_called_is_not_loaded() -> None:
+    assert speedups.load("libc.so.6") is None
+
+
+# The border: whatever is given, nothing is written outside the room, and nothing is read outside the data.
+
+ROOM_A_LINE = 22
+anything = st.integers() | st.integers(0, 2000) | st.integers(0, 2**64 - 1) | st.sampled_from([2**63, 2**64, -(2**63)])
+
+
+@given(
+    key=st.tuples(anything, anything), offset=anything, count=anything, low=anything, span=anything,
+    size=st.integers(0, 9000),
+)  # fmt: skip
+@example((1, 2), 0, 171798700, 0, 2**64, 9000)
+@example((1, 2), 0, 2**64 + 1, 0, 2**64, 9000)
+@example((1, 2), 2**64 - 1, 1, 0, 2**64, 22)
+@example((1, 2), 0, -1, -1, 1, 0)
+@example((1, 2), 2**64, 1, 2**63, 2**65, 22)
+def test_nothing_is_written_outside_the_room(
+    key: tuple[int, int], offset: int, count: int, low: int, span: int, size: int
+) -> None:
+    space = np.full(size + 2 * 64, ord("~"), np.uint8)
+    room = space[64:-64]
+    try:
+        begin = speedups.draw_lines(key, offset, count, low, span, room)
+    except ValueError:
+        assert (space == ord("~")).all()
+    else:
+        assert ROOM_A_LINE * count <= size
+        assert 0 <= offset <= offset + count < 2**64
+        assert room[begin:].tobytes().count(b"\n") == count
+        assert (space[:64] == ord("~")).all()
+        assert (space[-64:] == ord("~")).all()
+
+
+def test_a_room_of_22_bytes_a_number_is_enough_and_one_less_is_refused() -> None:
+    room = np.zeros(ROOM_A_LINE * 20, np.uint8)
+    assert room[speedups.draw_lines((1, 2), 0, 20, -(2**63), 1, room) :].tobytes() == b"-9223372036854775808\n" * 20
+    with pytest.raises(ValueError, match="no room for 20 numbers from 0 on in 439 bytes"):
+        speedups.draw_lines((1, 2), 0, 20, 0, 2**64, room[1:])
+
+
+@pytest.mark.parametrize(
+    "room",
+    [np.empty(0, "u1"), np.zeros((1, 90), "u1"), np.zeros(180, "u1")[::2], np.frombuffer(bytes(90), "u1")],
+    ids=["empty", "of two dimensions", "with gaps", "that may not be written"],
+)  # fmt: skip
+def test_a_room_is_bytes_in_a_row_that_may_be_written(room: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        speedups.draw_lines((1, 2), 0, 1, 0, 2**64, room)
+    assert not room.any()
+
+
+@pytest.mark.parametrize("value", [1.0, "1", None, np.float64(1)])
+def test_what_is_no_integer_does_not_pass_the_border(value: Any) -> None:
+    with pytest.raises((TypeError, ctypes.ArgumentError)):
+        speedups.draw_lines((1, 2), 0, value, 0, 2**64, np.zeros(100, np.uint8))
+    with pytest.raises((TypeError, ctypes.ArgumentError)):
+        speedups.count_lines(b"1\n", 0, value)
+
+
+@given(data=st.binary(max_size=200) | st.just(b"12\n" * 50), start=anything, end=anything)
+@example(b"1\n2\n", 2, 2)
+@example(b"1\n2\n", 3, 2)
+@example(b"1\n2\n", 0, 2**64 + 4)
+@example(b"1\n2\n", 2**64 - 2, 2)
+@example(b"1\n2", 0, 3)
+def test_nothing_is_counted_outside_the_data(data: bytes, start: int, end: int) -> None:
+    is_within = 0 <= start < end <= len(data)
+    lines = data[start:end].count(b"\n") if is_within else 0
+    assert speedups.count_lines(data, start, end) in (0, lines)
+
+
+@pytest.mark.parametrize("data", [bytearray(b"1\n"), memoryview(b"1\n"), "1\n"])
+def test_only_bytes_are_looked_at(data: Any) -> None:
+    with pytest.raises(ctypes.ArgumentError):
+        speedups.count_lines(data, 0, 2)
 
 
 @pytest.mark.slow

@@ -110,13 +110,17 @@ static char *put_signed_lines(const uint64_t *numbers, size_t count, char *begin
 
 enum { BATCH = 512 }; /* words at a time, which the nearest cache holds */
 
-/* Write numbers `offset` to `offset + count - 1` as lines, the last of which ends at `end`; how many bytes they take.
-   Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. Up to 22 bytes a number before `end`
-   are written to, whatever that is. */
-size_t draw_lines(
-    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *end) {
+enum { ROOM_A_LINE = 22 }; /* what a line is written to: sign, 20 digits, LF */
+
+/* Write numbers `offset` to `offset + count - 1` as lines, the last of which ends with `room`, which has `size` bytes;
+   where in it they begin. Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. If the room
+   is less than ROOM_A_LINE for each, or there are no such offsets, nothing is written, and it is SIZE_MAX. */
+size_t draw_lines_within(
+    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *room, size_t size) {
+  if (count > size / ROOM_A_LINE || count > UINT64_MAX - offset)
+    return SIZE_MAX;
   uint64_t words[BATCH];
-  char *begin = end;
+  char *begin = room + size;
   for (uint64_t stop = offset + count; stop > offset;) {
     uint64_t first = (stop - 1) / BATCH * BATCH;
     if (first < offset)
@@ -128,7 +132,7 @@ size_t draw_lines(
     begin = (low < 0 ? put_signed_lines : put_unsigned_lines)(words + unwanted, made - unwanted, begin);
     stop = first;
   }
-  return (size_t)(end - begin);
+  return (size_t)(begin - room);
 }
 
 /* ---- looking at lines -------------------------------------------------------------------------------------------- */
@@ -195,8 +199,11 @@ static inline __attribute__((always_inline)) size_t look(
   return count;
 }
 
-/* How many lines data[start..end), whose last byte is LF, are; 0 if they are not number lines alone. */
-size_t count_number_lines(const uint8_t *data, size_t start, size_t end) {
+/* How many lines data[start..end) are; 0 if they are not number lines alone, the last of them with its LF, or if that is
+   not within data[0..size). */
+size_t count_lines_within(const uint8_t *data, size_t size_of_data, size_t start, size_t end) {
+  if (start >= end || end > size_of_data || data[end - 1] != '\n')
+    return 0;
   const uint8_t *at = data + start, *last = data + end - 1;
   int is_plain = 1, is_wrong = !starts_number(*at), has_gap = 0;
   size_t count = 1;

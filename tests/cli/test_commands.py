@@ -52,6 +52,12 @@ from randstream.numbers.stream import NumberStream
         (["verify"], "Missing argument 'PATH...'; see: randstream verify --help"),
         (["verify", "/nope"], "/nope is no store; give"),
         (["cat", "/nope"], "/nope is no store; give"),
+        (["cat", "/nope", "--offset", str(2**63)], "'--offset': 9223372036854775808 is not in the range"),
+        (["cat", "/nope", "--count", "-3"], "'--count': -3 is not in the range"),
+        (["cat", "/nope", "--count", "5.0"], "'--count': '5.0' is not a valid integer"),
+        (["conform", "producer", "--seed", ""], "--seed: the seed is empty; give any text, such as 42"),
+        (["numbers", "--worker", "w", "--seed", "4\n2"], "--seed: the seed has a second line; give one line"),
+        (["verify", "/nope", "--seed", "42\u00a0"], "--seed: the seed ends with U+00A0, NO-BREAK SPACE"),
         (["cat", "/no\npe"], "/no pe is no store; give"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import numpy as np
 from tests.protocol.network import START, WORKER, open_line
 from tests.store.disk import Disk
 from tests.store.streams import OFFERED
@@ -16,6 +17,7 @@ from tests.store.streams import OFFERED
 from randstream import speedups
 from randstream.errors import Reason, RemoteProtocolError, SettingsError
 from randstream.numbers.distributions import parse_distribution
+from randstream.numbers.seed import parse_seed
 from randstream.protocol import MAX_CONTROL_LINE_BYTES, MAX_NUMBER_LINE_BYTES
 from randstream.protocol.decoder import Decoder
 from randstream.protocol.events import AskDue, Closed, Event, Proved, Started
@@ -34,7 +36,6 @@ from randstream.settings.checks import (
     check_size,
     check_switch,
 )
-from randstream.settings.seed import check_seed
 from randstream.store.layout import DamagedStore, encode_header, segment_path
 from randstream.store.recovery import recover
 
@@ -277,11 +278,40 @@ def fuzz_recovery(data: bytes) -> None:
     assert again[1].cut_bytes == 0
 
 
+# ---- the border to C -------------------------------------------------------------------------------------------------
+
+GUARD: Final = 64
+
+
+def fuzz_border(data: bytes) -> None:
+    """Whatever C is told to do, it writes only within its room, and reads only within its data.
+
+    The first bytes are seven integers: a size from 0 to 9 and its bytes, signed and little-endian.
+    """
+    if not speedups.ARE_COMPILED:
+        return
+    integers, rest = [], data
+    for _ in range(7):
+        size = rest[0] % 10 if rest else 0
+        integers.append(int.from_bytes(rest[1 : size + 1], "little", signed=True))
+        rest = rest[size + 1 :]
+    key0, key1, offset, count, low, span, room_bytes = integers
+    space = np.full(room_bytes % 4096 + 2 * GUARD, ord("~"), np.uint8)
+    room = space[GUARD:-GUARD]
+    with suppress(ValueError):
+        begin = speedups.draw_lines((key0, key1), offset, count, low, span, room)
+        assert room[begin:].tobytes().count(b"\n") == count
+    assert (space[:GUARD] == ord("~")).all()
+    assert (space[-GUARD:] == ord("~")).all()
+    lines = rest[offset:count].count(b"\n") if 0 <= offset < count <= len(rest) else 0
+    assert speedups.count_lines(rest, offset, count) in (0, lines)
+
+
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 CHECKS: Final[tuple[Callable[[str], object], ...]] = (
     check_targets, check_address, check_name, check_rate, check_numbers, check_heartbeat, check_seconds, check_size,
-    check_switch, check_command, check_seed, check_identities,
+    check_switch, check_command, parse_seed, check_identities,
 )  # fmt: skip
 
 
@@ -308,6 +338,7 @@ def spellings(value: object) -> Iterator[str]:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "border": fuzz_border,
     "decoder": fuzz_decoder,
     "receiver": fuzz_receiver,
     "recovery": fuzz_recovery,

@@ -23,10 +23,6 @@ def test_an_integer_is_read_whatever_its_sign_and_zeros_in_front(number: int) ->
     assert read_integer("-0") == 0
 
 
-def test_zero_has_no_sign() -> None:
-    assert spell("kind", read_float("-0.0"), read_float("-1e-999")) == "kind:0.0:0.0"
-
-
 @pytest.mark.parametrize("text", ["", "nan", "inf", "1_0", " 1", "1 ", "0x1", "1e", "١", "1,5", "--1"])
 @pytest.mark.parametrize("read", [read_float, read_integer])
 def test_what_is_no_number_is_refused_with_an_example(read: object, text: str) -> None:

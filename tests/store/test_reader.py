@@ -55,6 +55,35 @@ def test_past_the_end_there_is_nothing_yet(folder: Path) -> None:
         assert numbers.dtype == np.int64
 
 
+@pytest.mark.parametrize(("offset", "count"), [(np.uint8(5), np.uint8(255)), (np.array(5), np.int32(255)), (None, 260)])
+def test_an_integer_of_any_type_is_an_offset_and_a_count(folder: Path, offset: Any, count: Any) -> None:
+    first = 0 if offset is None else 5
+    expected = STREAM.read(first, int(count))
+    assert np.array_equal(read_store(folder, offset=offset, count=count), expected)
+    assert b"".join(run.lines for run in read_runs(folder, offset=offset, count=count)) == text(
+        first, first + int(count)
+    )
+    with StoreReader(folder, offset) as opened:
+        assert (opened.offset, type(opened.offset)) == (first, int)
+
+
+@pytest.mark.parametrize("value", [-3, 2**63, np.int64(-1)])
+def test_offsets_and_counts_that_no_stream_has_are_refused(folder: Path, value: Any) -> None:
+    for read in (read_store, lambda *args, **given: list(read_runs(*args, **given))):
+        for name in ("offset", "count"):
+            with pytest.raises(ValueError, match=rf"^{name} is -?[0-9]+; give one from 0 to 2"):
+                read(folder, **{name: value})
+    with pytest.raises(ValueError, match=r"^offset is"):
+        StoreReader(folder, value)
+
+
+@pytest.mark.parametrize("value", [5.0, "5", True])
+def test_what_is_no_integer_is_no_offset_and_no_count(folder: Path, value: Any) -> None:
+    for name in ("offset", "count"):
+        with pytest.raises(TypeError, match=rf"^{name} is of type"):
+            read_store(folder, **{name: value})
+
+
 def test_no_numbers_are_read_when_none_are_asked_for(folder: Path) -> None:
     assert read_store(folder, count=0).shape == (0,)
     assert list(read_runs(folder, count=0)) == []

@@ -18,6 +18,8 @@ import click
 
 from .. import __version__
 from ..errors import RandstreamError, SettingsError, SinkError
+from ..numbers.seed import parse_seed
+from ..protocol import MAX_OFFSET
 from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
 from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
@@ -26,6 +28,7 @@ from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, o
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 RUN_NUMBERS: Final = 65536
+_OFFSET: Final = click.IntRange(0, MAX_OFFSET)
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 _NUMBERS: Final = {**_SEED, "numbers": PRODUCER["numbers"]}
 
@@ -184,14 +187,14 @@ def worker(**flags: Any) -> int:
 @options(_SEED, with_default=False)
 @options({"numbers": PRODUCER["numbers"]})
 @click.option("--worker", required=True, metavar="NAME", help="Whose numbers.")
-@click.option("--offset", default=0, type=click.IntRange(0), metavar="N", help="Of the first number. Default: 0.")
-@click.option("--count", default=10, type=click.IntRange(0), metavar="N", help="How many numbers. Default: 10.")
+@click.option("--offset", default=0, type=_OFFSET, metavar="N", help="Of the first number. Default: 0.")
+@click.option("--count", default=10, type=_OFFSET, metavar="N", help="How many numbers. Default: 10.")
 def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
     """Print exactly what a worker gets, anywhere in its stream, one number a line."""
     seed, values = _read_seed(_NUMBERS, flags)
     if seed is None:
         raise SettingsError("no seed is given; give --seed or --seed-file")
-    if offset + count > 2**63 - 1:
+    if offset + count > MAX_OFFSET:
         what = f"--offset {offset} --count {count} goes past its end"
         raise SettingsError(f"a stream has the numbers 0 to 2^63 - 2; {what}")
     from ..numbers.stream import NumberStream, check_known_answers
@@ -227,8 +230,8 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5",
 )
 @click.argument("path")
-@click.option("--offset", type=click.IntRange(0), metavar="N", help="Of the first number. Default: the oldest kept.")
-@click.option("--count", type=click.IntRange(0), metavar="N", help="The most numbers to print. Default: all.")
+@click.option("--offset", type=_OFFSET, metavar="N", help="Of the first number. Default: the oldest kept.")
+@click.option("--count", type=_OFFSET, metavar="N", help="The most numbers to print. Default: all.")
 def cat(path: str, offset: int | None, count: int | None) -> None:
     """Print stored numbers, one a line, up to the last that is proved.
 
@@ -310,7 +313,8 @@ def conform_producer(listen: str, seed: str | None, only: tuple[str, ...], junit
     """
     from .conform import judge_producer
 
-    return judge_producer(_read_address("--listen ", listen), only, junit, seconds, seed)
+    text = None if seed is None else PRODUCER["seed"].apply(parse_seed, seed)
+    return judge_producer(_read_address("--listen ", listen), only, junit, seconds, text)
 
 
 def _read_address(option: str, text: str) -> Address:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
 from ..numbers.distributions import parse_distribution
+from ..numbers.offsets import check_offset
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from ..protocol.runs import Run
@@ -22,7 +23,9 @@ from .recovery import RECOVERY_BYTES
 from .walk import MOST_BYTES, Walk, walk_from_beat, walk_from_start
 
 
-def read_store(path: Path | str, *, offset: int | None = None, count: int | None = None) -> NDArray[Any]:
+def read_store(
+    path: Path | str, *, offset: SupportsIndex | None = None, count: SupportsIndex | None = None
+) -> NDArray[Any]:
     """The stored numbers from `offset` on, shape (n,): int64, uint64 (bits64) or float64, as the stream has them.
 
     Args:
@@ -34,17 +37,22 @@ def read_store(path: Path | str, *, offset: int | None = None, count: int | None
         SettingsError: there is no stream, or more than one, or `offset` is not kept (any more).
         DamagedStore: what was to be read does not hold.
         OSError: it cannot be read.
+        TypeError, ValueError: `offset` or `count` is no integer, or not from 0 to 2^63 - 1.
     """
+    most = _most(count)
     with StoreReader(path, offset) as reader:
         dtype = parse_distribution(reader.opened.numbers).dtype
-        parts = [_parse(run, dtype, reader.folder) for run in _limit(reader, count)]
+        parts = [_parse(run, dtype, reader.folder) for run in _limit(reader, most)]
         return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
-def read_runs(path: Path | str, *, offset: int | None = None, count: int | None = None) -> Iterator[Run]:
+def read_runs(
+    path: Path | str, *, offset: SupportsIndex | None = None, count: SupportsIndex | None = None
+) -> Iterator[Run]:
     """What `read_store` reads, as text, an interval (8 MiB at most) at a time."""
+    most = _most(count)
     with StoreReader(path, offset) as reader:
-        yield from _limit(reader, count)
+        yield from _limit(reader, most)
 
 
 class StoreReader:
@@ -53,7 +61,8 @@ class StoreReader:
     Arguments and errors are those of `read_store`.
     """
 
-    def __init__(self, path: Path | str, offset: int | None = None) -> None:
+    def __init__(self, path: Path | str, offset: SupportsIndex | None = None) -> None:
+        wanted = None if offset is None else check_offset(offset)
         self._files = OSFiles()
         streams = find_streams(self._files, Path(path))
         if len(streams) > 1:
@@ -65,7 +74,7 @@ class StoreReader:
         self._first = self._stream.firsts(self._files)[0]
         """Of the segment that is being read."""
         self._walk: Walk | None = None
-        self.offset = self._first if offset is None else offset
+        self.offset = self._first if wanted is None else wanted
         """Of the next number to be read."""
         self.opened: Open
         """How the stream was opened: its worker, its id, its distribution."""
@@ -181,9 +190,12 @@ def _parse(run: Run, dtype: str, folder: Path) -> NDArray[Any]:
     return numbers
 
 
-def _limit(runs: Iterable[Run], count: int | None) -> Iterator[Run]:
-    left = MAX_OFFSET if count is None else count
-    if left <= 0:
+def _most(count: SupportsIndex | None) -> int:
+    return MAX_OFFSET if count is None else check_offset(count, "count")
+
+
+def _limit(runs: Iterable[Run], left: int) -> Iterator[Run]:
+    if left == 0:
         return
     for run in runs:
         if run.count >= left:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, SupportsIndex
 
 from ..errors import SettingsError
-from ..numbers.stream import parse_seed
+from ..numbers.seed import parse_seed
 from .check import Check, StreamReport
 from .files import Files, OSFiles
 from .layout import StoredStream, find_streams, segment_path
@@ -37,7 +37,9 @@ class Report:
         return sum(stream.count for stream in self.streams)
 
 
-def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progress | None = None) -> Report:
+def verify(
+    paths: Iterable[Path | str], seed: str | SupportsIndex | None = None, progress: Progress | None = None
+) -> Report:
     """Check the streams that `paths` mean: stores, streams' folders, single segments. They may be written meanwhile.
 
     Checked are every beat's offset and CRC, that each segment begins where the one before it ends, and with `seed`
@@ -45,8 +47,7 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     as its damage, and the others are checked. Raises OSError, and SettingsError: a path means no stream, or the seed
     cannot be one.
     """
-    if seed is not None:
-        parse_seed(seed)
+    text = None if seed is None else parse_seed(seed)
     files = OSFiles()
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
     total_bytes = sum(_measure(files, stream) for stream in streams)
@@ -60,7 +61,7 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
             told_bytes = done_bytes
             progress(done_bytes, max(total_bytes, done_bytes))
 
-    return Report(tuple(Check(files, stream, seed, advance).run() for stream in streams), seed is not None)
+    return Report(tuple(Check(files, stream, text, advance).run() for stream in streams), text is not None)
 
 
 def _measure(files: Files, stream: StoredStream) -> int:
