@@ -22,6 +22,7 @@ from ..numbers.stream import NumberStream
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
+from ..observe.round_trips import RoundTrips
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..protocol import HANDSHAKE_LIMIT
@@ -52,6 +53,8 @@ class LinkContext:
     on_bug: Callable[[Exception], None]
     tally: Tally
     journal: Journal
+    keeps_round_trips: bool = False
+    """Whether each link has its own, for a report: 2 KB of memory each."""
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
     names: Names[Link] = field(default_factory=Names)
 
@@ -89,6 +92,7 @@ class Link:
         self.last_error: str | None = None
         self.served_by: str | None = None
         self.interruptions = Interruptions(context.wheel.clock)
+        self.round_trips: RoundTrips | None = RoundTrips() if context.keeps_round_trips else None
         self.instance = f"{context.random.getrandbits(64):016x}"
         self._starts: dict[str, int] = {}
         self._context = context

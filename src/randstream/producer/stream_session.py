@@ -127,6 +127,8 @@ class StreamSession:
         if ack.round_trip is not None:
             link.round_trip = ack.round_trip
             self._context.tally.round_trips.observe(ack.round_trip)
+            if link.round_trips is not None:
+                link.round_trips.observe(ack.round_trip)
         has_moved = ack.offset > link.acked_offset
         if has_moved:
             self._moved_at = now
