@@ -358,10 +358,10 @@ def test_a_second_signal_ends_a_producer_at_once_with_1() -> None:
         target = f"127.0.0.1:{server.getsockname()[1]}"
         process = start("producer", "--workers", target, "--heartbeat", "60", "--grace", "600")
         peer, _ = server.accept()
-        with peer:  # a worker that never acknowledges anything
+        with peer:  # a worker that acknowledges nothing but the opening beat
             peer.sendall(b"#hello randstream/1 worker=deaf\n")
             assert peer.recv(512).startswith(b"#open ")
-            peer.sendall(b"#resume\n")
+            peer.sendall(b"#resume\n#ack offset=0\n")
             wait_said(process, "link.resumed")
             process.send_signal(signal.SIGINT)
             wait_said(process, "service.stopping")

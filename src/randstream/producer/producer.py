@@ -34,6 +34,7 @@ class Producer:
     """Streams to every worker of `settings` until `stop`.
 
     `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be handed in.
+    `keeps_round_trips`: each link counts its own, beside the tally's of all.
 
     Raises:
         SettingsError: the settings cannot be used.
@@ -49,6 +50,7 @@ class Producer:
         clock: Clock | None = None,
         random: Random | None = None,
         dns: Dns | None = None,
+        keeps_round_trips: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
@@ -63,6 +65,7 @@ class Producer:
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
         self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
         self._linked: dict[Target, Link] = {}
+        self._keeps_round_trips = keeps_round_trips
         self._context: LinkContext | None = None
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
@@ -103,6 +106,7 @@ class Producer:
                 on_bug=self._on_bug,
                 tally=self.tally,
                 journal=self.journal,
+                keeps_round_trips=self._keeps_round_trips,
             )
             try:
                 for watch in self._start_links():
