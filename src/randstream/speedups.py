@@ -1,4 +1,4 @@
-"""Speedups: the loops over numbers and bytes in C, where `speedups.c` was compiled when the package was built. Pure.
+"""Speedups: the loops over numbers and bytes in C, where it was compiled when the package was built. Pure.
 
 Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson where `ARE_COMPILED` is false.
 """
@@ -6,10 +6,13 @@ Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson 
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+FAMILIES: Final = ("uniform", "exponential", "normal")
+"""Of float64 numbers, as `floats.c` counts them."""
 
 LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
 
@@ -19,14 +22,28 @@ def load(path: str) -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(path)
         draw, count = library.draw_lines_within, library.count_lines_within
+        draw_floats, make_floats = library.draw_floats_within, library.make_floats_within
+        put_floats = library.put_float_lines_within
     except (OSError, AttributeError):
         return None
-    word, size = ctypes.c_uint64, ctypes.c_size_t
+    word, size, double = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double
+    words, floats, room = (_array_of(dtype) for dtype in (np.uint64, np.float64, np.uint8))
     draw.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p, size]
     draw.restype = size
     count.argtypes = [ctypes.c_char_p, size, size, size]
     count.restype = size
+    draw_floats.argtypes = [word, word, word, size, word, double, double, floats, size]
+    draw_floats.restype = size
+    make_floats.argtypes = [words, size, word, double, double, floats, size]
+    make_floats.restype = size
+    put_floats.argtypes = [floats, size, room, size]
+    put_floats.restype = size
     return library
+
+
+def _array_of(dtype: Any) -> Any:
+    """A type of argument: nothing but an array of one dimension, without gaps."""
+    return np.ctypeslib.ndpointer(dtype, ndim=1, flags="C_CONTIGUOUS")
 
 
 _LIBRARY: Final = load(LIBRARY)
@@ -52,6 +69,46 @@ def draw_lines(key: tuple[int, int], offset: int, count: int, low: int, span: in
     if begin > len(room):
         raise ValueError(f"no room for {count} numbers from {offset} on in {len(room)} bytes")
     return begin
+
+
+def draw_floats(
+    key: tuple[int, int], offset: int, count: int, family: str, location: float, scale: float
+) -> NDArray[np.float64]:
+    """Numbers `offset` to `offset + count - 1`: location + scale * the standard number of one of FAMILIES.
+
+    Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be.
+    """
+    assert _LIBRARY is not None
+    words = (*key, offset, count)
+    if min(words) < 0 or max(words) >= 2**64:  # ctypes would cut them to size
+        raise ValueError(f"no {count} numbers from {offset} on")
+    numbers = np.empty(count)
+    if _LIBRARY.draw_floats_within(*words, FAMILIES.index(family), location, scale, numbers, count):
+        raise ValueError(f"no {count} numbers from {offset} on")
+    return numbers
+
+
+def make_floats(words: NDArray[np.uint64], family: str, location: float, scale: float) -> NDArray[np.float64]:
+    """The same of `words`, shape (n,). Raises ctypes.ArgumentError: they are of another dtype, or have gaps."""
+    assert _LIBRARY is not None
+    numbers = np.empty(len(words))
+    _LIBRARY.make_floats_within(words, len(words), FAMILIES.index(family), location, scale, numbers, len(numbers))
+    return numbers
+
+
+def put_float_lines(numbers: NDArray[np.float64], room: NDArray[np.uint8]) -> int:
+    """Write finite `numbers` as lines to the begin of `room`; how many bytes of it they take.
+
+    `room` has at least 25 bytes a number. Raises ValueError, ctypes.ArgumentError: an argument cannot be, and nothing
+    was written.
+    """
+    assert _LIBRARY is not None
+    if not room.flags.writeable:
+        raise ValueError("the room may not be written")
+    size: int = _LIBRARY.put_float_lines_within(numbers, len(numbers), room, len(room))
+    if size > len(room):
+        raise ValueError(f"no room for {len(numbers)} numbers in {len(room)} bytes")
+    return size
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:
