@@ -27,7 +27,7 @@ TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
+.PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
@@ -100,6 +100,12 @@ simulate: setup ## whole clusters on virtual time under seeded faults (SECONDS=6
 
 fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery, the settings or the border to C (SECONDS=60)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
+
+# How long the statistics may take.
+MINUTES ?= 4
+
+statistics: setup ## test how random the numbers are, with scipy, ent and dieharder (MINUTES=4; needs Debian's ent, dieharder)
+	@$(BIN)/python -m tests.randomness $(MINUTES) $(ARGS)
 
 conform: setup ## play the wire's rules against every implementation here: ours and the examples (needs Debian's nodejs)
 	$(BIN)/python -m pytest -n $(PROCESSES) tests/conform -m conform $(ARGS)

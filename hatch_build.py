@@ -13,15 +13,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configuration has no fields here
-    """The C files of the package to `libspeedups.so`, beside them, with $CC (or cc), $CFLAGS and $LDFLAGS."""
+    """All C of the package to one `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files."""
         if self.target_name != "wheel":
             return
-        package = Path(self.root, "src/randstream")
-        sources = sorted(package.glob("*.c"))
-        library = package / "libspeedups.so"
+        folder = Path(self.root, "src/randstream")
+        sources = sorted(folder.glob("*.c"))
+        library = folder / "libspeedups.so"
         unfinished = library.with_suffix(".tmp")
         compiler = shlex.split(os.environ.get("CC", "cc"))
         # No a * b + c with one rounding, which makes other numbers; sqrt is the processor's, which sets no errno.

@@ -110,6 +110,20 @@ def randstream(
     return run
 
 
+def stored(way: str) -> Callable[[float], Result]:
+    """A store of float64, read into arrays again and again, in the `way` that `peers.read_store` knows."""
+
+    def run(seconds: float) -> Result:
+        with process_group() as group:
+            reader = group.start(
+                [PYTHON, "-m", "benchmarks.peers.read_store", way, str(seconds)], stdout=subprocess.PIPE
+            )
+            count, took = _finish(group, reader, seconds)
+        return Result(count, took, group.usage.cpu_seconds, group.usage.peak_bytes)
+
+    return run
+
+
 def make_certificates(folder: Path) -> list[str]:
     """The flags of a certificate that both ends use."""
     import trustme
@@ -245,6 +259,9 @@ CONTENDERS = (
         "randstream, discard, normal, without speed-ups",
         randstream(("--discard",), numbers="normal:0:1", program=WITHOUT_SPEEDUPS),
     ),
+    Contender("a store of normals, read_store", stored("read_store")),
+    Contender("a store of normals, open_store in blocks", stored("open_store")),
+    Contender("a store of normals, numpy.fromstring", stored("fromstring")),
     Contender("iperf3 (bytes, no numbers)", iperf3, ("iperf3",)),
     Contender("ZeroMQ, 1000 a message", pair("zeromq_pair", "1000"), ("zmq",)),
     Contender("ZeroMQ, 1 a message", pair("zeromq_pair", "1"), ("zmq",)),

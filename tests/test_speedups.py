@@ -19,6 +19,7 @@ from tests.numbers.words import EDGE_WORDS
 
 from randstream import speedups
 from randstream.numbers.distributions import Continuous, parse_distribution
+from randstream.numbers.numerals import powers_of_five
 from randstream.numbers.stream import LONGEST_LINE_BYTES
 
 pytestmark = pytest.mark.skipif(not speedups.ARE_COMPILED, reason="there was no C compiler when this was installed")
@@ -232,17 +233,35 @@ def test_only_bytes_are_looked_at(data: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "others", "rounds"),
-    [("speedups_alone", (), 2000), ("floats_alone", ("floats", "float_lines", "powers"), 500)],
+    [
+        ("speedups_alone", (), 2000),
+        ("parse_alone", (), 50000),
+        ("floats_alone", ("floats", "float_lines", "powers"), 500),
+    ],
 )
 def test_no_byte_is_read_or_written_outside_its_room(
     tmp_path: Path, program: str, others: tuple[str, ...], rounds: int
 ) -> None:
-    alone = tmp_path / "alone"
+    alone, powers = tmp_path / "alone", tmp_path / "powers"
+    powers.write_bytes(powers_of_five().tobytes())
     sources = [Path(__file__).with_name(f"{program}.c"), *(Path(speedups.LIBRARY).with_name(f"{c}.c") for c in others)]
     flags = "-std=c11 -O1 -w -fno-math-errno -fsanitize=address,undefined -fno-sanitize-recover=all -o"
     built = subprocess.run(["cc", *flags.split(), alone, *sources], capture_output=True, text=True, check=False)
     if "cannot find" in built.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert (built.returncode, built.stderr) == (0, "")
-    run = subprocess.run([alone], capture_output=True, text=True, check=False)
+    run = subprocess.run([alone, powers], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{rounds}\n", "")
+
+
+def test_no_more_numbers_are_parsed_than_there_is_room_for() -> None:
+    lines = b"1\n22\n333\n"
+    for dtype in (np.int64, np.uint64, np.float64):
+        space = np.full(4, 7, dtype)
+        for room in range(3):
+            if dtype is np.float64:
+                found = speedups.parse_doubles(lines, 0, powers_of_five(), space[1 : room + 1])
+            else:
+                found = speedups.parse_integers(lines, 0, space[1 : room + 1])
+            assert found == (room, sum(len(line) for line in lines.splitlines(keepends=True)[:room]))
+            assert space.tolist() == [7, *[1, 22][:room], *[7] * (3 - room)]

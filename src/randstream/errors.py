@@ -101,6 +101,10 @@ class SinkError(RandstreamError):
     """Whether waiting alone cannot mend it, for the stream that was tried."""
 
 
+class NotStoredError(SettingsError):
+    """A store does not hold the number that is asked for: no more, or not yet."""
+
+
 class OfferError(RandstreamError):
     """The sink can never take the stream that was offered: it contradicts what is there."""
 

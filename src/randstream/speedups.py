@@ -1,6 +1,6 @@
-"""Speedups: the loops over numbers and bytes in C, where it was compiled when the package was built. Pure.
+"""Speedups: the loops over numbers and bytes in C, where the C here was compiled when the package was built. Pure.
 
-Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson where `ARE_COMPILED` is false.
+Nothing depends on it: `stream`, `numerals` and `decoder` do the same with NumPy and orjson where it is not.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def load(path: str) -> ctypes.CDLL | None:
         draw, count = library.draw_lines_within, library.count_lines_within
         draw_floats, make_floats = library.draw_floats_within, library.make_floats_within
         put_floats = library.put_float_lines_within
+        integers, doubles = library.parse_integers, library.parse_doubles
     except (OSError, AttributeError):
         return None
     word, size, double = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double
@@ -38,6 +39,11 @@ def load(path: str) -> ctypes.CDLL | None:
     make_floats.restype = size
     put_floats.argtypes = [floats, size, room, size]
     put_floats.restype = size
+    text, array, place = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(size)
+    integers.argtypes = [text, size, size, ctypes.c_int, array, size, place]
+    integers.restype = size
+    doubles.argtypes = [text, size, size, array, array, size, place]
+    doubles.restype = size
     return library
 
 
@@ -122,3 +128,21 @@ def count_lines(data: bytes, start: int, end: int) -> int:
         return 0
     count: int = _LIBRARY.count_lines_within(data, len(data), start, end)
     return count
+
+
+def parse_integers(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
+    """Fill `numbers`, of int64 or uint64, from `lines[start:]`: how many were read, and where the first line begins
+    that was not, for want of room or because it may be no such number."""
+    assert _LIBRARY is not None
+    stop = ctypes.c_size_t()
+    is_signed = numbers.dtype.kind == "i"
+    room = numbers.ctypes.data, len(numbers), stop
+    return _LIBRARY.parse_integers(lines, start, len(lines), is_signed, *room), stop.value
+
+
+def parse_doubles(lines: bytes, start: int, powers: NDArray[np.uint64], numbers: NDArray[Any]) -> tuple[int, int]:
+    """The same for float64. `powers`: see `numerals.powers_of_five`."""
+    assert _LIBRARY is not None
+    stop = ctypes.c_size_t()
+    room = numbers.ctypes.data, len(numbers), stop
+    return _LIBRARY.parse_doubles(lines, start, len(lines), powers.ctypes.data, *room), stop.value

@@ -176,6 +176,8 @@ def test_what_cannot_be_a_distribution_is_refused_in_one_line(text: str, why: st
         (Uniform(0, np.float32(0.5)), "uniform:0.0:0.5"),  # type: ignore[arg-type]
         (Uniform(-0.0, 1), "uniform:0.0:1.0"),
         (Exponential(Fraction(1, 2)), "exponential:0.5"),  # type: ignore[arg-type]
+        (Bernoulli(Fraction(1, 2)), "bernoulli:0.5"),  # type: ignore[arg-type]
+        (Poisson(np.uint8(250)), "poisson:250.0"),  # type: ignore[arg-type]
         (Normal(np.int16(100), np.float64(15)), "normal:100.0:15.0"),  # type: ignore[arg-type]
     ],
     ids=str,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from randstream.errors import SettingsError
-from randstream.numbers.parameters import read_float, read_integer, require, spell
+from randstream.numbers.distributions import Uniform
+from randstream.numbers.parameters import read_float, read_integer, require, settle, spell
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -29,6 +30,12 @@ def test_what_is_no_number_is_refused_with_an_example(read: object, text: str) -
     assert callable(read)
     with pytest.raises(SettingsError, match="write it like"):
         read(text)
+
+
+def test_parameters_of_a_frozen_distribution_are_settled_without_a_minus_zero() -> None:
+    made = Uniform(0.0, 1.0)
+    settle(made, low=-0.0, high=2.0)
+    assert spell("uniform", made.low, made.high) == "uniform:0.0:2.0"
 
 
 def test_what_a_distribution_needs_is_told_with_its_spelling() -> None:

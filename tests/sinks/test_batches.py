@@ -35,6 +35,18 @@ async def test_batch_is_acknowledged_only_after_its_body() -> None:
     assert await asking is None
 
 
+@pytest.mark.parametrize("line", [b"1-2", b"2.5", b"9223372036854775808"])
+async def test_what_is_no_number_of_its_stream_is_an_error_that_names_it(line: bytes) -> None:
+    sink = BatchSink()
+    await sink.open(OFFERED)
+    sink.begin(5)
+    sink.append(b"7\n" + line + b"\n", 2)
+    with pytest.raises(
+        SinkError, match=f"at offset 6 of stream {OFFERED.stream} came no number of int64: '{line.decode()}'"
+    ):
+        await sink.next_batch()
+
+
 async def test_batch_whose_body_failed_is_not_acknowledged() -> None:
     sink = BatchSink()
     await sink.open(OFFERED)

@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..numbers.seed import parse_seed
 from .check import Check, StreamReport
 from .files import Files, OSFiles
-from .layout import StoredStream, find_streams, segment_path
+from .layout import StoredStream, find_foreign, find_streams, segment_path
 
 PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
@@ -27,10 +27,13 @@ class Report:
     streams: tuple[StreamReport, ...]
     with_seed: bool
     """Whether every number was made again and compared."""
+    foreign: tuple[Path, ...] = ()
+    """What is not the store's, beside the streams. It harms nothing."""
 
     @property
     def ok(self) -> bool:
-        return all(stream.damage is None for stream in self.streams)
+        """Whether all that was checked is what it ought to be."""
+        return all(stream.outcome == "ok" for stream in self.streams)
 
     @property
     def count(self) -> int:
@@ -48,7 +51,7 @@ def verify(
     cannot be one.
     """
     text = None if seed is None else parse_seed(seed)
-    files = OSFiles()
+    files, paths = OSFiles(), list(paths)
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
     total_bytes = sum(_measure(files, stream) for stream in streams)
     done_bytes = told_bytes = 0
@@ -61,7 +64,8 @@ def verify(
             told_bytes = done_bytes
             progress(done_bytes, max(total_bytes, done_bytes))
 
-    return Report(tuple(Check(files, stream, text, advance).run() for stream in streams), text is not None)
+    reports = tuple(Check(files, stream, text, advance).run() for stream in streams)
+    return Report(reports, text is not None, tuple(each for path in paths for each in find_foreign(files, Path(path))))
 
 
 def _measure(files: Files, stream: StoredStream) -> int:
