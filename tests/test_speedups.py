@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.numbers.words import EDGE_WORDS
 
 from randstream import speedups
+from randstream.numbers.distributions import Continuous, parse_distribution
 from randstream.numbers.numerals import powers_of_five
 from randstream.numbers.stream import LONGEST_LINE_BYTES
 
@@ -68,6 +70,31 @@ def test_a_number_of_any_length_is_spelled_as_python_spells_it(number: int, sign
     number *= sign
     if -(2**63) <= number < 2**63:
         assert drawn((0, 0), 7, 3, number, 1) == b"%d\n" % number * 3
+
+
+@pytest.mark.parametrize("kind", ["uniform:-3:7.5", "exponential:2.5", "normal:-1:0.1"])
+@given(key=keys, offset=offsets, count=counts)
+def test_floats_are_those_of_python_from_any_offset_on(
+    kind: str, key: tuple[int, int], offset: int, count: int
+) -> None:
+    distribution = parse_distribution(kind)
+    assert isinstance(distribution, Continuous)
+    made = speedups.draw_floats(key, offset, count, *distribution.standard)
+    expected = distribution.from_words(np.array(words(key, offset, count), np.uint64))
+    assert made.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["uniform:-3:7.5", "uniform:0:0", "exponential:0", "exponential:2.5", "normal:-1:0.1"])
+@given(drawn_words=st.lists(st.sampled_from(EDGE_WORDS) | st.integers(0, 2**64 - 1), max_size=1100))
+@example(drawn_words=EDGE_WORDS)
+@example(drawn_words=[n + d for n in range(0, 2**64 - 2**40, 2**54) for d in (0, 2**12 - 1, 2**12)])
+@example(drawn_words=[2**n * m for n in range(58) for m in range(1, 64)])
+def test_floats_of_any_words_are_those_of_python_to_the_last_bit(kind: str, drawn_words: list[int]) -> None:
+    distribution = parse_distribution(kind)
+    assert isinstance(distribution, Continuous)
+    array = np.array(drawn_words, np.uint64)
+    made = speedups.make_floats(array, *distribution.standard)
+    assert made.tobytes() == distribution.from_words(array).astype(np.float64).tobytes()
 
 
 @pytest.mark.parametrize("text", [b"1", b"-", b"12345678901234567890", b"-1.5e+300"])
@@ -148,6 +175,43 @@ def test_what_is_no_integer_does_not_pass_the_border(value: Any) -> None:
         speedups.count_lines(b"1\n", 0, value)
 
 
+@given(key=st.tuples(anything, anything), offset=anything, count=anything.filter(lambda count: count < 5000))
+@example((1, 2), 2**64 - 1, 1)
+@example((1, 2), 2**64, 1)
+@example((1, 2), 0, -1)
+@example((1, -2), 0, 1)
+def test_floats_are_drawn_of_words_that_there_are(key: tuple[int, int], offset: int, count: int) -> None:
+    is_possible = min(*key, offset, count) >= 0 and max(*key, offset + count) < 2**64
+    if is_possible:
+        assert len(speedups.draw_floats(key, offset, count, "normal", 0.0, 1.0)) == count
+    else:
+        with pytest.raises(ValueError, match="numbers from"):
+            speedups.draw_floats(key, offset, count, "normal", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "room"),
+    [
+        (np.zeros(2, np.float32), np.zeros(99, "u1")),
+        (np.zeros(4)[::2], np.zeros(99, "u1")),
+        (np.zeros((2, 2)), np.zeros(99, "u1")),
+        (np.zeros(2), np.zeros(198, "u1")[::2]),
+        (np.zeros(2), np.zeros(99, "u2")),
+        (np.zeros(2), np.frombuffer(bytes(99), "u1")),
+        (np.zeros(2), np.zeros(49, "u1")),
+    ],
+)
+def test_floats_and_their_room_are_arrays_in_a_row(numbers: Any, room: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        speedups.put_float_lines(numbers, room)
+    assert not room.any()
+
+
+def test_no_family_but_those_known_is_drawn() -> None:
+    with pytest.raises(ValueError, match="not in tuple"):
+        speedups.draw_floats((1, 2), 0, 1, "gamma", 0.0, 1.0)
+
+
 @given(data=st.binary(max_size=200) | st.just(b"12\n" * 50), start=anything, end=anything)
 @example(b"1\n2\n", 2, 2)
 @example(b"1\n2\n", 3, 2)
@@ -167,17 +231,26 @@ def test_only_bytes_are_looked_at(data: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "rounds"), [("speedups_alone", 2000), ("parse_alone", 50000)])
-def test_no_byte_is_read_or_written_outside_its_room(tmp_path: Path, name: str, rounds: int) -> None:
-    program, powers = tmp_path / "alone", tmp_path / "powers"
+@pytest.mark.parametrize(
+    ("program", "others", "rounds"),
+    [
+        ("speedups_alone", (), 2000),
+        ("parse_alone", (), 50000),
+        ("floats_alone", ("floats", "float_lines", "powers"), 500),
+    ],
+)
+def test_no_byte_is_read_or_written_outside_its_room(
+    tmp_path: Path, program: str, others: tuple[str, ...], rounds: int
+) -> None:
+    alone, powers = tmp_path / "alone", tmp_path / "powers"
     powers.write_bytes(powers_of_five().tobytes())
-    source = Path(__file__).with_name(f"{name}.c")
-    flags = "-std=c11 -O1 -w -fsanitize=address,undefined -fno-sanitize-recover=all -o"
-    built = subprocess.run(["cc", *flags.split(), program, source], capture_output=True, text=True, check=False)
+    sources = [Path(__file__).with_name(f"{program}.c"), *(Path(speedups.LIBRARY).with_name(f"{c}.c") for c in others)]
+    flags = "-std=c11 -O1 -w -fno-math-errno -fsanitize=address,undefined -fno-sanitize-recover=all -o"
+    built = subprocess.run(["cc", *flags.split(), alone, *sources], capture_output=True, text=True, check=False)
     if "cannot find" in built.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert (built.returncode, built.stderr) == (0, "")
-    run = subprocess.run([program, powers], capture_output=True, text=True, check=False)
+    run = subprocess.run([alone, powers], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{rounds}\n", "")
 
 

@@ -11,6 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+FAMILIES: Final = ("uniform", "exponential", "normal")
+"""Of float64 numbers, as `floats.c` counts them."""
+
 LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
 
 
@@ -19,20 +22,35 @@ def load(path: str) -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(path)
         draw, count = library.draw_lines_within, library.count_lines_within
+        draw_floats, make_floats = library.draw_floats_within, library.make_floats_within
+        put_floats = library.put_float_lines_within
         integers, doubles = library.parse_integers, library.parse_doubles
     except (OSError, AttributeError):
         return None
-    word, size = ctypes.c_uint64, ctypes.c_size_t
+    word, size, double = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double
+    text, array, place = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(size)
     draw.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p, size]
     draw.restype = size
     count.argtypes = [ctypes.c_char_p, size, size, size]
     count.restype = size
-    text, array, place = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(size)
+    draw_floats.argtypes = [word, word, word, size, word, double, double, array, size]
+    draw_floats.restype = size
+    make_floats.argtypes = [array, size, word, double, double, array, size]
+    make_floats.restype = size
+    put_floats.argtypes = [array, size, array, size]
+    put_floats.restype = size
     integers.argtypes = [text, size, size, ctypes.c_int, array, size, place]
     integers.restype = size
     doubles.argtypes = [text, size, size, array, array, size, place]
     doubles.restype = size
     return library
+
+
+def _place_of(array: NDArray[Any], dtype: str) -> int:
+    """The address of an array of one dimension, without gaps. Raises TypeError: it is another."""
+    if not (isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 and array.flags.c_contiguous):
+        raise TypeError(f"no {dtype} numbers in a row")
+    return array.ctypes.data
 
 
 _LIBRARY: Final = load(LIBRARY)
@@ -58,6 +76,49 @@ def draw_lines(key: tuple[int, int], offset: int, count: int, low: int, span: in
     if begin > len(room):
         raise ValueError(f"no room for {count} numbers from {offset} on in {len(room)} bytes")
     return begin
+
+
+def draw_floats(
+    key: tuple[int, int], offset: int, count: int, family: str, location: float, scale: float
+) -> NDArray[np.float64]:
+    """Numbers `offset` to `offset + count - 1`: location + scale * the standard number of one of FAMILIES.
+
+    Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be.
+    """
+    assert _LIBRARY is not None
+    words = (*key, offset, count)
+    if min(words) < 0 or max(words) >= 2**64:  # ctypes would cut them to size
+        raise ValueError(f"no {count} numbers from {offset} on")
+    numbers = np.empty(count)
+    if _LIBRARY.draw_floats_within(*words, FAMILIES.index(family), location, scale, numbers.ctypes.data, count):
+        raise ValueError(f"no {count} numbers from {offset} on")
+    return numbers
+
+
+def make_floats(words: NDArray[np.uint64], family: str, location: float, scale: float) -> NDArray[np.float64]:
+    """The same of `words`, shape (n,). Raises TypeError: they are of another dtype, or have gaps."""
+    assert _LIBRARY is not None
+    numbers = np.empty(len(words))
+    place = _place_of(words, "uint64")
+    _LIBRARY.make_floats_within(
+        place, len(words), FAMILIES.index(family), location, scale, numbers.ctypes.data, len(numbers)
+    )
+    return numbers
+
+
+def put_float_lines(numbers: NDArray[np.float64], room: NDArray[np.uint8]) -> int:
+    """Write finite `numbers` as lines to the begin of `room`; how many bytes of it they take.
+
+    `room` has at least 25 bytes a number. Raises ValueError, TypeError: an argument cannot be, and nothing was written.
+    """
+    assert _LIBRARY is not None
+    places = _place_of(numbers, "float64"), _place_of(room, "uint8")
+    if not room.flags.writeable:
+        raise ValueError("the room may not be written")
+    size: int = _LIBRARY.put_float_lines_within(places[0], len(numbers), places[1], len(room))
+    if size > len(room):
+        raise ValueError(f"no room for {len(numbers)} numbers in {len(room)} bytes")
+    return size
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:

@@ -22,6 +22,8 @@ from .portable import inverse_normal, inverse_normals, log
 
 Words = NDArray[np.uint64]
 NumberArray = NDArray[Any]
+Standard = tuple[str, float, float]
+"""Family, location and scale: a number is location + scale * the one that the family's standard distribution has."""
 
 LAST_WORD: Final = 2**64 - 1
 LOWER_HALF: Final = 2**32 - 1
@@ -140,6 +142,10 @@ class Uniform:
     def spelling(self) -> str:
         return spell("uniform", self.low, self.high)
 
+    @property
+    def standard(self) -> Standard:
+        return "uniform", self.low, self.high - self.low
+
     def from_word(self, word: Any) -> Any:
         return self.low + (self.high - self.low) * ((word >> 11) * 2.0**-53)
 
@@ -160,6 +166,10 @@ class Exponential:
     @property
     def spelling(self) -> str:
         return spell("exponential", self.scale)
+
+    @property
+    def standard(self) -> Standard:
+        return "exponential", 0.0, self.scale
 
     def from_word(self, word: Any) -> Any:
         return self.scale * -log(1.0 - _probability(word))
@@ -183,11 +193,19 @@ class Normal:
     def spelling(self) -> str:
         return spell("normal", self.mean, self.sd)
 
+    @property
+    def standard(self) -> Standard:
+        return "normal", self.mean, self.sd
+
     def from_word(self, word: int) -> float:
         return self.mean + self.sd * inverse_normal(_probability(word))
 
     def from_words(self, words: Words) -> NumberArray:
         return self.mean + self.sd * inverse_normals(_probability(words))
+
+
+Continuous = Uniform | Exponential | Normal
+"""Distributions whose numbers the speed-ups make as well, with the same bits."""
 
 
 def _upper_halves(words: Words, span: int) -> NumberArray:

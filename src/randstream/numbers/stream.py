@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .. import speedups
 from ..errors import RandstreamError, SettingsError
 from ..protocol import MAX_OFFSET, NAME
-from .distributions import Bits64, Distribution, Integers, NumberArray, Words, parse_distribution
+from .distributions import Bits64, Continuous, Distribution, Integers, NumberArray, Words, parse_distribution
 from .generator import make_generator
 from .known_answers import ENCODINGS, STREAMS
 from .offsets import check_offset, check_range
@@ -139,20 +139,18 @@ class NumberStream:
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
         if speedups.ARE_COMPILED and isinstance(self.distribution, Integers | Bits64):
             begin = speedups.draw_lines(self._key, offset, count, self.distribution.low, self.distribution.span, room)
-        else:
-            begin = self._draw_lines(offset, count, room)
-        return room[begin:].data.toreadonly()
-
-    def _draw_lines(self, offset: int, count: int, room: NDArray[np.uint8]) -> int:
-        """What `speedups.draw_lines` does, of any numbers."""
-        begin = len(room)
+            return room[begin:].data.toreadonly()
+        size = 0
         end = offset + count
-        for start in reversed(range(offset, end, BLOCK)):
-            begin = _put_lines(self._numbers(start, min(BLOCK, end - start)), room, begin)
-        return begin
+        for start in range(offset, end, BLOCK):
+            size += _put_lines(self._numbers(start, min(BLOCK, end - start)), room[size:])
+        return room[:size].data.toreadonly()
 
     def _numbers(self, offset: int, count: int) -> NumberArray:
-        return self.distribution.from_words(self._words(offset, count))
+        distribution = self.distribution
+        if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
+            return speedups.draw_floats(self._key, offset, count, *distribution.standard)
+        return distribution.from_words(self._words(offset, count))
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
@@ -173,18 +171,20 @@ def to_lines(numbers: NumberArray | list[int | float]) -> bytes:
     if isinstance(numbers, list) or len(numbers) <= FEW:
         return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY).translate(JSON_TO_LINES, b"[")
     room = np.empty(len(numbers) * LONGEST_LINE_BYTES, np.uint8)
-    return room[_put_lines(numbers, room, len(room)) :].tobytes()
+    return room[: _put_lines(numbers, room)].tobytes()
 
 
-def _put_lines(numbers: NumberArray, room: NDArray[np.uint8], end: int) -> int:
-    """Write `numbers` as lines that end at `room[end]`; where they begin. Each has room for LONGEST_LINE_BYTES."""
+def _put_lines(numbers: NumberArray, room: NDArray[np.uint8]) -> int:
+    """Write `numbers` as lines to the begin of `room`, LONGEST_LINE_BYTES for each; how many bytes they take."""
+    if speedups.ARE_COMPILED and numbers.dtype == np.float64:
+        return speedups.put_float_lines(np.ascontiguousarray(numbers), room)
     json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
     shift = (codes == ord(",")).view(np.uint8)
     shift *= ord(",") - ord("\n")
-    lines = np.subtract(codes, shift, out=room[end - len(codes) : end])
+    lines = np.subtract(codes, shift, out=room[: len(codes)])
     lines[-1] = ord("\n")  # was the `]`
-    return end - len(codes)
+    return len(codes)
 
 
 def check_known_answers() -> None:
@@ -211,6 +211,8 @@ def check_known_answers() -> None:
         lines = "".join(f"{text}\n" for text in answer.words.values()).encode()
         _require(to_lines(distribution.from_words(words)) == lines, f"{spelling} of words")
         _require(to_lines(_one_by_one(distribution, words)) == lines, f"{spelling} of single words")
+        if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
+            _require(to_lines(speedups.make_floats(words, *distribution.standard)) == lines, f"{spelling} in C")
 
 
 def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:
