@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from randstream.clock import Clock
-from randstream.observe.interruptions import Interruptions
+from randstream.observe.interruptions import Cause, Interruption, Interruptions, InterruptionsStatus
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus, Standby
 from randstream.observe.tally import Tally
@@ -15,6 +15,37 @@ from randstream.observe.tap import Tap
 
 RoleName = Literal["producer", "worker"]
 ROLE_NAMES: Final[tuple[RoleName, ...]] = ("producer", "worker")
+
+
+@dataclass
+class FakeInterruptions:
+    """Those that it is given, of a link whose first contact was `contact` seconds ago."""
+
+    over: list[Interruption] = field(default_factory=list)
+    current: tuple[float, Cause] | None = None
+    """Since when, in seconds since 1970, and why."""
+    contact: float = 36_000.0
+    forgotten: int = 0
+    """How many there were before those that are kept."""
+
+    @property
+    def count(self) -> int:
+        return self.forgotten + len(self.over)
+
+    def status(self, now: float, most: int) -> InterruptionsStatus:
+        current = None
+        if self.current is not None:
+            since, cause = self.current
+            current = Interruption(since, Clock.wall_time() - since, cause, None)
+        lengths = [one.seconds for one in [*self.over, current] if one is not None]
+        return InterruptionsStatus(
+            count=self.count,
+            longest=max(lengths, default=0.0),
+            total=sum(lengths),
+            availability=1.0 - sum(lengths) / self.contact,
+            current=current,
+            last=self.over[-most:] if most else (),
+        )
 
 
 @dataclass(eq=False)
@@ -29,7 +60,7 @@ class FakeLink:
     passed: list[float] = field(default_factory=list)
     """What `recent_numbers` returns the last of."""
     error: str | None = None
-    interruptions: Interruptions = field(default_factory=lambda: Interruptions(Clock()))
+    interruptions: Interruptions | FakeInterruptions = field(default_factory=lambda: Interruptions(Clock()))
     served_by: str | None = None
     served_for: float | None = None
     standbys: tuple[Standby, ...] = ()

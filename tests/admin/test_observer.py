@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.admin.roles import FakeLink, FakeRole
+from tests.admin.roles import FakeInterruptions, FakeLink, FakeRole
 from tests.protocol.network import repeatable
 from tests.support.roles import a_pair
 from tests.support.waiting import until
@@ -88,6 +88,13 @@ def test_trouble_comes_first_and_the_rest_is_counted() -> None:
     assert snapshot.left_out == 47
     assert snapshot.totals.links == 50
     assert snapshot.totals.states == {"streaming": 48, "waiting": 1, "stalled": 1}
+
+
+def test_of_those_that_flow_the_most_interrupted_come_first() -> None:
+    links = [FakeLink(f"worker-{number}", interruptions=FakeInterruptions(forgotten=number % 3)) for number in range(4)]
+    links[0].state = LinkState.STALLED
+    snapshot = Observer(FakeRole(links=links)).snapshot(limit=3)
+    assert [link.worker for link in snapshot.links] == ["worker-0", "worker-2", "worker-1"]
 
 
 def test_links_that_stand_by_come_after_trouble_and_before_what_flows() -> None:

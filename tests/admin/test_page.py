@@ -9,22 +9,29 @@ from hashlib import sha256
 from tests.admin.roles import FakeRole
 from tests.admin.site import site_of
 
-from randstream.admin.page import load_page
+from randstream.admin.page import LIVE, load_page
 
 PAGE = load_page().body.decode()
 
 
-async def test_the_policy_of_the_page_allows_only_its_own_script_and_style() -> None:
+async def test_the_policy_of_the_page_allows_only_its_own_scripts_and_style() -> None:
     async with site_of(FakeRole()) as site, site.client.get("/") as answer:
         policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
         body = await answer.text()
     assert policy["default-src"] == "'none'"
     for element, directive in (("script", "script-src"), ("style", "style-src")):
-        (content,) = re.findall(f"<{element}>(.*?)</{element}>", body, re.DOTALL)
-        assert policy[directive] == f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+        contents = re.findall(f"<{element}>(.*?)</{element}>", body, re.DOTALL)
+        hashes = [b64encode(sha256(content.encode()).digest()).decode() for content in contents]
+        assert policy[directive] == " ".join(f"'sha256-{one}'" for one in hashes)
     assert policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert "unsafe" not in str(policy)
+
+
+def test_every_file_of_the_page_is_in_it() -> None:
+    names = {file.name for file in LIVE.iterdir()} - {"page.html"}
+    assert all((LIVE / name).read_text("utf-8") in PAGE for name in names)
+    assert len(names) == len(re.findall("<(?:style|script)>", PAGE))
 
 
 def test_the_page_loads_nothing_from_other_hosts() -> None:

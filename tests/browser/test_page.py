@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from randstream.observe.status import LinkState, Standby
 
 pytestmark = pytest.mark.browser
 STREAM = "6ae2a63a0ac05109"
+ROWS = "#streams tbody"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streams]:
 
 
 def row(page: Any, name: str) -> Any:
-    return page.locator("#rows tr", has_text=name)
+    return page.locator(ROWS, has_text=name)
 
 
 def offset(page: Any, name: str) -> int:
@@ -32,7 +34,7 @@ def offset(page: Any, name: str) -> int:
     return int(text.replace(",", ""))
 
 
-def wait_headline(page: Any, text: str) -> None:
+def wait_headline(page: Any, text: str | re.Pattern[str]) -> None:
     page.get_by_role("heading", name=text, exact=True).wait_for(timeout=15_000)
 
 
@@ -41,13 +43,13 @@ def test_three_streams_move(page: Any, streams: Streams) -> None:
     wait_headline(page, "All 3 streams flow")
     before = [offset(page, f"worker-{number}") for number in range(3)]
     page.wait_for_function(
-        "before => [...document.querySelectorAll('#rows tr')]"
-        ".every(row => Number(row.cells[2].innerText.replaceAll(',', '')) > before + 40)",
+        "before => [...document.querySelectorAll('#streams tbody')]"
+        ".every(row => Number(row.rows[0].cells[2].innerText.replaceAll(',', '')) > before + 40)",
         arg=max(before),
     )
     assert page.locator("#pulse").inner_text() == "live"
     assert page.locator("#shape rect").count() == 25
-    assert row(page, "worker-0").locator("path").get_attribute("d")
+    assert row(page, "worker-0").locator(".spark path").get_attribute("d")
 
 
 def test_a_killed_worker_turns_red_and_heals(page: Any, streams: Streams) -> None:
@@ -57,9 +59,9 @@ def test_a_killed_worker_turns_red_and_heals(page: Any, streams: Streams) -> Non
     wait_headline(page, "2 of 3 streams flow")
     lost = row(page, "worker-1")
     assert lost.get_attribute("class") == "down"
-    red = page.evaluate("getComputedStyle(document.querySelector('tr.down .state')).color")
+    red = page.evaluate("getComputedStyle(document.querySelector('tbody.down .state')).color")
     assert red == "rgb(189, 58, 44)"
-    assert "worker-1" in page.locator("#rows tr").first.inner_text()  # trouble comes first
+    assert "worker-1" in page.locator(ROWS).first.inner_text()  # trouble comes first
     assert page.title() == "1 not flowing · randstream"
     streams.restart(1)
     wait_headline(page, "All 3 streams flow")
@@ -89,7 +91,7 @@ CONTRASTS = """() => {
     return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
   const ground = light(getComputedStyle(document.body).backgroundColor);
   const places = ["h1", "h2", "#sub", "#who", "th", ".name b",
-    ...["streaming", "down", "stalled", "standby", "resting"].map(state => `tr.${state} .state`), "tr.standby .why"];
+    ...["streaming", "down", "stalled", "standby", "resting"].map(state => `tbody.${state} .state`), "tbody.standby .why"];
   return Object.fromEntries(places.map(place => {
     const ink = light(getComputedStyle(document.querySelector(place)).color);
     return [place, (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)];
@@ -103,14 +105,14 @@ def test_a_thousand_streams_show_the_one_in_trouble_and_the_filter_finds_the_oth
     with served(FakeRole(links=links)) as url:
         page.goto(url)
         wait_headline(page, "999 of 1,000 streams flow")
-        assert "worker-700" in page.locator("#rows tr").first.inner_text()
+        assert "worker-700" in page.locator(ROWS).first.inner_text()
         assert page.locator("#field i").count() == 1000
         assert page.locator("#field i.stalled").count() == 1
         page.keyboard.press("/")
         page.keyboard.type("worker-99")
-        page.wait_for_function("document.querySelectorAll('#rows tr').length === 11")
+        page.wait_for_function("() => document.querySelectorAll('#streams tbody').length === 11")
         page.keyboard.press("Escape")
-        page.wait_for_function("document.querySelectorAll('#rows tr').length === 1000")
+        page.wait_for_function("() => document.querySelectorAll('#streams tbody').length === 1000")
         page.fill("#filter", "nobody")
         page.get_by_text("No stream is called “nobody”.").wait_for()
 
@@ -141,7 +143,7 @@ def test_a_producer_that_only_stands_by_is_well(page: Any) -> None:
         links[0].state = LinkState.STANDBY
         wait_headline(page, "3 streams: 0 served here, 3 standing by")
         links[2].error = "other-stream: producer-1 serves stream 0123456789abcdef"
-        page.locator("tr.standby .why.warn", has_text="serves stream 0123456789abcdef").wait_for()
+        page.locator("tbody.standby .why.warn", has_text="serves stream 0123456789abcdef").wait_for()
         assert "1 standing by with another stream" in page.locator("#sub.warn").inner_text()
         assert page.locator("#line").is_hidden()
 
@@ -184,9 +186,12 @@ def test_the_page_says_that_it_is_stale_and_comes_back_by_itself(page: Any) -> N
         page.goto(url)
         wait_headline(page, "The stream flows")
         port = int(url.rstrip("/").rpartition(":")[2])
-    page.get_by_text("stale: nothing heard for").wait_for()
+    wait_headline(page, re.compile("No word from producer-0 since"))
+    page.get_by_text("stale, trying again").wait_for()
+    assert page.title() == "no word from producer-0 · randstream"
     with served(role, port):
         page.get_by_text("live", exact=True).wait_for()
+        wait_headline(page, "The stream flows")
 
 
 def test_a_worker_has_a_page_too(page: Any) -> None:
@@ -218,5 +223,5 @@ def test_a_workers_line_fits_whatever_the_width(page: Any, width: int) -> None:
     with served(FakeRole("worker", "worker-0", links=[link])) as url:
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(url)
-        page.wait_for_function("document.querySelectorAll('#members li').length === 15")
+        page.wait_for_function("() => document.querySelectorAll('#members li').length === 15")
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -75,7 +75,7 @@ def test_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
         assert set(archive.namelist()) == expected | {
             f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
         }
-    assert {"randstream/py.typed", "randstream/admin/page.html"} <= expected
+    assert {"randstream/py.typed", "randstream/admin/live/page.html", "randstream/admin/live/strip.js"} <= expected
 
 
 def test_a_machine_with_a_compiler_gets_the_speedups() -> None:

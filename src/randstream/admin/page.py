@@ -9,6 +9,9 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
+LIVE: Final = files(__package__) / "live"
+"""`page.html` and what it names: its style, and its scripts in their order, which share one scope."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -19,20 +22,27 @@ class Page:
 
 
 def load_page() -> Page:
-    """Read `page.html`, and allow its own script and style by their hashes."""
-    body = (files(__package__) / "page.html").read_bytes()
+    """Put style and scripts into `page.html`, and allow them, and nothing else, by their hashes."""
+    body = (LIVE / "page.html").read_text("utf-8")
+    body = re.sub(r'<link rel="stylesheet" href="(.+?)">', lambda found: f"<style>\n{_read(found)}</style>", body)
+    body = re.sub(r'<script src="(.+?)"></script>', lambda found: f"<script>\n{_read(found)}</script>", body)
     policy = (
-        f"default-src 'none'; script-src {_hash_of(b'script', body)}; style-src {_hash_of(b'style', body)}; "
+        f"default-src 'none'; script-src {_hashes_of('script', body)}; style-src {_hashes_of('style', body)}; "
         "img-src data:; "  # the icon
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    return Page(body, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy})
+    headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
+    return Page(body.encode(), headers)
 
 
-def _hash_of(element: bytes, body: bytes) -> str:
-    """What the policy calls the one inline `element`."""
-    [content] = re.findall(rb"<%b>(.*?)</%b>" % (element, element), body, re.DOTALL)
-    return f"'sha256-{b64encode(sha256(content).digest()).decode()}'"
+def _read(name: re.Match[str]) -> str:
+    return (LIVE / name[1]).read_text("utf-8")
+
+
+def _hashes_of(element: str, body: str) -> str:
+    """What the policy calls each inline `element`."""
+    contents = re.findall(rf"<{element}>(.*?)</{element}>", body, re.DOTALL)
+    return " ".join(f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" for content in contents)
 
 
 PAGE: Final = load_page()

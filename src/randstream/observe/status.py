@@ -119,12 +119,19 @@ class Snapshot:
     history: list[float]
     """Numbers a second, of all links, in each of the last two minutes' seconds; the newest last."""
     links: list[LinkStatus]
-    """Those in trouble first."""
+    """Those in trouble first; of one state, those interrupted most often."""
     left_out: int
     """How many links matched but are not in `links`."""
     histogram: Histogram | None
     events: list[Entry]
     """The last ones, newest last."""
+
+
+class Counted(Protocol):
+    """What has been counted."""
+
+    @property
+    def count(self) -> int: ...
 
 
 class ObservedLink(Protocol):
@@ -136,6 +143,9 @@ class ObservedLink(Protocol):
     def offset(self) -> int: ...
     @property
     def acked_offset(self) -> int: ...
+
+    @property
+    def interruptions(self) -> Counted: ...
 
     @property
     def label(self) -> tuple[str, str]:

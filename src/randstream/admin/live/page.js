@@ -1,0 +1,162 @@
+"use strict";
+// Page: what is said of the process as a whole, and the connection to it.
+const RIVER = 120, STALE_MS = 3500;
+let before = null, heardAt = performance.now(), eventsShown = "", source = null, found = null;
+
+function sayHeadline(now) {
+  const {links, states} = now.totals, one = links === 1;
+  const {streaming: flowing = 0, standby = 0, resting = 0, stalled = 0, finished = 0} = states;
+  const trouble = links - flowing - standby - resting, isBad = now.problem || trouble - stalled - finished > 0;
+  const words = Object.entries({stalled: "stalled", waiting: now.role === "worker" ? "waiting for a producer" : "waiting to try again",
+    dialling: "dialling", opening: "opening", finished: "finished"})
+    .filter(([state]) => states[state]).map(([state, word]) => `${whole.format(states[state])} ${word}`);
+  const shares = [[flowing, "served here"], [standby, "standing by"], [resting, "resting"], [trouble, "not flowing"]]
+    .filter(([count], i) => count || !i).map(([count, word]) => `${whole.format(count)} ${word}`);
+  const strange = now.links.filter(({state, error}) => state === "standby" && error).length;
+  const warnings = [now.warning, strange && `${whole.format(strange)} standing by with another stream than the worker is served`].filter(Boolean);
+  setText(byId("headline"), !links ? "No streams" : standby + resting ? `${plural(links, "stream")}: ${shares.join(", ")}`
+    : flowing === links ? (one ? "The stream flows" : `All ${whole.format(links)} streams flow`)
+    : flowing ? `${whole.format(flowing)} of ${whole.format(links)} streams flow` : one ? "The stream does not flow" : `None of ${whole.format(links)} streams flows`);
+  setText(byId("sub"), [now.problem && `not ready: ${now.problem}`, ...warnings, ...words].filter(Boolean).join(" · ") || "all is well");
+  byId("sub").className = `sub ${isBad ? "bad" : stalled || warnings.length ? "warn" : ""}`;
+  document.title = trouble ? `${whole.format(trouble)} not flowing · randstream` : `${plural(links, "stream")} · randstream`;
+  showIcon(isBad ? "bd3a2c" : stalled || warnings.length ? "c98a1b" : "2a9484");
+}
+
+function showIcon(colour) {
+  const icon = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='%23${colour}'/%3E%3C/svg%3E`;
+  const link = document.querySelector("link[rel=icon]");
+  if (link.href !== icon) link.href = icon;
+}
+
+function showTotals(now) {
+  const {totals, role} = now, isWorker = role === "worker";
+  setText(byId("who"), `${role} ${now.name}  ·  ${now.numbers ?? "no stream yet"}  ·  ${now.version}, up ${secondsText(now.uptime)}`);
+  setText(byId("rate"), rateText(totals.rate));
+  setText(byId("moved-label"), isWorker ? "received" : "sent");
+  setText(byId("acked-label"), isWorker ? "in the sink" : "acknowledged");
+  setText(byId("silence-title"), isWorker ? "last beat" : "last ack");
+  setText(byId("moved"), countText(totals.numbers));
+  setText(byId("acked"), countText(totals.acked_numbers));
+  setText(byId("bytes"), bytesText(totals.number_bytes));
+  setText(byId("reconnects"), whole.format(totals.reconnects));
+  const river = now.history, line = pathOf(river, RIVER, 100, Math.max(...river, 1) * 1.15);
+  const [, area, edge] = byId("river").children;
+  edge.setAttribute("d", line);
+  area.setAttribute("d", line && `${line}L${RIVER - 1} 100L${RIVER - river.length} 100Z`);
+}
+
+function showLine({role, links, totals}) {
+  const [link] = links, isShown = role === "worker" && totals.links === 1 && link && (link.served_by || link.standbys.length > 0);
+  byId("line").hidden = !isShown;
+  if (!isShown) return;
+  const members = link.standbys.map(({producer, stream, seconds}) =>
+    ({kind: "standby", producer, told: `${stream === link.stream ? "" : "another stream, "}waiting for ${secondsText(seconds)}`}));
+  if (link.served_by) members.unshift({kind: "streaming", producer: link.served_by, told: link.served_for === null ? "beginning to serve" : `serving for ${secondsText(link.served_for)}`});
+  const items = byId("members");
+  while (items.children.length > members.length) items.lastChild.remove();
+  while (items.children.length < members.length) items.append(byId("member").content.firstElementChild.cloneNode(true));
+  members.forEach(({kind, producer, told}, i) => {
+    const [name, state] = items.children[i].children;
+    items.children[i].className = kind;
+    setText(name.lastElementChild, producer);
+    setText(state, told);
+  });
+}
+
+function showShape({histogram, numbers}) {
+  byId("shape").parentElement.hidden = !histogram;
+  if (!histogram) return;
+  const {edges, expected, counts} = histogram, sum = counts.reduce((a, b) => a + b, 0);
+  const last = edges.at(-1) - (/^(integers|bernoulli|poisson):/.test(numbers) ? 1 : 0);  // their last bin ends after the last value
+  const shares = counts.map(count => count / Math.max(1, sum)), most = Math.max(...expected, ...shares) * 1.15, width = 100 / counts.length;
+  const [bars, noise, promise] = byId("shape").children;
+  while (bars.children.length > counts.length) bars.lastChild.remove();
+  while (bars.children.length < counts.length) bars.append(document.createElementNS(bars.namespaceURI, "rect"));
+  shares.forEach((share, i) => {
+    const place = {class: "bar", x: i * width + width * .08, width: width * .84, y: 100 - 100 * share / most, height: 100 * share / most};
+    for (const [name, value] of Object.entries(place)) bars.children[i].setAttribute(name, value);
+  });
+  const spread = expected.map(share => 2 * Math.sqrt(share * (1 - share) / Math.max(1, sum)));  // two standard deviations
+  const edgeOf = sign => expected.map((share, i) => [i * width, 100 - 100 * Math.max(0, share + sign * spread[i]) / most, width]);
+  noise.setAttribute("d", sum ? `${edgeOf(1).map(([x, y, w], i) => `${i ? "L" : "M"}${x} ${y}H${x + w}`).join("")}${edgeOf(-1).reverse().map(([x, y, w]) => `L${x + w} ${y}H${x}`).join("")}Z` : "");
+  promise.setAttribute("d", expected.map((share, i) => `${i ? "L" : "M"}${i * width} ${100 - 100 * share / most}H${(i + 1) * width}`).join(""));
+  setText(byId("least"), valueText(edges[0]));
+  setText(byId("middle"), edges.length > 2 ? valueText((edges[0] + last) / 2) : "");
+  setText(byId("most"), edges.length > 2 ? valueText(last) : "");
+  setText(byId("sampled"), `${whole.format(sum)} sampled`);
+}
+
+const MOOD = {"link.lost": "bad", "link.unreachable": "bad", "sink.failing": "bad", "link.refused": "bad", "link.stalled": "warn", "link.other_stream": "warn", "link.resumed": "good", "link.recovered": "good"};
+function showEvents({events}) {
+  const last = JSON.stringify(events.at(-1) ?? null) + events.length;
+  if (last === eventsShown) return;
+  eventsShown = last;
+  byId("events").replaceChildren(...events.toReversed().map(({time, event, link, detail}) => {
+    const item = document.createElement("li"), at = document.createElement("time"), head = document.createElement("span");
+    const name = document.createElement("b"), word = document.createElement("em"), text = document.createElement("p");
+    at.textContent = clockText(time);
+    name.textContent = link;
+    word.textContent = ` ${event.split(".").at(-1).replaceAll("_", " ")}`;
+    text.textContent = detail;
+    item.className = MOOD[event] ?? "";
+    head.append(name, word);
+    item.append(at, head, text);
+    return item;
+  }));
+}
+
+function show(now) {
+  if (before && now.uptime < before.uptime) { before = null; rows.forEach(row => Object.assign(row, {history: [], past: [], counted: 0})); }
+  document.documentElement.classList.remove("is-empty");
+  timeNow = now.time;
+  startedAt = now.time - now.uptime;
+  sayHeadline(now); showTotals(now); showLinks(now); showLine(now); showShape(now); showEvents(now);
+  before = now;
+}
+
+const ask = async parameters => (await fetch(`api/links?${new URLSearchParams(parameters)}`)).json();
+
+async function lookFurther(now) {  // the events hold the first thousand links only
+  const name = byId("filter").value.trim();
+  found = now.left_out && name ? await ask({limit: 200, interruptions: 3, filter: name}) : null;
+}
+
+function connect() {
+  source = new EventSource("events");
+  source.onmessage = ({data}) => {
+    heardAt = performance.now();
+    const now = JSON.parse(data);
+    show(now);
+    sayPulse();
+    lookFurther(now).catch(() => { found = null; });
+  };
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); };
+}
+
+function sayPulse() {
+  const silence = performance.now() - heardAt, isStale = silence > STALE_MS || !before;
+  byId("pulse").classList.toggle("stale", isStale);
+  document.documentElement.classList.toggle("is-stale", isStale && before !== null);
+  setText(byId("pulse"), !isStale ? "live" : before ? "stale, trying again" : "connecting");
+  if (isStale && before) sayStale(before);
+}
+
+function sayStale({name, time}) {
+  setText(byId("headline"), `No word from ${name} since ${clockText(time)}`);
+  setText(byId("sub"), "what is below was true then");
+  byId("sub").className = "sub warn";
+  document.title = `no word from ${name} · randstream`;
+  showIcon("8a9099");
+  drawAxis(true);
+}
+
+byId("filter").addEventListener("input", () => { if (before) { arrange(before); lookFurther(before).catch(() => { found = null; }); } });
+document.addEventListener("keydown", event => {
+  const filter = byId("filter");
+  if (event.key === "/" && document.activeElement !== filter) { event.preventDefault(); filter.focus(); }
+  if (event.key === "Escape" && document.activeElement === filter) { filter.value = ""; filter.dispatchEvent(new Event("input")); filter.blur(); }
+});
+watchStrips();
+setInterval(sayPulse, 1000);
+connect();
