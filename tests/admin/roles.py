@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from randstream.clock import Clock
-from randstream.observe.interruptions import Cause, Interruption, Interruptions, InterruptionsStatus
+from randstream.observe.interruptions import KEPT, Cause, Interruption, Interruptions, InterruptionsStatus
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus, Standby
 from randstream.observe.tally import Tally
@@ -17,34 +18,49 @@ RoleName = Literal["producer", "worker"]
 ROLE_NAMES: Final[tuple[RoleName, ...]] = ("producer", "worker")
 
 
-@dataclass
-class FakeInterruptions:
-    """Those that it is given, of a link whose first contact was `contact` seconds ago."""
+class FakeInterruptions(Interruptions):
+    """Those that it is given, of a link whose first contact was `contact` seconds ago; before them `forgotten` others.
 
-    over: list[Interruption] = field(default_factory=list)
-    current: tuple[float, Cause] | None = None
-    """Since when, in seconds since 1970, and why."""
-    contact: float = 36_000.0
-    forgotten: int = 0
-    """How many there were before those that are kept."""
+    `current` is since when one goes on, in seconds since 1970, and why.
+    """
+
+    def __init__(
+        self,
+        over: Iterable[Interruption] = (),
+        current: tuple[float, Cause] | None = None,
+        contact: float = 36_000.0,
+        forgotten: int = 0,
+    ) -> None:
+        super().__init__(Clock())
+        self.count = forgotten
+        self._over: list[Interruption] = []
+        self._current = current
+        self._contact = contact
+        for one in over:
+            self.add(one)
+
+    def add(self, one: Interruption) -> None:
+        """One more that is over."""
+        self._over.append(one)
+        self.count += 1
 
     @property
-    def count(self) -> int:
-        return self.forgotten + len(self.over)
+    def last(self) -> Sequence[Interruption]:
+        return tuple(self._over)
 
-    def status(self, now: float, most: int) -> InterruptionsStatus:
+    def status(self, now: float, most: int = KEPT) -> InterruptionsStatus:
         current = None
-        if self.current is not None:
-            since, cause = self.current
+        if self._current is not None:
+            since, cause = self._current
             current = Interruption(since, Clock.wall_time() - since, cause, None)
-        lengths = [one.seconds for one in [*self.over, current] if one is not None]
+        lengths = [one.seconds for one in [*self._over, current] if one is not None]
         return InterruptionsStatus(
             count=self.count,
             longest=max(lengths, default=0.0),
             total=sum(lengths),
-            availability=1.0 - sum(lengths) / self.contact,
+            availability=1.0 - sum(lengths) / self._contact,
             current=current,
-            last=self.over[-most:] if most else (),
+            last=self._over[-most:] if most else (),
         )
 
 
@@ -59,8 +75,10 @@ class FakeLink:
     acked_offset: int = 0
     passed: list[float] = field(default_factory=list)
     """What `recent_numbers` returns the last of."""
+    silence: float = 0.5
+    reconnects: int = 0
     error: str | None = None
-    interruptions: Interruptions | FakeInterruptions = field(default_factory=lambda: Interruptions(Clock()))
+    interruptions: Interruptions = field(default_factory=lambda: Interruptions(Clock()))
     served_by: str | None = None
     served_for: float | None = None
     standbys: tuple[Standby, ...] = ()
@@ -79,8 +97,8 @@ class FakeLink:
             self.acked_offset,
             rate,
             0.001,
-            0.5,
-            0,
+            self.silence,
+            self.reconnects,
             self.error,
             self.interruptions.status(now, interruptions),
             self.served_by,

@@ -1,39 +1,153 @@
-"""Takes the screenshots docs/images/page-light.png and page-dark.png: `make screenshots`."""
+"""Takes the screenshots of the live page in docs/images: `make screenshots`.
+
+They show staged roles, because what they show takes a quarter of an hour to happen.
+"""
 
 from __future__ import annotations
 
+import random
 import shutil
-import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import sync_playwright
+from tests.admin.roles import FakeInterruptions, FakeLink, FakeRole
 from tests.browser.conftest import BROWSER_ARGUMENTS
-from tests.browser.streams import Streams
+from tests.browser.streams import served
+
+from randstream.errors import Reason
+from randstream.observe.interruptions import Interruption, Pause
+from randstream.observe.journal import Entry
+from randstream.observe.status import LinkState
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
-SIZE = {"width": 1180, "height": 900}
+DESKTOP = {"width": 1180, "height": 900}
+HISTORY_SECONDS = 125
+"""How long the numbers of the river above take."""
+UP_SECONDS = 9 * 3600.0
+NOW = time.time() + HISTORY_SECONDS
+"""When the pictures are taken."""
 
 
 def main() -> None:
-    """Run three streams for a minute, kill one, and take the screenshots."""
+    """Stage three streams and a hundred, let them flow for two minutes, and take the screenshots."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        streams = Streams(Path(folder))
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_ARGUMENTS)
+    three, hundred = three_streams(), hundred_streams()
+    with sync_playwright() as p, flowing(three), flowing(hundred), served(three) as url, served(hundred) as wide:
+        for role in three, hundred:
+            role.clock.now = lambda: time.monotonic() + UP_SECONDS
+        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_ARGUMENTS)
+
+        def opened(address: str, **options: Any) -> Any:
+            options = {"locale": "en-US", "viewport": DESKTOP, "device_scale_factor": 1.5, **options}
+            page = browser.new_page(**options)
+            page.goto(address)
+            return page
+
         pages = {
-            scheme: browser.new_page(locale="en-US", color_scheme=scheme, viewport=SIZE, device_scale_factor=1.5)
-            for scheme in ("light", "dark")
+            "page-light": opened(url),
+            "page-dark": opened(url, color_scheme="dark"),
+            "page-phone": opened(url, viewport={"width": 360, "height": 1240}),
+            "page-100-streams": opened(wide, device_scale_factor=1),
         }
-        for page in pages.values():
-            page.goto(streams.url)
-        next(iter(pages.values())).wait_for_timeout(75_000)
-        streams.kill(1)
-        next(iter(pages.values())).wait_for_timeout(8_000)
-        for scheme, page in pages.items():
-            page.screenshot(path=IMAGES / f"page-{scheme}.png")
+        pages["page-light"].wait_for_timeout((HISTORY_SECONDS - 8) * 1000)
+        lose(three.links[1], three)
+        pages["page-light"].wait_for_timeout(8_000)
+        pages["page-dark"].locator(".strip[tabindex]").first.focus()
+        pages["page-dark"].keyboard.press("ArrowLeft")
+        for name, page in pages.items():
+            page.screenshot(path=IMAGES / f"{name}.png")
         browser.close()
-        streams.restart(1)
-        streams.end()
+
+
+def three_streams() -> FakeRole:
+    """worker-1 has had a bad quarter of an hour, worker-2 none."""
+    past = [
+        [ago(388, 0.9, Reason.SHUTDOWN), ago(236, 14, Pause.STALLED)],
+        [ago(812, 3.4, Reason.CUT, 0.002), ago(690, 31, Reason.TIMEOUT, 1.5), ago(402, 9.1, Pause.SILENCE)],
+        [],
+    ]
+    links = [
+        FakeLink(
+            f"worker-{number}", f"10.0.0.{number + 11}:9000", interruptions=FakeInterruptions(those, contact=UP_SECONDS)
+        )
+        for number, those in enumerate(past)
+    ]
+    role = FakeRole(numbers="normal:0:1", links=links)
+    links[0].reconnects, links[1].reconnects = 1, 2
+    role.tally.ends.update({"cut": 2, "timeout": 1, "shutdown": 1})
+    note(role, 402, "link.recovered", "worker-1", "the stream flows again")
+    note(role, 387, "link.resumed", "worker-0", "at offset 1,283,904")
+    note(role, 226, "link.stalled", "worker-0", "the sink makes no progress")
+    note(role, 222, "link.recovered", "worker-0", "the stream flows again")
+    return role
+
+
+def hundred_streams() -> FakeRole:
+    """A node was drained seven minutes ago, and a few streams have troubles of their own."""
+    dice = random.Random(18)
+    links = []
+    for number in range(100):
+        those = []
+        if number % 7 == 3:
+            those.append(ago(dice.uniform(418, 424), dice.uniform(20, 45), Reason.TIMEOUT, 1.5))
+        if dice.random() < 0.08:
+            causes: list[Reason | Pause] = [Reason.CUT, Pause.SILENCE, Pause.STALLED, Reason.SHUTDOWN]
+            those += [ago(dice.uniform(20, 390), dice.expovariate(0.2), cause) for cause in causes[dice.randrange(4) :]]
+        those.sort(key=lambda one: one.start)
+        interruptions = FakeInterruptions(those, contact=UP_SECONDS)
+        links.append(FakeLink(f"worker-{number}", f"10.0.1.{number}:9000", interruptions=interruptions))
+    return FakeRole(numbers="normal:0:1", links=links)
+
+
+def lose(link: FakeLink, role: FakeRole) -> None:
+    """The worker dies."""
+    link.state, link.error, link.silence = LinkState.WAITING, "Connection refused", 8.1
+    link.interruptions = FakeInterruptions(link.interruptions.last, (time.time(), Reason.CUT), UP_SECONDS)
+    link.reconnects += 1
+    note(role, 8, "link.lost", link.label[0], "the peer ended the connection without a word")
+
+
+def ago(seconds: float, length: float, cause: Reason | Pause, unnoticed: float | None = None) -> Interruption:
+    """One that began so many seconds before the pictures are taken."""
+    return Interruption(NOW - seconds, length, cause, unnoticed)
+
+
+def note(role: FakeRole, seconds: float, event: str, link: str, detail: str) -> None:
+    """An event so many seconds before the pictures are taken."""
+    role.journal.entries.append(Entry(NOW - seconds, event, link, detail))
+
+
+@contextmanager
+def flowing(role: FakeRole) -> Iterator[None]:
+    """Numbers flow over the links that stream, 40 a second over each."""
+    done, dice = threading.Event(), random.Random(7)
+    for link in role.links:
+        link.offset = 1_296_000 + dice.randrange(40)
+
+    def flow() -> None:
+        while not done.wait(0.25):
+            for link in role.links:
+                if link.state is LinkState.STREAMING:
+                    count = 10 + dice.randrange(-1, 2)
+                    link.offset += count
+                    link.acked_offset = link.offset
+                    link.passed = [dice.gauss(0, 1) for _ in range(40)]
+                    role.tally.numbers += count
+                    role.tally.acked_numbers += count
+                    role.tally.number_bytes += 20 * count
+
+    thread = threading.Thread(target=flow)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 if __name__ == "__main__":

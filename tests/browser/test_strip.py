@@ -176,8 +176,23 @@ def test_a_pointer_finds_the_nearest_and_leaves_it(page: Any) -> None:
         assert page.locator("#bubble").is_hidden()
 
 
+def test_a_finger_finds_the_nearest_and_is_lifted_to_read(browser: Any) -> None:
+    past = [ago(600, 1, Reason.TIMEOUT), ago(150, 1, Reason.CUT)]
+    page = browser.new_page(has_touch=True, viewport={"width": 360, "height": 1200})
+    with opened(page, FakeRole(links=links(FakeInterruptions(past)))):
+        box = strip(page, "worker-0").bounding_box()
+        left = boxes(page, "worker-0", "lost")[0][0]
+        page.touchscreen.tap(box["x"] + left * box["width"] + 4, box["y"] + box["height"] / 2)
+        assert page.locator("#bubble b").inner_text() == "1.0 s, timeout"
+        page.touchscreen.tap(20, 20)
+        assert page.locator("#bubble").is_hidden()
+    page.close()
+
+
 def test_those_too_close_to_point_at_are_one_choice(page: Any) -> None:
-    past = [ago(10 * HOURS + 30 * number, 2, cause) for number, cause in enumerate([Reason.CUT, Reason.CUT, Reason.TLS])]
+    past = [
+        ago(10 * HOURS + 30 * number, 2, cause) for number, cause in enumerate([Reason.CUT, Reason.CUT, Reason.TLS])
+    ]
     with opened(page, FakeRole(links=links(FakeInterruptions(past[::-1]))), "?window=24h"):
         strip(page, "worker-0").focus()
         assert page.locator("#bubble b").inner_text() == "3 interruptions, 6.0 s in all"
@@ -209,7 +224,7 @@ def test_one_that_ends_while_the_page_is_open_is_added(page: Any) -> None:
     those = FakeInterruptions([ago(800 - 100 * number, 1) for number in range(5)])
     with opened(page, FakeRole(links=links(those))):
         for count in (6, 7):
-            those.over.append(ago(10, 0.5, Reason.CUT))
+            those.add(ago(10, 0.5, Reason.CUT))
             page.wait_for_function(
                 "count => document.querySelector('.strip path.lost').getAttribute('d').split('M').length > count",
                 arg=count,
@@ -233,6 +248,7 @@ def test_of_a_hundred_those_interrupted_are_first_and_in_the_squares(page: Any) 
         assert page.locator("#streams tbody .name b").all_inner_texts()[:3] == ["worker-50", "worker-7", "worker-17"]
         assert page.locator("#field i.recent").count() == 10
         assert page.locator("#told").inner_text().startswith("10 of 100 streams interrupted in the last 15 minutes")
+        assert "; last worker-7, for 5.0 s at " in page.locator("#told").inner_text()
         assert boxes(page, "worker-7", "lost")
 
 
@@ -242,7 +258,9 @@ def test_rows_out_of_view_are_not_drawn_until_they_are_seen(page: Any) -> None:
         page.get_by_text("1,000 of 2,000 streams are shown").wait_for()
         assert page.locator(".strip[role]").count() < 60
         page.locator("#streams tbody").nth(990).scroll_into_view_if_needed()
-        page.wait_for_function("() => document.querySelectorAll('#streams tbody')[990].querySelector('.strip[role=slider]')")
+        page.wait_for_function(
+            "() => document.querySelectorAll('#streams tbody')[990].querySelector('.strip[role=slider]')"
+        )
 
 
 def test_a_stale_page_says_until_when_it_is_true(page: Any) -> None:
@@ -291,7 +309,7 @@ def test_high_contrast_keeps_every_shape(page: Any) -> None:
     page.emulate_media(forced_colors="active")
     with opened(page, FakeRole(links=streams)):
         looks = page.evaluate(
-            """() => ["", ".stalled", ".down", ".recent"].map(kind => {
+            """() => [".streaming:not(.recent)", ".stalled", ".down", ".streaming.recent"].map(kind => {
               const style = getComputedStyle(document.querySelector(`#field i${kind}`));
               return [style.backgroundColor, style.backgroundImage, style.borderStyle].join();
             })"""
@@ -310,8 +328,8 @@ def test_high_contrast_keeps_every_shape(page: Any) -> None:
 def test_nothing_shifts_while_the_page_loads_on_a_phone(page: Any) -> None:
     page.set_viewport_size({"width": 360, "height": 800})
     page.add_init_script(
-        "window.shift = 0; new PerformanceObserver(list => list.getEntries().forEach(entry => { shift += entry.value; }))"
-        ".observe({type: 'layout-shift', buffered: true})"
+        "window.shift = 0; const add = list => list.getEntries().forEach(entry => { shift += entry.value; });"
+        "new PerformanceObserver(add).observe({type: 'layout-shift', buffered: true})"
     )
     with opened(page, FakeRole(links=links(*(FakeInterruptions([ago(60, 5)]) for _ in range(3))))):
         page.wait_for_function("() => document.querySelector('.strip path.lost').getAttribute('d')")

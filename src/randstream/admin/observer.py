@@ -68,13 +68,15 @@ class Observer:
     def snapshot(self, *, limit: int, name_filter: str = "", interruptions: int = 0) -> Snapshot:
         """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`.
 
-        Those in trouble come first, then those interrupted most often. Each has the last so many of its `interruptions`.
+        Trouble comes first, then those interrupted most often. Each has the last so many of its `interruptions`.
         """
         role, tally = self.role, self.role.tally
         links = list(role.links)
         wanted = name_filter.casefold()
         matching = [link for link in links if wanted in " ".join(link.label).casefold()] if wanted else links
-        shown = nsmallest(limit, matching, key=lambda link: (TROUBLE_FIRST.index(link.state), -link.interruptions.count))
+        shown = nsmallest(
+            limit, matching, key=lambda link: (TROUBLE_FIRST.index(link.state), -link.interruptions.count)
+        )
         now = self._clock.now()
         before = self._looks[0] if self._looks else _Look(now, tally.numbers, {})
         elapsed = max(now - before.at, SHORTEST_SECONDS)

@@ -35,7 +35,7 @@ function showTotals(now) {
   setText(byId("rate"), rateText(totals.rate));
   setText(byId("moved-label"), isWorker ? "received" : "sent");
   setText(byId("acked-label"), isWorker ? "in the sink" : "acknowledged");
-  setText(byId("silence-title"), isWorker ? "last beat" : "last ack");
+  setText(byId("of-silence"), isWorker ? "last beat" : "last ack");
   setText(byId("moved"), countText(totals.numbers));
   setText(byId("acked"), countText(totals.acked_numbers));
   setText(byId("bytes"), bytesText(totals.number_bytes));
@@ -107,7 +107,7 @@ function showEvents({events}) {
 }
 
 function show(now) {
-  if (before && now.uptime < before.uptime) { before = null; rows.forEach(row => Object.assign(row, {history: [], past: [], counted: 0})); }
+  if (before && now.time - now.uptime > startedAt + 1) { before = null; rows.forEach(row => Object.assign(row, {history: [], past: [], counted: 0})); }
   document.documentElement.classList.remove("is-empty");
   timeNow = now.time;
   startedAt = now.time - now.uptime;

@@ -41,7 +41,7 @@ function whyOf({state, error, worker, peer, served_by}) {
 
 function draw(row) {
   const {link} = row, {count, longest, total, availability, current} = link.interruptions, all = count + (current ? 1 : 0);
-  setText(row.name, link.worker ?? link.peer ?? "nobody");
+  setText(row.name, nameOf(link));
   setText(row.state, link.state);
   const [text, isWarning] = whyOf(link);
   row.why.hidden = !text;
@@ -93,7 +93,7 @@ function arrange(now) {
   for (const row of rows.values()) {
     row.isRecent = isRecent(row);
     row.cell.className = `${row.kind}${row.isRecent ? " recent" : ""}`;
-    row.cell.title = `${row.link.worker ?? row.link.peer}: ${row.link.state}${row.isRecent ? `, interrupted in the last ${span.text}` : ""}`;
+    row.cell.title = `${nameOf(row.link)}: ${row.link.state}${row.isRecent ? `, interrupted in the last ${span.text}` : ""}`;
   }
   const sorted = [...rows.values()].sort((a, b) => rankOf(a) - rankOf(b) || byName(a, b));
   const shown = sorted.filter(row => `${row.link.worker ?? ""} ${row.link.peer ?? ""}`.toLowerCase().includes(wanted));

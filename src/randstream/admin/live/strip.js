@@ -82,7 +82,7 @@ function ticks() {
 }
 
 function drawStrip(row) {
-  const {strip, past} = row, name = row.name.textContent, marks = row.marks = marksOf(row);
+  const {strip, past} = row, name = nameOf(row.link), marks = row.marks = marksOf(row);
   const [unknown, known, grid, planned, paused, lost, choice] = strip.firstElementChild.children, paths = {planned, paused, lost};
   const begin = Math.min(Math.max(0, (knownSince(row) - timeNow + span.seconds) * stripWidth / span.seconds), stripWidth);
   setAttributes(strip.firstElementChild, {viewBox: `0 0 ${stripWidth} ${HIGH}`});
@@ -124,8 +124,8 @@ function choose(row, mark) {
   for (const changed of new Set([before, row])) if (changed) drawStrip(changed);
 }
 
-function pointAt({target, clientX}) {
-  if (target.closest(".bubble")) return;
+function pointAt({type, pointerType, target, clientX}) {
+  if (target.closest(".bubble") || type === "pointerleave" && pointerType === "touch") return;  // a finger is lifted to read
   const row = target.closest(".strip")?.row, x = row ? clientX - row.strip.getBoundingClientRect().left : 0;
   const distance = ({left, right}) => Math.max(left - x, x - right, 0);
   const [mark] = row ? row.marks.filter(mark => distance(mark) <= REACH).sort((a, b) => distance(a) - distance(b)) : [];
@@ -155,7 +155,7 @@ function sayInterruptions() {
   if (!newest) return setText(byId("told"), rows.size ? `${rows.size === 1 ? "Not interrupted" : "No stream was interrupted"} ${since}.` : "");
   const {start, seconds, cause} = newestOf(newest), isNow = newest.link.interruptions.current !== null;
   setText(byId("told"), `${rows.size === 1 ? "Interrupted" : `${whole.format(recent.length)} of ${plural(rows.size, "stream")} interrupted`} ${since}; `
-    + `${isNow ? "now" : "last"} ${newest.name.textContent}, ${isNow ? `since ${momentText(start, timeNow)}` : `for ${lengthText(seconds)} at ${momentText(start, timeNow)}`} (${cause}).`);
+    + `${isNow ? "now" : "last"} ${nameOf(newest.link)}, ${isNow ? `since ${momentText(start, timeNow)}` : `for ${lengthText(seconds)} at ${momentText(start, timeNow)}`} (${cause}).`);
 }
 
 function drawStrips() {

@@ -19,6 +19,7 @@ const secondsText = seconds =>
 const lengthText = seconds => seconds < 120 ? secondsText(seconds) : seconds < 7200 ? `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`
   : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
 const valueText = value => Math.abs(value) >= 1e6 || (value !== 0 && Math.abs(value) < 0.01) ? value.toExponential(1) : whole.format(Number(value.toPrecision(4)));
+const nameOf = ({worker, peer}) => worker ?? peer ?? "nobody";
 const plural = (count, word) => `${whole.format(count)} ${word}${count === 1 ? "" : "s"}`;
 // Rounded down: what was interrupted is never 100 %.
 const shareText = share => share === null ? "–" : `${Math.floor(share * 1e5) / 1e3} %`;
