@@ -43,7 +43,7 @@ def main() -> None:
         browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_ARGUMENTS)
 
         def opened(address: str, **options: Any) -> Any:
-            options = {"locale": "en-US", "viewport": DESKTOP, "device_scale_factor": 1.5, **options}
+            options = {"locale": "en-US", "viewport": DESKTOP, "device_scale_factor": 1.25, **options}
             page = browser.new_page(**options)
             page.goto(address)
             return page
@@ -52,7 +52,7 @@ def main() -> None:
             "page-light": opened(url),
             "page-dark": opened(url, color_scheme="dark"),
             "page-phone": opened(url, viewport={"width": 360, "height": 1240}),
-            "page-100-streams": opened(wide, device_scale_factor=1),
+            "page-100-streams": opened(wide, viewport={"width": 1180, "height": 1200}, device_scale_factor=1),
         }
         pages["page-light"].wait_for_timeout((HISTORY_SECONDS - 8) * 1000)
         lose(three.links[1], three)
@@ -80,7 +80,7 @@ def three_streams() -> FakeRole:
     role = FakeRole(numbers="normal:0:1", links=links)
     links[0].reconnects, links[1].reconnects = 1, 2
     role.tally.ends.update({"cut": 2, "timeout": 1, "shutdown": 1})
-    note(role, 402, "link.recovered", "worker-1", "the stream flows again")
+    note(role, 393, "link.recovered", "worker-1", "the stream flows again")
     note(role, 387, "link.resumed", "worker-0", "at offset 1,283,904")
     note(role, 226, "link.stalled", "worker-0", "the sink makes no progress")
     note(role, 222, "link.recovered", "worker-0", "the stream flows again")
@@ -100,8 +100,15 @@ def hundred_streams() -> FakeRole:
             those += [ago(dice.uniform(20, 390), dice.expovariate(0.2), cause) for cause in causes[dice.randrange(4) :]]
         those.sort(key=lambda one: one.start)
         interruptions = FakeInterruptions(those, contact=UP_SECONDS)
-        links.append(FakeLink(f"worker-{number}", f"10.0.1.{number}:9000", interruptions=interruptions))
-    return FakeRole(numbers="normal:0:1", links=links)
+        link = FakeLink(f"worker-{number}", f"10.0.1.{number}:9000", interruptions=interruptions)
+        link.reconnects = sum(isinstance(one.cause, Reason) for one in those)
+        links.append(link)
+    role = FakeRole(numbers="normal:0:1", links=links)
+    role.tally.ends["timeout"] = sum(link.reconnects for link in links)
+    ended = [(one, link.label[0]) for link in links for one in link.interruptions.last]
+    for one, name in sorted(ended, key=lambda each: each[0].start + each[0].seconds):
+        note(role, NOW - one.start - one.seconds, "link.resumed", name, f"after {one.seconds:.1f} s: {one.cause}")
+    return role
 
 
 def lose(link: FakeLink, role: FakeRole) -> None:
@@ -109,7 +116,7 @@ def lose(link: FakeLink, role: FakeRole) -> None:
     link.state, link.error, link.silence = LinkState.WAITING, "Connection refused", 8.1
     link.interruptions = FakeInterruptions(link.interruptions.last, (time.time(), Reason.CUT), UP_SECONDS)
     link.reconnects += 1
-    note(role, 8, "link.lost", link.label[0], "the peer ended the connection without a word")
+    note(role, NOW - time.time(), "link.lost", link.label[0], "the peer ended the connection without a word")
 
 
 def ago(seconds: float, length: float, cause: Reason | Pause, unnoticed: float | None = None) -> Interruption:
@@ -126,20 +133,21 @@ def note(role: FakeRole, seconds: float, event: str, link: str, detail: str) -> 
 def flowing(role: FakeRole) -> Iterator[None]:
     """Numbers flow over the links that stream, 40 a second over each."""
     done, dice = threading.Event(), random.Random(7)
+    started, flowed = time.monotonic(), 0
     for link in role.links:
-        link.offset = 1_296_000 + dice.randrange(40)
+        link.offset = link.acked_offset = 1_296_000
 
     def flow() -> None:
-        while not done.wait(0.25):
-            for link in role.links:
-                if link.state is LinkState.STREAMING:
-                    count = 10 + dice.randrange(-1, 2)
-                    link.offset += count
-                    link.acked_offset = link.offset
-                    link.passed = [dice.gauss(0, 1) for _ in range(40)]
-                    role.tally.numbers += count
-                    role.tally.acked_numbers += count
-                    role.tally.number_bytes += 20 * count
+        nonlocal flowed
+        while not done.wait(0.025):
+            count = int(40 * (time.monotonic() - started)) - flowed
+            flowed += count
+            links = [link for link in role.links if link.state is LinkState.STREAMING]
+            for link in links:
+                link.offset = link.acked_offset = link.offset + count
+                link.passed = [dice.gauss(0, 1) for _ in range(40)]
+            role.tally.numbers = role.tally.acked_numbers = role.tally.numbers + count * len(links)
+            role.tally.number_bytes += 20 * count * len(links)
 
     thread = threading.Thread(target=flow)
     thread.start()
