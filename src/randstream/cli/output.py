@@ -102,7 +102,7 @@ def _replacement(path: Path, mode: int | None) -> Iterator[IO[bytes]]:
     if mode is not None:
         _open(path, "r+b").close()  # whoever may not write it may not replace it
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    with _orderly_end(), _open(part, "xb") as out:
+    with _orderly_end(), _open(part, "xb", path) as out:
         try:
             if mode is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(mode))
@@ -124,11 +124,12 @@ def _mode(path: Path) -> int | None:
         raise _unusable(path, error) from None
 
 
-def _open(path: Path, mode: str) -> IO[bytes]:
+def _open(path: Path, mode: str, wanted: Path | None = None) -> IO[bytes]:
+    """`path`, opened; what an error names is what was `wanted`."""
     try:
         return path.open(mode)
     except OSError as error:
-        raise _unusable(path, error) from None
+        raise _unusable(wanted or path, error) from None
 
 
 def _unusable(path: Path, error: OSError) -> SettingsError:
