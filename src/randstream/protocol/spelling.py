@@ -47,8 +47,7 @@ _ADVICE: Final = tuple(
         (rb"[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]*\s*$", "leave out the commas of thousands: tr -d ,"),
         (
             rb"[+-]?[0-9]+,[0-9]+\s*$",
-            "write a decimal point as a point: tr , . (or if it is a comma of thousands, tr -d , or if it is two"
-            " numbers, tr , '\\n')",
+            "is the comma a decimal point (tr , .), one of thousands (tr -d ,) or between numbers (tr , '\\n')?",
         ),
         (rb"[\[{]", "is it JSON? jq '.[]'"),
         (rb"[^\n]*,", "give each number a line of its own: tr , '\\n'"),
