@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from randstream.clock import Clock
+from randstream.observe.interruptions import Interruptions
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus, Standby
 from randstream.observe.tally import Tally
@@ -28,6 +29,7 @@ class FakeLink:
     passed: list[float] = field(default_factory=list)
     """What `recent_numbers` returns the last of."""
     error: str | None = None
+    interruptions: Interruptions = field(default_factory=lambda: Interruptions(Clock()))
     served_by: str | None = None
     served_for: float | None = None
     standbys: tuple[Standby, ...] = ()
@@ -36,7 +38,7 @@ class FakeLink:
     def label(self) -> tuple[str, str]:
         return self.worker or "", self.peer
 
-    def status(self, now: float, rate: float) -> LinkStatus:
+    def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
         return LinkStatus(
             self.worker,
             self.peer,
@@ -49,6 +51,7 @@ class FakeLink:
             0.5,
             0,
             self.error,
+            self.interruptions.status(now, interruptions),
             self.served_by,
             self.served_for,
             self.standbys,

@@ -28,9 +28,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     limits: list[int] = []
     snapshot = Observer.snapshot
 
-    def counting(self: Observer, *, limit: int, name_filter: str = "") -> Any:
+    def counting(self: Observer, *, limit: int, **others: Any) -> Any:
         limits.append(limit)
-        return snapshot(self, limit=limit, name_filter=name_filter)
+        return snapshot(self, limit=limit, **others)
 
     monkeypatch.setattr(Observer, "snapshot", counting)
     return limits

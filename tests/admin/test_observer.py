@@ -19,6 +19,7 @@ from tests.support.waiting import until
 from randstream.admin.observer import HISTORY_TICKS, RATE_TICKS, Observer, to_json
 from randstream.observe.status import LinkState
 from randstream.protocol.frames import Open, encode, parse_control_line
+from randstream.protocol.receiver import Receiver
 from randstream.settings.roles import WorkerSettings
 from randstream.worker.worker import Worker
 
@@ -172,7 +173,7 @@ def look(numbers: str, run: bytes) -> dict[str, Any]:
     observer = Observer(worker)
     worker.line.served = offered
     worker.intake.set_opening(worker.intake.report)
-    worker.intake.set_streaming(0, 0.0, after="start")
+    worker.intake.set_streaming(0, 0.0, "start", Receiver("worker-0", now=0.0))
     for second in range(3):
         worker.intake.note_numbers(run, run.count(b"\n"))
         observer.tick(float(second))

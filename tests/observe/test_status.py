@@ -9,6 +9,8 @@ from tests.support.roles import a_pair, running
 from tests.support.waiting import until
 
 from randstream.admin.observer import Observer
+from randstream.errors import Reason
+from randstream.observe.interruptions import Interruption, InterruptionsStatus, Pause
 from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Standby, Totals
 from randstream.producer.producer import Producer
 from randstream.settings import ProducerSettings
@@ -42,6 +44,12 @@ async def test_a_producer_is_ready_without_its_workers_but_not_if_a_name_cannot_
 def test_every_field_of_the_json_is_explained() -> None:
     section = PAGE.split("### The JSON of /api/links")[1].split("\n### ")[0]
     told = set(re.findall(r"`([a-z_]+)`", section))
-    for kind in (Snapshot, Totals, LinkStatus, Standby, Histogram):
+    for kind in (Snapshot, Totals, LinkStatus, InterruptionsStatus, Interruption, Standby, Histogram):
         assert set(kind.__dataclass_fields__) <= told
     assert {str(state) for state in LinkState} <= told
+
+
+def test_every_cause_of_an_interruption_is_explained() -> None:
+    section = PAGE.split("\n## Interruptions\n")[1].split("\n## ")[0]
+    told = set(re.findall(r"`([a-z-]+)`", "".join(re.findall(r"^\| (`.+?) \|", section, re.MULTILINE))))
+    assert told == {str(cause) for cause in (*Pause, *Reason)} - {Reason.YIELD, Reason.SPARE}

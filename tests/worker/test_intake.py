@@ -11,6 +11,7 @@ from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState
 from randstream.observe.tally import Tally
 from randstream.protocol.frames import Open
+from randstream.protocol.receiver import Receiver
 from randstream.sinks.immediate import DiscardSink
 from randstream.worker.intake import TAILS, Intake, last_lines
 from randstream.worker.line import Line
@@ -24,7 +25,10 @@ class Case:
         self.tally, self.journal = Tally(), Journal(Clock())
         self.line = Line("worker-0", Random(0))
         self.line.served = OFFERED
-        self.intake = Intake("worker-0", DiscardSink(), self.tally, self.journal, self.line, lambda: self.problem)
+        self.ear = Receiver("worker-0", now=0.0)
+        self.intake = Intake(
+            "worker-0", DiscardSink(), self.tally, self.journal, self.line, Clock(), lambda: self.problem
+        )
 
 
 def test_a_connection_that_carried_numbers_and_ended_is_a_reconnect() -> None:
@@ -32,9 +36,9 @@ def test_a_connection_that_carried_numbers_and_ended_is_a_reconnect() -> None:
     intake = case.intake
     intake.set_opening(intake.report)
     assert intake.state is LinkState.OPENING
-    intake.set_streaming(1200, 5.0, after="start")
+    intake.set_streaming(1200, 5.0, "start", case.ear)
     assert intake.state is LinkState.STREAMING
-    intake.set_waiting(PeerTimeout("nothing heard"), 6.0, 5.5, is_polite=False)
+    intake.set_waiting(PeerTimeout("nothing heard"), 6.0, is_polite=False)
     assert intake.state is LinkState.WAITING
     assert (intake.reconnects, case.tally.ends) == (1, {"timeout": 1})
     assert [entry.event for entry in case.journal.entries] == ["link.resumed", "link.lost"]
@@ -44,7 +48,7 @@ def test_a_connection_that_never_carried_numbers_is_a_failure() -> None:
     case = Case()
     intake = case.intake
     intake.set_opening(intake.report)
-    intake.set_waiting(PeerClosed(Reason.CUT), 6.0, 5.5, is_polite=False)
+    intake.set_waiting(PeerClosed(Reason.CUT), 6.0, is_polite=False)
     assert (intake.reconnects, case.tally.failures, case.tally.ends) == (0, {"cut": 1}, {})
 
 
@@ -52,28 +56,31 @@ def test_an_interruption_is_from_the_last_byte_to_the_next_opening_beat_by_what_
     case = Case()
     intake = case.intake
     intake.set_opening(intake.report)
-    intake.set_streaming(10, 5.0, after="start")
-    intake.set_waiting(PeerTimeout("nothing heard"), 9.0, 6.0, is_polite=False, offset=12, acked=11)
+    intake.set_streaming(10, 5.0, "start", case.ear)
+    case.ear.heard_at = 6.0
+    intake.set_waiting(PeerTimeout("nothing heard"), 9.0, is_polite=False, offset=12, acked=11)
     intake.set_opening(intake.report)
-    intake.set_waiting(PeerClosed(Reason.CUT), 9.5, 9.4, is_polite=False, offset=None, acked=None)
+    intake.set_waiting(PeerClosed(Reason.CUT), 9.5, is_polite=False, offset=None, acked=None)
     assert not case.tally.interruptions
     intake.set_opening(intake.report)
-    intake.set_streaming(11, 10.5, after="promotion")
+    intake.set_streaming(11, 10.5, "promotion", case.ear)
     assert {cause: sum(each.counts) for cause, each in case.tally.interruptions.items()} == {"timeout": 1}
     assert case.tally.interruptions["timeout"].total == 4.5
     first, second = log.of("link.resumed")
-    assert (second["interruption"], second["interrupted_by"], second["after"]) == (4.5, "timeout", "promotion")
-    assert not first.keys() & {"interruption", "interrupted_by"}
-    intake.set_waiting(PeerClosed(Reason.YIELD), 20.0, 19.75, is_polite=True, offset=50, acked=50)
-    intake.set_streaming(50, 20.0, after="hand-over")
-    assert case.tally.interruptions["yield"].total == 0.25
+    assert (second["interruption"], second["interrupted_by"], second["unnoticed"]) == (4.5, "timeout", 3.0)
+    assert second["after"] == "promotion"
+    assert not first.keys() & {"interruption", "interrupted_by", "unnoticed"}
+    case.ear.heard_at = 19.75
+    intake.set_waiting(PeerClosed(Reason.YIELD), 20.0, is_polite=True, offset=50, acked=50)
+    intake.set_streaming(50, 20.0, "hand-over", case.ear)
+    assert case.tally.interruptions["hand-over"].total == 0.25
 
 
 def test_the_end_of_a_raw_peer_interrupts_nothing() -> None:
     case = Case()
     case.intake.set_raw(case.intake.report, 5.0)
-    case.intake.set_waiting(PeerClosed(Reason.CUT), 6.0, 5.5, is_polite=True)
-    case.intake.set_streaming(0, 7.0, after="start")
+    case.intake.set_waiting(PeerClosed(Reason.CUT), 6.0, is_polite=True)
+    case.intake.set_streaming(0, 7.0, "start", case.ear)
     assert not case.tally.interruptions
 
 
@@ -81,7 +88,7 @@ def test_numbers_are_counted_and_move_the_offset() -> None:
     case = Case()
     intake = case.intake
     intake.set_opening(intake.report)
-    intake.set_streaming(10, 5.0, after="start")
+    intake.set_streaming(10, 5.0, "start", case.ear)
     intake.note_numbers(b"52\n78\n", 2)
     intake.note_beat(6.0)
     intake.note_commit(11, 0.002)
@@ -104,7 +111,7 @@ def test_a_sink_that_takes_nothing_stalls_a_link_that_is_there() -> None:
     case.problem = "the disk is full"
     assert case.intake.state is LinkState.WAITING
     case.intake.set_opening(case.intake.report)
-    case.intake.set_streaming(0, 5.0, after="start")
+    case.intake.set_streaming(0, 5.0, "start", case.ear)
     assert case.intake.state is LinkState.STALLED
 
 
@@ -112,7 +119,7 @@ def test_recent_numbers_are_whole_and_told_once() -> None:
     case = Case()
     intake = case.intake
     intake.set_opening(intake.report)
-    intake.set_streaming(0, 5.0, after="start")
+    intake.set_streaming(0, 5.0, "start", case.ear)
     for number in range(TAILS + 3):
         intake.note_numbers(b"%d\n" % number, 1)
     assert list(intake.recent_numbers(0, 5)) == [TAILS - 2, TAILS - 1, TAILS, TAILS + 1, TAILS + 2]
@@ -123,7 +130,7 @@ def test_a_large_run_keeps_only_its_end() -> None:
     case = Case()
     intake = case.intake
     intake.set_opening(intake.report)
-    intake.set_streaming(0, 5.0, after="start")
+    intake.set_streaming(0, 5.0, "start", case.ear)
     intake.note_numbers(b"55\n" * 100_000, 100_000)
     assert set(intake.recent_numbers(0, 200)) == {55}
 

@@ -117,8 +117,11 @@ async def test_hand_over_to_the_better_one_loses_nothing_and_repeats_nothing(log
             assert yielded["log_level"] == "info"
             assert (worse.links[0].reconnects, worse.links[0].last_error) == (0, None)
             assert {each["after"] for each in log.of("link.resumed")} == {"start", "hand-over"}
-            assert {cause: sum(each.counts) for cause, each in worker.tally.interruptions.items()} == {"yield": 1}
-            assert worker.tally.interruptions["yield"].total < 0.05
+            assert {cause: sum(each.counts) for cause, each in worker.tally.interruptions.items()} == {"hand-over": 1}
+            assert worker.tally.interruptions["hand-over"].total < 0.05
+            for link in (worse.links[0], better.links[0]):
+                status = link.interruptions.status(worker.clock.now())
+                assert (status.count, status.current, status.availability) == (0, None, 1.0)
             assert better.links[0].served_by == worse.links[0].served_by == BEST
     assert sink.taken == stream().lines(0, sink.count)
 

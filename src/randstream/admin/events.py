@@ -15,6 +15,8 @@ WATCHERS: Final = 16
 """Pages open at a time, on one process: more people than look at it together."""
 SHOWN_LINKS: Final = 1000
 """Links in an event, those in trouble first: 0.3 MB, what a page can show and a port-forward can carry."""
+SHOWN_INTERRUPTIONS: Final = 3
+"""Of each link: more than end in the second between two events."""
 SLOW_SECONDS: Final = 5.0
 """What a watcher may take for one event, before it is cut."""
 
@@ -59,4 +61,6 @@ class Events:
             self.watchers -= 1
 
     def _make_event(self) -> bytes:
-        return b"data: " + to_json(self._observer.snapshot(limit=SHOWN_LINKS)) + b"\n\n"
+        return (
+            b"data: " + to_json(self._observer.snapshot(limit=SHOWN_LINKS, interruptions=SHOWN_INTERRUPTIONS)) + b"\n\n"
+        )

@@ -59,6 +59,7 @@ class Metrics(Collector):
         yield _by("reason", Count, "randstream_connections_ended", text, tally.ends)
         text = "Connections, and attempts, that never carried a number"
         yield _by("reason", Count, "randstream_connections_failed", text, tally.failures)
+        yield self._interruptions()
         text = "How late the event loop came back to a timer, once a second"
         yield _times("randstream_event_loop_lag_seconds", text, self._loop_lag)
         text = "Clients of answers without an end"
@@ -77,7 +78,6 @@ class Metrics(Collector):
         yield Count("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
         yield Count("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
         yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
-        yield self._interruptions()
         [link] = self._role.links
         is_served = link.state in (LinkState.STREAMING, LinkState.STALLED)
         yield Gauge("randstream_served", "1 while a producer serves this worker, else 0", is_served)
@@ -88,7 +88,7 @@ class Metrics(Collector):
         yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
 
     def _interruptions(self) -> Metric:
-        text = "From the last byte of a connection that ended to the opening beat of the next, by what ended it"
+        text = "From the last byte heard to the first proof of progress after it, by what interrupted the link"
         metric = HistogramMetricFamily("randstream_interruption_seconds", text, labels=["cause"])
         for cause, buckets in self._role.tally.interruptions.items():
             metric.add_metric([cause], _cumulate(buckets), sum_value=buckets.total)

@@ -65,8 +65,11 @@ class Observer:
         begun = (link for link in self.role.links if link.offset or link.state is LinkState.STREAMING)
         self._looks.append(_Look(now, numbers, {link: link.offset for link in begun}))
 
-    def snapshot(self, *, limit: int, name_filter: str = "") -> Snapshot:
-        """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`."""
+    def snapshot(self, *, limit: int, name_filter: str = "", interruptions: int = 0) -> Snapshot:
+        """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`.
+
+        Each has the last so many of its `interruptions`.
+        """
         role, tally = self.role, self.role.tally
         links = list(role.links)
         wanted = name_filter.casefold()
@@ -94,7 +97,7 @@ class Observer:
                 reconnects=tally.ends.total(),
             ),
             history=list(self._history),
-            links=[link.status(now, self._rate(link, now)) for link in shown],
+            links=[link.status(now, self._rate(link, now), interruptions) for link in shown],
             left_out=len(matching) - len(shown),
             histogram=self._histogram(),
             events=list(role.journal.entries),

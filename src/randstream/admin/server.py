@@ -3,7 +3,7 @@
     /livez       the loop turns (200 even while draining)
     /readyz      200, or 503 and why not
     /metrics     for Prometheus
-    /api/links   `Snapshot` as JSON; ?limit=1000&filter=worker-1
+    /api/links   `Snapshot` as JSON; ?limit=1000&filter=worker-1&interruptions=10
     /            the live page
     /events      the same JSON once a second, as server-sent events
     /numbers     a worker's numbers, see `numbers`
@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -24,6 +24,7 @@ import structlog
 from aiohttp import web
 
 from ..errors import SettingsError
+from ..observe.interruptions import KEPT
 from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
 from ..settings import Address
@@ -39,6 +40,8 @@ TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000
 """Links in an answer unless it is asked for more: 3 ms of the loop's time."""
 MOST_LINKS: Final = 10_000
+USUAL_INTERRUPTIONS: Final = 10
+"""Of each link, the last ones. All that are kept, of a thousand links, would be 8 MB."""
 
 log = structlog.get_logger("randstream")
 
@@ -143,9 +146,18 @@ class AdminServer:
         return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
 
     async def _links(self, request: web.BaseRequest) -> web.StreamResponse:
-        query = parameters(request, "limit", "filter")
-        limit = query.get("limit", str(USUAL_LINKS))
-        if not (re.fullmatch(r"[0-9]{1,5}", limit) and int(limit) <= MOST_LINKS):
-            raise Refusal(400, f"limit={limit} is no whole number from 0 to {MOST_LINKS}")
-        body = to_json(self.observer.snapshot(limit=int(limit), name_filter=query.get("filter", "")))
+        query = parameters(request, "limit", "filter", "interruptions")
+        snapshot = self.observer.snapshot(
+            limit=_count(query, "limit", USUAL_LINKS, MOST_LINKS),
+            name_filter=query.get("filter", ""),
+            interruptions=_count(query, "interruptions", USUAL_INTERRUPTIONS, KEPT),
+        )
+        body = to_json(snapshot)
         return web.Response(body=body, headers={**HEADERS, "Content-Type": "application/json"})
+
+
+def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    given = query.get(name, str(usual))
+    if not (re.fullmatch(r"[0-9]{1,5}", given) and int(given) <= most):
+        raise Refusal(400, f"{name}={given} is no whole number from 0 to {most}")
+    return int(given)

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from ..errors import Reason, reason_of
+from .interruptions import Interruption
 from .journal import Journal
 from .tally import Tally
 from .throttle import LINES_A_MINUTE, Throttle
@@ -35,7 +36,7 @@ class LinkReport:
     """What happens to one link, at either end of it.
 
     `name` is what the journal calls the link, `fields` are part of each of its log events. Offsets are those of the
-    next number, `now` is in seconds of the monotonic clock.
+    next number, `now` is in seconds of the monotonic clock. `interruption` is the one that has just ended.
     """
 
     def __init__(self, name: str, tally: Tally, journal: Journal, lines_a_minute: int, **fields: object) -> None:
@@ -53,33 +54,41 @@ class LinkReport:
         report._log = self._log.bind(**fields)
         return report
 
-    def resumed(self, offset: int, now: float, **fields: object) -> None:
+    def resumed(self, offset: int, now: float, interruption: Interruption | None = None, **fields: object) -> None:
         """Numbers flow from `offset` on."""
-        raw = ", raw" if fields.get("raw") else ""
-        self._tell("link.resumed", now, f"at offset {offset}{raw}", offset=offset, **fields)
+        detail = f"at offset {offset}{', raw' if fields.get('raw') else ''}{_length(interruption)}"
+        self._tell("link.resumed", now, detail, offset=offset, **fields, **self._count(interruption))
 
     def accepted_raw(self, now: float) -> None:
         """A peer without a protocol sends number lines."""
         self._tell("raw.accepted", now, "number lines without a protocol")
 
-    def standing_by(self, by: str, now: float, **fields: object) -> None:
+    def standing_by(self, by: str, now: float, interruption: Interruption | None = None) -> None:
         """The worker is served by another."""
-        self._tell("link.standing_by", now, f"{by} serves", by=by, **fields)
+        detail = f"{by} serves{_length(interruption)}"
+        self._tell("link.standing_by", now, detail, by=by, **self._count(interruption))
 
-    def yielded(self, now: float, **fields: object) -> None:
+    def yielded(self, now: float, interruption: Interruption | None = None, **fields: object) -> None:
         """The worker gave the stream to a producer that it ranks higher."""
         self._tally.ends[Reason.YIELD] += 1
-        self._tell("link.yielded", now, "a better-ranked producer serves now", **fields)
+        self._tell("link.yielded", now, "a better-ranked producer serves now", **fields, **self._count(interruption))
 
-    def turned_away(self, now: float, **fields: object) -> None:
+    def turned_away(self, now: float, interruption: Interruption | None = None, **fields: object) -> None:
         """The worker's line is full: no trouble, for it is served."""
         self._tally.failures[Reason.SPARE] += 1
-        self._tell("link.spare", now, **fields)
+        self._tell("link.spare", now, **fields, **self._count(interruption))
 
-    def resting(self, target: str, now: float, **fields: object) -> None:
+    def resting(self, target: str, now: float, interruption: Interruption | None = None) -> None:
         """The link to `target`, another of this producer's, has the worker."""
         advice = "one worker by two addresses, or two of one name; if it is two, give each a --name of its own"
-        self._tell("link.resting", now, f"{target} has this worker", linked_by=target, advice=advice, **fields)
+        self._tell(
+            "link.resting",
+            now,
+            f"{target} has this worker",
+            linked_by=target,
+            advice=advice,
+            **self._count(interruption),
+        )
 
     def other_stream(self, now: float, **fields: object) -> None:
         """A stream is offered while another one is served: it waits behind that."""
@@ -111,9 +120,10 @@ class LinkReport:
         """The peer lives, but nothing moves."""
         self._tell("link.stalled", now, why, why=why, offset=offset, acked=acked)
 
-    def recovered(self, acked: int, now: float) -> None:
-        """It moves again."""
-        self._tell("link.recovered", now, f"acknowledged up to {acked}", acked=acked)
+    def recovered(self, acked: int, now: float, interruption: Interruption | None = None) -> None:
+        """It moves again, on the same connection."""
+        detail = f"acknowledged up to {acked}{_length(interruption)}"
+        self._tell("link.recovered", now, detail, acked=acked, **self._count(interruption))
 
     def unproven(self, first: int, end: int, now: float) -> None:
         """Numbers `first` to `end` - 1 were passed on, and then their beat did not hold."""
@@ -127,6 +137,14 @@ class LinkReport:
     def checkpoint(self, offset: int, rate: float) -> None:
         """A sign of life, from a caller who limits how often."""
         self._log.info("worker.checkpoint", offset=offset, rate=rate)
+
+    def _count(self, interruption: Interruption | None) -> dict[str, object]:
+        """Count it; the fields that tell of it."""
+        if interruption is None:
+            return {}
+        self._tally.interruptions[interruption.cause].observe(interruption.seconds)
+        fields = {"interruption": round(interruption.seconds, 3), "interrupted_by": str(interruption.cause)}
+        return fields if interruption.unnoticed is None else {**fields, "unnoticed": round(interruption.unnoticed, 3)}
 
     def _count_end(self, error: Exception, was_up: bool) -> None:
         (self._tally.ends if was_up else self._tally.failures)[reason_of(error)] += 1
@@ -177,6 +195,10 @@ class SinkReport:
                 self._journal.note("sink.warning", self._worker, warning)
             else:
                 self._lines.say(self._log.info, "sink.warning_over", now, warning=was)
+
+
+def _length(interruption: Interruption | None) -> str:
+    return "" if interruption is None else f", after {interruption.seconds:.3g} s ({interruption.cause})"
 
 
 def _cause(error: Exception) -> dict[str, object]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from ..clock import Clock
+from .interruptions import InterruptionsStatus
 from .journal import Entry, Journal
 from .tally import Tally
 from .tap import Tap
@@ -62,6 +63,7 @@ class LinkStatus:
     reconnects: int
     error: str | None
     """Why the last connection, or attempt at one, ended."""
+    interruptions: InterruptionsStatus
     served_by: str | None = None
     """The producer that serves the worker: this one's name, or whoever it stands by for; None: nobody, or unknown."""
     served_for: float | None = None
@@ -139,8 +141,8 @@ class ObservedLink(Protocol):
     def label(self) -> tuple[str, str]:
         """The worker's name and the peer, as in `LinkStatus`, empty where unknown."""
 
-    def status(self, now: float, rate: float) -> LinkStatus:
-        """All of it. `now` is the role's clock's."""
+    def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
+        """All of it, with the last so many `interruptions`. `now` is the role's clock's."""
 
     def recent_numbers(self, since: int, count: int) -> Sequence[float] | Any:
         """Up to `count` of the numbers that passed last, none of them below offset `since`."""

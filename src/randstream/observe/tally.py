@@ -53,5 +53,5 @@ class Tally:
     interruptions: defaultdict[str, Buckets] = field(
         default_factory=lambda: defaultdict(lambda: Buckets(INTERRUPTION_BOUNDS))
     )
-    """A worker's, by what ended the connection: from its last byte to the opening beat of the next."""
+    """By cause, those of all links that are over."""
     sink_failures: int = 0

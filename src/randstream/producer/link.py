@@ -19,6 +19,7 @@ from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..numbers.distributions import NumberArray
 from ..numbers.stream import NumberStream
+from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
@@ -87,6 +88,7 @@ class Link:
         self.reconnects = 0
         self.last_error: str | None = None
         self.served_by: str | None = None
+        self.interruptions = Interruptions(context.wheel.clock)
         self.instance = f"{context.random.getrandbits(64):016x}"
         self._starts: dict[str, int] = {}
         self._context = context
@@ -97,6 +99,8 @@ class Link:
         self._dialling: asyncio.Task[None] | None = None
         self.session: Session | None = None
         self._up_since = math.inf
+        self._resumed: dict[str, Any] | None = None
+        """What is to be told of a stream that has resumed, but is not proved yet to flow."""
         self._is_finishing = False
         name = str(target)
         self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
@@ -115,7 +119,12 @@ class Link:
     def label(self) -> tuple[str, str]:
         return self.worker or "", str(self.target)
 
-    def status(self, now: float, rate: float) -> LinkStatus:
+    @property
+    def is_proved(self) -> bool:
+        """Whether the connection that has resumed has shown that numbers flow."""
+        return self._resumed is None
+
+    def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
         return LinkStatus(
             worker=self.worker,
             peer=str(self.target),
@@ -128,6 +137,7 @@ class Link:
             silence=None if self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
+            interruptions=self.interruptions.status(now, interruptions),
             served_by=self.served_by,
             served_for=now - self._up_since if self.state is LinkState.STREAMING else None,
         )
@@ -191,9 +201,10 @@ class Link:
             if len(self._starts) > STREAMS_REMEMBERED:
                 del self._starts[next(iter(self._starts))]
 
-    def set_standing_by(self, by: str, offset: int | None, now: float) -> None:
-        """`by` serves the worker, and has brought it up to `offset`."""
+    def set_standing_by(self, by: str, offset: int | None, now: float, ear: Ear) -> None:
+        """`ear` has heard that `by` serves the worker, and has brought it up to `offset`."""
         self.heard_at = now
+        interruption = self.interruptions.proved(now, ear)
         if offset is not None:
             self.offset = self.acked_offset = offset
         if self.state is not LinkState.STANDBY or by != self.served_by:
@@ -201,7 +212,9 @@ class Link:
             self.served_by = by
             self.last_error = None
             self._backoff.reset_spare()
-            self._report.standing_by(by, now)
+            self._report.standing_by(by, now, interruption)
+        elif interruption is not None:
+            self._report.recovered(self.acked_offset, now, interruption)
 
     def warn_of_stream(self, stream: str, by: str, now: float) -> None:
         """The worker is served another stream, which no standby can go on with."""
@@ -215,27 +228,34 @@ class Link:
         self.state = LinkState.RESTING
         self.last_error = None
         self._context.names.rest(self.worker, self)
-        self._report.resting(str(holder.target), now)
+        self._report.resting(str(holder.target), now, self.interruptions.proved(now, None))
 
     def set_streaming(
         self, stream: NumberStream, offset: int, now: float, after: str | None = None, **fields: object
     ) -> None:
-        """Numbers of `stream` flow from `offset` on. `after`: see `Resume`."""
+        """Numbers of `stream` are to flow from `offset` on: `note_proof` follows. `after`: see `Resume`."""
         self.state = LinkState.STREAMING
         self.served_by = self._context.settings.name
         self.offset = self.acked_offset = offset
         self.note_known(offset)
         self._up_since = now
-        self._report.resumed(offset, now, stream=stream.id, **({} if after is None else {"after": after}), **fields)
+        self._resumed = {"offset": offset, "stream": stream.id, **({} if after is None else {"after": after}), **fields}
 
-    def note_acked(self, offset: int, now: float) -> None:
+    def note_proof(self, now: float, ear: Ear | None) -> None:
+        """The peer has acknowledged all that it had time for: see `Interruptions.proved`."""
+        interruption = self.interruptions.proved(now, ear)
+        if self._resumed is not None:
+            fields, self._resumed = self._resumed, None
+            self._report.resumed(now=now, interruption=interruption, **fields)
+        elif self.state is LinkState.STALLED or interruption is not None:
+            self.state = LinkState.STREAMING
+            self._report.recovered(self.acked_offset, now, interruption)
+
+    def note_acked(self, offset: int) -> None:
         """All below `offset` has arrived for good: more than before."""
         self._context.tally.acked_numbers += offset - self.acked_offset
         self.acked_offset = offset
         self.note_known(offset)
-        if self.state is LinkState.STALLED:
-            self.state = LinkState.STREAMING
-            self._report.recovered(offset, now)
 
     def prove(self) -> None:
         """The peer has shown that it means it: after the next loss the first delay is short again."""
@@ -262,10 +282,13 @@ class Link:
         delay = self._delay_after(error, max(0.0, now - self._up_since))
         fields: dict[str, Any] = {"retry_in": round(delay, 3), "offset": self.offset, "acked": self.acked_offset}
         is_well = reason in (Reason.YIELD, Reason.SPARE)
+        if not is_well:
+            self.interruptions.lost(reason, now)
+        self._resumed = None
         if reason is Reason.YIELD:
-            self._report.yielded(now, **fields)
+            self._report.yielded(now, self.interruptions.proved(now, None), **fields)
         elif reason is Reason.SPARE:
-            self._report.turned_away(now, **fields)
+            self._report.turned_away(now, self.interruptions.proved(now, None), **fields)
         elif was_up:
             self._report.lost(error, now, **fields)
         else:
@@ -280,6 +303,7 @@ class Link:
         """The link has ended for good."""
         self.session = None
         self._forget_service(now)
+        self.interruptions.finish(now)
         if self.state is not LinkState.FINISHED:
             self.state = LinkState.FINISHED
             self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)

@@ -66,6 +66,7 @@ class RawSession:
         pacer = Pacer(self._context.settings.rate, now)
         self._pump = Pump(self._stream, pacer, self.connection, self._send, self._context.tally)
         self._link.set_streaming(self._stream, self._link.acked_offset, now, raw=True)
+        self._link.note_proof(now, None)
         self.on_writable(now)
 
     def on_event(self, event: Event, now: float) -> None:
@@ -76,7 +77,7 @@ class RawSession:
             self._pump.push(self._link.offset, math.inf, now)
         self.connection.flush()
         if self.connection.is_writable:
-            self._link.note_acked(self._link.offset, now)
+            self._link.note_acked(self._link.offset)
             if self._is_finishing:
                 self.connection.close()
                 self._link.set_finished(now)
@@ -87,6 +88,6 @@ class RawSession:
         self._link.on_lost(error, now)
 
     def _send(self, lines: Lines, count: int, now: float) -> None:
-        self._link.note_acked(self._link.offset, now)  # there was room, so the kernel has all that went before
+        self._link.note_acked(self._link.offset)  # there was room, so the kernel has all that went before
         self._sender.send_numbers(lines)
         self._link.offset += count

@@ -104,8 +104,9 @@ class StreamSession:
         if waited.by is None:
             self._link.served_by = None
             self._link.set_stalled("the worker's sink is not ready", now)
+            self._link.interruptions.unproven(now, self._sender)
             return
-        self._link.set_standing_by(waited.by, waited.offset, now)
+        self._link.set_standing_by(waited.by, waited.offset, now, self._sender)
         if waited.stream is not None:
             self._link.warn_of_stream(waited.stream, waited.by, now)
 
@@ -121,17 +122,22 @@ class StreamSession:
         self._link.offset = self._sender.offset
 
     def _note_ack(self, ack: Acknowledged, now: float) -> None:
-        link = self._link
+        link, unacked_since = self._link, self._sender.unacked_since
         link.heard_at = now
         if ack.round_trip is not None:
             link.round_trip = ack.round_trip
             self._context.tally.round_trips.observe(ack.round_trip)
-        if ack.offset > link.acked_offset:
+        has_moved = ack.offset > link.acked_offset
+        if has_moved:
             self._moved_at = now
-            link.note_acked(ack.offset, now)
+            link.note_acked(ack.offset)
             link.prove()
-            if self._pump is not None and self._pump.waits_for_room:
-                self.on_writable(now)
+        if has_moved or unacked_since is None or not link.is_proved:
+            link.note_proof(now, self._sender)
+        else:
+            link.interruptions.unproven(unacked_since, self._sender)
+        if has_moved and self._pump is not None and self._pump.waits_for_room:
+            self.on_writable(now)
         if self._is_finishing and self._sender.is_settled:
             self._say_goodbye(now)
 

@@ -33,6 +33,8 @@ HANDSHAKE_LIMIT: Final = 5.0
 """Seconds from the connection to `#open`: long for any network, short for a peer that only holds a slot."""
 SILENCE_HEARTBEATS: Final = 3
 """Heartbeats without a byte after which the peer counts as dead: two may be lost in a pause without harm."""
+INTERRUPTION_HEARTBEATS: Final = 2
+"""Heartbeats without a byte, or without progress, that count as an interruption: one alone may just be late."""
 RAW_SILENCE_LIMIT: Final = 60.0
 """Seconds without a byte after which a raw peer, which knows no heartbeat, counts as dead."""
 MIN_HEARTBEAT: Final = 0.05

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from ..errors import LocalProtocolError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
-from . import HANDSHAKE_LIMIT
+from . import HANDSHAKE_LIMIT, INTERRUPTION_HEARTBEATS
 from .decoder import Decoder
 from .events import Closed, Event
 from .frames import Close, ControlFrame, Frame, Lines, encode
@@ -69,6 +69,8 @@ class End(ABC):
         self._silence = Silence(now, HANDSHAKE_LIMIT)
         self.heard_at = now
         """When the last byte came."""
+        self.silent_since: float | None = None
+        """When a silence began that was an interruption, and is over. Whoever takes note of it sets it to None."""
 
     @property
     def deadline(self) -> float:
@@ -92,6 +94,8 @@ class End(ABC):
         events: list[Event] = []
         if self.state is State.CLOSED:
             return events
+        if now - self.heard_at > INTERRUPTION_HEARTBEATS * self.heartbeat and self.silent_since is None:
+            self.silent_since = self.heard_at
         self.heard_at = now
         if self.state not in (State.GREETING, State.OPENING):
             self._silence.heard(now)

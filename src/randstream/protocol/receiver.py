@@ -77,6 +77,11 @@ class Receiver(End):
         deadline = super().deadline
         return deadline if self.state is State.CLOSED or self._may_write else min(deadline, self._paid_until - _LEAD)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether every beat that held is acked."""
+        return not self._unacked
+
     def ask(self, wait: Wait, period: float, now: float) -> None:
         """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds.
 

@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..clock import Clock
 from ..errors import reason_of
+from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.report import LinkReport
 from ..observe.status import LinkState, LinkStatus, Standby
@@ -39,6 +41,7 @@ class Intake:
         tally: Tally,
         journal: Journal,
         line: Line,
+        clock: Clock,
         sink_problem: Callable[[], str | None],
     ) -> None:
         self.worker = worker
@@ -50,10 +53,9 @@ class Intake:
         self.heard_at: float | None = None
         self.reconnects = 0
         self.last_error: str | None = None
+        self.interruptions = Interruptions(clock)
         self._tally = tally
         self._line = line
-        self._interruption: tuple[float, str] | None = None
-        """When the last byte came of a connection that carried numbers and is over, and why it ended."""
         self._live_report = self.report
         self._state = LinkState.WAITING
         self._sink_problem = sink_problem
@@ -83,17 +85,14 @@ class Intake:
         self._live_report = report
         self._state = LinkState.OPENING
 
-    def set_streaming(self, offset: int, now: float, after: str | None) -> None:
-        """The opening beat has come: numbers flow from `offset` on. `after`: see `Resume`."""
+    def set_streaming(self, offset: int, now: float, after: str | None, ear: Ear) -> None:
+        """The opening beat has come to `ear`: numbers flow from `offset` on. `after`: see `Resume`."""
         self.tap.offset = self.acked_offset = offset
         self.heard_at = self.served_since = now
         self._state = LinkState.STREAMING
-        fields: dict[str, object] = {"numbers": self.offered and self.offered.numbers, "after": after}
-        if self._interruption is not None:
-            (since, cause), self._interruption = self._interruption, None
-            self._tally.interruptions[cause].observe(now - since)
-            fields |= {"interrupted_by": cause, "interruption": round(now - since, 3)}
-        self._live_report.resumed(offset, now, **fields)
+        interruption = self.interruptions.proved(now, ear)
+        numbers = self.offered and self.offered.numbers
+        self._live_report.resumed(offset, now, interruption, numbers=numbers, after=after)
 
     def set_raw(self, report: LinkReport, now: float) -> None:
         """A raw peer has been admitted, which `report` is about."""
@@ -120,20 +119,24 @@ class Intake:
         self._tally.acked_numbers += max(0, offset - self.acked_offset)
         self.acked_offset = offset
 
-    def set_waiting(
-        self, error: Exception, now: float, heard_at: float, *, is_polite: bool, **offsets: int | None
-    ) -> None:
-        """The connection that had its turn is over; its last byte came at `heard_at`."""
+    def note_proof(self, now: float, ear: Ear) -> None:
+        """Of what `ear` heard more is in the sink, or a beat has held that left nothing to be stored."""
+        interruption = self.interruptions.proved(now, ear)
+        if interruption is not None:
+            self._live_report.recovered(self.acked_offset, now, interruption)
+
+    def set_waiting(self, error: Exception, now: float, *, is_polite: bool, **offsets: int | None) -> None:
+        """The connection that had its turn is over. One without `offsets` was a raw peer's."""
         was_up = self._state is LinkState.STREAMING
         if was_up and offsets:
-            self._interruption = heard_at, reason_of(error)
+            self.interruptions.lost(reason_of(error), now)
         self.reconnects += was_up
         self.last_error = f"{reason_of(error)}: {error}"
         self._state = LinkState.WAITING
         tell = self._live_report.closed if is_polite else self._live_report.lost
         tell(error, now, was_up=was_up, **offsets)
 
-    def status(self, now: float, rate: float) -> LinkStatus:
+    def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
         return LinkStatus(
             worker=self.worker,
             peer=None if self.offered is None else self.offered.producer,
@@ -146,6 +149,7 @@ class Intake:
             silence=None if self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
+            interruptions=self.interruptions.status(now, interruptions),
             served_by=None if self._line.serving is None else self._line.serving.offered.producer,
             served_for=now - self.served_since if self._state is LinkState.STREAMING else None,
             standbys=tuple(

@@ -194,7 +194,7 @@ class Session:
             self._sink.begin(offset)
         self._checkpoint = (now, offset)
         self._context.line.note_start(offset)
-        self._context.intake.set_streaming(offset, now, after=self._after)
+        self._context.intake.set_streaming(offset, now, self._after, self.receiver)
 
     def _take(self, numbers: Numbers, now: float) -> None:
         intake = self._context.intake
@@ -230,10 +230,12 @@ class Session:
             self._drained_offset = beat.offset
         if self.receiver.acked_offset != beat.offset:
             if not is_done:
+                self._context.intake.interruptions.unproven(now, self.receiver)
                 self._proved.set()
                 return
             self._acknowledge(beat.offset, 0.0, now)
         else:  # the receiver has acknowledged it: there are no numbers to wait for
+            self._context.intake.note_proof(now, self.receiver)
             self._tell_line(beat.offset, now)
         if self.is_draining:
             self.end(Reason.SHUTDOWN, now)
@@ -263,8 +265,14 @@ class Session:
 
     def _acknowledge(self, offset: int, seconds: float, now: float) -> None:
         """All below `offset` is in the sink, which took `seconds` to make it durable."""
-        self.receiver.acknowledge(offset, now)
-        self._context.intake.note_commit(offset, seconds)
+        intake, receiver = self._context.intake, self.receiver
+        acked_before = receiver.acked_offset
+        receiver.acknowledge(offset, now)
+        intake.note_commit(offset, seconds)
+        if receiver.acked_offset != acked_before and not self._over.is_set():
+            intake.note_proof(now, receiver)
+            if not receiver.is_settled:
+                intake.interruptions.unproven(now, receiver)
         self._tell_line(offset, now)
 
     def _tell_line(self, offset: int, now: float) -> None:
@@ -301,9 +309,8 @@ class Session:
         if not context.line.leave(self, reason_of(ended), now):
             self._report.stranger_left(ended, now)
         elif self._raw_sink is not None:  # it knows no other goodbye than to end without a word
-            context.intake.set_waiting(ended, now, receiver.heard_at, is_polite=error is None or is_polite(error))
+            context.intake.set_waiting(ended, now, is_polite=error is None or is_polite(error))
         else:
             context.intake.set_waiting(
-                ended, now, receiver.heard_at, is_polite=is_polite(ended), offset=receiver.offset,
-                acked=receiver.acked_offset,
-            )  # fmt: skip
+                ended, now, is_polite=is_polite(ended), offset=receiver.offset, acked=receiver.acked_offset
+            )

@@ -57,7 +57,9 @@ class Worker:
         self.name = settings.name
         self.tally, self.journal = Tally(), Journal(self.clock)
         self.line = Line(settings.name, random)
-        self.intake = Intake(settings.name, self.sink, self.tally, self.journal, self.line, lambda: self.sink_problem)
+        self.intake = Intake(
+            settings.name, self.sink, self.tally, self.journal, self.line, self.clock, lambda: self.sink_problem
+        )
         self.links, self.tap = (self.intake,), self.intake.tap
         self._sink_report = SinkReport(settings.name, self.tally, self.journal)
         self.admission = Admission(random)
