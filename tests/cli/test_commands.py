@@ -16,6 +16,7 @@ import pytest
 from tests.cli.lines import FIRST_OF_42, SECRET, Run, segment_of, set_variables
 
 from randstream.cli import commands as cli
+from randstream.cli.drawn import RUN_NUMBERS
 from randstream.errors import RandstreamError
 from randstream.numbers.stream import NumberStream
 
@@ -47,7 +48,7 @@ from randstream.numbers.stream import NumberStream
         (["numbers", "--worker", "w", "--seed", "1", "--seed-file", "x"], "--seed and --seed-file are both given"),
         (["numbers", "--worker", "w", "--seed-file", "/nope"], "--seed-file /nope: cannot read /nope: No such file"),
         (["numbers", "--worker", "-w", "--seed", "1"], "'-w' is no worker's name; use"),
-        (["numbers", "--worker", "w", "--seed", "1", "--offset", "-1"], "-1 is not in the range"),
+        (["numbers", "--worker", "w", "--seed", "1", "--offset", "-1"], "'-1': give a whole number from 0 to 2^63 - 1"),
         (["numbers", "--worker", "w", "--seed", "1", "--offset", str(2**63 - 2), "--count", "2"], "goes past its end"),
         (["verify"], "Missing argument 'PATH...'; see: randstream verify --help"),
         (["verify", "/nope"], "/nope is no store; give"),
@@ -98,7 +99,7 @@ def test_numbers_prints_exactly_what_the_worker_gets(run: Run) -> None:
 
 
 def test_many_numbers_are_printed_whole(run: Run) -> None:
-    count = 2 * cli.RUN_NUMBERS + 1
+    count = 2 * RUN_NUMBERS + 1
     _, out, _ = run("numbers", "--seed=1", "--worker=w", "--numbers=bits64", f"--count={count}", "--offset=7")
     assert out.encode() == NumberStream("1", "w", "bits64").lines(7, count)
 
@@ -128,12 +129,27 @@ def test_cat_of_damage_exits_1(store: Path, run: Run) -> None:
 
 
 def test_cat_of_an_unreadable_store_is_refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> Iterator[Any]:
+    def fail(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
-        yield
 
-    monkeypatch.setattr("randstream.store.read_runs", fail)
+    monkeypatch.setattr("randstream.cli.stored.StoreReader", fail)
     assert refusal("cat", "/data") == "cannot read /data: Permission denied"
+
+
+@pytest.mark.parametrize("name", ["text", "csv", "raw", "npy"])
+def test_numbers_and_cat_write_the_same_in_each_format(name: str, store: Path, run: Run, tmp_path: Path) -> None:
+    drawn, stored = tmp_path / "drawn", tmp_path / "stored"
+    given = "--offset=1e2", "--count=5_0", f"--format={name}"
+    assert run("numbers", "--seed=42", "--worker=worker-0", *given, f"--output={drawn}") == (0, "", "")
+    assert run("cat", str(segment_of(store, "worker-0")), *given, f"--output={stored}") == (0, "", "")
+    assert drawn.read_bytes() == stored.read_bytes()
+    assert drawn.stat().st_size > 50
+
+
+def test_count_all_is_all_that_is_stored_and_of_a_stream_all_there_is(store: Path, run: Run) -> None:
+    assert run("cat", str(segment_of(store, "worker-0")), "--count=all")[1].count("\n") == 1000
+    given = "--seed=42", "--worker=w", f"--offset={2**63 - 4}", "--count=all"
+    assert run("numbers", *given) == (0, NumberStream("42", "w", "integers:1:100").lines(2**63 - 4, 3).decode(), "")
 
 
 _started: list[subprocess.Popen[bytes]] = []
@@ -200,13 +216,14 @@ def test_an_output_that_cannot_be_written_is_refused(unbuffered: str) -> None:
         process = start(*arguments, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
         status, _, err = finish(process)
     why = "cannot write to standard output: No space left on device; send it where there is room"
-    assert (status, err) == (2, f"randstream: {why}\n")
+    assert (status, err) == (1, f"randstream: {why}\n")
 
 
-def test_numbers_exits_with_0_when_its_reader_leaves() -> None:
-    process = start("numbers", "--seed", "42", "--worker", "worker-0", "--count", str(10**9))
+@pytest.mark.parametrize(("name", "first"), [("text", b"10\n"), ("csv", b"offset,number\n"), ("raw", b"\x0a\0\0\0\0")])
+def test_numbers_without_end_exit_with_0_when_their_reader_leaves(name: str, first: bytes) -> None:
+    process = start("numbers", "--seed", "42", "--worker", "worker-0", "--count", "all", "--format", name)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"10\n"
+    assert process.stdout.read(len(first)) == first
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == b""

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from tests.cli.lines import SECRET, Run, set_variables
 
 from randstream import __version__
 from randstream.cli import commands as cli
-from randstream.cli.options import read_given
+from randstream.cli.options import WholeNumber, read_given
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
 
 PRODUCER = {
@@ -189,3 +190,33 @@ def test_help_explains_every_option_and_names_its_variable(run: Run) -> None:
     names = list(cli.commands.commands)
     assert [line.split()[0] for line in out.splitlines() if line.split()[:1] and line.split()[0] in names] == names
     assert "..." not in out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0), ("007", 7), ("10_000", 10_000), ("1e6", 10**6), ("1E+6", 10**6), ("1.5e3", 1500), ("0e99", 0),
+        (" 5 ", 5), (str(2**63 - 1), 2**63 - 1), ("9.223372036854775807e18", 2**63 - 1),
+    ],
+)  # fmt: skip
+def test_whole_numbers_are_taken_as_people_write_them(text: str, number: int) -> None:
+    assert WholeNumber()(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "-1", "+1", "1.0", "1.5e0", "1e-3", "1e", "e6", "_1", "1_", "1__0", "0x10", "nan", "1e19", "1e999", "1 000",
+        "1,000", "٣", "ALL", str(2**63),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("or_all", [False, True])
+def test_what_is_no_whole_number_of_a_stream_is_refused(text: str, or_all: bool) -> None:
+    with pytest.raises(click.BadParameter, match="give a whole number from 0 to 2\\^63 - 1, such as 10000") as refused:
+        WholeNumber(or_all=or_all)(text)
+    assert str(refused.value).endswith(", or all") == or_all
+
+
+def test_all_is_a_count_and_no_offset(refusal: Callable[..., str]) -> None:
+    assert WholeNumber(or_all=True)("all") is None
+    assert "'all': give a whole number" in refusal("cat", "x", "--offset", "all")

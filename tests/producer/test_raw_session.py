@@ -35,13 +35,15 @@ async def lines(peer: Peer, count: int) -> bytes:
     return b"".join([await peer.line() for _ in range(count)])
 
 
-async def test_raw_target_gets_number_lines_and_nothing_else() -> None:
+async def test_raw_target_gets_number_lines_and_nothing_else_and_the_log_tells_whose(log: Log) -> None:
     async with a_listener() as listener:
         async with producing(f"raw://{listener.target}") as producer:
             peer = await listener.peer()
             got = await lines(peer, 50)
             (link,) = producer.links
             assert link.label == (f"raw-127.0.0.1-{listener.port}", f"raw://{listener.target}")
+            (resumed,) = log.of("link.resumed")
+            assert resumed["worker"] == f"raw-127.0.0.1-{listener.port}"
         got += await peer.rest()
         assert got == raw_stream(listener.port).lines(0, got.count(b"\n"))
         assert link.acked_offset == link.offset == got.count(b"\n") == producer.tally.acked_numbers

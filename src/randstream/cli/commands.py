@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from random import SystemRandom
 from typing import Any, Final
@@ -22,10 +22,20 @@ from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
 from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
 from ..settings.roles import read_seed
-from .options import HELP_NAMES, PRODUCER, ROLE_VARIABLE, WORKER, WithProgram, options, read_given, with_role
+from .options import (
+    HELP_NAMES,
+    PRODUCER,
+    ROLE_VARIABLE,
+    WORKER,
+    WholeNumber,
+    WithProgram,
+    options,
+    read_given,
+    with_role,
+)
+from .output import output_options, require_output, write_numbers
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
-RUN_NUMBERS: Final = 65536
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 _NUMBERS: Final = {**_SEED, "numbers": PRODUCER["numbers"]}
 
@@ -49,7 +59,7 @@ def run(arguments: list[str]) -> int:
         message = error.format_message().rstrip(".")
         return _complain(f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message)
     except RandstreamError as error:
-        return _complain(str(error), status=1 if isinstance(error, SinkError) else 2)  # 1: a damaged store
+        return _complain(str(error), status=1 if isinstance(error, SinkError) else 2)  # 1: a damaged store, a full disk
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader, such as `| head`, has left
@@ -57,7 +67,7 @@ def run(arguments: list[str]) -> int:
         return 0
     except OSError as error:  # from writing: errors of reading are handled where we read
         _forget_output()
-        return _complain(f"cannot write to standard output: {error.strerror}; send it where there is room")
+        return _complain(f"cannot write to standard output: {error.strerror}; send it where there is room", status=1)
 
 
 def _run(arguments: list[str]) -> int:
@@ -92,7 +102,8 @@ def _fill_standard_descriptors() -> None:
 
 def _forget_output() -> None:
     """Discard what is still buffered: Python would try once more to write it at exit, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _InOrder(click.Group):
@@ -169,7 +180,7 @@ def worker(**flags: Any) -> int:
     with read_given(WORKER, flags) as given:
         settings = WorkerSettings(**given)
     if not (settings.store or settings.discard or settings.command):
-        _require_output()
+        require_output()
     with _prepared(settings):
         from ..service import run_service
         from ..worker.worker import Worker
@@ -179,27 +190,28 @@ def worker(**flags: Any) -> int:
 
 @commands.command(
     short_help="Print what a worker gets, from any offset.",
-    epilog="Example: randstream numbers --seed 42 --worker worker-0 --offset 1000000 --count 5",
+    epilog="Example: randstream numbers --seed 42 --worker worker-0 --offset 1e6 --count 5"
+    "\n\nExample: randstream numbers --seed 42 --worker w --numbers bits64 --format raw --count all | RNG_test stdin64",
 )
 @options(_SEED, with_default=False)
 @options({"numbers": PRODUCER["numbers"]})
 @click.option("--worker", required=True, metavar="NAME", help="Whose numbers.")
-@click.option("--offset", default=0, type=click.IntRange(0), metavar="N", help="Of the first number. Default: 0.")
-@click.option("--count", default=10, type=click.IntRange(0), metavar="N", help="How many numbers. Default: 10.")
-def numbers(worker: str, offset: int, count: int, **flags: Any) -> None:
-    """Print exactly what a worker gets, anywhere in its stream, one number a line."""
+@click.option("--offset", default=0, type=WholeNumber(), metavar="N", help="Of the first number. Default: 0.")
+@click.option(
+    "--count", default=10, type=WholeNumber(or_all=True), metavar="N", help="How many numbers, or all. Default: 10."
+)
+@output_options
+def numbers(worker: str, offset: int, count: int | None, format_name: str, output: str | None, **flags: Any) -> None:
+    """Print exactly what a worker gets, anywhere in its stream."""
     seed, values = _read_seed(_NUMBERS, flags)
     if seed is None:
         raise SettingsError("no seed is given; give --seed or --seed-file")
-    if offset + count > 2**63 - 1:
-        what = f"--offset {offset} --count {count} goes past its end"
-        raise SettingsError(f"a stream has the numbers 0 to 2^63 - 2; {what}")
     from ..numbers.stream import NumberStream, check_known_answers
+    from .drawn import Drawn
 
     check_known_answers()
     stream = NumberStream(seed, worker, values.get("numbers", PRODUCER["numbers"].default_text))
-    starts = range(offset, offset + count, RUN_NUMBERS)
-    _write(stream.view(start, min(RUN_NUMBERS, offset + count - start)) for start in starts)
+    write_numbers(Drawn(stream, offset, count), format_name, output)
 
 
 @commands.command(
@@ -227,14 +239,19 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5",
 )
 @click.argument("path")
-@click.option("--offset", type=click.IntRange(0), metavar="N", help="Of the first number. Default: the oldest kept.")
-@click.option("--count", type=click.IntRange(0), metavar="N", help="The most numbers to print. Default: all.")
-def cat(path: str, offset: int | None, count: int | None) -> None:
-    """Print stored numbers, one a line, up to the last that is proved.
+@click.option("--offset", type=WholeNumber(), metavar="N", help="Of the first number. Default: the oldest kept.")
+@click.option(
+    "--count", type=WholeNumber(or_all=True), metavar="N", help="The most numbers to print, or all. Default: all."
+)
+@output_options
+def cat(path: str, offset: int | None, count: int | None, format_name: str, output: str | None) -> None:
+    """Print stored numbers, up to the last that is proved.
 
     PATH is one stream's folder in a store, a store that holds one stream, or one segment.
     """
-    _write(_read_lines(path, offset, count))
+    from .stored import Stored
+
+    write_numbers(Stored(path, offset, count), format_name, output)
 
 
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
@@ -249,7 +266,7 @@ def top(urls: tuple[str, ...], name_filter: str, once: bool) -> None:
     """
     from .top import run_top
 
-    _require_output()
+    require_output()
     run_top(urls, name_filter=name_filter, is_once=once)
 
 
@@ -318,28 +335,6 @@ def _read_address(option: str, text: str) -> Address:
         return check_address(text)
     except ValueError as error:
         raise SettingsError(f"{option}{text}: {error}") from None
-
-
-def _read_lines(path: str, offset: int | None, count: int | None) -> Iterator[bytes]:
-    from ..store import read_runs
-
-    try:
-        for run in read_runs(path, offset=offset, count=count):
-            yield run.lines
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def _write(texts: Iterable[bytes | memoryview]) -> None:
-    _require_output()
-    # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
-    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-        out.writelines(texts)
-
-
-def _require_output() -> None:
-    if sys.stdout is None:
-        raise SettingsError("standard output is closed; send it somewhere, such as > numbers.txt")
 
 
 def _read_seed(settings: dict[str, Setting], flags: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final
 
 import click
 
 from ..errors import SettingsError
+from ..protocol import MAX_OFFSET
 from ..settings import ProducerSettings, WorkerSettings, settings_of
 from ..settings.definition import REQUIRED, Setting, UnusableSetting
 
@@ -21,6 +24,8 @@ ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")
 _NOT_GIVEN: Final = (None, False, ())
 """What click passes for an option, a switch and arguments that are absent."""
+
+_WHOLE: Final = re.compile(r"[0-9]+(_[0-9]+)*|[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{1,2}", re.ASCII)
 
 PRODUCER: Final = settings_of(ProducerSettings)
 WORKER: Final = settings_of(WorkerSettings)
@@ -74,6 +79,27 @@ def _refuse_unknown_variables() -> None:
             near = difflib.get_close_matches(variable.removeprefix("RANDSTREAM_"), stems, n=1)
             advice = f"did you mean RANDSTREAM_{near[0]}?" if near else "unset it; --help tells those there are"
         raise SettingsError(f"{variable} is no setting; {advice}")
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A whole number from 0 to 2^63 - 1, such as 1000, 10_000 or 1e6; with `or_all` also `all`, as None."""
+
+    name = "whole number"
+
+    def __init__(self, *, or_all: bool = False) -> None:
+        self._or_all = or_all
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        text = str(value).strip()
+        if self._or_all and text == "all":
+            return None
+        number = Decimal(text) if _WHOLE.fullmatch(text) else None
+        if number is None or number != int(number) or number > MAX_OFFSET:
+            choice = ", or all" if self._or_all else ""
+            self.fail(
+                f"{value!r}: give a whole number from 0 to 2^63 - 1, such as 10000, 10_000 or 1e4{choice}", param, ctx
+            )
+        return int(number)
 
 
 class WithProgram(click.Command):

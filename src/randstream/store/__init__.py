@@ -21,6 +21,7 @@ from .check import StreamReport as StreamReport
 from .layout import Damage as Damage
 from .layout import DamagedStore as DamagedStore
 from .reader import StoreReader as StoreReader
+from .reader import parse_run as parse_run
 from .reader import read_runs as read_runs
 from .reader import read_store as read_store
 from .recovery import Recovery as Recovery

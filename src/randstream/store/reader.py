@@ -37,7 +37,7 @@ def read_store(path: Path | str, *, offset: int | None = None, count: int | None
     """
     with StoreReader(path, offset) as reader:
         dtype = parse_distribution(reader.opened.numbers).dtype
-        parts = [_parse(run, dtype, reader.folder) for run in _limit(reader, count)]
+        parts = [parse_run(run, dtype, reader.folder) for run in _limit(reader, count)]
         return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
@@ -170,7 +170,8 @@ def _find_beat(walk: Walk, offset: int, end: int) -> Walk:
     return walk
 
 
-def _parse(run: Run, dtype: str, folder: Path) -> NDArray[Any]:
+def parse_run(run: Run, dtype: str, folder: Path) -> NDArray[Any]:
+    """The numbers of `run`, shape (run.count,). Raises DamagedStore: one of them, in `folder`, is no `dtype`."""
     try:
         numbers = np.fromstring(run.lines, dtype, sep="\n")
     except ValueError:

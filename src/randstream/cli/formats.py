@@ -1,0 +1,117 @@
+"""Formats: numbers as text, CSV, raw words or a NumPy file. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Final, Protocol
+
+import numpy as np
+
+from ..numbers.distributions import NumberArray
+
+
+class Part(Protocol):
+    """One or more successive numbers of a stream, the first of them number `offset`."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def count(self) -> int: ...
+
+    def lines(self) -> bytes | memoryview:
+        """As text, each ended by LF."""
+
+    def numbers(self) -> NumberArray:
+        """As an array, shape (count,)."""
+
+
+class Source(Protocol):
+    """Numbers in the order of their offsets."""
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name for their type."""
+
+    @property
+    def total(self) -> int | None:
+        """How many there are, where that is known without looking."""
+
+    def count(self) -> int | None:
+        """How many there are, and no more than these are given then; None: they have no end."""
+
+    def parts(self) -> Iterator[Part]:
+        """All of them, from the start each time."""
+
+
+class Format(Protocol):
+    """How numbers are written: a head, then each part."""
+
+    is_binary: bool
+    is_counted: bool
+    """Whether the head tells how many numbers follow."""
+
+    def head(self, dtype: str, count: int | None) -> bytes:
+        """What comes first. `dtype`: NumPy's name for the numbers' type; `count`: of all, where `is_counted`."""
+
+    def spell(self, part: Part) -> bytes | memoryview:
+        """`part`, as it follows the head and the parts before it."""
+
+
+class Text:
+    """One number a line, as on the wire and in a store."""
+
+    is_binary = False
+    is_counted = False
+
+    def head(self, dtype: str, count: int | None) -> bytes:
+        return b""
+
+    def spell(self, part: Part) -> bytes | memoryview:
+        return part.lines()
+
+
+class Csv:
+    """`offset,number` under a header. Lines end with LF, which pandas and DuckDB write, and awk and cut read."""
+
+    is_binary = False
+    is_counted = False
+
+    def head(self, dtype: str, count: int | None) -> bytes:
+        return b"offset,number\n"
+
+    def spell(self, part: Part) -> bytes:
+        # A number line has no `%`, and `%` is several times as fast as a loop.
+        template = b"%d," + bytes(part.lines()[:-1]).replace(b"\n", b"\n%d,") + b"\n"
+        return template % tuple(range(part.offset, part.offset + part.count))
+
+
+class Raw:
+    """Eight bytes a number, little-endian: int64, uint64 (bits64) or float64."""
+
+    is_binary = True
+    is_counted = False
+
+    def head(self, dtype: str, count: int | None) -> bytes:
+        return b""
+
+    def spell(self, part: Part) -> memoryview:
+        numbers = part.numbers()
+        return np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("<")).view(np.uint8).data
+
+
+class Npy(Raw):
+    """A NumPy file: `raw` after a header, for `numpy.load`. Source: NumPy, "NEP 1", format version 1.0."""
+
+    is_counted = True
+
+    def head(self, dtype: str, count: int | None) -> bytes:
+        assert count is not None
+        out = BytesIO()
+        descr = np.dtype(dtype).newbyteorder("<").str
+        np.lib.format.write_array_header_1_0(out, {"descr": descr, "fortran_order": False, "shape": (count,)})
+        return out.getvalue()
+
+
+FORMATS: Final[dict[str, Format]] = {"text": Text(), "csv": Csv(), "raw": Raw(), "npy": Npy()}

@@ -1,0 +1,166 @@
+"""Output: numbers in a format, to standard output or to a file, which is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from ..errors import SettingsError, SinkError
+
+if TYPE_CHECKING:
+    from .formats import Source
+
+FORMATS: Final = ("text", "csv", "raw", "npy")
+STANDARD: Final = "-"
+"""As a file: standard output."""
+
+
+def output_options(command: Any) -> Any:
+    """Give a click command `--format` and `--output`."""
+    for option in (
+        click.option(
+            "--output", metavar="FILE",
+            help="Write FILE, with progress on a terminal. It gets its name when it is whole, and takes the place of an"
+            " older one then. Default: standard output.",
+        ),
+        click.option(
+            "--format", "format_name", type=click.Choice(FORMATS), default=FORMATS[0],
+            help="One number a line; offset,number with a header; 8 bytes a number, little-endian: integers, or floats"
+            " of those that are real; a NumPy file. Default: text.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def write_numbers(source: Source, format_name: str, path: str | None) -> None:
+    """Write all of `source` to `path` (None: standard output), with progress on a terminal if it is a file's.
+
+    Raises SettingsError: it cannot be written there; SinkError: writing the file failed. Errors of standard output are
+    raised as they are.
+    """
+    from . import formats
+
+    form = formats.FORMATS[format_name]
+    count = source.count() if form.is_counted else source.total
+    if form.is_counted and count is None:
+        raise SettingsError(f"{format_name} begins with how many numbers follow, and these have no end; give --count N")
+    with opened_output(path) as out, _progress(count, is_shown=path not in (None, STANDARD)) as advance:
+        if form.is_binary and out.isatty():
+            raise SettingsError(
+                f"{format_name} is binary, and this is a terminal; give --output FILE, > FILE or | PROGRAM"
+            )
+        out.write(form.head(source.dtype, count))
+        for part in source.parts():
+            out.write(form.spell(part))
+            advance(part.count)
+
+
+def require_output() -> None:
+    """Raises SettingsError: standard output is closed."""
+    if sys.stdout is None:
+        raise SettingsError("standard output is closed; send it somewhere, such as > numbers.txt")
+
+
+def opened_output(path: str | None) -> AbstractContextManager[IO[bytes]]:
+    """`path` to be written, None or `-` for standard output. A file gets its name at the end, if nothing has failed."""
+    if path is None or path == STANDARD:
+        require_output()
+        # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
+        return open(sys.stdout.fileno(), "wb", closefd=False)
+    return _opened_file(Path(path))
+
+
+@contextmanager
+def _opened_file(path: Path) -> Iterator[IO[bytes]]:
+    mode = _mode(path)
+    is_special = mode is not None and not stat.S_ISREG(mode)  # a device or a pipe: nothing can take its place
+    try:
+        with _open(path, "wb") if is_special else _replacement(path, mode) as out:
+            yield out
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # of writing, even of closing
+        raise SinkError(f"cannot write {path}: {error.strerror}; send it where there is room") from None
+
+
+@contextmanager
+def _replacement(path: Path, mode: int | None) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path`, and its `mode`, at the end; if something fails before, nothing does."""
+    path = Path(os.path.realpath(path))  # a link stays one
+    if mode is not None:
+        _open(path, "r+b").close()  # whoever may not write it may not replace it
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    with _orderly_end(), _open(part, "xb") as out:
+        try:
+            if mode is not None:
+                os.fchmod(out.fileno(), stat.S_IMODE(mode))
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink()
+            raise
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
+def _open(path: Path, mode: str) -> IO[bytes]:
+    try:
+        return path.open(mode)
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"--output {path}: {error.strerror}; name a file that can be written")
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the process, but as exceptions do, unless they are ignored."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in heeded:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], object]]:
+    """What tells a terminal on standard error that so many more numbers are written."""
+    if not (is_shown and sys.stderr is not None and sys.stderr.isatty()):
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} numbers"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)
