@@ -19,6 +19,7 @@ from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..numbers.distributions import NumberArray
 from ..numbers.stream import NumberStream
+from ..observe.durations import Durations
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
@@ -52,6 +53,9 @@ class LinkContext:
     on_bug: Callable[[Exception], None]
     tally: Tally
     journal: Journal
+    longest_delay: float
+    keeps_round_trips: bool
+    """Whether each link keeps its own: 2 KB a link."""
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
     names: Names[Link] = field(default_factory=Names)
 
@@ -81,9 +85,12 @@ class Link:
         self.state = LinkState.WAITING
         self.worker: str | None = None
         self.stream: NumberStream | None = None
+        self.first_offset: int | None = None
+        """Where this producer began to send."""
         self.offset = 0
         self.acked_offset = 0
         self.round_trip: float | None = None
+        self.round_trips = Durations() if context.keeps_round_trips else None
         self.heard_at: float | None = None
         self.reconnects = 0
         self.last_error: str | None = None
@@ -94,7 +101,7 @@ class Link:
         self._context = context
         self._begin = begin
         self._clock = context.wheel.clock
-        self._backoff = Backoff(context.random)
+        self._backoff = Backoff(context.random, context.longest_delay)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
         self.session: Session | None = None
@@ -237,6 +244,8 @@ class Link:
         self.state = LinkState.STREAMING
         self.served_by = self._context.settings.name
         self.offset = self.acked_offset = offset
+        if self.first_offset is None:
+            self.first_offset = offset
         self.note_known(offset)
         self._up_since = now
         self._resumed = {"offset": offset, "stream": stream.id, **({} if after is None else {"after": after}), **fields}
@@ -256,6 +265,13 @@ class Link:
         self._context.tally.acked_numbers += offset - self.acked_offset
         self.acked_offset = offset
         self.note_known(offset)
+
+    def note_round_trip(self, seconds: float) -> None:
+        """A beat was answered after so long."""
+        self.round_trip = seconds
+        self._context.tally.round_trips.observe(seconds)
+        if self.round_trips is not None:
+            self.round_trips.observe(seconds)
 
     def prove(self) -> None:
         """The peer has shown that it means it: after the next loss the first delay is short again."""

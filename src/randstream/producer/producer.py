@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from ..backoff import LONGEST_DELAY
 from ..clock import Clock
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
@@ -34,6 +35,8 @@ class Producer:
     """Streams to every worker of `settings` until `stop`.
 
     `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be handed in.
+    `longest_delay`: seconds between two attempts at a worker that is away, at most. `keeps_round_trips`: of each link,
+    for whoever asks for their quantiles.
 
     Raises:
         SettingsError: the settings cannot be used.
@@ -49,11 +52,15 @@ class Producer:
         clock: Clock | None = None,
         random: Random | None = None,
         dns: Dns | None = None,
+        longest_delay: float = LONGEST_DELAY,
+        keeps_round_trips: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
         self._random = random or SystemRandom()
         self.inputs = inputs or settings.resolve(self._random)
+        self._longest_delay = longest_delay
+        self._keeps_round_trips = keeps_round_trips
         self._dns = dns or Dns()
         self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
@@ -103,6 +110,8 @@ class Producer:
                 on_bug=self._on_bug,
                 tally=self.tally,
                 journal=self.journal,
+                longest_delay=self._longest_delay,
+                keeps_round_trips=self._keeps_round_trips,
             )
             try:
                 for watch in self._start_links():

@@ -27,10 +27,11 @@ CUT = Interruption(start="2026-11-28T12:00:00.000+00:00", seconds=2.5, unnoticed
 BROKEN = replace(
     WELL, worker="worker-1", target="b:9000", count=1, longest=2.5, total=2.5, by_cause={"cut": 1}, interruptions=[CUT]
 )
+LIMITS = Limits(2.0, 5.0)
 UNREACHED = replace(WELL, worker=None, target="c:9000", stream=None, problem="not reached: refused")
 
 
-def report(*links: LinkResult, command: Command | None = None, limits: Limits = Limits(2.0, 5.0)) -> Report:
+def report(*links: LinkResult, command: Command | None = None, limits: Limits = LIMITS) -> Report:
     return Report("0.1.0", "2026-11-28T11:59:00.000+00:00", 60.0, {"rate": 10.0}, limits, command, list(links))
 
 

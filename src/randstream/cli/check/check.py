@@ -34,7 +34,7 @@ LOOK_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """When a check ends by itself: after so many `seconds`, or once all has flowed for `settle` seconds after `program`.
+    """When a check ends by itself: after so many `seconds`, or `settle` seconds of calm after the end of `program`.
 
     Neither is given: only when it is asked to.
     """
@@ -56,10 +56,13 @@ class Check:
         self._until = until
         self._view = view
         self._clock = Clock()
-        self._producer = Producer(settings, inputs, clock=self._clock)
+        self._producer = Producer(
+            settings, inputs, clock=self._clock, keeps_round_trips=True, longest_delay=settings.heartbeat_interval
+        )
         self._asked = asyncio.Event()
         self._command: Command | None = None
-        self._begin = self._clock.now()
+        self._begin = self._calm_since = self._clock.now()
+        self._count = 0
         self._phase = "reaching workers"
 
     def end(self, number: signal.Signals) -> None:
@@ -69,7 +72,7 @@ class Check:
             self._until.program.signal(number)
 
     async def run(self) -> Report:
-        """Watch until the end. Raises SettingsError: a worker is served by another, or the program cannot be started."""
+        """Watch until the end. Raises SettingsError: a worker is served already, or the program cannot be started."""
         started = datetime.fromtimestamp(self._clock.wall_time(), UTC)
         streaming = asyncio.create_task(self._producer.run())
         looking = asyncio.create_task(self._look())
@@ -99,10 +102,12 @@ class Check:
 
     async def _reach(self) -> bool:
         """Wait until every worker has proved itself; whether any has in time."""
-        await self._wait(REACH_SECONDS, lambda: self._producer.links != [] and all(map(is_proven, self._producer.links)))
-        if missing := [str(link.target) for link in self._producer.links if not is_proven(link)]:
+        await self._wait(
+            REACH_SECONDS, lambda: self._producer.links != [] and all(map(is_reached, self._producer.links))
+        )
+        if missing := [str(link.target) for link in self._producer.links if not is_reached(link)]:
             self._tell(f"not reached within {REACH_SECONDS:.0f} s: {', '.join(missing)}")
-        return any(map(is_proven, self._producer.links))
+        return any(map(is_reached, self._producer.links))
 
     async def _watch(self) -> None:
         if (program := self._until.program) is None:
@@ -114,14 +119,16 @@ class Check:
         self._command = await program.run()
         self._tell(f"ended with exit status {self._command.status}: {program.arguments[0]}")
         self._phase = "until all is proven again"
-        ended_at = self._clock.now()
-        await self._wait(SETTLE_LIMIT, lambda: self._has_settled(ended_at))
+        self._calm_since = self._clock.now()
+        await self._wait(SETTLE_LIMIT, self._has_settled)
 
-    def _has_settled(self, since: float) -> bool:
-        """Whether nothing has been interrupted for so long as it is to settle."""
-        now = self._clock.now()
-        quiet = [since, *(link.interruptions.ended_at for link in self._producer.links)]
-        return now - max(quiet) >= self._until.settle and not any(find_problem(link, now) for link in self._producer.links)
+    def _has_settled(self) -> bool:
+        """Whether nothing has been interrupted for so long as it is to settle. To be asked often."""
+        now, links = self._clock.now(), self._producer.links
+        count = sum(link.interruptions.count for link in links)
+        if count != self._count or not links or any(find_problem(link, now) for link in links):
+            self._count, self._calm_since = count, now
+        return now - self._calm_since >= self._until.settle
 
     async def _wait(self, seconds: float | None, is_over: Callable[[], bool] = lambda: False) -> None:
         """Until it `is_over`, somebody asks for the end, or `seconds` have passed."""
@@ -135,7 +142,7 @@ class Check:
 
     def _refuse_to_disturb(self) -> None:
         for link in self._producer.links:
-            if link.state is LinkState.STANDBY and not is_proven(link):
+            if link.state is LinkState.STANDBY and link.first_offset is None:
                 raise SettingsError(
                     f"{link.worker} at {link.target} is served by {link.served_by}, and a check disturbs nobody;"
                     " stop that producer, or check other workers"
@@ -156,7 +163,7 @@ class Check:
 
     def _tell_change(self, link: Link, was: InterruptionsStatus | None, status: InterruptionsStatus) -> None:
         name = link.worker or str(link.target)
-        if status.availability is not None and (was is None or was.availability is None):
+        if is_reached(link) and (was is None or was.availability is None):
             self._tell(f"{name} reached at {link.target}")
         if was is not None and status.count > was.count:
             last = status.last[-1]
@@ -168,6 +175,6 @@ class Check:
         self._view.tell(self._clock.now() - self._begin, story)
 
 
-def is_proven(link: Link) -> bool:
-    """Whether its worker has acknowledged anything yet."""
-    return link.interruptions.first_proved_at is not None
+def is_reached(link: Link | None) -> bool:
+    """Whether its worker has taken this producer's numbers."""
+    return link is not None and link.first_offset is not None and link.interruptions.first_proved_at is not None

@@ -1,4 +1,4 @@
-"""Report: what a check has measured, whether it is within the limits, and both for machines: JSON, and JUnit's XML. Pure.
+"""Report: what a check has measured, and whether it is within the limits; both as JSON and as JUnit's XML. Pure.
 
 `docs/check.md` documents the JSON; a change that breaks its readers is a new SCHEMA.
 """

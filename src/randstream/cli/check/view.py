@@ -1,8 +1,8 @@
-"""View: a check as a person sees it: a live table or plain lines while it runs, and at the end the summary, as of ping."""
+"""View: a check as a person sees it: a table or lines while it runs, and at the end a summary like that of ping."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ...settings.checks import shorten
 from ..words import in_seconds, plain
 from .report import LinkResult, Report
 
@@ -59,31 +60,36 @@ class View:
         self._console.print(Text(line), style=style, soft_wrap=True)
 
 
-def summary_lines(report: Report) -> Iterable[str]:
-    """Three lines a link, as ping has them at its end."""
-    for link in report.links:
-        yield plain(f"--- {link.name} at {link.target}")
-        yield f"{link.sent:,} numbers sent, {link.acknowledged:,} acknowledged, each once, in order and unchanged"
+def summary_lines(report: Report) -> Iterator[str]:
+    """A few lines for each of MOST_ROWS links, those in trouble first, and one for the command."""
+    links = _ordered(report.links)
+    for link in links[:MOST_ROWS]:
+        yield plain(f"--- {link.name}" + (f" at {link.target}" if link.worker else ""))
+        if link.problem is not None:
+            yield plain(link.problem)
+        if link.stream is not None:
+            yield f"{link.sent:,} numbers sent, {link.acknowledged:,} acknowledged: each once, in order, unchanged"
         if (trips := link.round_trips) is not None:
             figures = " / ".join(in_seconds(each) for each in (trips.min, trips.median, trips.p99, trips.max))
             yield f"round trip min / median / p99 / max = {figures}"
         if link.count:
             causes = ", ".join(f"{count} × {cause}" for cause, count in link.by_cause.items())
-            yield (
-                f"{link.count:,} interruptions, longest {in_seconds(link.longest)}, {in_seconds(link.total)} in all: {causes}"
-            )
-        else:
+            many = "1 interruption" if link.count == 1 else f"{link.count:,} interruptions"
+            yield f"{many}, longest {in_seconds(link.longest)}, {in_seconds(link.total)} in all: {causes}"
+        elif link.stream is not None:
             yield "no interruption"
+    if len(links) > MOST_ROWS:
+        yield f"--- and {len(links) - MOST_ROWS:,} more, of which none was interrupted for longer"
     if report.command is not None:
         took = f"exit status {report.command.status} after {in_seconds(report.command.seconds)}"
-        yield plain(f"--- {' '.join(report.command.arguments)}: {took}")
+        yield plain(f"--- {shorten(' '.join(report.command.arguments))}: {took}")
 
 
 def _table(links: Iterable[LinkResult]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("worker", "now", "acknowledged", "round trip", "interruptions", "longest", "in all"):
         table.add_column(title, justify="left" if title in ("worker", "now") else "right", no_wrap=True)
-    ordered = sorted(links, key=lambda link: (link.problem is None, -link.longest))
+    ordered = _ordered(links)
     for link in ordered[:MOST_ROWS]:
         trip = None if link.round_trips is None else link.round_trips.median
         table.add_row(
@@ -96,3 +102,5 @@ def _table(links: Iterable[LinkResult]) -> Table:
     return table
 
 
+def _ordered(links: Iterable[LinkResult]) -> list[LinkResult]:
+    return sorted(links, key=lambda link: (link.problem is None, -link.longest))
