@@ -283,3 +283,14 @@ def test_ten_thousand_links_without_interruptions_take_next_to_nothing() -> None
     finally:
         tracemalloc.stop()
     assert each < 300
+
+
+def test_a_proof_that_needs_no_byte_ends_what_the_last_byte_began(case: Case) -> None:
+    case.hear(1.0)
+    case.times.at = 2.5
+    assert case.link.proved(2.5, case.ear) is None  # a sink that took its time
+    case.hear(4.0)
+    assert case.ear.silent_since == 1.0
+    assert case.prove(4.5) is None
+    case.lose(4.75)
+    assert case.prove(5.0) == Interruption(1_000_004.5, 0.5, Reason.CUT, 0.25)

@@ -50,7 +50,7 @@ NOT_RUN_HERE = {
     "make simulate ARGS=--storm": "tests/simulation/test_simulate.py runs a storm",
     'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
     "kubectl -n randstream port-forward producer-0 9001": "needs a cluster: tests/e2e/test_cluster.py",
-    "randstream top http://127.0.0.1:9001": "tests/cli/test_top.py, on a port from the system",
+    "randstream top http://127.0.0.1:9001": "tests/cli/top/test_top.py, on a port from the system",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
     "make clean": "tests/e2e/test_daemonset.py",
     "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":

@@ -85,7 +85,7 @@ class Interruptions:
     """
 
     __slots__ = (
-        "_begun", "_clock", "_ear", "_ended_at", "_finished_at", "_last", "_proved_at", "_unproven_since", "count",
+        "_begun", "_clock", "_ear", "_finished_at", "_last", "_proved_at", "_unproven_since", "count",
         "first_proved_at", "longest", "total",
     )  # fmt: skip
 
@@ -101,7 +101,6 @@ class Interruptions:
         self._begun: _Begun | None = None
         self._ear: Ear | None = None
         self._proved_at = -math.inf
-        self._ended_at = -math.inf
         self._unproven_since: float | None = None
         self._finished_at = math.inf
 
@@ -131,7 +130,7 @@ class Interruptions:
     def unproven(self, since: float, ear: Ear) -> None:
         """What came to `ear` would be a proof if the sink had taken what it was given at `since`, or before."""
         if self._unproven_since is None:
-            self._unproven_since = max(since, self._proved_at)
+            self._unproven_since = since
         if self._ear is None and self._begun is None and self.first_proved_at is not None:
             self._ear, ear.silent_since = ear, None
 
@@ -141,7 +140,7 @@ class Interruptions:
             return
         heard_at = now if self._ear is None else self._ear.heard_at
         cause: Cause = Pause.HAND_OVER if reason is Reason.YIELD else reason
-        begun = self._pause(heard_at) or _Begun(max(heard_at, self._ended_at), cause)
+        begun = self._pause(heard_at) or _Begun(max(heard_at, self._proved_at), cause)
         self._begun = replace(begun, noticed_at=now)
         self._ear = self._unproven_since = None
 
@@ -175,23 +174,23 @@ class Interruptions:
             return self._begun
         if (pause := self._pause(ear.heard_at)) is not None:
             return pause
-        is_silent = now - ear.heard_at > INTERRUPTION_HEARTBEATS * ear.heartbeat
-        return _Begun(max(ear.heard_at, self._ended_at), Pause.SILENCE) if is_silent else None
+        since = max(ear.heard_at, self._proved_at)
+        return _Begun(since, Pause.SILENCE) if now - since > INTERRUPTION_HEARTBEATS * ear.heartbeat else None
 
     def _pause(self, until: float) -> _Begun | None:
         """What has interrupted a connection that lives: a silence that is over, or a stall until `until`."""
-        ear, unproven_since = self._ear, self._unproven_since
+        ear = self._ear
         if ear is None:
             return None
-        if ear.silent_since is not None:
-            return _Begun(max(ear.silent_since, self._ended_at), Pause.SILENCE)
-        if unproven_since is not None and until - unproven_since > INTERRUPTION_HEARTBEATS * ear.heartbeat:
-            return _Begun(unproven_since, Pause.STALLED)
+        for since, cause in (ear.silent_since, Pause.SILENCE), (self._unproven_since, Pause.STALLED):
+            if since is not None:
+                since = max(since, self._proved_at)
+                if until - since > INTERRUPTION_HEARTBEATS * ear.heartbeat:
+                    return _Begun(since, cause)
         return None
 
     def _record(self, begun: _Begun, now: float) -> Interruption:
         interruption = self._measure(begun, now)
-        self._ended_at = now
         self.count += 1
         self.total += interruption.seconds
         self.longest = max(self.longest, interruption.seconds)

@@ -1,0 +1,47 @@
+"""Top: the live page for a terminal, of one process or several. Asks admin servers once a second, and uses nothing
+else of a role.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+
+from ...errors import SettingsError
+from .screen import render
+from .source import MOST_LINKS, PERIOD_SECONDS, Source, View
+
+ROWS_BESIDE: Final = 12
+"""Lines of the screen beside the rows of streams and the processes."""
+PIPE_COLUMNS: Final = 150
+
+
+def run_top(urls: Sequence[str], *, name_filter: str = "", is_once: bool = False) -> None:
+    """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is no terminal.
+
+    Raises SettingsError: one of `urls` is not a URL, or none of them gives an answer at first.
+    """
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_COLUMNS)
+    views = [View(Source(url, name_filter)) for url in dict.fromkeys(urls)]
+    for view in views:
+        view.start()
+    for view in views:
+        view.asked.wait()
+    if all(view.snapshot is None for view in views):
+        which = f"none of {len(views)} addresses answers; " if len(views) > 1 else ""
+        raise SettingsError(f"{which}{views[0].problem}")
+    if is_once or not console.is_terminal:
+        console.print(render(views, rows=MOST_LINKS, width=console.width))
+        return
+    with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            rows = max(1, console.height - ROWS_BESIDE - len(views))
+            live.update(render(views, rows=rows, width=console.width), refresh=True)
+            time.sleep(PERIOD_SECONDS)
