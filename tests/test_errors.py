@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +23,12 @@ from randstream.errors import (
     RemoteProtocolError,
     SettingsError,
     SinkError,
+    TlsError,
     is_transient,
     reason_of,
 )
+from randstream.settings import WorkerSettings
+from randstream.store.layout import Damage, DamagedStore
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -72,3 +80,34 @@ def test_cuts_timeouts_and_polite_ends_are_tried_again_soon() -> None:
 )
 def test_everything_raised_here_is_a_randstream_error(kind: type[Exception]) -> None:
     assert issubclass(kind, RandstreamError)
+
+
+def unusable() -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        WorkerSettings(name="no name")
+    return caught.value
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, *range(pickle.HIGHEST_PROTOCOL + 1)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SettingsError("the seed is empty"),
+        unusable(),
+        LocalProtocolError("a bug"),
+        RemoteProtocolError(Reason.TOO_LONG, "a line of 600 bytes"),
+        PeerClosed(Reason.YIELD, "the worker"),
+        PeerTimeout(),
+        TlsError("no certificate"),
+        SinkError("disk full"),
+        DamagedStore(Damage(Path("0.numbers"), 17, 3, "a number is missing")),
+        OfferError("another seed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_back_whole_from_another_process(
+    error: RandstreamError, copied: int | Callable[[Any], Any]
+) -> None:
+    again = pickle.loads(pickle.dumps(error, copied)) if isinstance(copied, int) else copied(error)
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+    assert reason_of(again) is reason_of(error)

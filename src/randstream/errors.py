@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 
 class Reason(StrEnum):
@@ -37,6 +38,10 @@ PERSISTENT = frozenset(
 
 class RandstreamError(Exception):
     """Everything this package raises of its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied without `__init__`, whose arguments are not `args`: an error that a pool cannot unpickle hangs it."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class SettingsError(RandstreamError):

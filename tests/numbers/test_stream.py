@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import tracemalloc
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import orjson
@@ -130,8 +133,8 @@ def test_a_stream_ends_after_number_two_to_the_63_less_two(count: int) -> None:
 @pytest.mark.parametrize(("offset", "count"), [(-1, 1), (0, -1), (END + 1, 0), (0, 2**63)])
 def test_what_is_not_within_a_stream_is_refused(offset: int, count: int) -> None:
     stream = NumberStream("42", "worker-0", "bits64")
-    for method in (stream.lines, stream.read):
-        with pytest.raises(ValueError, match="a stream has 0 to 2"):
+    for method in (stream.lines, stream.read, stream.iter_blocks):
+        with pytest.raises(ValueError, match=r"a stream has 0 to 2|give one from 0 to 2"):
             method(offset, count)
 
 
@@ -158,6 +161,146 @@ def test_threads_drawing_at_once_do_not_disturb_each_other() -> None:
     for thread in threads:
         thread.join()
     assert all(agree)
+
+
+# Into an array, and block by block
+
+
+@pytest.mark.parametrize("distribution", EVERY_KIND)
+@pytest.mark.parametrize("count", [0, 1, FEW + 1, BLOCK, 2 * BLOCK + 3])
+def test_numbers_are_written_into_the_array_that_is_given(distribution: str, count: int) -> None:
+    stream = NumberStream("42", "worker-0", distribution)
+    numbers = stream.read(3, count)
+    whole = np.zeros(2 * count + 2, stream.distribution.dtype)
+    for out in (whole[1 : count + 1], whole[1 : 2 * count + 1 : 2], whole[count:0:-1], np.ma.MaskedArray(numbers * 0)):
+        whole[:] = 0
+        assert stream.read(3, count, out=out) is out
+        assert np.array_equal(np.asarray(out), numbers)
+        assert (whole[0], whole[-1]) == (0, 0)
+
+
+def test_a_masked_array_gets_its_data_whatever_its_mask() -> None:
+    stream = NumberStream("42", "worker-0", "bits64")
+    out = np.ma.MaskedArray(np.zeros(4, np.uint64), mask=[False, True, False, True], hard_mask=True)
+    assert np.array_equal(stream.read(0, 4, out=out).data, stream.read(0, 4))
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "says"),
+    [
+        ([0.0] * 3, TypeError, "out is a list; give a NumPy array"),
+        (memoryview(bytearray(24)), TypeError, "out is a memoryview; give a NumPy array"),
+        (np.zeros(3, np.float32), TypeError, "out has dtype float32, but uniform:0.0:1.0 makes float64"),
+        (np.zeros(3, np.int64), TypeError, "out has dtype int64, but"),
+        (np.zeros(3, object), TypeError, "out has dtype object, but"),
+        (np.zeros(3, np.dtype(float).newbyteorder()), TypeError, "out has dtype"),
+        (np.zeros(2), ValueError, r"out has shape \(2,\); give \(3,\)"),
+        (np.zeros(4), ValueError, r"out has shape \(4,\); give \(3,\)"),
+        (np.zeros((3, 1)), ValueError, r"out has shape \(3, 1\); give \(3,\)"),
+        (np.array(0.0), ValueError, r"out has shape \(\); give \(3,\)"),
+        (np.frombuffer(bytes(24)), ValueError, "out is read-only"),
+        (np.broadcast_to(0.0, 3), ValueError, "out is read-only"),
+    ],
+)
+def test_an_array_that_cannot_take_the_numbers_is_refused(out: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=f"^{says}") as caught:
+        NumberStream("42", "worker-0", "uniform:0:1").read(0, 3, out=out)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("distribution", EVERY_KIND)
+def test_what_is_read_into_an_array_is_made_in_little_room(distribution: str) -> None:
+    stream = NumberStream("42", "worker-0", distribution)
+    out = np.empty(40 * BLOCK, stream.distribution.dtype)
+    stream.read(0, BLOCK, out=out[:BLOCK])
+    tracemalloc.start()
+    try:
+        stream.read(0, len(out), out=out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < out.nbytes / 2
+
+
+@pytest.mark.parametrize("distribution", EVERY_KIND)
+@pytest.mark.parametrize(("count", "block"), [(0, 5), (1, 5), (5, 5), (14, 5), (15, 5), (16, 1), (3, 2**70 >> 8)])
+def test_blocks_are_the_numbers_read(distribution: str, count: int, block: int) -> None:
+    stream = NumberStream("42", "worker-0", distribution)
+    blocks = list(stream.iter_blocks(7, count, block=block))
+    assert [len(each) for each in blocks] == [min(block, count - at) for at in range(0, count, block)]
+    numbers = np.concatenate(blocks) if blocks else np.empty(0)
+    assert np.array_equal(numbers, stream.read(7, count))
+
+
+def test_blocks_go_on_to_the_end_of_the_stream_and_are_the_callers_own() -> None:
+    stream = NumberStream("42", "worker-0", "bits64")
+    first, second = islice(stream.iter_blocks(), 2)
+    assert (len(first), len(second)) == (BLOCK, BLOCK)
+    first[:] = 0
+    assert np.array_equal(second, stream.read(BLOCK, BLOCK))
+    last = list(stream.iter_blocks(END - 7, block=np.uint8(5)))
+    assert [len(each) for each in last] == [5, 2]
+    assert np.array_equal(np.concatenate(last), stream.read(END - 7, 7))
+    assert list(stream.iter_blocks(END)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [((0, 5, 0), ValueError), ((0, 5, -1), ValueError), ((0, 5, 2.0), TypeError), ((0.0, 5, 1), TypeError)],
+)
+def test_blocks_that_cannot_be_are_refused_before_the_first(arguments: Any, error: type[Exception]) -> None:
+    offset, count, block = arguments
+    with pytest.raises(error, match="give"):
+        NumberStream("42", "worker-0", "bits64").iter_blocks(offset, count, block=block)
+
+
+# As a value
+
+
+ALIKE: list[Any] = [
+    ("42", "worker-0", "uniform:0:1"),
+    (" 42\n", "worker-0", "uniform:-0.0:1e0"),
+    ("42", "worker-0", parse_distribution("uniform:0:1")),
+]
+OTHERS = [("43", "worker-0", "uniform:0:1"), ("42", "worker-1", "uniform:0:1"), ("42", "worker-0", "uniform:0:2")]
+
+
+def test_streams_are_equal_if_they_are_the_same_stream() -> None:
+    alike, others = [NumberStream(*each) for each in ALIKE], [NumberStream(*each) for each in OTHERS]
+    assert len({*alike}) == 1
+    assert all(each == alike[0] for each in alike)
+    assert len({*alike, *others}) == 4
+    assert all(each != alike[0] for each in others)
+    assert alike[0] != alike[0].id
+
+
+def test_a_stream_does_not_change() -> None:
+    stream: Any = NumberStream("42", "worker-0", "bits64")
+    for name in ("id", "worker", "distribution", "_key", "seed"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(stream, name, "other")
+        with pytest.raises((AttributeError, TypeError)):
+            delattr(stream, name)
+    assert stream == NumberStream("42", "worker-0", "bits64")
+
+
+@pytest.mark.parametrize("distribution", EVERY_KIND)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_the_same_stream_and_holds_no_seed(distribution: str, protocol: int) -> None:
+    stream = NumberStream("correct horse", "worker-0", distribution)
+    text = pickle.dumps(stream, protocol)
+    again = pickle.loads(text)
+    assert b"horse" not in text
+    assert (again, hash(again), repr(again)) == (stream, hash(stream), repr(stream))
+    assert np.array_equal(again.read(5, 100), stream.read(5, 100))
+    assert again.lines(5, 100) == stream.lines(5, 100)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_the_same_stream(copied: Any) -> None:
+    stream = NumberStream("42", "worker-0", "normal:0:1")
+    assert copied(stream) == stream
+    assert copied({stream: [stream]}) == {stream: [stream]}
 
 
 # Text

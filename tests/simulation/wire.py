@@ -156,7 +156,7 @@ class Wire(Outside):
         """Of each link at each worker's process, the connection that opened last."""
         self.promotions: Counter[str] = Counter()
         """`#resume`s, by what they were after."""
-        self._dials: dict[str, deque[tuple[float, int]]] = {}
+        self._dials: dict[str, deque[tuple[float, int, Process | None]]] = {}
         cluster.network.tap = self
 
     # ---- what is tapped ----------------------------------------------------------------------------------------------
@@ -510,9 +510,10 @@ class Wire(Outside):
         )  # fmt: skip
 
     def _check_dials(self, producer: ProducerMachine) -> None:
+        """backoff: whoever starts anew knows of no earlier attempt, so each process counts for itself."""
         now, dials = self._world.now, self._dials.setdefault(producer.name, deque())
-        dials.append((now, producer.host.dials))
-        while now - dials[0][0] > DIALS_WINDOW:
+        dials.append((now, producer.host.dials, producer.process))
+        while now - dials[0][0] > DIALS_WINDOW or dials[0][2] is not producer.process:
             dials.popleft()
         if (count := producer.host.dials - dials[0][1]) > MOST_DIALS * len(self._cluster.workers):
             self.broken.append(f"at {now:.3f} s: {producer.name} dialled {count} times in {DIALS_WINDOW} s: backoff")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import string
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 import numpy as np
 import orjson
@@ -20,7 +22,9 @@ from .. import speedups
 from ..errors import RandstreamError, SettingsError
 from ..protocol import MAX_OFFSET, NAME
 from .distributions import Bits64, Distribution, Integers, NumberArray, Words, parse_distribution
+from .generator import make_generator
 from .known_answers import ENCODINGS, STREAMS
+from .offsets import check_offset, check_range
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
@@ -55,13 +59,19 @@ def parse_seed(text: str) -> str:
     return seed
 
 
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class NumberStream:
     """The numbers 0 to 2^63 - 2 meant for one worker. Keeps no seed; any thread may call it at any time.
 
+    Two are equal if they are the same stream. Copies and pickles hold the key, a hash of the seed, and no seed.
     Raises SettingsError when the seed is empty, the worker is no name or the distribution cannot be.
     """
 
-    __slots__ = ("_key", "distribution", "id", "worker")
+    id: str
+    """16 hex digits: the `stream=` of the wire."""
+    worker: str
+    distribution: Distribution
+    _key: tuple[int, int]
 
     def __init__(self, seed: str, worker: str, distribution: str | Distribution) -> None:
         if not NAME.fullmatch(worker):
@@ -70,29 +80,68 @@ class NumberStream:
             )
         if isinstance(distribution, str):
             distribution = parse_distribution(distribution)
-        self.worker = worker
-        self.distribution = distribution
         text = f"randstream-numbers/1\n{parse_seed(seed)}\n{worker}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
-        self._key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
-        self.id = digest[16:24].hex()
-        """16 hex digits: the `stream=` of the wire."""
+        key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
+        object.__setattr__(self, "id", digest[16:24].hex())
+        object.__setattr__(self, "worker", worker)
+        object.__setattr__(self, "distribution", distribution)
+        object.__setattr__(self, "_key", key)
 
     def __repr__(self) -> str:
         return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
 
-    def read(self, offset: int, count: int) -> NumberArray:
-        """The `count` numbers from `offset` on, shape (count,). Raises ValueError beyond the stream."""
-        _require_within_stream(offset, count)
-        return self.distribution.from_words(self._words(offset, count))
+    def read(self, offset: SupportsIndex, count: SupportsIndex, *, out: NumberArray | None = None) -> NumberArray:
+        """The `count` numbers from `offset` on, shape (count,). Raises ValueError beyond the stream.
 
-    def lines(self, offset: int, count: int) -> bytes:
+        Written into `out`, if one is given, a block at a time, and nothing else of that size is allocated: any
+        writeable array of that shape and the distribution's dtype, such as a slice or a memory map. Raises TypeError
+        when `out` is no array or has another dtype, ValueError when it has another shape or is read-only.
+        """
+        offset, count = check_range(offset, count)
+        if out is None:
+            if count <= BLOCK:
+                return self._numbers(offset, count)
+            out = np.empty(count, self.distribution.dtype)
+        else:
+            _check_out(out, count, self.distribution)
+        room = np.asarray(out)  # of a masked array its data
+        for start in range(0, count, BLOCK):
+            room[start : start + BLOCK] = self._numbers(offset + start, min(BLOCK, count - start))
+        return out
+
+    def iter_blocks(
+        self, offset: SupportsIndex = 0, count: SupportsIndex | None = None, *, block: SupportsIndex = BLOCK
+    ) -> Iterator[NumberArray]:
+        """The `count` numbers from `offset` on as arrays of `block` numbers, the last of what is left.
+
+        Each is a new array, which a core's cache holds if `block` is left alone. None: all to the end of the stream.
+        Raises ValueError beyond the stream, at once.
+        """
+        start, many = check_range(offset, 0 if count is None else count)
+        end = MAX_OFFSET if count is None else start + many
+        size = check_offset(block, "block")
+        if size == 0:
+            raise ValueError("block is 0; give at least 1")
+        return (self.read(at, min(size, end - at)) for at in range(start, end, size))
+
+    def generator(self, offset: SupportsIndex = 0) -> np.random.Generator:
+        """NumPy's Generator for everything else, on a Philox whose next word is word `offset` of this stream.
+
+        `random_raw` gives the words that the stream's numbers are made from, and goes on beyond its end. What other
+        methods make of the words is NumPy's, and may change with its version. Give it a stream of its own: numbers
+        read from this one are made from the same words. Its `spawn` gives the same independent children each time.
+        Raises TypeError or ValueError when `offset` is no offset.
+        """
+        return make_generator(self._key, check_offset(offset))
+
+    def lines(self, offset: SupportsIndex, count: SupportsIndex) -> bytes:
         """Those numbers as text, each ended by LF. Raises ValueError beyond the stream."""
         return bytes(self.view(offset, count))
 
-    def view(self, offset: int, count: int) -> bytes | memoryview:
+    def view(self, offset: SupportsIndex, count: SupportsIndex) -> bytes | memoryview:
         """The same as `lines`, but of many numbers a view, which saves a copy. Raises ValueError beyond the stream."""
-        _require_within_stream(offset, count)
+        offset, count = check_range(offset, count)
         if count <= FEW:
             return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
@@ -107,9 +156,11 @@ class NumberStream:
         begin = len(room)
         end = offset + count
         for start in reversed(range(offset, end, BLOCK)):
-            numbers = self.distribution.from_words(self._words(start, min(BLOCK, end - start)))
-            begin = _put_lines(numbers, room, begin)
+            begin = _put_lines(self._numbers(start, min(BLOCK, end - start)), room, begin)
         return begin
+
+    def _numbers(self, offset: int, count: int) -> NumberArray:
+        return self.distribution.from_words(self._words(offset, count))
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
@@ -174,9 +225,15 @@ def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:
     return [distribution.from_word(word) for word in words.tolist()]
 
 
-def _require_within_stream(offset: int, count: int) -> None:
-    if offset < 0 or count < 0 or offset + count > MAX_OFFSET:
-        raise ValueError(f"no {count} numbers from offset {offset} on: a stream has 0 to 2^63 - 2")
+def _check_out(out: NumberArray, count: int, distribution: Distribution) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; give a NumPy array")
+    if out.dtype != distribution.dtype:
+        raise TypeError(f"out has dtype {out.dtype}, but {distribution.spelling} makes {distribution.dtype}")
+    if out.shape != (count,):
+        raise ValueError(f"out has shape {out.shape}; give ({count},)")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only; give an array that can be written")
 
 
 def _require(holds: bool, what: str) -> None:
