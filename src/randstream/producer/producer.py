@@ -6,6 +6,7 @@ Embeddable: no signal handlers, no log set-up.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from math import isinf
 from random import Random, SystemRandom
 from typing import Final
@@ -21,6 +22,7 @@ from ..observe.tally import Tally
 from ..settings import ProducerInputs, ProducerSettings, Target
 from .discovery import Resolver, Watch
 from .dns import Dns
+from .history import Histories, History
 from .link import Link, LinkContext
 from .raw_session import RawSession
 from .stream_session import StreamSession
@@ -35,8 +37,8 @@ class Producer:
     """Streams to every worker of `settings` until `stop`.
 
     `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be handed in.
-    `longest_delay`: seconds between two attempts at a worker that is away, at most. `keeps_round_trips`: of each link,
-    for whoever asks for their quantiles.
+    `longest_delay`: seconds between two attempts at a worker that is away, at most. `keeps_round_trips`: of each
+    worker, for whoever asks for their quantiles.
 
     Raises:
         SettingsError: the settings cannot be used.
@@ -60,7 +62,7 @@ class Producer:
         self._random = random or SystemRandom()
         self.inputs = inputs or settings.resolve(self._random)
         self._longest_delay = longest_delay
-        self._keeps_round_trips = keeps_round_trips
+        self._histories = Histories(self.clock, keeps_round_trips=keeps_round_trips)
         self._dns = dns or Dns()
         self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
@@ -88,6 +90,11 @@ class Producer:
         is_up = problem is not None and any(link.is_up for link in self.links)
         return None if is_up else problem
 
+    @property
+    def departed(self) -> Collection[History]:
+        """Of workers that were reached and have no link now: the last MOST_DEPARTED that left, the latest last."""
+        return self._histories.departed.values()
+
     def stop(self) -> None:
         """Begin the graceful end: a final beat to each worker, its ack, `#close`. Idempotent."""
         self._stopping.set()
@@ -111,7 +118,7 @@ class Producer:
                 tally=self.tally,
                 journal=self.journal,
                 longest_delay=self._longest_delay,
-                keeps_round_trips=self._keeps_round_trips,
+                histories=self._histories,
             )
             try:
                 for watch in self._start_links():
@@ -186,11 +193,14 @@ class Producer:
             if not link.is_finished:
                 link.abort(self.clock.now())
 
-    def _on_finished(self, link: Link) -> None:
+    def _on_finished(self, link: Link, now: float) -> None:
         self._unfinished -= 1
-        if not self._stopping.is_set():  # it left, so it is forgotten; at our own end observers still look
+        if not self._stopping.is_set():  # it left; at our own end observers still look
             self.links.remove(link)
-        elif not self._unfinished:
+            self._histories.leave(link, now)
+            return
+        link.interruptions.finish(now)
+        if not self._unfinished:
             self._all_finished.set()
 
     def _on_bug(self, bug: Exception) -> None:
