@@ -168,9 +168,9 @@ def producer(**flags: Any) -> int:
         inputs = settings.resolve(SystemRandom())
     with _prepared(settings):
         from ..producer.producer import Producer
-        from ..service import run_service
+        from .role import has_reader, run_role
 
-        return run_service(lambda: Producer(settings, inputs), settings)
+        return run_role(lambda: Producer(settings, inputs, keeps_round_trips=has_reader()), settings)
 
 
 @commands.command(
@@ -193,10 +193,10 @@ def worker(**flags: Any) -> int:
     if not (settings.store or settings.discard or settings.command):
         require_output()
     with _prepared(settings):
-        from ..service import run_service
         from ..worker.worker import Worker
+        from .role import run_role
 
-        return run_service(lambda: Worker(settings), settings)
+        return run_role(lambda: Worker(settings), settings)
 
 
 @commands.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import signal
@@ -71,6 +72,24 @@ def require_output() -> None:
         raise SettingsError("standard output is closed; send it somewhere, such as > numbers.txt")
 
 
+def require_writable(path: str, option: str) -> None:
+    """Raises SettingsError: `opened_output` could not open `path`, which `option` gave. It is left as it is."""
+    if path == STANDARD:
+        require_output()
+        return
+    mode = _mode(Path(path), option)
+    if mode is None or stat.S_ISREG(mode):
+        whole = Path(os.path.realpath(path))
+        if mode is not None:
+            _open(whole, "r+b", option).close()
+        part = _part_of(whole)
+        _open(part, "xb", option, whole).close()
+        part.unlink()
+    elif stat.S_ISDIR(mode) or not os.access(path, os.W_OK):  # opening a pipe could wait for its reader
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EACCES
+        raise _unusable(Path(path), option, OSError(number, os.strerror(number)))
+
+
 def opened_output(path: str | None, option: str = "--output") -> AbstractContextManager[IO[bytes]]:
     """`path`, which `option` gave, to be written; None or `-`: standard output.
 
@@ -102,7 +121,7 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
     path = Path(os.path.realpath(path))  # a link stays one
     if mode is not None:
         _open(path, "r+b", option).close()  # whoever may not write it may not replace it
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    part = _part_of(path)
     with _orderly_end(), _open(part, "xb", option, path) as out:
         try:
             if mode is not None:
@@ -114,6 +133,11 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
         except BaseException:
             part.unlink()
             raise
+
+
+def _part_of(path: Path) -> Path:
+    """Where it is written until it is whole."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _mode(path: Path, option: str) -> int | None:

@@ -10,7 +10,7 @@ STEPS: Final = 32
 
 
 class Durations:
-    """Counts of durations in seconds, in buckets that grow with them: a few hundred at most, half a microsecond each."""
+    """Counts of durations in seconds, in buckets that grow with them: a few hundred at most."""
 
     __slots__ = ("_counts", "count", "longest", "shortest")
 

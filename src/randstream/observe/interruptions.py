@@ -136,7 +136,7 @@ class Interruptions:
 
     def lost(self, reason: Reason, now: float) -> None:
         """The connection, or an attempt at one, is over."""
-        if self._begun is not None or self.first_proved_at is None:
+        if self._begun is not None or self.first_proved_at is None or self._finished_at < math.inf:
             return
         heard_at = now if self._ear is None else self._ear.heard_at
         cause: Cause = Pause.HAND_OVER if reason is Reason.YIELD else reason

@@ -128,6 +128,11 @@ class Link:
         return self.history.interruptions
 
     @property
+    def unacked(self) -> int:
+        """Numbers that were sent, and are not acknowledged yet."""
+        return self.offset - self.acked_offset
+
+    @property
     def is_proved(self) -> bool:
         """Whether the connection that has resumed has shown that numbers flow."""
         return self._resumed is None

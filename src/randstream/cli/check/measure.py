@@ -1,60 +1,97 @@
-"""Measure: what a producer knows of its links, as the results of a check."""
+"""Measure: what a producer knows of its workers, as the results of a check."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ...observe import interruptions
-from ...observe.durations import Durations
 from ...observe.status import LinkState
+from ...producer.history import History
 from ...producer.link import Link
-from ...settings import Target
-from .report import Interruption, LinkResult, RoundTrips
+from ...producer.producer import Producer
+from ..summary import count_causes, sum_up
+from .report import Interruption, LinkResult
 
 
-def measure(
-    links: Iterable[Link], now: float, problems: Mapping[Target, str | None] | None = None
-) -> Iterator[LinkResult]:
-    """Each link as it is, or was, at `now`, in seconds of its clock. `problems`: those found then, if it has ended."""
-    for link in links:
-        status = link.interruptions.status(now)
-        shown = [*status.last, *([] if status.current is None else [status.current])]
-        yield LinkResult(
-            worker=link.worker,
-            target=str(link.target),
-            stream=None if link.stream is None else link.stream.id,
-            sent=link.offset - (link.first_offset or 0),
-            acknowledged=link.acked_offset - (link.first_offset or 0),
-            round_trips=_summed_up(link.round_trips),
-            count=status.count + (status.current is not None),
-            longest=status.longest,
-            total=status.total,
-            availability=status.availability or 0.0,
-            by_cause=dict(Counter(str(each.cause) for each in shown)),
-            interruptions=[_shown(each, is_over=each is not status.current) for each in shown],
-            problem=find_problem(link, now) if problems is None else problems.get(link.target),
-        )
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A worker, or a target where none was found."""
+
+    history: History
+    link: Link | None
+    """None: it has left."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        link = self.link
+        return self.history.worker or (link and (link.worker or str(link.target))) or self.history.target
+
+    @property
+    def target(self) -> str:
+        return self.history.target if self.link is None else str(self.link.target)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether it has taken this producer's numbers."""
+        return self.history.stream is not None and self.history.interruptions.first_proved_at is not None
 
 
-def find_problem(link: Link, now: float) -> str | None:
+def subjects(producer: Producer) -> Iterator[Subject]:
+    """Each worker once, whichever of its addresses is used and even if it has left; and each target without one."""
+    held = {link.history.worker for link in producer.links}
+    for link in producer.links:
+        if link.history.worker is not None or link.worker is None or link.worker not in held:
+            yield Subject(link.history, link)
+    for history in producer.departed:
+        yield Subject(history, None)
+
+
+def measure(subject: Subject, now: float) -> LinkResult:
+    """How it is at `now`, in seconds of the producer's clock."""
+    history = subject.history
+    status = history.interruptions.status(now)
+    shown = [*status.last, *([] if status.current is None else [status.current])]
+    sent, acknowledged = count_numbers(subject)
+    return LinkResult(
+        worker=history.worker,
+        target=subject.target,
+        stream=history.stream,
+        sent=sent,
+        acknowledged=acknowledged,
+        round_trips=sum_up(history.round_trips),
+        count=status.count + (status.current is not None),
+        longest=round(status.longest, 6),
+        total=round(status.total, 6),
+        availability=round(status.availability or 0.0, 9),
+        by_cause=count_causes(status),
+        interruptions=[_shown(each, is_over=each is not status.current) for each in shown],
+        problem=find_problem(subject, now),
+    )
+
+
+def count_numbers(subject: Subject) -> tuple[int, int]:
+    """How many numbers it was sent, and has acknowledged."""
+    acknowledged = subject.history.acknowledged
+    return acknowledged + (0 if subject.link is None else subject.link.unacked), acknowledged
+
+
+def find_problem(subject: Subject, now: float) -> str | None:
     """Why numbers do not arrive now; None: they do."""
-    if link.state is LinkState.STANDBY:
-        return f"{link.served_by} serves it: {link.last_error or 'the same stream'}"
-    status = link.interruptions.status(now, 0)
-    if link.first_offset is None or status.availability is None:
+    link = subject.link
+    if link is not None and link.state is LinkState.STANDBY:
+        return f"{link.served_by} serves it"
+    if link is not None and not subject.is_reached:
         return f"not reached: {link.last_error or link.state}"
-    if status.current is None:
+    current = subject.history.interruptions.status(now, 0).current
+    if current is None:
         return None
+    if link is None:
+        return f"it has left DNS, and has not come back for {current.seconds:.1f} s ({current.cause})"
     why = f": {link.last_error}" if link.last_error else ""
-    return f"interrupted for {status.current.seconds:.1f} s ({status.current.cause}){why}"
-
-
-def _summed_up(trips: Durations | None) -> RoundTrips | None:
-    if trips is None or not trips.count:
-        return None
-    return RoundTrips(trips.shortest, trips.quantile(0.5), trips.quantile(0.99), trips.longest)
+    return f"interrupted for {current.seconds:.1f} s ({current.cause}){why}"
 
 
 def _shown(interruption: interruptions.Interruption, *, is_over: bool) -> Interruption:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from ..summary import RoundTrips
+
 SCHEMA: Final = "randstream-check/1"
 
 
@@ -34,16 +36,6 @@ class Interruption:
     """How many of them passed before a lost connection was known to be lost; None: none was lost."""
     cause: str
     is_over: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrips:
-    """From a beat to its ack, in seconds."""
-
-    min: float
-    median: float
-    p99: float
-    max: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +85,14 @@ class Command:
     status: int
     """Its exit status; 128 and the signal's number if one ended it."""
     seconds: float
+    signal: str | None = None
+    """The name of that signal; None: it ended by itself."""
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, for a person."""
+        by = "" if self.signal is None else f"was ended by {self.signal}, "
+        return f"{by}exit status {self.status} after {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +108,39 @@ class Report:
     limits: Limits
     command: Command | None
     links: list[LinkResult]
+    pause: float = 0.0
+    """The longest time that the check itself stood still: silences of that length may be its own."""
+    problem: str | None = None
+    """Why there is no link, if that is known."""
     schema: str = field(default=SCHEMA)
 
     @property
-    def findings(self) -> dict[str, list[str]]:
-        """Each link that is not within the limits, and why."""
-        found = {link.name: list(link.findings(self.limits)) for link in self.links}
-        return {name: why for name, why in found.items() if why}
+    def has_passed(self) -> bool:
+        """Whether there are links, and all are within the limits."""
+        return self.links != [] and not any(any(link.findings(self.limits)) for link in self.links)
 
     @property
     def verdict(self) -> str:
         """One line."""
-        count = len(self.links)
-        if not count:
-            return "FAILED: there was no link to check"
-        links = "1 link" if count == 1 else f"{count:,} links"
-        longest = max((link.longest for link in self.links), default=0.0)
-        if bad := self.findings:
-            first = next(iter(bad))
-            more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-            return f"FAILED: {len(bad)} of {links} outside the limits: {first}: {'; '.join(bad[first])}{more}"
-        if not any(link.count for link in self.links):
-            return f"PASSED: {links}, not one interruption in {self.seconds:.0f} s"
-        return f"PASSED: {links} within the limits; the longest interruption was {longest:.2f} s"
+        if not self.links:
+            return "FAILED: there was no link to check" + ("" if self.problem is None else f": {self.problem}")
+        links = "1 link" if len(self.links) == 1 else f"{len(self.links):,} links"
+        bad = [(link.name, found) for link in self.links if (found := list(link.findings(self.limits)))]
+        if bad:
+            (first, why), more = bad[0], len(bad) - 1
+            others = f", and {more:,} more" if more else ""
+            return f"FAILED: {len(bad):,} of {links} outside the limits: {first}: {'; '.join(why)}{others}"
+        longest = max(link.longest for link in self.links)
+        if any(link.count for link in self.links):
+            verdict = f"PASSED: {links} within the limits; the longest interruption was {longest:.2f} s"
+        else:
+            verdict = f"PASSED: {links}, not one interruption in {self.seconds:.0f} s"
+        return verdict + (f"; but the command failed: {self.command.outcome}" if self.command and self.status else "")
 
     @property
     def status(self) -> int:
         """The exit status: 1 outside the limits, else the command's own."""
-        if self.findings or not self.links:
+        if not self.has_passed:
             return 1
         return 0 if self.command is None else self.command.status
 
@@ -143,7 +148,7 @@ class Report:
         """The documented object."""
         return {
             "schema": self.schema,
-            "passed": not self.findings,
+            "passed": self.has_passed,
             "verdict": self.verdict,
             **{name: value for name, value in asdict(self).items() if name not in ("schema", "links")},
             "links": [{**asdict(link), "findings": list(link.findings(self.limits))} for link in self.links],
@@ -151,12 +156,13 @@ class Report:
 
     def to_junit(self) -> bytes:
         """JUnit's XML: a test case for each link, and one for the command."""
-        findings = self.findings
         cases: list[tuple[str, float, str]] = [
-            (link.name, self.seconds, "; ".join(findings.get(link.name, ()))) for link in self.links
+            (link.name, self.seconds, "; ".join(link.findings(self.limits))) for link in self.links
         ]
+        if not cases:
+            cases.append(("links", self.seconds, self.verdict))
         if self.command is not None:
-            failure = f"exit status {self.command.status}" if self.command.status else ""
+            failure = self.command.outcome if self.command.status else ""
             cases.append((" ".join(self.command.arguments), self.command.seconds, failure))
         failures = sum(bool(failure) for *_, failure in cases)
         root = ElementTree.Element(

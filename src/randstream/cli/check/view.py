@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import IO, Final
 
-from rich.console import Console, Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ...protocol import INTERRUPTION_HEARTBEATS
 from ...settings.checks import shorten
+from ..console import open_console
+from ..summary import Account, summary_lines
 from ..words import in_seconds, plain
 from .report import LinkResult, Report
 
 MOST_ROWS: Final = 20
-"""Links that a table shows, those in trouble first."""
+"""Links that the table shows, those in trouble first."""
 STORIES: Final = 8
 """The last lines below the live table."""
-PIPE_COLUMNS: Final = 120
+ROWS_BESIDE: Final = 4
+"""Lines of the screen beside the rows of links and the stories."""
+WIDE: Final = 80
+"""Columns that the screen must have for all of the table."""
 
 
 class View:
-    """Writes to standard output. `is_live`: a table that changes, where that is a terminal."""
+    """Writes to `file`. `is_live`: a table that changes, where that is a terminal which can show one."""
 
-    def __init__(self, *, is_live: bool) -> None:
-        self._console = Console()
-        if not self._console.is_terminal:
-            self._console = Console(width=PIPE_COLUMNS)
-        self._stories: list[str] = []
+    def __init__(self, file: IO[str], *, is_live: bool) -> None:
+        self._console = open_console(file)
+        self._is_live = is_live and file.isatty() and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._is_live = is_live and self._console.is_terminal
+        self._stories: list[str] = []
+        self.problem: OSError | None = None
+        """Why nothing more can be written there: the check itself goes on."""
 
-    def running(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def running(self) -> Iterator[None]:
         """The time in which the table is shown."""
-        return self._live if self._is_live else nullcontext()
+        if self._is_live:
+            with self._writing():
+                self._live.start()
+        try:
+            yield
+        finally:
+            with self._writing():
+                self._live.stop()
 
     def tell(self, at: float, story: str) -> None:
         """One line: what happened `at` seconds after the start."""
@@ -44,63 +58,90 @@ class View:
         if not self._is_live:
             self._print(line)
 
-    def update(self, at: float, left: str, links: Iterable[LinkResult]) -> None:
-        """Show the links as they are now; `left`: what the check waits for."""
-        if self._is_live:
-            title = Text(f"randstream check, {at:.0f} s; {left}", style="bold")
-            self._live.update(Group(title, _table(links), *map(Text, self._stories)), refresh=True)
+    def update(self, at: float, phase: str, links: Iterable[LinkResult]) -> None:
+        """Show the links as they are now; `phase`: what the check waits for."""
+        if self._is_live and not self._console.quiet:
+            with self._writing():
+                self._live.update(self._screen(at, phase, links), refresh=True)
 
     def summarize(self, report: Report) -> None:
         """What came of it."""
-        for line in summary_lines(report):
+        for line in summary_lines(map(_account, report.links)):
             self._print(line)
-        self._print(report.verdict, style="bold red" if report.findings else "bold green")
+        if report.command is not None:
+            self._print(plain(f"--- {shorten(' '.join(report.command.arguments))}: {report.command.outcome}"))
+        if report.pause > INTERRUPTION_HEARTBEATS * report.settings["heartbeat"]:
+            self._print(f"--- the check itself stood still for up to {report.pause:.2f} s: silences may be its own")
+        self._print(plain(report.verdict), style="bold red" if report.status else "bold green")
+
+    def _screen(self, at: float, phase: str, links: Iterable[LinkResult]) -> RenderableType:
+        height, width = self._console.height, self._console.width
+        stories = [_line(story) for story in self._stories[-max(0, min(STORIES, height // 3)) :]]
+        rows = max(1, min(MOST_ROWS, height - len(stories) - ROWS_BESIDE))
+        title = _line(f"randstream check, {at:.0f} s; {phase}", style="bold")
+        return Group(title, _table(links, rows, is_wide=width >= WIDE), *stories)
 
     def _print(self, line: str, style: str | None = None) -> None:
-        self._console.print(Text(line), style=style, soft_wrap=True)
+        with self._writing():
+            self._console.print(Text(line), style=style, soft_wrap=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._console.quiet = True
+            if not isinstance(error, BrokenPipeError):  # whose reader has what it wants
+                self.problem = error
 
 
-def summary_lines(report: Report) -> Iterator[str]:
-    """A few lines for each of MOST_ROWS links, those in trouble first, and one for the command."""
-    links = _ordered(report.links)
-    for link in links[:MOST_ROWS]:
-        yield plain(f"--- {link.name}" + (f" at {link.target}" if link.worker else ""))
-        if link.problem is not None:
-            yield plain(link.problem)
-        if link.stream is not None:
-            yield f"{link.sent:,} numbers sent, {link.acknowledged:,} acknowledged: each once, in order, unchanged"
-        if (trips := link.round_trips) is not None:
-            figures = " / ".join(in_seconds(each) for each in (trips.min, trips.median, trips.p99, trips.max))
-            yield f"round trip min / median / p99 / max = {figures}"
-        if link.count:
-            causes = ", ".join(f"{count} × {cause}" for cause, count in link.by_cause.items())
-            many = "1 interruption" if link.count == 1 else f"{link.count:,} interruptions"
-            yield f"{many}, longest {in_seconds(link.longest)}, {in_seconds(link.total)} in all: {causes}"
-        elif link.stream is not None:
-            yield "no interruption"
-    if len(links) > MOST_ROWS:
-        yield f"--- and {len(links) - MOST_ROWS:,} more, of which none was interrupted for longer"
-    if report.command is not None:
-        took = f"exit status {report.command.status} after {in_seconds(report.command.seconds)}"
-        yield plain(f"--- {shorten(' '.join(report.command.arguments))}: {took}")
+def _account(link: LinkResult) -> Account:
+    numbers = f"{link.sent:,} numbers sent, {link.acknowledged:,} acknowledged: each once, in order, unchanged"
+    return Account(
+        name=link.name,
+        peer=None if link.name == link.target else link.target,
+        problem=link.problem,
+        numbers=None if link.stream is None else numbers,
+        round_trips=link.round_trips,
+        count=link.count,
+        longest=link.longest,
+        total=link.total,
+        by_cause=link.by_cause,
+    )
 
 
-def _table(links: Iterable[LinkResult]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("worker", "now", "acknowledged", "round trip", "interruptions", "longest", "in all"):
-        table.add_column(title, justify="left" if title in ("worker", "now") else "right", no_wrap=True)
-    ordered = _ordered(links)
-    for link in ordered[:MOST_ROWS]:
-        trip = None if link.round_trips is None else link.round_trips.median
-        table.add_row(
-            plain(link.name), Text(plain(link.problem or "flows"), style="red" if link.problem else "green"),
-            f"{link.acknowledged:,}", in_seconds(trip), f"{link.count:,}",
-            in_seconds(link.longest or None), in_seconds(link.total or None),
+def _table(links: Iterable[LinkResult], most: int, *, is_wide: bool) -> Table:
+    """Up to `most` links. A narrow one has the columns that a check is about."""
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+    titles = ["worker", "now", "interruptions", "longest"]
+    if is_wide:
+        titles = [*titles[:2], "acknowledged", "round trip", *titles[2:], "in all"]
+    for title in titles:
+        is_text = title in ("worker", "now")
+        table.add_column(
+            title, justify="left" if is_text else "right", ratio=1 if is_text else None, no_wrap=True,
+            overflow="ellipsis",
         )  # fmt: skip
-    if len(ordered) > MOST_ROWS:
-        table.add_row(Text(f"and {len(ordered) - MOST_ROWS:,} more", style="dim"))
+    ordered = sorted(links, key=lambda link: (link.problem is None, -link.longest))
+    for link in ordered[:most]:
+        cells = _cells(link)
+        table.add_row(*(cells[title] for title in titles))
+    if len(ordered) > most:
+        table.add_row(Text(f"and {len(ordered) - most:,} more", style="dim"))
     return table
 
 
-def _ordered(links: Iterable[LinkResult]) -> list[LinkResult]:
-    return sorted(links, key=lambda link: (link.problem is None, -link.longest))
+def _cells(link: LinkResult) -> dict[str, str | Text]:
+    return {
+        "worker": Text(plain(link.name)),
+        "now": Text(plain(link.problem or "flows"), style="red" if link.problem else "green"),
+        "acknowledged": f"{link.acknowledged:,}",
+        "round trip": in_seconds(None if link.round_trips is None else link.round_trips.median),
+        "interruptions": f"{link.count:,}",
+        "longest": in_seconds(link.longest or None),
+        "in all": in_seconds(link.total or None),
+    }
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(plain(text), style=style, no_wrap=True, overflow="ellipsis")
