@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 from typing import Any, Final
 
-from .reckon import branch, crc32c, float_text, identity, number, rank, word
+from .reckon import branch, crc32c, float_text, identity, number, poisson_steps, rank, word
 
 FOLDER: Final = Path(__file__).parent
 LAST: Final = 2**64 - 1
@@ -50,6 +52,15 @@ def streams() -> Lines:
         ("43", "43", "worker-0", "integers:1:100", "integers:1:100"),
         ("\u03c0 and more", "\u03c0 and more", "A.b_c-9", "bits64", "bits64"),
         ("42", "42", "worker-0", "integers:-2147483648:2147483647", "integers:-2147483648:2147483647"),
+        (
+            "42",
+            "42",
+            "worker-0",
+            "integers:-9223372036854775808:+9223372036854775807",
+            "integers:-9223372036854775808:9223372036854775807",
+        ),
+        ("42", "42", "worker-0", "bernoulli:.25", "bernoulli:0.25"),
+        ("42", "42", "worker-0", "poisson:1e3", "poisson:1000.0"),
         ("42", "42", "worker-0", "uniform:-0:1", "uniform:0.0:1.0"),
         ("42", "42", "worker-0", "exponential:1e16", "exponential:1e+16"),
         ("42", "42", "worker-0", "normal:100:15e-7", "normal:100.0:1.5e-6"),
@@ -72,7 +83,12 @@ def numbers() -> Lines:
     for spelling in (
         "integers:1:100", "integers:-5:5", "integers:7:7", "integers:0:4294967295",
         "integers:-9223372036854775808:-9223372036854775807",
-        "integers:9223372036854775806:9223372036854775807", "bits64",
+        "integers:9223372036854775806:9223372036854775807", "integers:0:4294967296", "integers:-9999999999:9999999999",
+        "integers:-4611686018427387904:4611686018427387903", "integers:-9223372036854775807:9223372036854775807",
+        "integers:-9223372036854775808:9223372036854775807", "bits64",
+        "bernoulli:0.0", "bernoulli:5e-324", "bernoulli:5.421010862427522e-20", "bernoulli:0.1", "bernoulli:0.5",
+        "bernoulli:0.9999999999999999", "bernoulli:1.0",
+        "poisson:0.0", "poisson:1e-9", "poisson:0.5", "poisson:30.0", "poisson:999.9", "poisson:1000.0",
         "uniform:0.0:1.0", "uniform:-1.0:1.0", "uniform:1e+16:1e+17", "uniform:0.0:0.00001", "uniform:5.0:5.0",
         "exponential:1.0", "exponential:0.0", "exponential:1e-10", "exponential:1e+300",
         "normal:0.0:1.0", "normal:100.0:15.0", "normal:-1e-9:0.0", "normal:0.0:1e+20",
@@ -92,6 +108,13 @@ def _words(spelling: str) -> list[int]:
         span = int(parameters[1]) - int(parameters[0]) + 1
         steps = {1, 2, span // 2, span - 1} - {0, span}
         chosen |= {-(-step * 2**64 // span) - side for step in steps if step < span for side in (0, 1)}
+    elif kind == "bernoulli":
+        ones = floor(Fraction(parameters[0]) * 2**64)
+        chosen |= {word for word in (LAST - ones, 2**64 - ones) if 0 <= word <= LAST}
+    elif kind == "poisson":
+        steps = poisson_steps(float(parameters[0]))
+        some = steps if len(steps) < 20 else steps[:: len(steps) // 20]
+        chosen |= {step - side for step in some if step for side in (0, 1)}
     else:
         ordered = sorted(chosen)
         for low, high in pairwise(ordered):

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Context, Decimal
+from fractions import Fraction
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -82,6 +85,19 @@ def inverse_normal(p: float) -> float:
     return math.copysign(distance, q)
 
 
+@cache
+def poisson_steps(mean: float) -> list[int]:
+    """The page's steps, but of its definition: by decimal fractions of 150 digits, and the exponential of Python."""
+    exact = Context(prec=150)
+    probability = exact.exp(-Decimal(mean))
+    below, k, steps = Decimal(0), 0, []
+    while (step := math.floor(exact.fma(2**64, below := exact.add(below, probability), Decimal("0.5")))) < 2**64:
+        steps.append(step)
+        k += 1
+        probability = exact.divide(exact.multiply(probability, Decimal(mean)), k)
+    return steps
+
+
 def number(numbers: str, word: int) -> str:
     """The text of the number that a stream of `numbers` makes from `word`."""
     kind, *texts = numbers.split(":")
@@ -91,6 +107,10 @@ def number(numbers: str, word: int) -> str:
         low, high = map(int, texts)
         return str(low + word * (high - low + 1) // 2**64)
     parameters = [float(text) for text in texts]
+    if kind == "bernoulli":
+        return str(int(word >= 2**64 - math.floor(Fraction(parameters[0]) * 2**64)))
+    if kind == "poisson":
+        return str(sum(step <= word for step in poisson_steps(parameters[0])))
     if kind == "uniform":
         low_end, high_end = parameters
         return float_text(low_end + ((high_end - low_end) * ((word >> 11) * 2.0**-53)))

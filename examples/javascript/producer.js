@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// producer.js HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE: sends RATE numbers (integers, bits64 or uniform) a second.
+// producer.js HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE: sends RATE numbers a second of what `distribution` draws.
 const crypto = require('crypto'), net = require('net'), blake2b = require('./blake2b');
 const { Connection, MAX_OFFSET, checked, crc32c, demand, distribution, hex8, seconds } = require('./wire');
 
 const [target, seed, numbers, name, heartbeat, rate] = process.argv.slice(2), toText = distribution(numbers ?? '');
 const [, host, port] = /^(.*):([0-9]+)$/.exec(target) ?? [], instance = crypto.randomBytes(8).toString('hex');
 if (!(port && seed?.trim() && rate > 0)) throw new Error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE');
-if (typeof toText !== 'function') throw new Error('NUMBERS: integers:LOW:HIGH, bits64 or uniform:LOW:HIGH');
+if (typeof toText !== 'function') throw new Error('NUMBERS: integers:LOW:HIGH, bits64, bernoulli:P, uniform:LOW:HIGH');
 const M64 = 2n ** 64n - 1n, WINDOW = 32 * 2 ** 20, INTERVAL = 8 * 2 ** 20, PIECE = 2 ** 16;
 const FAULTS = ['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'];
 const starts = new Map(); // start-offset: of each of the last 8 streams the highest offset that is known to be acked

@@ -49,15 +49,18 @@ function floatText(x) { // float-text
 function distribution(numbers) { // what makes a number's text of a word; true: one not drawn here; false: none
   const [kind, ...texts] = numbers.split(':'), [a, b] = texts.map(Number), integer = /^(0|-?[1-9]\d*)$/;
   const isCanonical = (text) => (kind === 'integers' ? integer.test(text) : floatText(Number(text)) === text);
-  const count = { bits64: 0, integers: 2, uniform: 2, exponential: 1, normal: 2 }[kind];
+  const count = { bits64: 0, integers: 2, bernoulli: 1, poisson: 1, uniform: 2, exponential: 1, normal: 2 }[kind];
   if (texts.length !== count || !texts.every(isCanonical)) return false;
   if (kind === 'bits64') return (word) => `${word}`;
+  const toBernoulli = (word) => (word >= 2n ** 64n - BigInt(Math.floor(a * 2 ** 64)) ? '1' : '0');
+  if (kind === 'bernoulli') return a >= 0 && a <= 1 && toBernoulli;
+  if (kind === 'poisson') return a >= 0 && a <= 1000;
   if (kind === 'exponential') return a >= 0 && 37 * a < Infinity;
   if (kind === 'normal') return b >= 0 && Math.abs(a) + 9 * b < Infinity;
   const toUniform = (word) => floatText(a + (b - a) * (Number(word >> 11n) * 2 ** -53));
   if (kind === 'uniform') return a <= b && b - a < Infinity && toUniform;
   const [low, high] = texts.map(BigInt), span = high - low + 1n;
-  const isGood = span >= 1n && span <= 2n ** 32n && low >= -(2n ** 63n) && high < 2n ** 63n;
+  const isGood = span >= 1n && low >= -(2n ** 63n) && high < 2n ** 63n;
   return isGood && ((word) => `${low + ((word * span) >> 64n)}`);
 }
 

@@ -83,10 +83,11 @@ static void make_words(uint64_t key0, uint64_t key1, uint64_t block, size_t coun
   }
 }
 
-/* Words to numbers, in place: low + floor(word * span / 2^64). */
+/* Words to numbers, in place: low + floor(word * span / 2^64), a span of 0 being one of 2^64. */
 static void scale(uint64_t *words, size_t count, int64_t low, uint64_t span) {
   for (size_t i = 0; i < count; i++) {
-    multiply(words[i], span, &words[i]);
+    if (span)
+      multiply(words[i], span, &words[i]);
     words[i] += (uint64_t)low;
   }
 }
@@ -122,7 +123,7 @@ size_t draw_lines(
       first = offset / 4 * 4;
     size_t made = (size_t)(stop - first), unwanted = first < offset ? (size_t)(offset - first) : 0;
     make_words(key0, key1, first / 4, (made + 3) / 4 * 4, words);
-    if (span)
+    if (span || low) /* else the words are the numbers */
       scale(words, made, low, span);
     begin = (low < 0 ? put_signed_lines : put_unsigned_lines)(words + unwanted, made - unwanted, begin);
     stop = first;

@@ -39,7 +39,7 @@ def test_promtool_accepts_the_metrics(role: RoleName) -> None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
     fake = FakeRole(role)
     fake.tally.ends["cut"] += 1
-    fake.tally.interruptions["yield"].observe(0.02)
+    fake.tally.interruptions["hand-over"].observe(0.02)
     check = subprocess.run(
         [promtool, "check", "metrics"], input=exposition(fake), text=True, capture_output=True, check=False
     )
@@ -70,15 +70,22 @@ def test_a_producer_tells_what_it_sent_and_a_worker_what_it_received() -> None:
     assert ("randstream_numbers_sent_total",) not in found
 
 
-def test_a_worker_tells_whether_it_is_served_who_stands_by_and_how_long_nobody_served() -> None:
+@pytest.mark.parametrize("role", ROLE_NAMES)
+def test_both_roles_tell_how_long_interruptions_were_by_cause(role: RoleName) -> None:
+    fake = FakeRole(role)
+    fake.tally.interruptions["timeout"].observe(2.9)
+    found = samples(fake)
+    assert found[("randstream_interruption_seconds_bucket", "cause=timeout", "le=2.5")] == 0
+    assert found[("randstream_interruption_seconds_bucket", "cause=timeout", "le=5.0")] == 1
+    assert found[("randstream_interruption_seconds_sum", "cause=timeout")] == 2.9
+
+
+def test_a_worker_tells_whether_it_is_served_and_who_stands_by() -> None:
     link = FakeLink(standbys=(Standby("producer-1", "6ae2a63a0ac05109", 9.0),) * 2)
     fake = FakeRole("worker", links=[link])
-    fake.tally.interruptions["timeout"].observe(2.9)
     found = samples(fake)
     assert found[("randstream_served",)] == 1
     assert found[("randstream_standbys",)] == 2
-    assert found[("randstream_interruption_seconds_bucket", "cause=timeout", "le=2.5")] == 0
-    assert found[("randstream_interruption_seconds_bucket", "cause=timeout", "le=5.0")] == 1
     for state, served in ((LinkState.STALLED, 1), (LinkState.WAITING, 0), (LinkState.OPENING, 0)):
         link.state = state
         assert samples(fake)[("randstream_served",)] == served

@@ -157,7 +157,9 @@ async def test_the_histogram_samples_the_numbers_that_flow() -> None:
             assert (histogram.edges[0], histogram.edges[-1]) == (1, 101)
 
 
-KINDS = st.sampled_from(["integers", "bits64", "uniform", "exponential", "normal", "oftomorrow"])
+KINDS = st.sampled_from(
+    ["integers", "bits64", "bernoulli", "poisson", "uniform", "exponential", "normal", "oftomorrow"]
+)
 PARAMETERS = st.one_of(
     st.floats().map(repr), st.integers().map(str), st.from_regex(r"[0-9.e+-]{1,40}", fullmatch=True)
 ).filter(lambda text: set(text) <= set("0123456789.e+-"))

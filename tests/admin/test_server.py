@@ -15,7 +15,7 @@ from tests.admin.site import site_of
 from tests.support.roles import a_pair
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
-from randstream.errors import SettingsError
+from randstream.errors import Reason, SettingsError
 from randstream.producer.producer import Producer
 from randstream.settings import Address, ProducerSettings, WorkerSettings
 from randstream.worker.worker import Worker
@@ -34,6 +34,23 @@ async def test_readyz_follows_the_role_and_says_why_not() -> None:
         assert await site.get("/readyz") == (503, "not ready: cannot write: the disk is full\n")
 
 
+@pytest.mark.parametrize(("query", "kept"), [("", 10), ("?interruptions=0", 0), ("?interruptions=100", 100)])
+async def test_links_have_as_many_of_their_last_interruptions_as_are_asked_for(query: str, kept: int) -> None:
+    role = FakeRole()
+    link = role.links[0].interruptions
+    for number in range(150):
+        link.proved(2.0 * number, None)
+        link.lost(Reason.CUT, 2.0 * number + 1.5)
+    async with site_of(role) as site:
+        _, body = await site.get(f"/api/links{query}")
+        told = json.loads(body)["links"][0]["interruptions"]
+    assert (told["count"], len(told["last"])) == (149, kept)
+    assert told["current"]["cause"] == "cut"
+    if kept:
+        newest = told["last"][-1]
+        assert (newest["cause"], newest["seconds"], newest["unnoticed"]) == ("cut", 0.5, 0.0)
+
+
 async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
     role = FakeRole(links=[FakeLink(f"worker-{number}", f"10.0.0.{number}:9000") for number in range(30)])
     async with site_of(role) as site:
@@ -50,6 +67,8 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
         ("/nothing", 404, "there is no /nothing here; try /,"),
         ("/numbers", 404, "there is no /numbers here"),
         ("/api/links?limit=all", 400, "limit=all is no whole number"),
+        ("/api/links?interruptions=all", 400, "interruptions=all is no whole number"),
+        ("/api/links?interruptions=101", 400, "from 0 to 100"),
         ("/api/links?limit=-1", 400, "limit=-1 is no whole number"),
         (f"/api/links?limit={MOST_LINKS + 1}", 400, f"from 0 to {MOST_LINKS}"),
         (f"/api/links?limit={'9' * 5000}", 400, f"from 0 to {MOST_LINKS}"),

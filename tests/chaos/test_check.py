@@ -34,7 +34,7 @@ SECONDS: Final = 24.0
 FIRST, SECOND = (1.0, 5.0), (12.0, 16.0)
 """When a worker's first and second harm begin: long after what went before is over, and long before the end."""
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.asyncio(loop_factories=["asyncio"])]
 
 
 @dataclass

@@ -69,16 +69,17 @@ async def test_our_worker_keeps_every_rule(sink: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("numbers", ["integers", "bits64", "uniform", "exponential", "normal"])
+@pytest.mark.parametrize("numbers", ["integers", "bits64", "bernoulli", "poisson", "uniform", "exponential", "normal"])
 async def test_our_producer_keeps_every_rule(numbers: str) -> None:
     port = free_port()
     cases = PRODUCER_CASES if numbers == "integers" else of_rule(PRODUCER_CASES, numbers)
-    spelled = {"bits64": "bits64", "exponential": "exponential:2"}.get(numbers, f"{numbers}:0:1")
+    alone = {"bits64": "bits64", "bernoulli": "bernoulli:.5", "poisson": "poisson:30", "exponential": "exponential:2"}
+    spelled = alone.get(numbers, f"{numbers}:0:1")
     given = ["--seed", "42", "--numbers", spelled, "--rate", "500", "--heartbeat", "0.4"]
     with processes() as start:
         start("producer", "--workers", ",".join(addresses(port, LINKS)), *given)
         outcomes = await judged_producer(port, cases, seed="42")
-    require_held(outcomes, cases, "beat-every-8-mib", "bits64", "uniform", "exponential", "normal")
+    require_held(outcomes, cases, "beat-every-8-mib", *alone, "uniform", "normal")
 
 
 @pytest.mark.timeout(60)
@@ -101,7 +102,7 @@ async def test_worker_in_javascript_keeps_every_rule(tmp_path: Path) -> None:
 
 @has_node
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "uniform:-1.0:1.0"])
+@pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "bernoulli:0.5", "uniform:-1.0:1.0"])
 async def test_producer_in_javascript_keeps_every_rule_of_one_link(numbers: str) -> None:
     port = free_port()
     cases = PRODUCER_CASES if numbers == "integers:1:100" else of_rule(PRODUCER_CASES, numbers.partition(":")[0])
@@ -115,6 +116,8 @@ async def test_producer_in_javascript_keeps_every_rule_of_one_link(numbers: str)
         "beat-every-8-mib",
         "integers",
         "bits64",
+        "bernoulli",
+        "poisson",
         "uniform",
         "exponential",
         "normal",

@@ -28,7 +28,14 @@ EVERY_KIND = [
     "integers:1:100",
     "integers:-2147483648:2147483647",
     "integers:9223372036854775800:9223372036854775807",
+    "integers:0:4294967296",
+    "integers:-4611686018427387904:4611686018427387903",
+    "integers:-9223372036854775808:9223372036854775806",
+    "integers:-9223372036854775808:9223372036854775807",
     "bits64",
+    "bernoulli:0.3",
+    "poisson:0.7",
+    "poisson:1000",
     "uniform:-3:7.5",
     "exponential:2.5",
     "normal:-1:0.1",
@@ -46,7 +53,18 @@ EVERY_KIND = [
         ("integers:5:5", "integers:5:5"),
         ("integers:-9223372036854775808:-9223372036854775808",) * 2,
         ("integers:0:4294967295",) * 2,
+        ("integers:0:4294967296",) * 2,
+        ("integers:-9223372036854775808:9223372036854775807",) * 2,
         ("bits64",) * 2,
+        ("bernoulli:0", "bernoulli:0.0"),
+        ("bernoulli:-0.0", "bernoulli:0.0"),
+        ("bernoulli:1", "bernoulli:1.0"),
+        ("bernoulli:5e-324",) * 2,
+        ("bernoulli:+.5", "bernoulli:0.5"),
+        ("poisson:-0", "poisson:0.0"),
+        ("poisson:1e-9",) * 2,
+        ("poisson:1e3", "poisson:1000.0"),
+        ("poisson:030", "poisson:30.0"),
         ("uniform:0:1", "uniform:0.0:1.0"),
         ("uniform:-0.0:.5", "uniform:0.0:0.5"),
         ("uniform:+1e-5:1E16", "uniform:0.00001:1e+16"),
@@ -67,7 +85,8 @@ def test_every_spelling_of_a_distribution_has_one_canonical_form(text: str, spel
     "text",
     [
         "", "bits64:", "bits64:1", "bits32", "Bits64", "bits64 ", "integers:1", "integers:1:100:1",
-        "integers:1.0:100.0", "integers:2:1", "integers:0:4294967296", "integers:1:9223372036854775808",
+        "integers:1.0:100.0", "integers:2:1", "integers:1:9223372036854775808",
+        "bernoulli:1", "bernoulli:1.5", "bernoulli:0.50", "poisson:3", "poisson:1e3", "poisson:1000.1",
         "uniform:0.0:1.00", "uniform:1.0:0.0", "uniform:0.0:1e16", "uniform:0.0:1.0e+16",
         "uniform:-0.0:1.0", "normal:0.0:-1.0", "normal:0.0:1e+400",
         "exponential:0.000001", "exponential:1e-06", "dice:6",
@@ -77,7 +96,11 @@ def test_numbers_checked_refuses_what_is_no_distribution_or_is_spelled_in_anothe
     assert not is_canonical(text)
 
 
-@given(st.from_regex(r"(integers|bits64|uniform|exponential|normal|[a-z0-9]+)(:[0-9.e+-]+){0,3}", fullmatch=True))
+@given(
+    st.from_regex(
+        r"(integers|bits64|bernoulli|poisson|uniform|exponential|normal|[a-z0-9]+)(:[0-9.e+-]+){0,3}", fullmatch=True
+    )
+)
 def test_numbers_checked_answers_for_every_text_that_the_wire_lets_through(text: str) -> None:
     assert is_canonical(text) in (True, False)
 
@@ -105,7 +128,17 @@ def test_a_canonical_spelling_reads_back_as_the_same_distribution(mean: float, s
         ("integers:0:9223372036854775808", "HIGH <= 2^63-1"),
         ("integers:-9223372036854775809:0", "-2^63 <= LOW"),
         ("integers:" + "9" * 5000 + ":1", "is not a whole number"),
-        ("integers:0:4294967296", "more than 2^32 values"),
+        ("bernoulli", "bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH"),
+        ("bernoulli:1.1", "needs 0 <= P <= 1"),
+        ("bernoulli:-5e-324", "needs 0 <= P <= 1"),
+        ("bernoulli:nan", "'nan' is not a number"),
+        ("bernoulli:50%", "'50%' is not a number"),
+        ("poisson:", "'' is not a number"),
+        ("poisson:nan", "'nan' is not a number"),
+        ("poisson:-1", "needs 0 <= LAMBDA <= 1000"),
+        ("poisson:1000.1", "poisson:1000.1 cannot be: it needs 0 <= LAMBDA <= 1000"),
+        ("poisson:1e308", "needs 0 <= LAMBDA <= 1000"),
+        ("poisson:1:2", "use integers:LOW:HIGH"),
         ("uniform:0:inf", "'inf' is not a number"),
         ("uniform:nan:1", "'nan' is not a number"),
         ("uniform:0:", "'' is not a number"),
@@ -153,16 +186,23 @@ def test_numbers_never_fall_as_words_rise(text: str) -> None:
     assert np.all(numbers[1:] >= numbers[:-1])
 
 
-@given(st.integers(-(2**63), 2**63 - 1), st.integers(1, 2**32), st.lists(words, min_size=1, max_size=20))
+spans = st.integers(0, 64).flatmap(lambda bits: st.integers(1, 2**bits))
+
+
+@given(st.integers(-(2**63), 2**63 - 1), spans, st.lists(words, min_size=1, max_size=20))
 @example(-(2**63), 2**32, [LAST_WORD, LAST_WORD - 1, 2**32 - 1, 2**32, 0])
 @example(0, 2**32 - 1, [LAST_WORD, LAST_WORD - 1, 2**32 - 1, 2**32, 0])
+@example(-1, 2**32 + 1, [LAST_WORD, LAST_WORD - 1, 2**32 - 1, 2**32, 0])
+@example(-1, 2**63, [LAST_WORD, LAST_WORD - 1, 2**63, 2**63 - 1, 2**32, 0])
+@example(-(2**63), 2**64 - 1, [LAST_WORD, LAST_WORD - 1, 2**63, 2**63 - 1, 2**32, 0])
+@example(-(2**63), 2**64, [LAST_WORD, LAST_WORD - 1, 2**63, 2**63 - 1, 2**32, 0])
 def test_integers_are_the_exact_floor_of_word_times_span(low: int, span: int, chosen: list[int]) -> None:
     low = min(low, 2**63 - span)
     numbers = Integers(low, low + span - 1).from_words(np.array(chosen, np.uint64))
     assert numbers.tolist() == [low + word * span // 2**64 for word in chosen]
 
 
-@pytest.mark.parametrize("span", [1, 2, 3, 7, 100, 2**16 + 1, 2**31, 2**32 - 1, 2**32])
+@pytest.mark.parametrize("span", [1, 2, 3, 7, 100, 2**16 + 1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, 2**63])
 def test_integers_step_at_exactly_the_right_word(span: int) -> None:
     steps = [-(-k * 2**64 // span) for k in range(1, span, max(1, span // 500))]
     distribution = Integers(0, span - 1)

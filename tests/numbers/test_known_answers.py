@@ -26,7 +26,7 @@ def test_this_machine_gives_the_known_answers() -> None:
 
 def test_known_answers_cover_every_distribution_and_every_kind_of_offset() -> None:
     kinds = {answer.distribution.partition(":")[0] for answer in STREAMS}
-    assert kinds == {"integers", "bits64", "uniform", "exponential", "normal"}
+    assert kinds == {"integers", "bits64", "bernoulli", "poisson", "uniform", "exponential", "normal"}
     for answer in STREAMS:
         assert {0, MAX_OFFSET - 1} <= answer.numbers.keys()
         assert any(offset % 4 and offset < 2**32 for offset in answer.numbers)
@@ -62,7 +62,12 @@ def test_any_answer_that_differs_is_found(answer: KnownStream, part: str, monkey
 FINGERPRINTS = {
     "integers:1:100": "5ee2cfad9959cb4e",
     "integers:-2147483648:2147483647": "576558e0b02c56ab",
+    "integers:0:4294967296": "df7881778bfcffee",
+    "integers:-9223372036854775808:9223372036854775807": "ccb25e8e583dd206",
     "bits64": "9af40e36301b67ab",
+    "bernoulli:0.3": "1e3e1ef5d1f98adb",
+    "poisson:3": "0222d036e0aabe3f",
+    "poisson:1000": "21d25a8321169570",
     "uniform:-3:7.5": "43a98cce6f57ccaf",
     "exponential:1": "4bb8b9f23a7ffccc",
     "normal:0:1": "b7864e35e160622b",

@@ -65,9 +65,28 @@ def test_integers_take_each_value_equally_often(low: int, high: int) -> None:
     assert stats.chisquare(np.bincount(found - low, minlength=high - low + 1)).pvalue > FIRM
 
 
-def test_integers_of_the_widest_span_are_even() -> None:
-    found = numbers("integers:-2147483648:2147483647")
-    assert stats.kstest((found + 2.0**31 + 0.5) / 2.0**32, stats.uniform().cdf).pvalue > FIRM
+@pytest.mark.parametrize(
+    ("low", "high"), [(-(2**31), 2**31 - 1), (0, 2**32), (-(10**15), 10**18), (-(2**63), 2**63 - 1)]
+)
+def test_integers_of_wide_spans_are_even(low: int, high: int) -> None:
+    found = numbers(f"integers:{low}:{high}")
+    assert stats.kstest((found - float(low) + 0.5) / (high - low + 1), stats.uniform().cdf).pvalue > FIRM
+
+
+@pytest.mark.parametrize("p", [1e-4, 0.1, 0.5, 0.999])
+def test_bernoulli_gives_1_as_often_as_its_p(p: float) -> None:
+    found = numbers(f"bernoulli:{p}", count=1_000_000)
+    assert stats.binomtest(int(found.sum()), len(found), p).pvalue > FIRM
+
+
+@pytest.mark.parametrize("mean", [1e-4, 0.5, 3, 30, 250.25, 1000])
+def test_poisson_has_the_probabilities_of_its_law(mean: float) -> None:
+    found = numbers(f"poisson:{mean}", count=1_000_000)
+    law = stats.poisson(mean)
+    low, high = int(law.ppf(1e-5)), int(law.isf(1e-5))
+    expected = [law.cdf(low), *law.pmf(range(low + 1, high)), law.sf(high - 1)]
+    counts = np.bincount(np.clip(found, low, high) - low, minlength=len(expected))
+    assert stats.chisquare(counts, np.array(expected) * len(found)).pvalue > FIRM
 
 
 def test_each_bit_is_set_half_of_the_time_and_independent_of_every_other() -> None:
@@ -79,7 +98,9 @@ def test_each_bit_is_set_half_of_the_time_and_independent_of_every_other() -> No
     assert stats.kstest(correlations(bits), stats.norm.cdf).pvalue > FIRM
 
 
-@pytest.mark.parametrize("distribution", ["integers:1:100", "uniform:0:1", "exponential:1", "normal:0:1"])
+@pytest.mark.parametrize(
+    "distribution", ["integers:1:100", "bernoulli:0.3", "poisson:3", "uniform:0:1", "exponential:1", "normal:0:1"]
+)
 def test_numbers_of_one_stream_are_serially_independent(distribution: str) -> None:
     found = numbers(distribution)
     lags = [1, 2, 3, 4, 5, 7, 8, 16, 64, 1000]

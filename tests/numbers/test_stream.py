@@ -25,7 +25,16 @@ pytestmark = pytest.mark.usefixtures("speedups_or_not")
 END = 2**63 - 1
 """The offset after the last number."""
 
-EVERY_KIND = ["integers:1:100", "bits64", "uniform:0:1", "exponential:1", "normal:0:1"]
+EVERY_KIND = [
+    *(
+        "integers:1:100",
+        "integers:-1:4294967296",
+        f"integers:{-(2**63)}:{2**63 - 1}",
+        f"integers:{-(2**63)}:0",
+        "bits64",
+    ),
+    *("bernoulli:0.5", "poisson:3", "poisson:1000", "uniform:0:1", "exponential:1", "normal:0:1"),
+]
 
 
 def philox_word(key: tuple[int, int], n: int) -> int:

@@ -11,13 +11,14 @@ from tests.simulation.virtual import virtual_loop
 from tests.support.clock import clock_of_loop
 from tests.support.log import Log
 from tests.support.peers import Peer, a_listener, ack_of
-from tests.support.roles import a_worker, producing
+from tests.support.roles import a_worker, producing, running
 from tests.support.waiting import until
 from tests.worker.vault import Vault
 
 from randstream.observe.interruptions import Interruption, InterruptionsStatus, Pause
 from randstream.observe.status import LinkState
 from randstream.producer.producer import Producer
+from randstream.settings import ProducerSettings
 
 HEARTBEAT: Final = 1.0
 ROUND_TRIP: Final = 0.05
@@ -249,3 +250,22 @@ async def test_a_raw_target_is_interrupted_from_its_loss_until_it_is_connected_a
         interruption = the(told(producer))
         assert (interruption.cause, interruption.unnoticed) == ("cut", 0.0)
         assert interruption.seconds < 1.0
+
+
+async def test_round_trips_are_kept_by_each_link_if_asked_for() -> None:
+    async with a_worker() as worker:
+        assert worker.address is not None
+        settings = ProducerSettings(
+            workers=f"127.0.0.1:{worker.address[1]}", seed="42", rate=10, heartbeat_interval=0.1
+        )
+        loop = virtual_loop()
+        producer = Producer(
+            settings, clock=loop.clock, random=loop.world.random, dns=loop.names, keeps_round_trips=True
+        )
+        async with running(producer):
+            await until(lambda: producer.tally.acked_numbers > 20)
+            trips = only(producer).history.round_trips
+            assert trips is not None
+            assert trips.count == sum(producer.tally.round_trips.counts) > 10
+        async with producing(worker, rate=10) as other:
+            assert only(other).history.round_trips is None

@@ -151,7 +151,7 @@ has_node = pytest.mark.skipif(not shutil.which("node"), reason="nodejs is not in
 
 
 @has_node
-@pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "uniform:-1.0:1.0"])
+@pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "bernoulli:0.5", "uniform:-1.0:1.0"])
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_javascript_producer_sends_what_the_seed_makes_through_a_kill_of_either_end(
     numbers: str, tmp_path: Path

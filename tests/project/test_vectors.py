@@ -98,7 +98,7 @@ def test_numbers_of_chosen_words_reach_every_branch() -> None:
     reached = {(vector["numbers"].partition(":")[0], vector["branch"]) for vector in read("numbers")}
     halves = "m below sqrt(1/2)", "m from sqrt(1/2) on"
     assert reached == {
-        *((kind, kind) for kind in ("integers", "bits64", "uniform")),
+        *((kind, kind) for kind in ("integers", "bits64", "bernoulli", "poisson", "uniform")),
         *(("exponential", f"log, {half}") for half in halves),
         ("normal", "centre"), *(("normal", f"{tail}, {half}") for tail in ("tail", "far tail") for half in halves),
     }  # fmt: skip
@@ -107,7 +107,7 @@ def test_numbers_of_chosen_words_reach_every_branch() -> None:
 def test_many_numbers_are_as_the_page_reckons() -> None:
     dice = np.random.Philox(7)
     words = [int(word) >> shift for shift in range(0, 64, 3) for word in dice.random_raw(20)]
-    for spelling in ("uniform:-1.0:1.0", "exponential:1.0", "normal:0.0:1.0"):
+    for spelling in ("bernoulli:0.3", "poisson:3.0", "uniform:-1.0:1.0", "exponential:1.0", "normal:0.0:1.0"):
         distribution = parse_distribution(spelling)
         for word in (*words, *(2**64 - 1 - word for word in words)):
             assert text(distribution, word) == reckon.number(spelling, word)

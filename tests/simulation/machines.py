@@ -183,10 +183,16 @@ class WitnessedSink(DurableSink, Outside):
     """A durable sink that tells `witness` what it promises: the stream, and the offset below which all is kept."""
 
     def __init__(
-        self, worker: str, witness: Callable[[str, int], None], witness_numbers: Callable[[], None], **more: Any
+        self,
+        worker: str,
+        witness: Callable[[str, int], None],
+        witness_numbers: Callable[[], None],
+        witness_commit: Callable[[str, int], None],
+        **more: Any,
     ) -> None:
         super().__init__(STORE, worker, **more)
         self._witness = witness
+        self._witness_commit = witness_commit
         self._witness_numbers = witness_numbers
         self._stream_id = ""
 
@@ -203,6 +209,7 @@ class WitnessedSink(DurableSink, Outside):
     async def commit(self) -> int:
         offset = await super().commit()
         self._witness(self._stream_id, offset)
+        self._witness_commit(self._stream_id, offset)
         return offset
 
 
@@ -217,6 +224,10 @@ class WorkerMachine(Machine):
         self.disk = KilledByDisk(random, self.kill)
         self.worker: Worker | None = None
         self.promised: dict[str, tuple[int, float]] = {}
+        self.committed: dict[str, int] = {}
+        """Up to where its process has committed each stream."""
+        self.moved_at: list[float] = []
+        """When a commit of any of its lives brought a stream on."""
         self.broken_promises: list[str] = []
         self.is_misquoted = False
         """Whether a byte that it sent was damaged on the way: acks have no checksum, so a producer may hear of more."""
@@ -238,9 +249,16 @@ class WorkerMachine(Machine):
 
     async def _main(self) -> None:
         sink = WitnessedSink(
-            self.name, self._hear, self._hear_numbers, clock=self.clock, files=self.disk, **self._limits
+            self.name,
+            self._hear,
+            self._hear_numbers,
+            self._hear_commit,
+            clock=self.clock,
+            files=self.disk,
+            **self._limits,
         )
         self.worker = Worker(self.settings, sink, clock=self.clock, random=self.random)
+        self.committed.clear()
         await self.worker.run()
 
     def _stop_role(self) -> None:
@@ -252,6 +270,11 @@ class WorkerMachine(Machine):
         live: Any = None if self.worker is None else self.worker.line.serving
         if live is None or live.receiver.state not in (State.STREAMING, State.CLOSED):  # or closes after them
             self.broken_promises.append(f"{self.name} took numbers from a connection that was over")
+
+    def _hear_commit(self, stream: str, offset: int) -> None:
+        if offset > self.committed.get(stream, 0):
+            self.committed[stream] = offset
+            self.moved_at.append(self.clock.now())
 
     def _hear(self, stream: str, offset: int) -> None:
         before, _ = self.promised.get(stream, (0, 0.0))

@@ -17,6 +17,7 @@ from typing import Any, Final
 from randstream.backoff import Backoff
 from randstream.net.connection import Connection
 from randstream.net.timers import Alarm, TimerWheel
+from randstream.observe.interruptions import Interruptions
 from randstream.producer import link, producer, pump, stream_session
 from randstream.producer.discovery import Resolver
 from randstream.protocol import end, receiver, sender
@@ -437,6 +438,15 @@ MUTANTS: Final = (
         "producer-leaves-its-wheel", "a producer that has ended leaves a timer",
         producer.Producer, "run", "wheel.close()", "pass",
     ),
+    # ---- interruptions -----------------------------------------------------------------------------------------------
+    Mutant(
+        "losses-are-not-counted", "a connection that is lost is no interruption",
+        Interruptions, "lost", "        self._begun = replace(begun, noticed_at=now)\n", "",
+    ),
+    Mutant(
+        "stalls-are-not-counted", "a sink that takes nothing is no interruption",
+        Session, "_prove", "                self._context.intake.interruptions.unproven(now, self.receiver)\n", "",
+    ),
 )  # fmt: skip
 
 
@@ -528,6 +538,8 @@ CAUGHT_BY: Final = {
     "standby-does-not-say-goodbye": 48,
     "dns-answers-for-ever": 14,
     "producer-leaves-its-wheel": 52,
+    "losses-are-not-counted": 52,
+    "stalls-are-not-counted": 31,
 }
 """A seed whose plan of HEARTBEATS catches each, on Python 3.11. docs/simulation.md names those that no
 simulation sees."""

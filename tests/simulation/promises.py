@@ -12,6 +12,7 @@ from typing import Final
 
 from tests.simulation.burial import Outside
 from tests.simulation.cluster import GRACE_SECONDS, NUMBERS, SEED, Cluster
+from tests.simulation.gaps import Gaps
 from tests.simulation.machines import STORE, ProducerMachine, WorkerMachine
 from tests.simulation.wire import Wire
 
@@ -73,12 +74,15 @@ class Promises(Outside):
         self._began_at = self._world.now
         self._searched_at = self._world.now
         self.wire = Wire(cluster)
+        self.gaps = Gaps(cluster)
 
     def check(self) -> None:
         """All that must hold while the cluster runs."""
         self._check_processes()
         self.wire.check()
         self._check_wire()
+        if (wrong := self.gaps.check()) is not None:
+            self._break(wrong)
         for worker in self._cluster.workers:
             self._check_acks(worker)
             self._check_one_session(worker)

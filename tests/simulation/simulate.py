@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import structlog
 from tests.simulation.cluster import Cluster
+from tests.simulation.gaps import WitnessedInterruptions
 from tests.simulation.machines import Machine
 from tests.simulation.plan import Plan
 from tests.simulation.promises import GOODBYE_SECONDS, Promises, grace_of_all
@@ -19,6 +20,7 @@ from tests.simulation.world import START, Note, World
 
 from randstream.producer import link
 from randstream.protocol import receiver, sender
+from randstream.worker import intake
 
 CHECK_SECONDS: Final = 1.0
 CALM_SECONDS: Final = 15.0
@@ -117,12 +119,17 @@ def _all_flow(cluster: Cluster, promises: Promises) -> bool:
 
 @contextmanager
 def limits_of(plan: Plan) -> Iterator[None]:
-    """Limits so low that streams as slow as a plan's come up to them. None is what the protocol lives by."""
+    """Limits so low that streams as slow as a plan's come up to them, and a witness of all interruptions.
+
+    None of the limits is what the protocol lives by.
+    """
     with ExitStack() as stack:
         for owner, name, value in (
             (sender, "WINDOW_BYTES", plan.shape.window_bytes),
             (receiver, "WINDOW_BYTES", plan.shape.window_bytes),
             (link, "DIALS_AT_ONCE", 2 * plan.shape.workers),
+            (link, "Interruptions", WitnessedInterruptions),
+            (intake, "Interruptions", WitnessedInterruptions),
         ):
             stack.enter_context(patch.object(owner, name, value))
         yield

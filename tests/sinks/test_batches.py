@@ -73,7 +73,16 @@ async def test_distribution_that_cannot_be_read_is_a_sink_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("distribution", "dtype"), [("integers:-5:5", np.int64), ("bits64", np.uint64), ("normal:0.0:1.0", np.float64)]
+    ("distribution", "dtype"),
+    [
+        *(("integers:-5:5", np.int64), ("integers:-9223372036854775808:9223372036854775807", np.int64)),
+        *(
+            ("bits64", np.uint64),
+            ("bernoulli:0.5", np.int64),
+            ("poisson:3.0", np.int64),
+            ("normal:0.0:1.0", np.float64),
+        ),
+    ],
 )
 async def test_batch_has_the_type_of_its_distribution_and_every_number_exactly(distribution: str, dtype: type) -> None:
     numbers = NumberStream("42", "worker-0", distribution)

@@ -54,7 +54,8 @@ def test_long_lines_of_chance_are_judged_by_the_grammar(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "numbers", ["integers:-50:50", "bits64", "uniform:-1e-9:1e-4", "exponential:1e17", "normal:0:1"]
+    "numbers",
+    ["integers:-50:50", "bits64", "bernoulli:0.5", "poisson:3", "uniform:-1e-9:1e-4", "exponential:1e17", "normal:0:1"],
 )
 def test_all_numbers_of_all_streams_are_numbers(numbers: str) -> None:
     stream = NumberStream("42", "worker-0", numbers)

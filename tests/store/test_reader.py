@@ -98,7 +98,10 @@ def spell(distribution: str) -> tuple[NumberStream, Open]:
     ("distribution", "dtype"),
     [
         ("integers:-5:5", np.int64),
+        ("integers:-9223372036854775808:9223372036854775807", np.int64),
         ("bits64", np.uint64),
+        ("bernoulli:0.5", np.int64),
+        ("poisson:30.0", np.int64),
         ("uniform:0.0:1.0", np.float64),
         ("exponential:1e-9", np.float64),
         ("normal:0.0:1.0", np.float64),

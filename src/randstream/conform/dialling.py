@@ -183,6 +183,8 @@ _made_of_the_seed("numbers in the middle of a block, past 2^32", 2**32 - 1, "wor
 _made_of_the_seed("numbers far out", 2**62 + 3, "word-n")
 _made_of_the_seed("integers", 1000, "integers", "integer-text", distribution="integers")
 _made_of_the_seed("bits64", 1000, "bits64", "integer-text", distribution="bits64")
+_made_of_the_seed("bernoulli", 1000, "bernoulli", "integer-text", distribution="bernoulli")
+_made_of_the_seed("poisson", 1000, "poisson", "integer-text", distribution="poisson")
 _made_of_the_seed("uniform", 1000, "uniform", "float-text", distribution="uniform")
 _made_of_the_seed("exponential", 1000, "exponential", "portable-arithmetic", "float-text", distribution="exponential")
 _made_of_the_seed("normal", 1000, "normal", "portable-arithmetic", "float-text", distribution="normal")

@@ -165,8 +165,10 @@ _refused("open-check", "the check twice", lambda offer: with_check(offer.open_li
 # ---- numbers=
 
 for _value in (
-    "poisson:3.0", "integers", "integers:1", "integers:1:2:3", "integers:2:1", "integers:01:100", "integers:+1:100",
-    "integers:-0:1", "integers:1.0:2.0", "integers:0:4294967296", "integers:0:9223372036854775808", "bits64:1",
+    "gamma:3.0", "integers", "integers:1", "integers:1:2:3", "integers:2:1", "integers:01:100", "integers:+1:100",
+    "integers:-0:1", "integers:1.0:2.0", "integers:0:9223372036854775808", "integers:-9223372036854775809:0",
+    "bits64:1", "bernoulli:1", "bernoulli:1.5", "bernoulli:-0.5", "bernoulli:0.5:0.5", "bernoulli:nan",
+    "poisson:3", "poisson:1e3", "poisson:1000.0000000000001", "poisson:-1.0", "poisson",
     "uniform:0:1", "uniform:0.0", "uniform:-0.0:1.0", "uniform:1.0:0.0", "uniform:0.00:1.0", "uniform:0.0:1e3",
     "uniform:0.0:1.0e+16", "uniform:0.0:1e16", "uniform:0.0:10000000000000000.0", "uniform:0.000001:1.0",
     "uniform:1e-06:1.0", "exponential:1E+20", "uniform:nan:1.0", "uniform:0.0:inf", "exponential:1e+999",
@@ -176,7 +178,9 @@ for _value in (
 for _number, _value in enumerate(
     (
         "integers:1:6", "integers:-5:-5", "integers:0:4294967295", "integers:-9223372036854775808:-9223372036854775807",
-        "bits64", "uniform:0.0:1.0", "uniform:-1.5:2.25",
+        "integers:0:4294967296", "integers:-9223372036854775808:9223372036854775807",
+        "bits64", "bernoulli:0.0", "bernoulli:0.5", "bernoulli:1.0", "poisson:0.0", "poisson:1e-9", "poisson:1000.0",
+        "uniform:0.0:1.0", "uniform:-1.5:2.25",
         "uniform:0.00001:1e+16", "exponential:2.0", "exponential:5e-324", "exponential:0.0",
         "normal:0.0:1.0", "normal:-1.5e-7:123456789.5",
     )

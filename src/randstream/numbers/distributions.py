@@ -8,26 +8,22 @@ is a new version of the algorithm.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
+from .counts import Bernoulli, Poisson
+from .parameters import read_float, read_integer, require, spell
 from .portable import inverse_normal, inverse_normals, log
 
 Words = NDArray[np.uint64]
 NumberArray = NDArray[Any]
 
 LAST_WORD: Final = 2**64 - 1
-MAX_SPAN: Final = 2**32
-"""The most values of `integers`: keeps its products within 64 bits, and the bias below 2^-32."""
-
-INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
-FLOAT: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+LOWER_HALF: Final = 2**32 - 1
 
 
 class Distribution(Protocol):
@@ -51,18 +47,22 @@ def parse_distribution(text: str) -> Distribution:
     """The distribution that `text` means, such as `normal:0:1`. Raises SettingsError."""
     match text.split(":"):
         case ["integers", low, high]:
-            return Integers(_integer(low), _integer(high))
+            return Integers(read_integer(low), read_integer(high))
         case ["bits64"]:
             return Bits64()
+        case ["bernoulli", p]:
+            return Bernoulli(read_float(p))
+        case ["poisson", mean]:
+            return Poisson(read_float(mean))
         case ["uniform", low, high]:
-            return Uniform(_float(low), _float(high))
+            return Uniform(read_float(low), read_float(high))
         case ["exponential", scale]:
-            return Exponential(_float(scale))
+            return Exponential(read_float(scale))
         case ["normal", mean, sd]:
-            return Normal(_float(mean), _float(sd))
+            return Normal(read_float(mean), read_float(sd))
     raise SettingsError(
-        f"{text!r} is no distribution; use integers:LOW:HIGH, bits64, uniform:LOW:HIGH, exponential:SCALE"
-        " or normal:MEAN:SD"
+        f"{text!r} is no distribution; use integers:LOW:HIGH, bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
+        " exponential:SCALE or normal:MEAN:SD"
     )
 
 
@@ -76,16 +76,14 @@ def is_canonical(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """Whole numbers from `low` to `high`, both included, equally likely to within 2^-32."""
+    """Whole numbers from `low` to `high`, both included: so many of the 2^64 words make each, or one more."""
 
     dtype: ClassVar[str] = "int64"
     low: int
     high: int
 
     def __post_init__(self) -> None:
-        _require(self, -(2**63) <= self.low <= self.high < 2**63, "-2^63 <= LOW <= HIGH <= 2^63-1")
-        if self.span > MAX_SPAN:
-            raise SettingsError(f"{self.spelling} has more than 2^32 values; use a narrower range, or bits64")
+        require(self.spelling, -(2**63) <= self.low <= self.high < 2**63, "-2^63 <= LOW <= HIGH <= 2^63-1")
 
     @property
     def span(self) -> int:
@@ -99,15 +97,9 @@ class Integers:
         return self.low + (word * self.span >> 64)
 
     def from_words(self, words: Words) -> NumberArray:
-        """By 32-bit halves: with span <= 2^32 no step exceeds 2^64 - 1, so that each is exact."""
-        index = words & 0xFFFFFFFF
-        index *= self.span
-        index >>= 32
-        index += (words >> 32) * self.span
-        index >>= 32
-        numbers = index.view(np.int64)
-        numbers += self.low
-        return numbers
+        indices = _upper_halves(words, self.span)
+        indices += self.low & LAST_WORD  # as int64 does, it goes round at 2^64
+        return indices.view(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +134,7 @@ class Uniform:
 
     @property
     def spelling(self) -> str:
-        return _spell("uniform", self.low, self.high)
+        return spell("uniform", self.low, self.high)
 
     def from_word(self, word: Any) -> Any:
         return self.low + (self.high - self.low) * ((word >> 11) * 2.0**-53)
@@ -162,7 +154,7 @@ class Exponential:
 
     @property
     def spelling(self) -> str:
-        return _spell("exponential", self.scale)
+        return spell("exponential", self.scale)
 
     def from_word(self, word: Any) -> Any:
         return self.scale * -log(1.0 - _probability(word))
@@ -183,13 +175,32 @@ class Normal:
 
     @property
     def spelling(self) -> str:
-        return _spell("normal", self.mean, self.sd)
+        return spell("normal", self.mean, self.sd)
 
     def from_word(self, word: int) -> float:
         return self.mean + self.sd * inverse_normal(_probability(word))
 
     def from_words(self, words: Words) -> NumberArray:
         return self.mean + self.sd * inverse_normals(_probability(words))
+
+
+def _upper_halves(words: Words, span: int) -> NumberArray:
+    """floor(words * span / 2^64), 0 < span <= 2^64, by 32-bit halves: nothing exceeds 2^64 - 1, so all is exact."""
+    top, bottom = divmod(span, 2**32)
+    middle = words & LOWER_HALF
+    middle *= bottom
+    middle >>= 32
+    middle += (words >> 32) * bottom
+    if top == 0:
+        middle >>= 32
+        return middle
+    lower = (words & LOWER_HALF) * top
+    lower += middle & LOWER_HALF
+    lower >>= 32
+    upper = (words >> 32) * top
+    upper += middle >> 32
+    upper += lower
+    return upper
 
 
 def _probability(words: Any) -> Any:
@@ -199,27 +210,7 @@ def _probability(words: Any) -> Any:
 
 def _require(distribution: Distribution, holds: bool, needs: str) -> None:
     """Refuse parameters of which what it `needs` does not hold, and those that make numbers beyond float64."""
-    if not holds:
-        raise SettingsError(f"{distribution.spelling} cannot be: it needs {needs}")
+    require(distribution.spelling, holds, needs)
     # Numbers grow with their words, so those of the first and the last word bound them all.
     if not all(math.isfinite(distribution.from_word(word)) for word in (0, LAST_WORD)):
         raise SettingsError(f"{distribution.spelling} exceeds the largest float64; use smaller parameters")
-
-
-def _integer(text: str) -> int:
-    if not INTEGER.fullmatch(text):
-        raise SettingsError(f"{text!r} is not a whole number; write it like 42 or -42")
-    return int(text)
-
-
-def _float(text: str) -> float:
-    if not FLOAT.fullmatch(text):
-        raise SettingsError(f"{text!r} is not a number; write it like 2.5, -3 or 1e-9")
-    number = float(text)
-    if math.isinf(number):
-        raise SettingsError(f"{text!r} is beyond the largest float64, about 1.8e308; use a smaller number")
-    return number + 0.0  # -0.0 becomes 0.0
-
-
-def _spell(kind: str, *parameters: float) -> str:
-    return ":".join([kind, *(orjson.dumps(parameter).decode() for parameter in parameters)])

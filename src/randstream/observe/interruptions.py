@@ -184,7 +184,7 @@ class Interruptions:
     def _pause(self, until: float) -> _Begun | None:
         """What has interrupted a connection that lives: a silence that is over, or a stall until `until`."""
         ear = self._ear
-        if ear is None:
+        if ear is None or (ear.silent_since is None and self._unproven_since is None):
             return None
         for since, cause in (ear.silent_since, Pause.SILENCE), (self._unproven_since, Pause.STALLED):
             if since is not None:

@@ -113,8 +113,8 @@ class ProducerSettings(CommonSettings):
     rate: Given[float, str] = setting("rate", "RATE", check_rate,
         "Numbers a second for each worker: above 0, 0.5 is fine; or max.", default=10.0, default_text="10")
     numbers: str = setting("numbers", "DISTRIBUTION", check_numbers,
-        "What they look like: integers:LOW:HIGH (both included), bits64, uniform:LOW:HIGH, exponential:SCALE"
-        " or normal:MEAN:SD.", default="integers:1:100")
+        "What they look like: integers:LOW:HIGH (both included), bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
+        " exponential:SCALE or normal:MEAN:SD.", default="integers:1:100")
     heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
         default=1.0)
