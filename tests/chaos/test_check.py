@@ -244,7 +244,7 @@ def compare(run: Run, report: dict[str, Any]) -> tuple[int, float]:
     for place, plan in zip(run.places, run.plans, strict=True):
         told = links[place.name]["interruptions"]
         real = gaps(place.gauge.passed)
-        story = f"{place.name}: {[each.harm.__name__ for each in plan]}, really {real}, told {told}"  # type: ignore[attr-defined]
+        story = f"{place.name}: {[each.harm.__name__ for each in plan]}, really {real}, told {told}"
         harms = [
             (each.harm, run.begun[place.name, number])
             for number, each in enumerate(plan)
@@ -257,7 +257,7 @@ def compare(run: Run, report: dict[str, Any]) -> tuple[int, float]:
             assert abs(datetime.fromisoformat(shown["start"]).timestamp() - gap.start) < HEARTBEAT, story
             error = abs(shown["seconds"] - gap.seconds)
             assert error < HEARTBEAT, story
-            assert shown["cause"] in (LOST[harm] if harm in LOST else {"timeout" if gap.is_lost else "silence"}), story
+            assert shown["cause"] in LOST.get(harm, {"timeout" if gap.is_lost else "silence"}), story
             assert shown["is_over"], story
             count += 1
             worst = max(worst, error / HEARTBEAT)

@@ -18,6 +18,7 @@ from ...observe.status import LinkState
 from ...producer.history import History
 from ...producer.link import Link
 from ...producer.producer import Producer
+from ...settings.checks import shorten
 from .measure import Subject, count_numbers, find_problem, measure, subjects
 from .program import Program
 from .report import Command, Limits, LinkResult, Report
@@ -141,7 +142,7 @@ class Check:
             await self._wait(self._until.seconds)
             return
         self._phase = f"while {program.arguments[0]} runs"
-        self._tell(f"begins: {' '.join(program.arguments)}")
+        self._tell(f"begins: {shorten(' '.join(program.arguments))}")
         running = asyncio.create_task(program.run())
         await self._wait(None, running.done)
         if not (running.done() or self._is_ending):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, Final
 
 from rich.console import Group, RenderableType
@@ -42,14 +42,11 @@ class View:
     @contextmanager
     def running(self) -> Iterator[None]:
         """The time in which the table is shown."""
-        if self._is_live:
-            with self._writing():
-                self._live.start()
-        try:
+        with self._writing(), ExitStack() as screen:
+            if self._is_live:
+                with self._writing():
+                    screen.enter_context(self._live)
             yield
-        finally:
-            with self._writing():
-                self._live.stop()
 
     def tell(self, at: float, story: str) -> None:
         """One line: what happened `at` seconds after the start."""
