@@ -14,6 +14,7 @@ from tests.support.waiting import until
 
 from randstream.cli.check import program as module
 from randstream.cli.check.program import Program, is_in_foreground
+from randstream.cli.check.report import Command
 from randstream.clock import Clock
 from randstream.errors import SettingsError
 
@@ -24,7 +25,7 @@ def a_program(*arguments: str) -> Program:
     return Program(arguments, Clock())
 
 
-async def begun(program: Program) -> asyncio.Task[module.Command]:
+async def begun(program: Program) -> asyncio.Task[Command]:
     """Run it, and wait until it has a process."""
     running = asyncio.create_task(program.run())
     await until(lambda: program._child is not None or running.done())

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from randstream.cli.check.report import Command, Interruption, Limits, LinkResult, Report, RoundTrips
+from randstream.cli.check.report import Command, Interruption, Limits, LinkResult, Report
+from randstream.cli.summary import RoundTrips
 
 WELL = LinkResult(
     worker="worker-0",
