@@ -92,7 +92,7 @@ def test_the_summary_is_for_a_terminal(error: Any, is_read: bool, monkeypatch: p
         make_role()
         return 0
 
-    monkeypatch.setattr(module, "run_service", run)
+    monkeypatch.setattr("randstream.service.run_service", run)
     monkeypatch.setattr(sys, "stderr", error)
     assert has_reader() is is_read
     settings = ProducerSettings(workers="a:9000")
