@@ -234,3 +234,8 @@ def test_durations_are_taken_as_people_write_them(text: str, seconds: float) -> 
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="give seconds, 0 or more, such as"):
         SECONDS.convert(text, None, None)
+
+
+@pytest.mark.parametrize("command", [("worker",), ("check", "--workers", "a")])
+def test_dashes_without_a_command_are_refused(refusal: Callable[..., str], command: tuple[str, ...]) -> None:
+    assert refusal(*command, "--").startswith("no COMMAND follows --; give one, or leave -- out; see: ")

@@ -18,6 +18,7 @@ from tests.support.services import SERVICE, Services, targets_of
 from tests.support.waiting import until
 
 from randstream.cli.check.check import REACH_SECONDS, SETTLE_LIMIT, STORIES_AT_ONCE
+from randstream.cli.check.view import MOST_ROWS
 from randstream.errors import SettingsError
 
 
@@ -317,3 +318,21 @@ async def test_a_check_that_stood_still_itself_says_so() -> None:
         virtual_loop().block(0.7)
         report = await running
     assert report.pause == pytest.approx(0.7, abs=HEARTBEAT)
+
+
+async def test_a_table_is_given_those_in_most_trouble_and_how_many_others_there_are() -> None:
+    shown: list[tuple[list[str], int]] = []
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(a_worker(name=f"w-{n}", discard=True)) for n in range(MOST_ROWS + 5)]
+        watch = Watch(*workers, seconds=5.0)
+        watch.view.is_live = True
+        watch.view.update = lambda at, phase, links, more: shown.append(([link.name for link in links], more))
+        running = asyncio.create_task(watch.check.run())
+        await asyncio.sleep(1.0)
+        transport_of(workers[-1]).abort()
+        await asyncio.sleep(1.0)
+        workers[-2].stop()
+        await running
+    names, more = shown[-1]
+    assert names[:2] == [f"w-{MOST_ROWS + 3}", f"w-{MOST_ROWS + 4}"]
+    assert (len(names), more) == (MOST_ROWS, 5)

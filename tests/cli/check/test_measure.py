@@ -12,8 +12,14 @@ from tests.support.ports import free_port
 from tests.support.roles import a_worker, producing, transport_of
 from tests.support.waiting import until
 
-from randstream.cli.check.measure import count_numbers, find_problem, measure, subjects
+from randstream.cli.check.measure import Subject, count_numbers, find_problem, measure, subjects
+from randstream.cli.check.report import LinkResult
 from randstream.observe.status import LinkState
+
+
+def measured(subject: Subject) -> LinkResult:
+    now = clock_of_loop().now()
+    return measure(subject, subject.history.interruptions.status(now), find_problem(subject, now))
 
 
 async def test_a_target_without_a_worker_is_a_subject_and_not_reached() -> None:
@@ -21,7 +27,7 @@ async def test_a_target_without_a_worker_is_a_subject_and_not_reached() -> None:
     async with producing(target) as producer:
         await until(lambda: producer.links[0].last_error)
         (subject,) = subjects(producer)
-        result = measure(subject, clock_of_loop().now())
+        result = measured(subject)
     assert (result.worker, result.target, result.name, result.stream) == (None, target, target, None)
     assert (result.sent, result.acknowledged, result.round_trips, result.availability) == (0, 0, None, 0.0)
     assert result.problem is not None
@@ -47,7 +53,7 @@ async def test_an_interruption_that_goes_on_is_one_of_them() -> None:
         stopped_at = clock_of_loop().wall_time()
         await asyncio.sleep(2.0)
         (subject,) = subjects(producer)
-        result = measure(subject, clock_of_loop().now())
+        result = measured(subject)
     assert (result.count, result.by_cause) == (1, {"shutdown": 1})
     (interruption,) = result.interruptions
     assert not interruption.is_over
@@ -75,5 +81,5 @@ async def test_a_raw_peer_is_a_subject_too() -> None:
     async with producing(f"raw://127.0.0.1:{port}") as producer:
         await until(lambda: producer.links[0].history.acknowledged)
         (subject,) = subjects(producer)
-        assert measure(subject, clock_of_loop().now()).problem is None
+        assert measured(subject).problem is None
     server.close()

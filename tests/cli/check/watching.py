@@ -65,7 +65,8 @@ class Watch:
             longest_delay=HEARTBEAT,
         )  # fmt: skip
         until = Until(seconds, cast("Program | None", program), settle)
-        self.check = Check(self.producer, LIMITS, until, View(self.out, is_live=True))
+        self.view = View(self.out, is_live=True)
+        self.check = Check(self.producer, LIMITS, until, self.view)
 
     @property
     def lines(self) -> list[str]:
