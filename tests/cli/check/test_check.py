@@ -146,7 +146,8 @@ async def test_a_worker_that_is_served_ends_it_at_once_and_is_not_disturbed() ->
 
 async def test_a_worker_that_is_served_by_another_later_is_left_to_that_one() -> None:
     async with a_worker(name="a", discard=True) as a, a_listener() as b:
-        watch = Watch(a, b, seconds=5.0)
+        program = Fake()
+        watch = Watch(a, b, program=program, settle=1.0)
         running = asyncio.create_task(watch.check.run())
         peer = await b.peer()
         peer.say(ack_of(await peer.accept(name="b")))
@@ -157,7 +158,10 @@ async def test_a_worker_that_is_served_by_another_later_is_left_to_that_one() ->
         await peer.greet("b")
         peer.say(b"#wait by=owner\n")
         assert (await peer.rest()).endswith(b"#close reason=shutdown\n")
+        program.over.set()
+        over_at = clock_of_loop().now()
         report = await running
+        assert clock_of_loop().now() - over_at < 3.0  # nobody waits for what is another's
     links = {link.worker: link for link in report.links}
     assert links["a"].problem is None
     assert links["b"].problem == "owner serves it now, and a check disturbs nobody"

@@ -89,9 +89,16 @@ async def test_one_in_the_foreground_had_the_ctrl_c_of_its_terminal_and_gets_no_
     assert (await running).signal == "SIGTERM"  # after the grace period: nobody had pressed a key
 
 
-async def test_the_end_of_one_that_has_ended_or_never_began_is_nothing() -> None:
+async def test_one_that_is_told_to_end_while_it_is_started_is() -> None:
+    program = a_program("sleep", "1000")
+    running = asyncio.create_task(program.run())
+    await asyncio.sleep(0)
+    program.end(signal.SIGTERM)
+    assert (await running).signal == "SIGTERM"
+
+
+async def test_the_end_of_one_that_has_ended_is_nothing() -> None:
     program = a_program("true")
-    program.send(signal.SIGTERM)
     await program.run()
     program.send(signal.SIGTERM)
 

@@ -160,7 +160,11 @@ class Check:
         """Whether nothing has been interrupted for so long as it is to settle. To be asked often."""
         now, found = self._clock.now(), list(subjects(self._producer))
         count = sum(each.history.interruptions.count for each in found)
-        awaited = (each for each in found if each.is_reached or each.target not in self._missing)
+        awaited = (
+            each
+            for each in found
+            if (each.is_reached or each.target not in self._missing) and each.name not in self._left_alone
+        )
         if count != self._count or not found or any(find_problem(each, now) for each in awaited):
             self._count, self._calm_since = count, now
         return now - self._calm_since >= self._until.settle
