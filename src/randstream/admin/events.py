@@ -14,7 +14,7 @@ from .observer import Observer, to_json
 WATCHERS: Final = 16
 """Pages open at a time, on one process: more people than look at it together."""
 SHOWN_LINKS: Final = 1000
-"""Links in an event, those in trouble first: 0.3 MB, what a page can show and a port-forward can carry."""
+"""Links in an event, those in trouble first: 0.3 to 0.6 MB, what a page can show and a port-forward can carry."""
 SHOWN_INTERRUPTIONS: Final = 3
 """Of each link: more than end in the second between two events."""
 SLOW_SECONDS: Final = 5.0

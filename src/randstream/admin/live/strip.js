@@ -134,6 +134,7 @@ function pointAt({type, pointerType, target, clientX}) {
 }
 
 function stepTo(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
   const {marks} = event.target.row, now = Number(event.target.getAttribute("aria-valuenow")) - 1;
   const next = {ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1, Home: 0, End: marks.length - 1}[event.key];
   if (next !== undefined && marks.length) { event.preventDefault(); choose(event.target.row, marks[Math.min(Math.max(0, next), marks.length - 1)]); }
