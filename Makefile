@@ -52,7 +52,7 @@ $(VENV)/.stamp-%: requirements/%.txt | $(BIN)/pip
 	@touch $@
 
 # The package itself, editable; its build back end is in the lock, so nothing unlocked is fetched.
-$(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py $(wildcard src/randstream/*.[ch]) | $(BIN)/pip
+$(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py $(wildcard src/randstream/speedups/*.[ch]) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

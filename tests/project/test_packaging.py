@@ -69,7 +69,7 @@ def test_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
     kind = "any"
     if HAS_COMPILER:
         kind = re.sub("[-.]", "_", sysconfig.get_platform())
-        expected.add("randstream/libspeedups.so")
+        expected.add("randstream/speedups/libspeedups.so")
     assert wheel.name == f"randstream-{__version__}-py3-none-{kind}.whl"
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) == expected | {
