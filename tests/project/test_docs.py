@@ -13,6 +13,7 @@ from tests.project.program import a_program
 from tests.project.test_numbers_page import NOT_RUN as STATISTICS
 from tests.project.test_operations_page import RECIPES
 from tests.project.test_reading_page import COMMANDS as READING
+from tests.project.test_tour_page import COMMANDS as TOUR
 from tests.store.streams import make_store
 from tests.support.ports import free_port
 from tests.support.roles import producing
@@ -76,6 +77,7 @@ NOT_RUN_HERE = {
     "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers":
         "tests/project/test_examples.py runs awk so",
     **{command: "tests/project/test_reading_page.py" for command, _ in READING},
+    **{command: "tests/project/test_tour_page.py" for command, _ in TOUR},
     **STATISTICS,
     **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip

@@ -20,35 +20,32 @@ SPARE: Final = 24
 
 LIBRARY: Final = f"{__path__[0]}/libspeedups.so"
 
+_WORD, _SIZE, _DOUBLE, _BYTES, _ARRAY = (
+    ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p,
+)  # fmt: skip
+_PLACE: Final = ctypes.POINTER(_SIZE)
+_ARGUMENTS: Final[dict[str, list[Any]]] = {
+    "draw_lines_within": [_WORD, _WORD, _WORD, _SIZE, ctypes.c_int64, _WORD, _ARRAY, _SIZE],
+    "draw_floats_within": [_WORD, _WORD, _WORD, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
+    "make_floats_within": [_ARRAY, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
+    "put_float_lines_within": [_ARRAY, _SIZE, _ARRAY, _SIZE],
+    "put_csv_lines_within": [_ARRAY, _SIZE, _WORD, _SIZE, _ARRAY, _SIZE],
+    "count_lines_within": [_BYTES, _SIZE, _SIZE, _SIZE],
+    "parse_integer_lines": [_BYTES, _SIZE, _SIZE, ctypes.c_int, _ARRAY, _SIZE, _PLACE],
+    "parse_float_lines": [_BYTES, _SIZE, _SIZE, _ARRAY, _SIZE, _PLACE],
+}
+"""What each function takes. It gives a size."""
+
 
 def load(path: str) -> ctypes.CDLL | None:
     """The compiled library at `path`; None: there is none, or it is for another machine, or of another version."""
     try:
         library = ctypes.CDLL(path)
-        draw, count = library.draw_lines_within, library.count_lines_within
-        draw_floats, make_floats = library.draw_floats_within, library.make_floats_within
-        put_floats, put_csv = library.put_float_lines_within, library.put_csv_lines_within
-        integers, floats = library.parse_integer_lines, library.parse_float_lines
+        for name, types in _ARGUMENTS.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = types, _SIZE
     except (OSError, AttributeError):
         return None
-    word, size, double = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double
-    text, array, place = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(size)
-    draw.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p, size]
-    draw.restype = size
-    count.argtypes = [ctypes.c_char_p, size, size, size]
-    count.restype = size
-    draw_floats.argtypes = [word, word, word, size, word, double, double, array, size]
-    draw_floats.restype = size
-    make_floats.argtypes = [array, size, word, double, double, array, size]
-    make_floats.restype = size
-    put_floats.argtypes = [array, size, array, size]
-    put_floats.restype = size
-    put_csv.argtypes = [array, size, word, size, array, size]
-    put_csv.restype = size
-    integers.argtypes = [text, size, size, ctypes.c_int, array, size, place]
-    integers.restype = size
-    floats.argtypes = [text, size, size, array, size, place]
-    floats.restype = size
     return library
 
 
