@@ -287,9 +287,38 @@ def test_no_more_numbers_are_parsed_than_there_is_room_for() -> None:
     for dtype in (np.int64, np.uint64, np.float64):
         space = np.full(4, 7, dtype)
         for room in range(3):
-            if dtype is np.float64:
-                found = speedups.parse_float_lines(lines, 0, space[1 : room + 1])
-            else:
-                found = speedups.parse_integer_lines(lines, 0, space[1 : room + 1])
+            found = parse(lines, 0, space[1 : room + 1])
             assert found == (room, sum(len(line) for line in lines.splitlines(keepends=True)[:room]))
             assert space.tolist() == [7, *[1, 22][:room], *[7] * (3 - room)]
+
+
+@pytest.mark.parametrize("start", [-1, -(10**12), 3, 2**64 - 1])
+@pytest.mark.parametrize("dtype", ["i8", "u8", "f8"])
+def test_nothing_is_parsed_outside_the_lines(dtype: str, start: int) -> None:
+    with pytest.raises(ValueError, match="no byte"):
+        parse(b"1\n", start, np.zeros(1, dtype))
+
+
+@pytest.mark.parametrize(
+    "room", [np.zeros(4, "f4"), np.zeros(4, "i1"), np.zeros(4, ">i8"), np.zeros(8)[::2], np.zeros(8, "u8")[::-2]]
+)
+def test_parsed_numbers_get_arrays_in_a_row_of_their_type(room: Any) -> None:
+    for parse_any in (parse, speedups.parse_integer_lines):
+        with pytest.raises(TypeError, match="numbers in a row"):
+            parse_any(b"1\n2\n3\n4\n", 0, room)
+    assert not room.any()
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u8", "f8"])
+def test_parsed_numbers_get_no_array_that_is_read_only(dtype: str) -> None:
+    room = np.zeros(1, dtype)
+    room.flags.writeable = False
+    with pytest.raises(ValueError, match="not be written"):
+        parse(b"1\n", 0, room)
+    assert room[0] == 0
+
+
+def parse(lines: bytes, start: int, numbers: Any) -> tuple[int, int]:
+    if numbers.dtype.kind == "f":
+        return speedups.parse_float_lines(lines, start, numbers)
+    return speedups.parse_integer_lines(lines, start, numbers)

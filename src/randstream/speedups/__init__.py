@@ -57,9 +57,12 @@ def _place_of(array: NDArray[Any], dtype: str) -> int:
     return array.ctypes.data
 
 
-def _require_writeable(room: NDArray[Any]) -> None:
-    if not room.flags.writeable:
+def _place_of_room(array: NDArray[Any], dtype: str) -> int:
+    """The same of an array to be written. Raises ValueError: it may not be."""
+    place = _place_of(array, dtype)
+    if not array.flags.writeable:
         raise ValueError("the room may not be written")
+    return place
 
 
 _LIBRARY: Final = load(LIBRARY)
@@ -98,8 +101,7 @@ def draw_floats(
     words = (*key, offset)
     if min(words) < 0 or max(words) >= 2**64:  # ctypes would cut them to size
         raise ValueError(f"no numbers from {offset} on")
-    place, count = _place_of(numbers, "float64"), len(numbers)
-    _require_writeable(numbers)
+    place, count = _place_of_room(numbers, "float64"), len(numbers)
     if _LIBRARY.draw_floats_within(*words, count, FAMILIES.index(family), location, scale, place, count):
         raise ValueError(f"no {count} numbers from {offset} on")
 
@@ -121,8 +123,7 @@ def put_float_lines(numbers: NDArray[np.float64], room: NDArray[np.uint8]) -> in
     `room` has at least 25 bytes a number. Raises ValueError, TypeError: an argument cannot be, and nothing was written.
     """
     assert _LIBRARY is not None
-    places = _place_of(numbers, "float64"), _place_of(room, "uint8")
-    _require_writeable(room)
+    places = _place_of(numbers, "float64"), _place_of_room(room, "uint8")
     size: int = _LIBRARY.put_float_lines_within(places[0], len(numbers), places[1], len(room))
     if size > len(room):
         raise ValueError(f"no room for {len(numbers)} numbers in {len(room)} bytes")
@@ -161,17 +162,29 @@ def count_lines(data: bytes, start: int, end: int) -> int:
 
 def parse_integer_lines(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
     """Fill `numbers`, of int64 or uint64, from `lines[start:]`: how many were read, and where the first line begins
-    that was not, for want of room or because it may be no such number."""
+    that was not, for want of room or because it may be no such number.
+
+    Raises TypeError, ValueError, ctypes.ArgumentError: an argument cannot be, and nothing was written.
+    """
     assert _LIBRARY is not None
+    is_signed = numbers.dtype == "int64"
+    place = _place_of_room(numbers, "int64" if is_signed else "uint64")
     stop = ctypes.c_size_t()
-    is_signed = numbers.dtype.kind == "i"
-    room = numbers.ctypes.data, len(numbers), stop
-    return _LIBRARY.parse_integer_lines(lines, start, len(lines), is_signed, *room), stop.value
+    start = _check_start(lines, start)
+    return _LIBRARY.parse_integer_lines(lines, start, len(lines), is_signed, place, len(numbers), stop), stop.value
 
 
 def parse_float_lines(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
     """The same for float64."""
     assert _LIBRARY is not None
+    place = _place_of_room(numbers, "float64")
     stop = ctypes.c_size_t()
-    room = numbers.ctypes.data, len(numbers), stop
-    return _LIBRARY.parse_float_lines(lines, start, len(lines), *room), stop.value
+    start = _check_start(lines, start)
+    return _LIBRARY.parse_float_lines(lines, start, len(lines), place, len(numbers), stop), stop.value
+
+
+def _check_start(lines: bytes, start: int) -> int:
+    """`start`, if it lies within `lines`: ctypes would cut it to size. Raises ValueError."""
+    if not 0 <= start <= len(lines):
+        raise ValueError(f"no byte {start} in lines of {len(lines)} bytes")
+    return start
