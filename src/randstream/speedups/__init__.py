@@ -136,9 +136,9 @@ def put_csv_lines(lines: bytes | memoryview, offset: int, count: int) -> memoryv
     Raises ValueError, ctypes.ArgumentError: they are more or fewer, or there are no such offsets.
     """
     assert _LIBRARY is not None
-    if not 0 <= offset <= offset + count < 2**64:  # ctypes would cut them to size
-        raise ValueError(f"no {count} lines from {offset} on")
     given = np.frombuffer(lines, np.uint8) if lines else np.empty(0, np.uint8)
+    if not (0 <= offset <= offset + count < 2**64 and count <= len(given)):  # ctypes would cut them to size
+        raise ValueError(f"no {count} lines from {offset} on in {len(given)} bytes")
     room = np.empty(len(given) + count * LONGEST_OFFSET + SPARE, np.uint8)
     places = given.ctypes.data, len(given), offset, count, room.ctypes.data, len(room)
     size: int = _LIBRARY.put_csv_lines_within(*places)
