@@ -204,6 +204,14 @@ def test_numbers_are_written_into_the_array_that_is_given(distribution: str, cou
         assert (whole[0], whole[-1]) == (0, 0)
 
 
+@pytest.mark.parametrize("distribution", EVERY_KIND)
+def test_an_array_may_begin_at_any_byte(distribution: str) -> None:
+    stream = NumberStream("42", "worker-0", distribution)
+    out = np.frombuffer(bytearray(8 * 20 + 1), stream.distribution.dtype, 20, 1)
+    assert not out.flags.aligned
+    assert np.array_equal(stream.read(3, 20, out=out), stream.read(3, 20))
+
+
 def test_a_masked_array_gets_its_data_whatever_its_mask() -> None:
     stream = NumberStream("42", "worker-0", "bits64")
     out = np.ma.MaskedArray(np.zeros(4, np.uint64), mask=[False, True, False, True], hard_mask=True)
