@@ -18,32 +18,33 @@ LONGEST_SPARE: Final = 60.0
 
 class Backoff:
     """Delays in seconds. "Full jitter" (M. Brooker, "Exponential Backoff And Jitter", 2015): uniform up to the bound,
-    so that ten thousand links that fell together do not rise together.
+    so that ten thousand links that fell together do not rise together. `longest` bounds the ordinary ones.
     """
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, longest: float = LONGEST_DELAY) -> None:
         self._random = random
-        self._bound = FIRST_DELAY
+        self._longest = longest
+        self._bound = min(FIRST_DELAY, longest)
         self._succession = FIRST_SUCCESSION
         self._spare = FIRST_SPARE
 
     def reset(self) -> None:
         """The link has proved itself: start over. But not with takeovers: two producers would duel without an end."""
-        self._bound = FIRST_DELAY
+        self._bound = min(FIRST_DELAY, self._longest)
 
     def reset_spare(self) -> None:
         """The link has stood in line: the next time that there is no place for it counts as the first."""
         self._spare = FIRST_SPARE
 
     def delay(self) -> float:
-        """The next delay, up to a bound that doubles to LONGEST_DELAY."""
-        bound, self._bound = self._bound, min(2 * self._bound, LONGEST_DELAY)
+        """The next delay, up to a bound that doubles to the longest."""
+        bound, self._bound = self._bound, min(2 * self._bound, self._longest)
         return self._random.uniform(0, bound)
 
     def longest_delay(self) -> float:
         """The delay after an end that haste cannot mend."""
-        self._bound = LONGEST_DELAY
-        return self._random.uniform(0, LONGEST_DELAY)
+        self._bound = self._longest
+        return self._random.uniform(0, self._longest)
 
     def succession_delay(self, held: float) -> float:
         """The delay after a takeover: 5 to 10 s, doubling to 60 s.

@@ -48,7 +48,7 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     bytearray(HEAP_BYTES)
     gc.set_threshold(YOUNG_OBJECTS)
     kind = type(settings).__name__.removesuffix("Settings").lower()
-    loop, new_loop = _find_loop(settings.loop)
+    loop, new_loop = find_loop(settings.loop)
     log.info(
         "service.started", role=kind, name=settings.name, version=__version__, pid=os.getpid(),
         loop=loop, python=platform.python_version(), speedups=speedups.ARE_COMPILED,
@@ -101,7 +101,7 @@ def _causes(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _find_loop(name: str) -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
+def find_loop(name: str) -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that `name` means, or else asyncio's own, and what makes it."""
     if name == "uvloop":
         try:

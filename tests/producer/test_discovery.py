@@ -14,17 +14,17 @@ from tests.support.clock import clock_of_loop
 from tests.support.log import Log
 from tests.support.peers import a_listener
 from tests.support.roles import a_producer, a_worker, running
+from tests.support.services import SERVICE, Services, targets_of
 from tests.support.waiting import until
 
 from randstream.errors import Reason
 from randstream.producer.discovery import Resolver, Watch, refresh_delay
-from randstream.producer.dns import Dns, LookUpError
+from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings import Target
 from randstream.settings.addresses import check_target
 from randstream.worker.worker import Worker
 
-SERVICE: Final = "srv://_stream._tcp.worker.ns.svc.test"
 OTHER_SERVICE: Final = "dns://other.ns.svc.test:9000"
 NOBODY: Final = Target("stream", "localhost", 1)
 """Where nobody listens."""
@@ -135,28 +135,6 @@ async def test_resolve_of_what_no_name_can_be_is_a_failure_to_resolve(make: Call
 # ---- services --------------------------------------------------------------------------------------------------------
 
 
-class Services(Dns):
-    """Stands in for name servers: the workers of each service, the addresses of each name, or `trouble`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.workers: dict[str, list[Target]] = {}
-        self.addresses = {"localhost": ["127.0.0.1"]}
-        self.trouble = ""
-        self.questions = 0
-
-    async def look_up_workers(self, service: Target) -> tuple[tuple[Target, ...], float]:
-        self.questions += 1
-        if self.trouble:
-            raise LookUpError(self.trouble)
-        return tuple(self.workers.get(str(service), ())), 0.0
-
-    def look_up_addresses(self, host: str) -> asyncio.Future[list[str]]:
-        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        answer.set_result(self.addresses[host])
-        return answer
-
-
 @pytest.fixture
 def services() -> Services:
     return Services()
@@ -166,10 +144,6 @@ def services() -> Services:
 async def workers(count: int) -> AsyncIterator[list[Worker]]:
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(a_worker(name=f"worker-{n}", discard=True)) for n in range(count)]
-
-
-def targets_of(workers: list[Worker]) -> list[Target]:
-    return [Target("stream", "localhost", worker.address[1]) for worker in workers if worker.address]
 
 
 def streaming(producer: Producer) -> list[str]:

@@ -264,8 +264,8 @@ async def test_round_trips_are_kept_by_each_link_if_asked_for() -> None:
         )
         async with running(producer):
             await until(lambda: producer.tally.acked_numbers > 20)
-            trips = only(producer).round_trips
+            trips = only(producer).history.round_trips
             assert trips is not None
             assert trips.count == sum(producer.tally.round_trips.counts) > 10
         async with producing(worker, rate=10) as other:
-            assert only(other).round_trips is None
+            assert only(other).history.round_trips is None

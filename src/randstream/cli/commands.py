@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from random import SystemRandom
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from .options import (
     HELP_NAMES,
     PRODUCER,
     ROLE_VARIABLE,
+    SECONDS,
     WORKER,
     WholeNumber,
     WithProgram,
@@ -38,6 +40,15 @@ from .output import output_options, require_output, write_numbers
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
+CHECK_HEARTBEAT: Final = "0.1"
+CHECK_LOGS: Final = "error"
+CHECK: Final = {
+    **{name: PRODUCER[name] for name in ("workers", "rate")},
+    "heartbeat_interval": replace(PRODUCER["heartbeat_interval"], default_text=CHECK_HEARTBEAT),
+    **{name: PRODUCER[name] for name in ("numbers", "name", "tls_cert", "tls_key", "tls_ca", "allow_worker", "loop")},
+    "log_level": replace(PRODUCER["log_level"], default_text=CHECK_LOGS),
+}
+"""A check is a producer's for a while. Its seed is drawn, so that no other producer goes on with its stream."""
 _NUMBERS: Final = {**_SEED, "numbers": PRODUCER["numbers"]}
 
 
@@ -160,9 +171,9 @@ def producer(**flags: Any) -> int:
         inputs = settings.resolve(SystemRandom())
     with _prepared(settings):
         from ..producer.producer import Producer
-        from ..service import run_service
+        from .role import has_reader, run_role
 
-        return run_service(lambda: Producer(settings, inputs), settings)
+        return run_role(lambda: Producer(settings, inputs, keeps_round_trips=has_reader()), settings)
 
 
 @commands.command(
@@ -185,10 +196,69 @@ def worker(**flags: Any) -> int:
     if not (settings.store or settings.discard or settings.command):
         require_output()
     with _prepared(settings):
-        from ..service import run_service
         from ..worker.worker import Worker
+        from .role import run_role
 
-        return run_service(lambda: Worker(settings), settings)
+        return run_role(lambda: Worker(settings), settings)
+
+
+@commands.command(
+    cls=WithProgram,
+    options_metavar="[OPTIONS] [-- COMMAND...]",
+    short_help="Find out whether long-lived connections survive.",
+    epilog="Example: randstream check --workers a,b --seconds 60"
+    "\n\nExample: randstream check --workers a,b -- kubectl -n kube-system rollout restart daemonset/cilium",
+)
+@options(CHECK)
+@click.option(
+    "--seconds", type=SECONDS, metavar="SECONDS", help="How long. Default: until Ctrl-C, or COMMAND has ended."
+)
+@click.option(
+    "--max-interruption",
+    type=SECONDS,
+    default=2.0,
+    metavar="SECONDS",
+    help="Fail if a stream is interrupted for longer at once. Default: 2.",
+)
+@click.option(
+    "--max-total",
+    type=SECONDS,
+    default=5.0,
+    metavar="SECONDS",
+    help="Fail if a stream is interrupted for longer in all. Default: 5.",
+)
+@click.option(
+    "--settle",
+    type=SECONDS,
+    default=5.0,
+    metavar="SECONDS",
+    help="Go on after COMMAND until nothing was interrupted for so long, for two minutes at most. Default: 5.",
+)
+@click.option("--report", metavar="FILE", help="Write all that was measured to FILE, as JSON: see docs/check.md.")
+@click.option("--junit", metavar="FILE", help="Write the outcome of each link to FILE, as JUnit's XML.")
+def check(
+    command: tuple[str, ...], seconds: float | None, max_interruption: float, max_total: float, settle: float,
+    report: str | None, junit: str | None, **flags: Any,
+) -> int:  # fmt: skip
+    """Hold a stream to each worker while the network changes: which were interrupted, when, for how long, and why?
+
+    Ends after --seconds; with COMMAND when that has ended and all is well again; or at Ctrl-C. It disturbs nobody: a
+    worker that is served already ends it at once.
+
+    Exit status 0: every link is within the limits. 1: one is not, or was never reached. 2: nothing was checked.
+    Another: that of COMMAND, where the links are well.
+    """
+    if command and seconds is not None:
+        raise SettingsError("--seconds and -- COMMAND are both given; give one")
+    with read_given(CHECK, flags) as given:
+        settings = ProducerSettings(**{"heartbeat_interval": CHECK_HEARTBEAT, "log_level": CHECK_LOGS, **given})
+    require_output()
+    with _prepared(settings):
+        from .check import run_check
+        from .check.report import Limits
+
+        limits = Limits(max_interruption, max_total)
+        return run_check(settings, limits, seconds, command, settle, report, junit)
 
 
 @commands.command(

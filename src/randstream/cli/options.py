@@ -26,6 +26,8 @@ _NOT_GIVEN: Final = (None, False, ())
 """What click passes for an option, a switch and arguments that are absent."""
 
 _WHOLE: Final = re.compile(r"[0-9]+(_[0-9]+)*|[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{1,2}", re.ASCII)
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|)", re.ASCII)
+_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 PRODUCER: Final = settings_of(ProducerSettings)
 WORKER: Final = settings_of(WorkerSettings)
@@ -102,11 +104,28 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in new 
         return int(number)
 
 
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """A duration from 0 on: 2, 0.5s, 500ms, 3m or 1h."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = _DURATION.fullmatch(str(value).strip())
+        if found is None:
+            self.fail(f"{value!r}: give seconds, 0 or more, such as 2, 0.5s, 500ms, 3m or 1h", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+SECONDS: Final = Seconds()
+
+
 class WithProgram(click.Command):
     """Takes what follows `--` as `command`, and no other arguments, so that a typing error is not run as a program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
+        if args[end:] == ["--"]:  # of `-- $PROGRAM`, say, where that is empty
+            ctx.fail("no COMMAND follows --; give one, or leave -- out")
         ctx.params["command"] = tuple(args[end + 1 :])
         return super().parse_args(ctx, args[:end])
 

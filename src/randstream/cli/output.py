@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import signal
@@ -73,21 +74,42 @@ def require_output() -> None:
         raise SettingsError("standard output is closed; send it somewhere, such as > numbers.txt")
 
 
-def opened_output(path: str | None) -> AbstractContextManager[IO[bytes]]:
-    """`path` to be written, None or `-` for standard output. A file gets its name at the end, if nothing has failed."""
+def require_writable(path: str, option: str) -> None:
+    """Raises SettingsError: `opened_output` could not open `path`, which `option` gave. It is left as it is."""
+    if path == STANDARD:
+        require_output()
+        return
+    mode = _mode(Path(path), option)
+    if mode is None or stat.S_ISREG(mode):
+        whole = Path(os.path.realpath(path))
+        if mode is not None:
+            _open(whole, "r+b", option).close()
+        part = _part_of(whole)
+        _open(part, "xb", option, whole).close()
+        part.unlink()
+    elif stat.S_ISDIR(mode) or not os.access(path, os.W_OK):  # opening a pipe could wait for its reader
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EACCES
+        raise _unusable(Path(path), option, OSError(number, os.strerror(number)))
+
+
+def opened_output(path: str | None, option: str = "--output") -> AbstractContextManager[IO[bytes]]:
+    """`path`, which `option` gave, to be written; None or `-`: standard output.
+
+    A file gets its name at the end, if nothing has failed. Raises as `write_numbers` does.
+    """
     if path is None or path == STANDARD:
         require_output()
         # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
         return open(sys.stdout.fileno(), "wb", closefd=False)
-    return _opened_file(Path(path))
+    return _opened_file(Path(path), option)
 
 
 @contextmanager
-def _opened_file(path: Path) -> Iterator[IO[bytes]]:
-    mode = _mode(path)
+def _opened_file(path: Path, option: str) -> Iterator[IO[bytes]]:
+    mode = _mode(path, option)
     is_special = mode is not None and not stat.S_ISREG(mode)  # a device or a pipe: nothing can take its place
     try:
-        with _open(path, "wb") if is_special else _replacement(path, mode) as out:
+        with _open(path, "wb", option) if is_special else _replacement(path, mode, option) as out:
             yield out
     except BrokenPipeError:
         raise
@@ -96,13 +118,13 @@ def _opened_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _replacement(path: Path, mode: int | None) -> Iterator[IO[bytes]]:
+def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path`, and its `mode`, at the end; if something fails before, nothing does."""
     path = Path(os.path.realpath(path))  # a link stays one
     if mode is not None:
-        _open(path, "r+b").close()  # whoever may not write it may not replace it
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    with _orderly_end(), _open(part, "xb") as out:
+        _open(path, "r+b", option).close()  # whoever may not write it may not replace it
+    part = _part_of(path)
+    with _orderly_end(), _open(part, "xb", option, path) as out:
         try:
             if mode is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(mode))
@@ -115,24 +137,29 @@ def _replacement(path: Path, mode: int | None) -> Iterator[IO[bytes]]:
             raise
 
 
-def _mode(path: Path) -> int | None:
+def _part_of(path: Path) -> Path:
+    """Where it is written until it is whole."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+
+
+def _mode(path: Path, option: str) -> int | None:
     try:
         return path.stat().st_mode
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unusable(path, error) from None
+        raise _unusable(path, option, error) from None
 
 
-def _open(path: Path, mode: str) -> IO[bytes]:
+def _open(path: Path, mode: str, option: str, given: Path | None = None) -> IO[bytes]:
     try:
         return path.open(mode)
     except OSError as error:
-        raise _unusable(path, error) from None
+        raise _unusable(given or path, option, error) from None
 
 
-def _unusable(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(f"--output {path}: {error.strerror}; name a file that can be written")
+def _unusable(path: Path, option: str, error: OSError) -> SettingsError:
+    return SettingsError(f"{option} {path}: {error.strerror}; name a file that can be written")
 
 
 @contextmanager

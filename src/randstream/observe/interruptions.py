@@ -136,11 +136,15 @@ class Interruptions:
 
     def lost(self, reason: Reason, now: float) -> None:
         """The connection, or an attempt at one, is over."""
-        if self._begun is not None or self.first_proved_at is None:
+        if self._begun is not None or self.first_proved_at is None or self._finished_at < math.inf:
             return
-        heard_at = now if self._ear is None else self._ear.heard_at
+        ear = self._ear
+        heard_at = now if ear is None else ear.heard_at
         cause: Cause = Pause.HAND_OVER if reason is Reason.YIELD else reason
         begun = self._pause(heard_at) or _Begun(max(heard_at, self._proved_at), cause)
+        if reason is Reason.TIMEOUT and ear is not None and now - heard_at <= INTERRUPTION_HEARTBEATS * ear.heartbeat:
+            # The peer is heard, and says that it heard nothing: what looked like a stall was lost on its way there.
+            begun = _Begun(self._proved_at, cause)
         self._begun = replace(begun, noticed_at=now)
         self._ear = self._unproven_since = None
 

@@ -22,12 +22,12 @@ from ..numbers.stream import NumberStream
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
-from ..observe.round_trips import RoundTrips
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..protocol import HANDSHAKE_LIMIT
 from ..settings import ProducerSettings, Seed, Target
 from .discovery import Resolver
+from .history import Histories
 from .names import Names
 
 DIALS_AT_ONCE: Final = 100
@@ -49,12 +49,12 @@ class LinkContext:
     credentials: Credentials | None
     random: Random
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    on_finished: Callable[[Link], None]
+    on_finished: Callable[[Link, float], None]
     on_bug: Callable[[Exception], None]
     tally: Tally
     journal: Journal
-    keeps_round_trips: bool = False
-    """Whether each link has its own, for a report: 2 KB of memory each."""
+    longest_delay: float
+    histories: Histories
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
     names: Names[Link] = field(default_factory=Names)
 
@@ -91,14 +91,13 @@ class Link:
         self.reconnects = 0
         self.last_error: str | None = None
         self.served_by: str | None = None
-        self.interruptions = Interruptions(context.wheel.clock)
-        self.round_trips: RoundTrips | None = RoundTrips() if context.keeps_round_trips else None
+        self.history = context.histories.new()
         self.instance = f"{context.random.getrandbits(64):016x}"
         self._starts: dict[str, int] = {}
         self._context = context
         self._begin = begin
         self._clock = context.wheel.clock
-        self._backoff = Backoff(context.random)
+        self._backoff = Backoff(context.random, context.longest_delay)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
         self.session: Session | None = None
@@ -122,6 +121,16 @@ class Link:
     @property
     def label(self) -> tuple[str, str]:
         return self.worker or "", str(self.target)
+
+    @property
+    def interruptions(self) -> Interruptions:
+        """Those of its worker, whichever link had that before."""
+        return self.history.interruptions
+
+    @property
+    def unacked(self) -> int:
+        """Numbers that were sent, and are not acknowledged yet."""
+        return self.offset - self.acked_offset
 
     @property
     def is_proved(self) -> bool:
@@ -192,7 +201,10 @@ class Link:
     def claim(self) -> Link:
         """The link that has this one's worker: this one, if no other had it before."""
         assert self.worker is not None
-        return self._context.names.claim(self.worker, self)
+        holder = self._context.names.claim(self.worker, self)
+        if holder is self:
+            self._context.histories.take(self.worker, self, self._clock.now())
+        return holder
 
     def start_offset(self) -> int:
         """Where the stream begins if the worker names no offset: the highest that was ever acked at this target."""
@@ -241,6 +253,7 @@ class Link:
         self.state = LinkState.STREAMING
         self.served_by = self._context.settings.name
         self.offset = self.acked_offset = offset
+        self.history.stream = stream.id
         self.note_known(offset)
         self._up_since = now
         self._resumed = {"offset": offset, "stream": stream.id, **({} if after is None else {"after": after}), **fields}
@@ -258,8 +271,16 @@ class Link:
     def note_acked(self, offset: int) -> None:
         """All below `offset` has arrived for good: more than before."""
         self._context.tally.acked_numbers += offset - self.acked_offset
+        self.history.acknowledged += offset - self.acked_offset
         self.acked_offset = offset
         self.note_known(offset)
+
+    def note_round_trip(self, seconds: float) -> None:
+        """A beat was answered after so long."""
+        self.round_trip = seconds
+        self._context.tally.round_trips.observe(seconds)
+        if self.history.round_trips is not None:
+            self.history.round_trips.observe(seconds)
 
     def prove(self) -> None:
         """The peer has shown that it means it: after the next loss the first delay is short again."""
@@ -307,11 +328,10 @@ class Link:
         """The link has ended for good."""
         self.session = None
         self._forget_service(now)
-        self.interruptions.finish(now)
         if self.state is not LinkState.FINISHED:
             self.state = LinkState.FINISHED
             self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
-            self._context.on_finished(self)
+            self._context.on_finished(self, now)
 
     def _forget_service(self, now: float) -> None:
         self.served_by = None

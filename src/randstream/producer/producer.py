@@ -6,12 +6,14 @@ Embeddable: no signal handlers, no log set-up.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from math import isinf
 from random import Random, SystemRandom
 from typing import Final
 
 import structlog
 
+from ..backoff import LONGEST_DELAY
 from ..clock import Clock
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
@@ -20,6 +22,7 @@ from ..observe.tally import Tally
 from ..settings import ProducerInputs, ProducerSettings, Target
 from .discovery import Resolver, Watch
 from .dns import Dns
+from .history import Histories, History
 from .link import Link, LinkContext
 from .raw_session import RawSession
 from .stream_session import StreamSession
@@ -34,7 +37,8 @@ class Producer:
     """Streams to every worker of `settings` until `stop`.
 
     `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be handed in.
-    `keeps_round_trips`: each link counts its own, beside the tally's of all.
+    `longest_delay`: seconds between two attempts at a worker that is away, at most. `keeps_round_trips`: of each
+    worker, for whoever asks for their quantiles.
 
     Raises:
         SettingsError: the settings cannot be used.
@@ -50,12 +54,15 @@ class Producer:
         clock: Clock | None = None,
         random: Random | None = None,
         dns: Dns | None = None,
+        longest_delay: float = LONGEST_DELAY,
         keeps_round_trips: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
         self._random = random or SystemRandom()
         self.inputs = inputs or settings.resolve(self._random)
+        self._longest_delay = longest_delay
+        self._histories = Histories(self.clock, keeps_round_trips=keeps_round_trips)
         self._dns = dns or Dns()
         self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
@@ -65,7 +72,6 @@ class Producer:
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
         self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
         self._linked: dict[Target, Link] = {}
-        self._keeps_round_trips = keeps_round_trips
         self._context: LinkContext | None = None
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
@@ -83,6 +89,11 @@ class Producer:
         problem = self._resolver.problem
         is_up = problem is not None and any(link.is_up for link in self.links)
         return None if is_up else problem
+
+    @property
+    def departed(self) -> Collection[History]:
+        """Of workers that were reached and have no link now: the last MOST_DEPARTED that left, the latest last."""
+        return self._histories.departed.values()
 
     def stop(self) -> None:
         """Begin the graceful end: a final beat to each worker, its ack, `#close`. Idempotent."""
@@ -106,7 +117,8 @@ class Producer:
                 on_bug=self._on_bug,
                 tally=self.tally,
                 journal=self.journal,
-                keeps_round_trips=self._keeps_round_trips,
+                longest_delay=self._longest_delay,
+                histories=self._histories,
             )
             try:
                 for watch in self._start_links():
@@ -181,11 +193,14 @@ class Producer:
             if not link.is_finished:
                 link.abort(self.clock.now())
 
-    def _on_finished(self, link: Link) -> None:
+    def _on_finished(self, link: Link, now: float) -> None:
         self._unfinished -= 1
-        if not self._stopping.is_set():  # it left, so it is forgotten; at our own end observers still look
+        if not self._stopping.is_set():  # it left; at our own end observers still look
             self.links.remove(link)
-        elif not self._unfinished:
+            self._histories.leave(link, now)
+            return
+        link.interruptions.finish(now)
+        if not self._unfinished:
             self._all_finished.set()
 
     def _on_bug(self, bug: Exception) -> None:

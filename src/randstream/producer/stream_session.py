@@ -125,10 +125,7 @@ class StreamSession:
         link, unacked_since = self._link, self._sender.unacked_since
         link.heard_at = now
         if ack.round_trip is not None:
-            link.round_trip = ack.round_trip
-            self._context.tally.round_trips.observe(ack.round_trip)
-            if link.round_trips is not None:
-                link.round_trips.observe(ack.round_trip)
+            link.note_round_trip(ack.round_trip)
         has_moved = ack.offset > link.acked_offset
         if has_moved:
             self._moved_at = now

@@ -126,6 +126,7 @@ class Worker:
                     minding = group.create_task(self._mind_sink())
                     promoting = group.create_task(self._promote())
                     await self._stopping.wait()
+                    self.intake.interruptions.finish(self.clock.now())  # our own end is none
                     server.close()
                     promoting.cancel()
                     await self._drain()

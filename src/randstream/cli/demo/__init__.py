@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from ...store import StreamReport, verify
+from ..console import PoliteConsole
 from .process import Process
 from .relay import Relay
 
@@ -33,14 +34,6 @@ PAUSE, DOWNTIME = 2.0, 1.0
 """Seconds before each harm, and until what was killed is back; shortened if the whole demo is short."""
 USUAL_SECONDS: Final = 12.0
 STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow", "standby": "cyan"}
-
-
-class PoliteConsole(Console):
-    """A console whose reader may leave, as `| head` does: the demo goes on without output, and cleans up."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Demo:

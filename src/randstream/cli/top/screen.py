@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..words import in_seconds, plain
 from .rows import ORDER, Row, merge
 from .source import View
 
@@ -41,21 +42,21 @@ def _process(view: View) -> list[Text]:
     """A line for a process, and one for each of its troubles."""
     snapshot = view.snapshot
     if snapshot is None:
-        return [Text(_plain(str(view.problem or f"{view.source.address}: no answer yet")), style="yellow")]
+        return [Text(plain(str(view.problem or f"{view.source.address}: no answer yet")), style="yellow")]
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(_plain(f"randstream {snapshot['role']} {snapshot['name']}"), style="bold")
+    line.append(plain(f"randstream {snapshot['role']} {snapshot['name']}"), style="bold")
     states = snapshot["totals"]["states"]
     line.append("  " + ", ".join(f"{states[state]:,} {state}" for state in ORDER if state in states))
     line.append(f"  {snapshot['totals']['reconnects']:,} reconnects", style="dim")
-    told = f"  {snapshot['numbers'] or 'no stream yet'}  up {_seconds(snapshot['uptime'])}"
-    line.append(_plain(told), style="dim")
+    told = f"  {snapshot['numbers'] or 'no stream yet'}  up {in_seconds(snapshot['uptime'])}"
+    line.append(plain(told), style="dim")
     lines = [line]
     if view.silence > STALE_SECONDS:
         lines.append(Text(f"stale: no answer for {view.silence:.0f} s, trying again", style="yellow"))
     if snapshot["problem"]:
-        lines.append(Text(_plain(f"not ready: {snapshot['problem']}"), style="red"))
+        lines.append(Text(plain(f"not ready: {snapshot['problem']}"), style="red"))
     if snapshot["warning"]:
-        lines.append(Text(_plain(snapshot["warning"]), style="yellow"))
+        lines.append(Text(plain(snapshot["warning"]), style="yellow"))
     return lines
 
 
@@ -96,26 +97,26 @@ def _cells(row: Row) -> dict[str, str | Text]:
     link = row.link
     style = STYLES.get(row.state, "red")
     name = Text(f"{MARKS.get(row.state, '○')} ", style=style)
-    name.append(_plain(row.worker), style="default")
+    name.append(plain(row.worker), style="default")
     standbys = ", ".join(row.standbys)
     return {
         "worker": name,
         "state": Text(row.state, style=style),
-        "served by": Text(_plain(row.served_by or "–")),
-        "standing by": Text(_plain(f"{len(row.standbys)}: {standbys}" if standbys else "–")),
+        "served by": Text(plain(row.served_by or "–")),
+        "standing by": Text(plain(f"{len(row.standbys)}: {standbys}" if standbys else "–")),
         "numbers/s": _rate(link["rate"]),
         "offset": f"{link['offset']:,}",
         "lag": f"{link['offset'] - link['acked_offset']:,}",
-        "round trip": _seconds(link["round_trip"]),
-        "silent": _seconds(link["silence"]),
+        "round trip": in_seconds(link["round_trip"]),
+        "silent": in_seconds(link["silence"]),
         "interrupted": f"{row.interruptions:,}",
-        "longest": _seconds(row.longest if row.interruptions else None),
+        "longest": in_seconds(row.longest if row.interruptions else None),
     }
 
 
 def _note(row: Row, process: str, what: str, *, names_process: bool) -> Text:
     by = f"{process}: " if names_process else ""
-    return Text(_plain(f"{row.worker}: {by}{what}"), style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(plain(f"{row.worker}: {by}{what}"), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _footer(snapshots: list[dict[str, Any]], left_out: int) -> list[Text]:
@@ -128,24 +129,10 @@ def _footer(snapshots: list[dict[str, Any]], left_out: int) -> list[Text]:
         at = time.strftime("%H:%M:%S", time.localtime(event["time"]))
         what = event["event"].rpartition(".")[2].replace("_", " ")
         by = f"{process}: " if len(snapshots) > 1 else ""
-        line = _plain(f"{at}  {by}{event['link']} {what}: {event['detail']}")
+        line = plain(f"{at}  {by}{event['link']} {what}: {event['detail']}")
         lines.append(Text(line, style="dim", no_wrap=True, overflow="ellipsis"))
     return lines
 
 
-def _plain(text: str) -> str:
-    """`text` without control characters: a peer's text must not move the cursor."""
-    return "".join(each if each.isprintable() else " " for each in text)
-
-
 def _rate(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}"
-
-
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
-        if seconds < limit:
-            return f"{seconds * factor:.1f} {unit}" if unit in ("ms", "s") else f"{seconds * factor:.0f} {unit}"
-    return f"{seconds / 3600:.0f} h"
