@@ -27,7 +27,7 @@ TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: simulate browser-test screenshots metrics-check fuzz audit sbom
+.PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
@@ -52,7 +52,7 @@ $(VENV)/.stamp-%: requirements/%.txt | $(BIN)/pip
 	@touch $@
 
 # The package itself, editable; its build back end is in the lock, so nothing unlocked is fetched.
-$(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py src/randstream/speedups.c | $(BIN)/pip
+$(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py $(wildcard src/randstream/*.[ch]) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -98,8 +98,14 @@ chaos: setup ## kill, cut and freeze real processes, then compare every store wi
 simulate: setup ## whole clusters on virtual time under seeded faults (SECONDS=60 SEED=... ARGS="--replay 17 --trace")
 	@$(BIN)/python -m tests.simulation $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery or the settings (SECONDS=60)
+fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery, the settings or the border to C (SECONDS=60)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
+
+# How long the statistics may take.
+MINUTES ?= 4
+
+statistics: setup ## test how random the numbers are, with scipy, ent and dieharder (MINUTES=4; needs Debian's ent, dieharder)
+	@$(BIN)/python -m tests.randomness $(MINUTES) $(ARGS)
 
 conform: setup ## play the wire's rules against every implementation here: ours and the examples (needs Debian's nodejs)
 	$(BIN)/python -m pytest -n $(PROCESSES) tests/conform -m conform $(ARGS)

@@ -13,23 +13,25 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configuration has no fields here
-    """`speedups.c` to `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
+    """All C of the package to one `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files."""
         if self.target_name != "wheel":
             return
-        source = Path(self.root, "src/randstream/speedups.c")
-        library = source.with_name("libspeedups.so")
+        folder = Path(self.root, "src/randstream")
+        sources = sorted(folder.glob("*.c"))
+        library = folder / "libspeedups.so"
         unfinished = library.with_suffix(".tmp")
         compiler = shlex.split(os.environ.get("CC", "cc"))
-        flags = shlex.split("-std=c11 -O3 -Wall -Wextra -shared -fPIC -o")
+        # No a * b + c with one rounding, which makes other numbers; sqrt is the processor's, which sets no errno.
+        flags = shlex.split("-std=c11 -O3 -Wall -Wextra -ffp-contract=off -fno-math-errno -shared -fPIC -o")
         ours = [shlex.split(os.environ.get(name, "")) for name in ("CFLAGS", "LDFLAGS")]
         try:
-            subprocess.run([*compiler, *ours[0], *flags, unfinished, source, *ours[1]], check=True)
+            subprocess.run([*compiler, *ours[0], *flags, unfinished, *sources, *ours[1]], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             library.unlink(missing_ok=True)
-            self.app.display_warning(f"no speed-ups; all works without, whole numbers at half the speed: {error}")
+            self.app.display_warning(f"no speed-ups; all works without, numbers at half the speed: {error}")
             return
         unfinished.replace(library)
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")

@@ -78,7 +78,7 @@ WITHOUT_SPEEDUPS = (
 
 
 def randstream(
-    sink: tuple[str, ...], *, with_tls: bool = False, program: tuple[str, ...] = RANDSTREAM
+    sink: tuple[str, ...], *, numbers: str = "bits64", with_tls: bool = False, program: tuple[str, ...] = RANDSTREAM
 ) -> Callable[[float], Result]:
     """randstream itself, at full speed. The worker's log gives the times and the count."""
 
@@ -95,7 +95,7 @@ def randstream(
             wait_port(port)
             producer = group.start(
                 [*program, "producer", "--workers", f"127.0.0.1:{port}", "--seed", "benchmark", "--rate", "max",
-                 "--numbers", "bits64", *tls],
+                 "--numbers", numbers, *tls],
             )  # fmt: skip
             time.sleep(seconds + START_SECONDS)
             group.reap(producer, signal.SIGTERM)
@@ -106,6 +106,20 @@ def randstream(
             begun, ended = events["link.resumed"], events["link.closed"]
             took = (_time(ended) - _time(begun)).total_seconds()
             return Result(ended["acked"] - begun["offset"], took, group.usage.cpu_seconds, group.usage.peak_bytes)
+
+    return run
+
+
+def stored(way: str) -> Callable[[float], Result]:
+    """A store of float64, read into arrays again and again, in the `way` that `peers.read_store` knows."""
+
+    def run(seconds: float) -> Result:
+        with process_group() as group:
+            reader = group.start(
+                [PYTHON, "-m", "benchmarks.peers.read_store", way, str(seconds)], stdout=subprocess.PIPE
+            )
+            count, took = _finish(group, reader, seconds)
+        return Result(count, took, group.usage.cpu_seconds, group.usage.peak_bytes)
 
     return run
 
@@ -238,6 +252,16 @@ CONTENDERS = (
     Contender("randstream, store", randstream(("--store", "FOLDER"))),
     Contender("randstream, discard, TLS", randstream(("--discard",), with_tls=True), ("trustme",)),
     Contender("randstream, discard, without speed-ups", randstream(("--discard",), program=WITHOUT_SPEEDUPS)),
+    Contender("randstream, discard, uniform", randstream(("--discard",), numbers="uniform:0:1")),
+    Contender("randstream, discard, exponential", randstream(("--discard",), numbers="exponential:1")),
+    Contender("randstream, discard, normal", randstream(("--discard",), numbers="normal:0:1")),
+    Contender(
+        "randstream, discard, normal, without speed-ups",
+        randstream(("--discard",), numbers="normal:0:1", program=WITHOUT_SPEEDUPS),
+    ),
+    Contender("a store of normals, read_store", stored("read_store")),
+    Contender("a store of normals, open_store in blocks", stored("open_store")),
+    Contender("a store of normals, numpy.fromstring", stored("fromstring")),
     Contender("iperf3 (bytes, no numbers)", iperf3, ("iperf3",)),
     Contender("ZeroMQ, 1000 a message", pair("zeromq_pair", "1000"), ("zmq",)),
     Contender("ZeroMQ, 1 a message", pair("zeromq_pair", "1"), ("zmq",)),

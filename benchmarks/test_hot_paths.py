@@ -20,6 +20,7 @@ from randstream.store.segment import PendingInterval, Segment
 
 COUNT = 16384
 STREAM = NumberStream("guard", "worker-0", "bits64")
+NORMAL = NumberStream("guard", "worker-0", "normal:0:1")
 RUN = STREAM.lines(0, COUNT)
 ACK = encode(Ack(123456789, "1234567890123"))[:-1]
 INTERVAL = PendingInterval(0, [RUN], Beat(COUNT, crc32c(RUN), "17"), len(RUN))
@@ -41,6 +42,8 @@ SEGMENT = Segment(Path("00000000000000000000.numbers"), NoFile(), 0, 0)
 BASELINES: dict[str, float] = {
     "draw and format a run": 0.036,
     "draw and format a run, without speed-ups": 0.12,
+    "draw and format a run of floats": 0.13,
+    "draw and format a run of floats, without speed-ups": 0.28,
     "decode a run": 0.016,
     "decode a run, without speed-ups": 0.035,
     "check a run": 0.016,
@@ -68,6 +71,7 @@ def best_of(function: Callable[[], Any], rounds: int = 60) -> float:
 
 HOT: dict[str, tuple[Callable[[], Any], int]] = {
     "draw and format a run": (lambda: STREAM.lines(0, COUNT), COUNT),
+    "draw and format a run of floats": (lambda: NORMAL.lines(0, COUNT), COUNT),
     "decode a run": (lambda: list(Decoder().decode(RUN)), COUNT),
     "check a run": (lambda: extend_crc(0, RUN), COUNT),
     "append an interval": (lambda: SEGMENT.append([INTERVAL]), 1),

@@ -30,6 +30,9 @@ static size_t judge(const uint8_t *data, size_t size) {
   return count;
 }
 
+/* Of what may end without LF. */
+static size_t judge_whole(const uint8_t *data, size_t size) { return data[size - 1] == '\n' ? judge(data, size) : 0; }
+
 static void look_at_lines(void) {
   static const char *kinds[] = {"0123456789", "0123456789.e+-", "0123456789.e+-\n#/:,"};
   const char *kind = kinds[draw(3)];
@@ -43,18 +46,20 @@ static void look_at_lines(void) {
   if (!draw(4) && size > 1)
     data[draw(size - 1)] = (uint8_t)draw(256);
   size_t start = (size_t)draw(3) ? 0 : (size_t)draw(size);
-  assert(count_number_lines(data, start, size) == judge(data + start, size - start));
+  assert(count_lines_within(data, size, start, size) == judge(data + start, size - start));
+  size_t begin = (size_t)draw(3 * size), end = draw(4) ? (size_t)draw(3 * size) : SIZE_MAX - (size_t)draw(3);
+  int is_within = begin < end && end <= size;
+  assert(count_lines_within(data, size, begin, end) == (is_within ? judge_whole(data + begin, end - begin) : 0));
   free(data);
 }
 
 static void draw_numbers(void) {
-  size_t count = (size_t)draw(draw(2) ? 40 : 3000), room = 25 * count;
+  size_t count = (size_t)draw(draw(2) ? 40 : 3000), room = ROOM_A_LINE * count + (size_t)draw(25);
   uint64_t key0 = draw(UINT64_MAX), key1 = draw(UINT64_MAX), offset = draw(draw(2) ? 2000 : INT64_MAX - 5000);
   uint64_t span = draw(2) ? 0 : 1 + draw(1ull << (1 + draw(32)));
   int64_t low = span ? (int64_t)((uint64_t)INT64_MIN + draw(UINT64_MAX - span)) : 0;
   char *text = malloc(room), line[32];
-  size_t size = draw_lines(key0, key1, offset, count, low, span, text + room);
-  char *at = text + room - size;
+  char *at = text + draw_lines_within(key0, key1, offset, count, low, span, text, room);
   for (uint64_t n = offset; n < offset + count; n++) {
     uint64_t words[4];
     make_words(key0, key1, n / 4, 4, words);
@@ -68,11 +73,22 @@ static void draw_numbers(void) {
   free(text);
 }
 
+/* What does not fit is not begun. */
+static void draw_too_many(void) {
+  size_t room = (size_t)draw(draw(2) ? 100 : 9000);
+  char *text = malloc(room);
+  uint64_t many = draw(2) ? room / ROOM_A_LINE + 1 + draw(100) : UINT64_MAX - draw(1ull << draw(63));
+  assert(draw_lines_within(1, 2, draw(1000), (size_t)many, -1, draw(2), text, room) == SIZE_MAX);
+  assert(draw_lines_within(1, 2, UINT64_MAX - draw(4), 4, 0, 0, text, room) == SIZE_MAX);
+  free(text);
+}
+
 int main(void) {
   int round = 0;
   for (; round < 2000; round++) {
     look_at_lines();
     draw_numbers();
+    draw_too_many();
   }
   printf("%d\n", round);
 }

@@ -12,6 +12,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,6 +70,20 @@ async def test_a_saved_end_offset_repeats_nothing_after_a_restart() -> None:
     assert seen == list(range(len(seen)))
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"offset": -1}, ValueError, "offset is -1; give one from 0"),
+        ({"offset": 2**63}, ValueError, "offset is 9223372036854775808; give one from 0"),
+        ({"offset": 5.0}, TypeError, "offset is of type float; give an integer"),
+        ({"offset": 5, "stream": "junk"}, SettingsError, "stream is 'junk'; give what Batch.stream was"),
+    ],
+)
+def test_a_worker_that_could_never_go_on_there_is_not_made(given: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=f"^{message}"):
+        Worker(SETTINGS, **given)
+
+
 async def test_a_cut_while_a_body_runs_acknowledges_nothing_of_its_batch() -> None:
     async with Worker(SETTINGS) as worker, a_producer_for(worker) as producer:
         batch = await anext(worker)
@@ -108,6 +123,11 @@ async def test_a_port_in_use_is_a_settings_error() -> None:
 def test_embedded_worker_takes_no_other_sink() -> None:
     with pytest.raises(SettingsError, match="go to the loop"):
         Worker(WorkerSettings(name=WORKER, discard=True))
+
+
+def test_embedded_worker_takes_no_raw_numbers() -> None:
+    with pytest.raises(SettingsError, match="raw numbers belong to no stream"):
+        Worker(WorkerSettings(name=WORKER, accept_raw=True))
 
 
 def test_arithmetic_that_differs_on_this_machine_makes_no_producer(monkeypatch: pytest.MonkeyPatch) -> None:

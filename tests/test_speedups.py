@@ -6,15 +6,20 @@ agree.
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.numbers.words import EDGE_WORDS
 
 from randstream import speedups
+from randstream.numbers.distributions import Continuous, parse_distribution
+from randstream.numbers.numerals import powers_of_five
 from randstream.numbers.stream import LONGEST_LINE_BYTES
 
 pytestmark = pytest.mark.skipif(not speedups.ARE_COMPILED, reason="there was no C compiler when this was installed")
@@ -67,6 +72,31 @@ def test_a_number_of_any_length_is_spelled_as_python_spells_it(number: int, sign
         assert drawn((0, 0), 7, 3, number, 1) == b"%d\n" % number * 3
 
 
+@pytest.mark.parametrize("kind", ["uniform:-3:7.5", "exponential:2.5", "normal:-1:0.1"])
+@given(key=keys, offset=offsets, count=counts)
+def test_floats_are_those_of_python_from_any_offset_on(
+    kind: str, key: tuple[int, int], offset: int, count: int
+) -> None:
+    distribution = parse_distribution(kind)
+    assert isinstance(distribution, Continuous)
+    made = speedups.draw_floats(key, offset, count, *distribution.standard)
+    expected = distribution.from_words(np.array(words(key, offset, count), np.uint64))
+    assert made.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["uniform:-3:7.5", "uniform:0:0", "exponential:0", "exponential:2.5", "normal:-1:0.1"])
+@given(drawn_words=st.lists(st.sampled_from(EDGE_WORDS) | st.integers(0, 2**64 - 1), max_size=1100))
+@example(drawn_words=EDGE_WORDS)
+@example(drawn_words=[n + d for n in range(0, 2**64 - 2**40, 2**54) for d in (0, 2**12 - 1, 2**12)])
+@example(drawn_words=[2**n * m for n in range(58) for m in range(1, 64)])
+def test_floats_of_any_words_are_those_of_python_to_the_last_bit(kind: str, drawn_words: list[int]) -> None:
+    distribution = parse_distribution(kind)
+    assert isinstance(distribution, Continuous)
+    array = np.array(drawn_words, np.uint64)
+    made = speedups.make_floats(array, *distribution.standard)
+    assert made.tobytes() == distribution.from_words(array).astype(np.float64).tobytes()
+
+
 @pytest.mark.parametrize("text", [b"1", b"-", b"12345678901234567890", b"-1.5e+300"])
 @pytest.mark.parametrize("count", [1, 5, 100, 5000])
 def test_lines_are_counted_from_any_start_to_any_end(text: bytes, count: int) -> None:
@@ -83,14 +113,155 @@ def test_a_library_that_is_missing_or_for_another_machine_is_not_loaded(tmp_path
     assert speedups.load(str(library)) is None
 
 
+def test_a_library_without_the_functions_that_are_called_is_not_loaded() -> None:
+    assert speedups.load("libc.so.6") is None
+
+
+# The border: whatever is given, nothing is written outside the room, and nothing is read outside the data.
+
+ROOM_A_LINE = 22
+anything = st.integers() | st.integers(0, 2000) | st.integers(0, 2**64 - 1) | st.sampled_from([2**63, 2**64, -(2**63)])
+
+
+@given(
+    key=st.tuples(anything, anything), offset=anything, count=anything, low=anything, span=anything,
+    size=st.integers(0, 9000),
+)  # fmt: skip
+@example((1, 2), 0, 171798700, 0, 2**64, 9000)
+@example((1, 2), 0, 2**64 + 1, 0, 2**64, 9000)
+@example((1, 2), 2**64 - 1, 1, 0, 2**64, 22)
+@example((1, 2), 0, -1, -1, 1, 0)
+@example((1, 2), 2**64, 1, 2**63, 2**65, 22)
+def test_nothing_is_written_outside_the_room(
+    key: tuple[int, int], offset: int, count: int, low: int, span: int, size: int
+) -> None:
+    space = np.full(size + 2 * 64, ord("~"), np.uint8)
+    room = space[64:-64]
+    try:
+        begin = speedups.draw_lines(key, offset, count, low, span, room)
+    except ValueError:
+        assert (space == ord("~")).all()
+    else:
+        assert ROOM_A_LINE * count <= size
+        assert 0 <= offset <= offset + count < 2**64
+        assert room[begin:].tobytes().count(b"\n") == count
+        assert (space[:64] == ord("~")).all()
+        assert (space[-64:] == ord("~")).all()
+
+
+def test_a_room_of_22_bytes_a_number_is_enough_and_one_less_is_refused() -> None:
+    room = np.zeros(ROOM_A_LINE * 20, np.uint8)
+    assert room[speedups.draw_lines((1, 2), 0, 20, -(2**63), 1, room) :].tobytes() == b"-9223372036854775808\n" * 20
+    with pytest.raises(ValueError, match="no room for 20 numbers from 0 on in 439 bytes"):
+        speedups.draw_lines((1, 2), 0, 20, 0, 2**64, room[1:])
+
+
+@pytest.mark.parametrize(
+    "room",
+    [np.empty(0, "u1"), np.zeros((1, 90), "u1"), np.zeros(180, "u1")[::2], np.frombuffer(bytes(90), "u1")],
+    ids=["empty", "of two dimensions", "with gaps", "that may not be written"],
+)  # fmt: skip
+def test_a_room_is_bytes_in_a_row_that_may_be_written(room: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        speedups.draw_lines((1, 2), 0, 1, 0, 2**64, room)
+    assert not room.any()
+
+
+@pytest.mark.parametrize("value", [1.0, "1", None, np.float64(1)])
+def test_what_is_no_integer_does_not_pass_the_border(value: Any) -> None:
+    with pytest.raises((TypeError, ctypes.ArgumentError)):
+        speedups.draw_lines((1, 2), 0, value, 0, 2**64, np.zeros(100, np.uint8))
+    with pytest.raises((TypeError, ctypes.ArgumentError)):
+        speedups.count_lines(b"1\n", 0, value)
+
+
+@given(key=st.tuples(anything, anything), offset=anything, count=anything.filter(lambda count: count < 5000))
+@example((1, 2), 2**64 - 1, 1)
+@example((1, 2), 2**64, 1)
+@example((1, 2), 0, -1)
+@example((1, -2), 0, 1)
+def test_floats_are_drawn_of_words_that_there_are(key: tuple[int, int], offset: int, count: int) -> None:
+    is_possible = min(*key, offset, count) >= 0 and max(*key, offset + count) < 2**64
+    if is_possible:
+        assert len(speedups.draw_floats(key, offset, count, "normal", 0.0, 1.0)) == count
+    else:
+        with pytest.raises(ValueError, match="numbers from"):
+            speedups.draw_floats(key, offset, count, "normal", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "room"),
+    [
+        (np.zeros(2, np.float32), np.zeros(99, "u1")),
+        (np.zeros(4)[::2], np.zeros(99, "u1")),
+        (np.zeros((2, 2)), np.zeros(99, "u1")),
+        (np.zeros(2), np.zeros(198, "u1")[::2]),
+        (np.zeros(2), np.zeros(99, "u2")),
+        (np.zeros(2), np.frombuffer(bytes(99), "u1")),
+        (np.zeros(2), np.zeros(49, "u1")),
+    ],
+)
+def test_floats_and_their_room_are_arrays_in_a_row(numbers: Any, room: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        speedups.put_float_lines(numbers, room)
+    assert not room.any()
+
+
+def test_no_family_but_those_known_is_drawn() -> None:
+    with pytest.raises(ValueError, match="not in tuple"):
+        speedups.draw_floats((1, 2), 0, 1, "gamma", 0.0, 1.0)
+
+
+@given(data=st.binary(max_size=200) | st.just(b"12\n" * 50), start=anything, end=anything)
+@example(b"1\n2\n", 2, 2)
+@example(b"1\n2\n", 3, 2)
+@example(b"1\n2\n", 0, 2**64 + 4)
+@example(b"1\n2\n", 2**64 - 2, 2)
+@example(b"1\n2", 0, 3)
+def test_nothing_is_counted_outside_the_data(data: bytes, start: int, end: int) -> None:
+    is_within = 0 <= start < end <= len(data)
+    lines = data[start:end].count(b"\n") if is_within else 0
+    assert speedups.count_lines(data, start, end) in (0, lines)
+
+
+@pytest.mark.parametrize("data", [bytearray(b"1\n"), memoryview(b"1\n"), "1\n"])
+def test_only_bytes_are_looked_at(data: Any) -> None:
+    with pytest.raises(ctypes.ArgumentError):
+        speedups.count_lines(data, 0, 2)
+
+
 @pytest.mark.slow
-def test_no_byte_is_read_or_written_outside_its_room(tmp_path: Path) -> None:
-    program = tmp_path / "alone"
-    source = Path(__file__).with_name("speedups_alone.c")
-    flags = "-std=c11 -O1 -w -fsanitize=address,undefined -fno-sanitize-recover=all -o"
-    built = subprocess.run(["cc", *flags.split(), program, source], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("program", "others", "rounds"),
+    [
+        ("speedups_alone", (), 2000),
+        ("parse_alone", (), 50000),
+        ("floats_alone", ("floats", "float_lines", "powers"), 500),
+    ],
+)
+def test_no_byte_is_read_or_written_outside_its_room(
+    tmp_path: Path, program: str, others: tuple[str, ...], rounds: int
+) -> None:
+    alone, powers = tmp_path / "alone", tmp_path / "powers"
+    powers.write_bytes(powers_of_five().tobytes())
+    sources = [Path(__file__).with_name(f"{program}.c"), *(Path(speedups.LIBRARY).with_name(f"{c}.c") for c in others)]
+    flags = "-std=c11 -O1 -w -fno-math-errno -fsanitize=address,undefined -fno-sanitize-recover=all -o"
+    built = subprocess.run(["cc", *flags.split(), alone, *sources], capture_output=True, text=True, check=False)
     if "cannot find" in built.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert (built.returncode, built.stderr) == (0, "")
-    run = subprocess.run([program], capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "2000\n", "")
+    run = subprocess.run([alone, powers], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{rounds}\n", "")
+
+
+def test_no_more_numbers_are_parsed_than_there_is_room_for() -> None:
+    lines = b"1\n22\n333\n"
+    for dtype in (np.int64, np.uint64, np.float64):
+        space = np.full(4, 7, dtype)
+        for room in range(3):
+            if dtype is np.float64:
+                found = speedups.parse_doubles(lines, 0, powers_of_five(), space[1 : room + 1])
+            else:
+                found = speedups.parse_integers(lines, 0, space[1 : room + 1])
+            assert found == (room, sum(len(line) for line in lines.splitlines(keepends=True)[:room]))
+            assert space.tolist() == [7, *[1, 22][:room], *[7] * (3 - room)]

@@ -27,6 +27,7 @@ Lines = list[dict[str, Any]]
 def files() -> dict[str, str]:
     """The text of each file, by its name."""
     made = {
+        "seeds": seeds(),
         "streams": streams(),
         "numbers": numbers(),
         "float-text": float_texts(),
@@ -40,6 +41,50 @@ def files() -> dict[str, str]:
 
 
 # ---- numbers
+
+
+def seeds() -> Lines:
+    """What is hashed of a seed; None: it is none."""
+    made = []
+    for given, used, about in (
+        ("42", "42", "ASCII is itself"),
+        ("# correct  horse", "# correct  horse", "and so is all that is printable within it"),
+        (" \t\v\f\r\n42 \t\v\f\r\n", "42", "ASCII white space at both ends"),
+        ("\ufeff42\r\n", "42", "a byte-order mark"),
+        ("\ufeff \n42", "42", "a byte-order mark before white space"),
+        ("Zu\u0308rich", "Z\u00fcrich", "a letter and its diaeresis are one character"),
+        ("Z\u00fcrich", "Z\u00fcrich", "one character"),
+        ("\u212bngstr\u00f6m", "\u00c5ngstr\u00f6m", "the unit is the letter"),
+        ("e\u0323\u0302", "\u1ec7", "two marks"),
+        ("e\u0302\u0323", "\u1ec7", "two marks in another order"),
+        ("\u1112\u1161\u11ab", "\ud55c", "Hangul by its parts"),
+        ("\ufb01n", "\ufb01n", "compatibility characters stay"),
+        ("\u03c0\u00a0and\u200dmore", "\u03c0\u00a0and\u200dmore", "what is at no end stays"),
+        ("\U0001f600\ufe0f", "\U0001f600\ufe0f", "beyond 16 bits"),
+        ("", None, "empty"),
+        (" \r\n", None, "nothing but white space"),
+        ("\ufeff", None, "nothing but a byte-order mark"),
+        ("42\n43\n", None, "a second line"),
+        ("42\r43", None, "a second line"),
+        ("42\u0000", None, "NUL"),
+        ("four\ttwo", None, "a control character"),
+        ("four\u007ftwo", None, "a control character"),
+        ("four\u0085two", None, "a control character"),
+        ("\u001c42", None, "a control character, which some count as white space"),
+        ("four\u2028two", None, "a line separator"),
+        ("four\u2029two", None, "a paragraph separator"),
+        ("42\u00a0", None, "a no-break space at the end"),
+        ("\u00a042", None, "and at the beginning"),
+        ("42\u00a0\n", None, "and before white space"),
+        ("\u200042", None, "a space that NFC makes another one"),
+        ("42\u200b", None, "a space of no width at the end"),
+        ("42\ufeff", None, "a byte-order mark at the end"),
+        ("\ufeff\ufeff42", None, "a second byte-order mark"),
+        (" \ufeff42", None, "a byte-order mark that is not the first"),
+        ("42\uffff", None, "no character"),
+    ):
+        made.append({"seed": given, "seed_used": used, "about": about})
+    return made
 
 
 def streams() -> Lines:

@@ -3,9 +3,11 @@
 const crypto = require('crypto'), net = require('net'), blake2b = require('./blake2b');
 const { Connection, MAX_OFFSET, checked, crc32c, demand, distribution, hex8, seconds } = require('./wire');
 
-const [target, seed, numbers, name, heartbeat, rate] = process.argv.slice(2), toText = distribution(numbers ?? '');
+const [target, given = '', numbers, name, heartbeat, rate] = process.argv.slice(2), toText = distribution(numbers ?? '');
 const [, host, port] = /^(.*):([0-9]+)$/.exec(target) ?? [], instance = crypto.randomBytes(8).toString('hex');
-if (!(port && seed?.trim() && rate > 0)) throw new Error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE');
+const seed = given.replace(/^\ufeff/, '').normalize('NFC').replace(/^[\t-\r ]+|[\t-\r ]+$/g, ''); // seed-is-text
+if (!(port && seed && rate > 0)) throw new Error('give HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE');
+if (/[\p{Cc}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]|^[\p{Zs}\p{Cf}]|[\p{Zs}\p{Cf}]$/u.test(seed)) throw new Error('SEED: plain text');
 if (typeof toText !== 'function') throw new Error('NUMBERS: integers:LOW:HIGH, bits64, bernoulli:P, uniform:LOW:HIGH');
 const M64 = 2n ** 64n - 1n, WINDOW = 32 * 2 ** 20, INTERVAL = 8 * 2 ** 20, PIECE = 2 ** 16;
 const FAULTS = ['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'];
@@ -25,7 +27,7 @@ function drawWord(n, [k0, k1]) { // word-n
 class Link extends Connection {
   constructor() { super(net.connect({ host, port, noDelay: true, keepAlive: true }), 'greeting'); }
   'greeting #hello'({ worker }) {
-    const digest = blake2b(`randstream-numbers/1\n${seed.trim()}\n${worker}\n${numbers}\n`, 24); // stream-key
+    const digest = blake2b(`randstream-numbers/1\n${seed}\n${worker}\n${numbers}\n`, 24); // stream-key
     const key = [digest.readBigUInt64LE(0), digest.readBigUInt64LE(8)], stream = digest.toString('hex', 16);
     const open = `#open worker=${worker} stream=${stream} numbers=${numbers} producer=${name}`;
     this.say(checked(`${open} heartbeat=${heartbeat} instance=${instance}`));

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .settings import ProducerSettings as ProducerSettings
     from .settings import WorkerSettings as WorkerSettings
     from .sinks.batches import Batch as Batch
+    from .store import StoredNumbers as StoredNumbers
+    from .store import open_store as open_store
     from .store import read_store as read_store
 
 __version__ = "0.1.0"
@@ -23,6 +25,8 @@ _HOMES = {
     "ProducerSettings": "settings",
     "Worker": "embed",
     "WorkerSettings": "settings",
+    "StoredNumbers": "store",
+    "open_store": "store",
     "read_store": "store",
 }
 __all__ = [
@@ -30,9 +34,11 @@ __all__ = [
     "NumberStream",
     "Producer",
     "ProducerSettings",
+    "StoredNumbers",
     "Worker",
     "WorkerSettings",
     "__version__",
+    "open_store",
     "read_store",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Self, SupportsIndex
 
 from .errors import SettingsError
 from .numbers.stream import check_known_answers
@@ -55,12 +55,19 @@ class Worker(worker.Worker, _Embedded):
     that saves `batch.end_offset` and `batch.stream` with its result, and gives them back as `offset` and `stream` at
     the next start, repeats nothing, no matter what has died.
 
-    Raises SettingsError: the address cannot be bound, or the settings name another place for the numbers.
+    Raises SettingsError: the address cannot be bound, the settings name another place for the numbers, or `stream` is
+    none; TypeError, ValueError: `offset` is no integer, or not from 0 to 2^63 - 1.
     """
 
-    def __init__(self, settings: WorkerSettings, *, offset: int | None = None, stream: str | None = None) -> None:
+    def __init__(
+        self, settings: WorkerSettings, *, offset: SupportsIndex | None = None, stream: str | None = None
+    ) -> None:
         if settings.store or settings.discard or settings.command:
             raise SettingsError("numbers go to the loop: give an embedded worker no store, command or discard")
+        if settings.accept_raw:
+            raise SettingsError(
+                "raw numbers belong to no stream, and a batch does: give an embedded worker no accept_raw"
+            )
         self._batches = BatchSink(offset, stream)
         super().__init__(settings, self._batches)
 

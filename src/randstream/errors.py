@@ -64,6 +64,16 @@ class RemoteProtocolError(ProtocolError):
         self.reason = reason
 
 
+class RawLineError(RemoteProtocolError):
+    """A raw peer's line `line`, counted from 1, is no number. The `taken` numbers before it have been taken."""
+
+    def __init__(self, reason: Reason, detail: str, *, line: int, taken: int, advice: str) -> None:
+        super().__init__(reason, detail)
+        self.line = line
+        self.taken = taken
+        self.advice = advice
+
+
 class PeerClosed(RandstreamError):
     """The peer, or `who` else, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
 
@@ -89,6 +99,10 @@ class SinkError(RandstreamError):
 
     needs_person = False
     """Whether waiting alone cannot mend it, for the stream that was tried."""
+
+
+class NotStoredError(SettingsError):
+    """A store does not hold the number that is asked for: no more, or not yet."""
 
 
 class OfferError(RandstreamError):

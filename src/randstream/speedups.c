@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "words.h"
+
 /* ---- words to lines of whole numbers ------------------------------------------------------------------------------
 
    From the last number to the first, each with all 20 digits: the zeros in front are where the line before is going to
@@ -55,34 +57,6 @@ static inline char *put_line(char *end, uint64_t number) {
   return end - count_digits(number);
 }
 
-static inline uint64_t multiply(uint64_t a, uint64_t b, uint64_t *high) {
-  unsigned __int128 product = (unsigned __int128)a * b;
-  *high = (uint64_t)(product >> 64);
-  return (uint64_t)product;
-}
-
-/* Words 4 * block to 4 * block + count - 1, `count` being a multiple of four, of Philox4x64-10 as NumPy has it, which
-   counts up before it makes a block. Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC11). */
-static void make_words(uint64_t key0, uint64_t key1, uint64_t block, size_t count, uint64_t *words) {
-  for (uint64_t *end = words + count; words < end; words += 4) {
-    uint64_t x0 = ++block, x1 = 0, x2 = 0, x3 = 0, k0 = key0, k1 = key1;
-    for (int round = 0; round < 10; round++) {
-      uint64_t high0, high2;
-      uint64_t low0 = multiply(x0, 0xD2E7470EE14C6C93, &high0), low2 = multiply(x2, 0xCA5A826395121157, &high2);
-      x0 = high2 ^ x1 ^ k0;
-      x1 = low2;
-      x2 = high0 ^ x3 ^ k1;
-      x3 = low0;
-      k0 += 0x9E3779B97F4A7C15;
-      k1 += 0xBB67AE8584CAA73B;
-    }
-    words[0] = x0;
-    words[1] = x1;
-    words[2] = x2;
-    words[3] = x3;
-  }
-}
-
 /* Words to numbers, in place: low + floor(word * span / 2^64), a span of 0 being one of 2^64. */
 static void scale(uint64_t *words, size_t count, int64_t low, uint64_t span) {
   for (size_t i = 0; i < count; i++) {
@@ -110,13 +84,17 @@ static char *put_signed_lines(const uint64_t *numbers, size_t count, char *begin
 
 enum { BATCH = 512 }; /* words at a time, which the nearest cache holds */
 
-/* Write numbers `offset` to `offset + count - 1` as lines, the last of which ends at `end`; how many bytes they take.
-   Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. Up to 22 bytes a number before `end`
-   are written to, whatever that is. */
-size_t draw_lines(
-    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *end) {
+enum { ROOM_A_LINE = 22 }; /* what a line is written to: sign, 20 digits, LF */
+
+/* Write numbers `offset` to `offset + count - 1` as lines, the last of which ends with `room`, which has `size` bytes;
+   where in it they begin. Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. If the room
+   is less than ROOM_A_LINE for each, or there are no such offsets, nothing is written, and it is SIZE_MAX. */
+size_t draw_lines_within(
+    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *room, size_t size) {
+  if (count > size / ROOM_A_LINE || count > UINT64_MAX - offset)
+    return SIZE_MAX;
   uint64_t words[BATCH];
-  char *begin = end;
+  char *begin = room + size;
   for (uint64_t stop = offset + count; stop > offset;) {
     uint64_t first = (stop - 1) / BATCH * BATCH;
     if (first < offset)
@@ -128,7 +106,7 @@ size_t draw_lines(
     begin = (low < 0 ? put_signed_lines : put_unsigned_lines)(words + unwanted, made - unwanted, begin);
     stop = first;
   }
-  return (size_t)(end - begin);
+  return (size_t)(begin - room);
 }
 
 /* ---- looking at lines -------------------------------------------------------------------------------------------- */
@@ -195,8 +173,11 @@ static inline __attribute__((always_inline)) size_t look(
   return count;
 }
 
-/* How many lines data[start..end), whose last byte is LF, are; 0 if they are not number lines alone. */
-size_t count_number_lines(const uint8_t *data, size_t start, size_t end) {
+/* How many lines data[start..end) are; 0 if they are not number lines alone, the last of them with its LF, or if that is
+   not within data[0..size). */
+size_t count_lines_within(const uint8_t *data, size_t size_of_data, size_t start, size_t end) {
+  if (start >= end || end > size_of_data || data[end - 1] != '\n')
+    return 0;
   const uint8_t *at = data + start, *last = data + end - 1;
   int is_plain = 1, is_wrong = !starts_number(*at), has_gap = 0;
   size_t count = 1;

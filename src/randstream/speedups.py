@@ -1,31 +1,56 @@
-"""Speedups: the loops over numbers and bytes in C, where `speedups.c` was compiled when the package was built. Pure.
+"""Speedups: the loops over numbers and bytes in C, where the C here was compiled when the package was built. Pure.
 
-Nothing depends on it: `stream` and `decoder` do the same with NumPy and orjson where `ARE_COMPILED` is false.
+Nothing depends on it: `stream`, `numerals` and `decoder` do the same with NumPy and orjson where it is not.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+FAMILIES: Final = ("uniform", "exponential", "normal")
+"""Of float64 numbers, as `floats.c` counts them."""
 
 LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
 
 
 def load(path: str) -> ctypes.CDLL | None:
-    """The compiled library at `path`; None: there is none, or it is for another kind of machine."""
+    """The compiled library at `path`; None: there is none, or it is for another machine, or of another version."""
     try:
         library = ctypes.CDLL(path)
-    except OSError:
+        draw, count = library.draw_lines_within, library.count_lines_within
+        draw_floats, make_floats = library.draw_floats_within, library.make_floats_within
+        put_floats = library.put_float_lines_within
+        integers, doubles = library.parse_integers, library.parse_doubles
+    except (OSError, AttributeError):
         return None
-    word, size = ctypes.c_uint64, ctypes.c_size_t
-    library.draw_lines.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p]
-    library.draw_lines.restype = size
-    library.count_number_lines.argtypes = [ctypes.c_char_p, size, size]
-    library.count_number_lines.restype = size
+    word, size, double = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double
+    text, array, place = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(size)
+    draw.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p, size]
+    draw.restype = size
+    count.argtypes = [ctypes.c_char_p, size, size, size]
+    count.restype = size
+    draw_floats.argtypes = [word, word, word, size, word, double, double, array, size]
+    draw_floats.restype = size
+    make_floats.argtypes = [array, size, word, double, double, array, size]
+    make_floats.restype = size
+    put_floats.argtypes = [array, size, array, size]
+    put_floats.restype = size
+    integers.argtypes = [text, size, size, ctypes.c_int, array, size, place]
+    integers.restype = size
+    doubles.argtypes = [text, size, size, array, array, size, place]
+    doubles.restype = size
     return library
+
+
+def _place_of(array: NDArray[Any], dtype: str) -> int:
+    """The address of an array of one dimension, without gaps. Raises TypeError: it is another."""
+    if not (isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 and array.flags.c_contiguous):
+        raise TypeError(f"no {dtype} numbers in a row")
+    return array.ctypes.data
 
 
 _LIBRARY: Final = load(LIBRARY)
@@ -36,18 +61,92 @@ def draw_lines(key: tuple[int, int], offset: int, count: int, low: int, span: in
     """Write whole numbers `offset` to `offset + count - 1` as lines to the end of `room`; where in it they begin.
 
     Number n is low + floor(word n of Philox4x64-10 * span / 2^64), with a span of up to 2^64 (which C takes for 0).
-    `room` has at least 22 bytes a number.
+    `room` has at least 22 bytes a number. Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be,
+    and nothing was written.
     """
     assert _LIBRARY is not None
-    size: int = _LIBRARY.draw_lines(*key, offset, count, low, span, room.ctypes.data + len(room))
-    return len(room) - size
+    span = 0 if span == 2**64 else span
+    words = (*key, offset, count, span)
+    if min(words) < 0 or max(words) >= 2**64 or not -(2**63) <= low < 2**63:  # ctypes would cut them to size
+        raise ValueError(f"no {count} numbers from {offset} on, of {span} values from {low} on")
+    if not count:
+        return len(room)
+    place = ctypes.byref(ctypes.c_char.from_buffer(room.data))  # TypeError: it may not be written, or has gaps
+    begin: int = _LIBRARY.draw_lines_within(*key, offset, count, low, span, place, len(room))
+    if begin > len(room):
+        raise ValueError(f"no room for {count} numbers from {offset} on in {len(room)} bytes")
+    return begin
+
+
+def draw_floats(
+    key: tuple[int, int], offset: int, count: int, family: str, location: float, scale: float
+) -> NDArray[np.float64]:
+    """Numbers `offset` to `offset + count - 1`: location + scale * the standard number of one of FAMILIES.
+
+    Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be.
+    """
+    assert _LIBRARY is not None
+    words = (*key, offset, count)
+    if min(words) < 0 or max(words) >= 2**64:  # ctypes would cut them to size
+        raise ValueError(f"no {count} numbers from {offset} on")
+    numbers = np.empty(count)
+    if _LIBRARY.draw_floats_within(*words, FAMILIES.index(family), location, scale, numbers.ctypes.data, count):
+        raise ValueError(f"no {count} numbers from {offset} on")
+    return numbers
+
+
+def make_floats(words: NDArray[np.uint64], family: str, location: float, scale: float) -> NDArray[np.float64]:
+    """The same of `words`, shape (n,). Raises TypeError: they are of another dtype, or have gaps."""
+    assert _LIBRARY is not None
+    numbers = np.empty(len(words))
+    place = _place_of(words, "uint64")
+    _LIBRARY.make_floats_within(
+        place, len(words), FAMILIES.index(family), location, scale, numbers.ctypes.data, len(numbers)
+    )
+    return numbers
+
+
+def put_float_lines(numbers: NDArray[np.float64], room: NDArray[np.uint8]) -> int:
+    """Write finite `numbers` as lines to the begin of `room`; how many bytes of it they take.
+
+    `room` has at least 25 bytes a number. Raises ValueError, TypeError: an argument cannot be, and nothing was written.
+    """
+    assert _LIBRARY is not None
+    places = _place_of(numbers, "float64"), _place_of(room, "uint8")
+    if not room.flags.writeable:
+        raise ValueError("the room may not be written")
+    size: int = _LIBRARY.put_float_lines_within(places[0], len(numbers), places[1], len(room))
+    if size > len(room):
+        raise ValueError(f"no room for {len(numbers)} numbers in {len(room)} bytes")
+    return size
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:
     """How many lines `data[start:end]`, which ends with LF, are; 0 if they are not number lines alone.
 
-    A number line starts with a digit or `-`, has only bytes that numbers have, and at most 64 of them.
+    A number line starts with a digit or `-`, has only bytes that numbers have, and at most 64 of them. Nothing outside
+    `data` is looked at. Raises ctypes.ArgumentError: it is not bytes.
     """
     assert _LIBRARY is not None
-    count: int = _LIBRARY.count_number_lines(data, start, end)
+    if not 0 <= start < end <= len(data):  # ctypes would cut them to size
+        return 0
+    count: int = _LIBRARY.count_lines_within(data, len(data), start, end)
     return count
+
+
+def parse_integers(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
+    """Fill `numbers`, of int64 or uint64, from `lines[start:]`: how many were read, and where the first line begins
+    that was not, for want of room or because it may be no such number."""
+    assert _LIBRARY is not None
+    stop = ctypes.c_size_t()
+    is_signed = numbers.dtype.kind == "i"
+    room = numbers.ctypes.data, len(numbers), stop
+    return _LIBRARY.parse_integers(lines, start, len(lines), is_signed, *room), stop.value
+
+
+def parse_doubles(lines: bytes, start: int, powers: NDArray[np.uint64], numbers: NDArray[Any]) -> tuple[int, int]:
+    """The same for float64. `powers`: see `numerals.powers_of_five`."""
+    assert _LIBRARY is not None
+    stop = ctypes.c_size_t()
+    room = numbers.ctypes.data, len(numbers), stop
+    return _LIBRARY.parse_doubles(lines, start, len(lines), powers.ctypes.data, *room), stop.value

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from tests.admin.roles import FakeStore
-from tests.store.streams import make_store, text
+from tests.store.streams import make_store, stored, text
 from tests.support.waiting import until
 
 from randstream.admin import follower
 from randstream.admin.follower import Follower
 from randstream.errors import SettingsError
 from randstream.protocol.runs import Run
+from randstream.store import DamagedStore
+from randstream.store.layout import segment_path
 from randstream.store.reader import StoreReader
 
 
@@ -88,6 +90,20 @@ async def test_an_offset_that_is_not_kept_is_a_settings_error(tmp_path: Path) ->
     path = make_store(tmp_path, 1000, 5000, 9000, segment_bytes=4000, retain_bytes=4000)
     with pytest.raises(SettingsError, match="keeps no offset 0"):
         await Follower.open(FakeStore(path, 9000), path, 0)
+
+
+async def test_what_is_committed_but_does_not_hold_or_is_gone_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    path = make_store(tmp_path, 1000, 2000)
+    segment = segment_path(path, 0)
+    whole = segment.read_bytes()
+    for content in (whole[:-100] + b"7" + whole[-99:], whole[: len(stored(0, 1000))]):
+        segment.write_bytes(content)
+        source = await Follower.open(FakeStore(path, 2000), path, 0)
+        assert await read(source, 1000) == text(0, 1000)
+        with pytest.raises(DamagedStore) as caught:
+            await source.next_run()
+        assert caught.value.damage.offset == 1000
+        source.close()
 
 
 async def test_the_file_is_closed_only_after_a_read_that_still_runs(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from randstream.protocol.frames import Beat, Open
 
@@ -70,7 +70,7 @@ def offset_of_another_stream() -> None:
     ends: dict[str, int] = {}
     shifts: dict[str, int] = {}
 
-    def view(self: NumberStream, offset: int, count: int) -> bytes | memoryview:
+    def view(self: NumberStream, offset: Any, count: Any) -> bytes | memoryview:
         if ends.get(self.id) != offset:
             shifts[self.id] = max([offset, *ends.values()]) - offset
         ends[self.id] = offset + count

@@ -19,6 +19,7 @@ from randstream.cli import commands as cli
 from randstream.cli.drawn import RUN_NUMBERS
 from randstream.errors import RandstreamError
 from randstream.numbers.stream import NumberStream
+from randstream.protocol.frames import Beat, crc32c, encode
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,12 @@ from randstream.numbers.stream import NumberStream
         (["verify"], "Missing argument 'PATH...'; see: randstream verify --help"),
         (["verify", "/nope"], "/nope is no store; give"),
         (["cat", "/nope"], "/nope is no store; give"),
+        (["cat", "/nope", "--offset", str(2**63)], "'--offset': '9223372036854775808': give a whole number"),
+        (["cat", "/nope", "--count", "-3"], "'--count': '-3': give a whole number"),
+        (["cat", "/nope", "--count", "5.0"], "'--count': '5.0': give a whole number"),
+        (["conform", "producer", "--seed", ""], "--seed: the seed is empty; give any text, such as 42"),
+        (["numbers", "--worker", "w", "--seed", "4\n2"], "--seed: the seed has a second line; give one line"),
+        (["verify", "/nope", "--seed", "42\u00a0"], "--seed: the seed ends with U+00A0, NO-BREAK SPACE"),
         (["cat", "/no\npe"], "/no pe is no store; give"),
     ],
 )
@@ -126,6 +133,83 @@ def test_cat_of_damage_exits_1(store: Path, run: Run) -> None:
     status, out, err = run("cat", str(folder))
     assert (status, out) == (1, "")
     assert err.startswith(f"randstream: {path}: byte 0")
+
+
+def damaged(store: Path) -> Path:
+    """A stream's folder whose second of three intervals, 10 to 19, is damaged."""
+    folder = segment_of(store, "worker-0").parent
+    stream = NumberStream("42", "worker-0", "integers:1:100")
+    text = segment_of(store, "worker-0").read_bytes().partition(b"t=0\n")
+    parts = [text[0] + text[1]]
+    for first in (0, 10, 20):
+        lines = stream.lines(first, 10)
+        parts.append(lines + encode(Beat(first + 10, crc32c(lines), "1")))
+    parts[2] = b"7" + parts[2]
+    segment_of(store, "worker-0").write_bytes(b"".join(parts))
+    return folder
+
+
+def test_cat_prints_what_is_before_damage_and_says_what_is_damaged_where(store: Path, run: Run) -> None:
+    folder = damaged(store)
+    stream = NumberStream("42", "worker-0", "integers:1:100")
+    status, out, err = run("cat", str(folder))
+    assert (status, out.encode()) == (1, stream.lines(0, 10))
+    assert err.count("\n") == 1
+    assert err.startswith(f"randstream: {folder / f'{0:020d}.numbers'}: byte ")
+    assert "(offset 10): number lines with crc " in err
+    assert err.endswith("; --skip-damaged prints what still holds behind it\n")
+    assert run("cat", str(folder), "--count", "10") == (0, stream.lines(0, 10).decode(), "")
+
+
+def test_cat_that_skips_damage_prints_the_rest_and_says_what_is_left_out(store: Path, run: Run) -> None:
+    folder = damaged(store)
+    stream = NumberStream("42", "worker-0", "integers:1:100")
+    status, out, err = run("cat", str(folder), "--skip-damaged")
+    assert (status, out.encode()) == (0, stream.lines(0, 10) + stream.lines(20, 10))
+    assert err.count("\n") == 1
+    assert err.startswith("randstream: offsets 10 to 19 are left out: ")
+    whole = (0, stream.lines(25, 2).decode(), "")
+    assert run("cat", str(folder), "--offset", "25", "--count", "2", "--skip-damaged") == whole
+
+
+@pytest.mark.parametrize("offset", ["1000", "1001", "9223372036854775807"])
+def test_cat_of_an_offset_past_the_end_says_so_and_exits_1(store: Path, run: Run, offset: str) -> None:
+    folder = str(segment_of(store, "worker-0").parent)
+    status, out, err = run("cat", folder, "--offset", offset)
+    assert (status, out) == (1, "")
+    assert f"holds no offset {offset} yet" in err
+    assert err.count("\n") == 1
+    assert run("cat", folder, "--offset", offset, "--count", "0") == (0, "", "")
+    assert len(run("cat", folder, "--offset", "999", "--count", "5")[1].splitlines()) == 1
+
+
+def test_cat_of_an_offset_before_the_oldest_kept_says_so_and_exits_1(store: Path, run: Run) -> None:
+    path = segment_of(store, "worker-0")
+    text = path.read_bytes().partition(b"offset=0")
+    lines = NumberStream("42", "worker-0", "integers:1:100").lines(5, 5)
+    later = path.with_name(f"{5:020d}.numbers")
+    header = text[0] + b"offset=5 crc=00000000 t=0\n"
+    later.write_bytes(header + lines + encode(Beat(10, crc32c(lines), "1")))
+    path.unlink()
+    status, out, err = run("cat", str(path.parent), "--offset", "4")
+    assert (status, out) == (1, "")
+    assert err == f"randstream: {path.parent} keeps no offset 4, only 5 and later\n"
+
+
+def test_cat_of_an_empty_stream_prints_nothing(store: Path, run: Run) -> None:
+    assert run("cat", str(segment_of(store, "worker-1").parent)) == (0, "", "")
+
+
+def test_cat_of_a_store_of_two_streams_asks_which_and_takes_a_name(store: Path, run: Run) -> None:
+    status, out, err = run("cat", str(store))
+    one, other = (segment_of(store, worker).parent.name for worker in ("worker-0", "worker-1"))
+    assert (status, out) == (2, "")
+    assert err == (
+        f"randstream: {store} holds 2 streams; choose with --stream (in Python: stream=) one of {one}, {other}\n"
+    )
+    for name in ("worker-0", one, one.rpartition("-")[2]):
+        assert run("cat", str(store), "--stream", name, "--count", "8") == (0, FIRST_OF_42, "")
+    assert run("cat", str(store), "--stream", "worker-2")[0] == 2
 
 
 def test_cat_of_an_unreadable_store_is_refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,10 +358,10 @@ def test_a_second_signal_ends_a_producer_at_once_with_1() -> None:
         target = f"127.0.0.1:{server.getsockname()[1]}"
         process = start("producer", "--workers", target, "--heartbeat", "60", "--grace", "600")
         peer, _ = server.accept()
-        with peer:  # a worker that never acknowledges anything
+        with peer:  # a worker that acknowledges nothing but the opening beat
             peer.sendall(b"#hello randstream/1 worker=deaf\n")
             assert peer.recv(512).startswith(b"#open ")
-            peer.sendall(b"#resume\n")
+            peer.sendall(b"#resume\n#ack offset=0\n")
             wait_said(process, "link.resumed")
             process.send_signal(signal.SIGINT)
             wait_said(process, "service.stopping")

@@ -11,8 +11,7 @@ import pytest
 from tests.store.streams import STREAM, make_store
 
 from randstream.cli.stored import Stored
-from randstream.errors import SettingsError
-from randstream.store import DamagedStore
+from randstream.errors import SettingsError, SinkError
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_damage_is_told(store: Path) -> None:
     source = Stored(str(store), None, None)
     (segment,) = store.glob("*/*.numbers")
     segment.write_bytes(b"nonsense\n")
-    with pytest.raises(DamagedStore):
+    with pytest.raises(SinkError, match=r"the header is cut short.*--skip-damaged"):
         source.count()
 
 
@@ -70,3 +69,18 @@ def test_a_store_that_cannot_be_read_is_refused(store: Path, monkeypatch: pytest
     monkeypatch.setattr("randstream.cli.stored.read_runs", fail)
     with pytest.raises(SettingsError, match=f"cannot read {store}: Permission denied"):
         lines(source)
+
+
+def test_what_holds_behind_damage_is_written_when_asked_for_and_the_gap_told_once(
+    store: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (segment,) = store.glob("*/*.numbers")
+    content = bytearray(segment.read_bytes())
+    content[content.index(b"#beat offset=500") - 5] ^= 1
+    segment.write_bytes(content)
+    source = Stored(str(store), None, None, skip_damaged=True)
+    assert source.count() == 1000
+    assert lines(source) == STREAM.lines(500, 1000)
+    told = capfd.readouterr().err
+    assert told.startswith("randstream: offsets 0 to 499 are left out: ")
+    assert told.count("\n") == 1

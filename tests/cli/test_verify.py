@@ -12,6 +12,7 @@ import pytest
 from tests.cli.lines import Run, segment_of
 
 from randstream.cli.verify import run_verify
+from randstream.numbers.stream import NumberStream
 
 
 def damage(store: Path) -> None:
@@ -53,6 +54,38 @@ def test_verify_of_damage_says_where_and_exits_1(store: Path, run: Run) -> None:
     )
     assert lines[1].strip().startswith(f"{segment_of(store, 'worker-0')}: byte ")
     assert lines[-1] == "2 streams, 1 damaged"
+
+
+def test_verify_with_another_seed_says_wrong_seed_and_exits_1(store: Path, run: Run) -> None:
+    status, out, err = run("verify", str(store), "--seed", "43")
+    lines = out.splitlines()
+    name = segment_of(store, "worker-0").parent.name
+    numbers = "1,000 numbers, offsets 0 to 999, every checksum holds; none was compared"
+    assert (status, err) == (1, "")
+    assert lines[0] == f"WRONG SEED  {name}: {numbers}"
+    made = NumberStream("43", "worker-0", "integers:1:100").id
+    assert lines[1].strip() == (
+        f"the seed given makes stream {made}, and this is {name.rpartition('-')[2]}: give the seed that it had"
+    )
+    assert lines[-1] == "2 streams, none damaged, 2 with another seed"
+    assert "DAMAGED" not in out
+    status, out, _ = run("verify", str(store), "--seed", "43", "--json")
+    report = json.loads(out)
+    assert (status, report["ok"]) == (1, False)
+    assert [stream["outcome"] for stream in report["streams"]] == ["wrong seed"] * 2
+    assert (report["streams"][0]["seed_makes"], report["streams"][0]["damage"]) == (made, None)
+
+
+def test_verify_names_what_is_foreign_and_exits_0(store: Path, run: Run) -> None:
+    notes, lost = segment_of(store, "worker-0").with_name("notes.txt"), store / "lost+found"
+    notes.touch()
+    lost.mkdir()
+    status, out, _ = run("verify", str(store), "--seed", "42")
+    assert status == 0
+    assert out.splitlines()[2:4] == [f"foreign  {path}: not the store's; left alone" for path in (notes, lost)]
+    report = json.loads(run("verify", str(store), "--json")[1])
+    assert (report["foreign"], report["streams"][0]["foreign"]) == ([str(lost)], [str(notes)])
+    assert [stream["outcome"] for stream in report["streams"]] == ["ok"] * 2
 
 
 def test_verify_as_json_is_one_object(store: Path, run: Run) -> None:

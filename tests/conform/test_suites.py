@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.conform, pytest.mark.asyncio(loop_factories=["asyncio"
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "javascript"
 LINKS = 16
+RAW = ("raw", "raw-line", "raw-last-line", "raw-fault")
+"""Rules that a worker which takes no raw peers cannot be asked about."""
 has_node = pytest.mark.skipif(not shutil.which("node"), reason="nodejs is not installed")
 
 
@@ -65,7 +67,7 @@ async def test_our_worker_keeps_every_rule(sink: str, tmp_path: Path) -> None:
     with processes() as start:
         start("worker", "--name", "worker-0", "--listen", f"127.0.0.1:{port}", *to)
         await until_listening(port)
-        require_held(await judged_worker(port), WORKER_CASES, "raw", "last-number")
+        require_held(await judged_worker(port), WORKER_CASES, *RAW, "last-number")
 
 
 @pytest.mark.timeout(150)
@@ -97,7 +99,7 @@ async def test_worker_in_javascript_keeps_every_rule(tmp_path: Path) -> None:
     port = free_port()
     with nodes(["worker.js", f"127.0.0.1:{port}", "js-0", tmp_path]):
         await until_listening(port)
-        require_held(await judged_worker(port), WORKER_CASES, "raw", "last-number")
+        require_held(await judged_worker(port), WORKER_CASES, *RAW, "last-number")
 
 
 @has_node

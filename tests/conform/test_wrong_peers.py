@@ -16,7 +16,7 @@ from tests.support.roles import a_producer, a_worker, running
 from randstream.conform.suites import PRODUCER_CASES, WORKER_CASES
 from randstream.errors import Reason
 from randstream.producer.link import Link
-from randstream.protocol import decoder, end, frames, receiver, sender
+from randstream.protocol import decoder, end, frames, raw, receiver, sender
 from randstream.protocol.frames import Ack, Beat, Close, Open, Resume, Wait
 from randstream.protocol.rank import rank
 from randstream.protocol.receiver import Receiver
@@ -179,6 +179,13 @@ WRONG_WORKERS: dict[str, tuple[Plant, str, str]] = {
     "has room for 17": (const(line, "LINE_LIMIT", 17), "line-limit", ""),
     "turns newcomers away": (wrap(Admission, "enter", newcomer_is_busy), "slots", ""),
     "hands over at once": (const(line, "SETTLE_SECONDS", 0.1), "settle", ""),
+    "passes on what raw peers send unread": (
+        wrap(raw, "read_lines", lambda original, lines: (lines, lines.count(b"\n"))), "raw-line", "no numbers"),
+    "says no raw peer what was wrong": (
+        wrap(Receiver, "_close_because_of", lambda original, self, error: self._close_for(error.reason)),
+        "raw-fault", "much more"),
+    "drops a raw peer's last line": (
+        wrap(raw.RawDecoder, "decode_rest", lambda original, self: iter(())), "raw-last-line", ""),
     "says another reason": (said(Close, lambda close: Close(Reason.REFUSED)), "unknown-verb", "#open while streaming"),
 }  # fmt: skip
 
@@ -190,7 +197,7 @@ async def test_worker_that(fault: str, monkeypatch: Patch) -> None:
     cases = of_rule(WORKER_CASES, rule, part)
     if fault == "hands over at once":
         monkeypatch.setattr(line, "SETTLE_HEARTBEATS", 0)
-    async with a_worker(discard=True) as worker:
+    async with a_worker(discard=True, accept_raw=rule.startswith("raw")) as worker:
         assert worker.address is not None
         plant(monkeypatch)
         outcomes = await judged_worker(worker.address[1], cases)

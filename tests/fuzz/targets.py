@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import numpy as np
 from tests.protocol.network import START, WORKER, open_line
 from tests.store.disk import Disk
 from tests.store.streams import OFFERED
@@ -16,6 +17,7 @@ from tests.store.streams import OFFERED
 from randstream import speedups
 from randstream.errors import Reason, RemoteProtocolError, SettingsError
 from randstream.numbers.distributions import parse_distribution
+from randstream.numbers.seed import parse_seed
 from randstream.protocol import MAX_CONTROL_LINE_BYTES, MAX_NUMBER_LINE_BYTES
 from randstream.protocol.decoder import Decoder
 from randstream.protocol.events import AskDue, Closed, Event, Proved, Started
@@ -34,8 +36,7 @@ from randstream.settings.checks import (
     check_size,
     check_switch,
 )
-from randstream.settings.seed import check_seed
-from randstream.store.layout import DamagedStore, encode_header, segment_path
+from randstream.store.layout import DamagedStore, encode_header, list_folder, segment_path
 from randstream.store.recovery import recover
 
 # ---- the decoder -----------------------------------------------------------------------------------------------------
@@ -143,6 +144,11 @@ class Judge:
         for line in b"".join(self.receiver.data_to_send()).splitlines(keepends=True):
             assert line.endswith(b"\n")
             assert len(line) <= MAX_CONTROL_LINE_BYTES
+            if line.startswith(b"# line "):  # what a raw peer is told before the end
+                assert line[:-1].decode("ascii").isprintable()
+                assert self.receiver.state is State.CLOSED
+                assert self.receiver.offset is None
+                continue
             frame = parse_control_line(line[:-1])
             if isinstance(frame, Ack):
                 assert frame.offset >= self.acked
@@ -253,7 +259,7 @@ def fuzz_recovery(data: bytes) -> None:
     path = segment_path(FOLDER, 7)
     write(disk, path, text)
     try:
-        found = recover(disk, FOLDER, OFFERED)
+        found = recover(disk, FOLDER, list_folder(disk, FOLDER), OFFERED)
     except DamagedStore:
         assert not text.startswith(HEADER)
         return
@@ -266,17 +272,46 @@ def fuzz_recovery(data: bytes) -> None:
     assert recovery.kept_bytes + recovery.cut_bytes == len(text)
     if text.startswith(HEADER):
         assert (recovery.kept_bytes, recovery.offset) == intact(text)
-    again = recover(disk, FOLDER, OFFERED)
+    again = recover(disk, FOLDER, list_folder(disk, FOLDER), OFFERED)
     assert again is not None
     again[0].close()
     assert again[1].cut_bytes == 0
+
+
+# ---- the border to C -------------------------------------------------------------------------------------------------
+
+GUARD: Final = 64
+
+
+def fuzz_border(data: bytes) -> None:
+    """Whatever C is told to do, it writes only within its room, and reads only within its data.
+
+    The first bytes are seven integers: a size from 0 to 9 and its bytes, signed and little-endian.
+    """
+    if not speedups.ARE_COMPILED:
+        return
+    integers, rest = [], data
+    for _ in range(7):
+        size = rest[0] % 10 if rest else 0
+        integers.append(int.from_bytes(rest[1 : size + 1], "little", signed=True))
+        rest = rest[size + 1 :]
+    key0, key1, offset, count, low, span, room_bytes = integers
+    space = np.full(room_bytes % 4096 + 2 * GUARD, ord("~"), np.uint8)
+    room = space[GUARD:-GUARD]
+    with suppress(ValueError):
+        begin = speedups.draw_lines((key0, key1), offset, count, low, span, room)
+        assert room[begin:].tobytes().count(b"\n") == count
+    assert (space[:GUARD] == ord("~")).all()
+    assert (space[-GUARD:] == ord("~")).all()
+    lines = rest[offset:count].count(b"\n") if 0 <= offset < count <= len(rest) else 0
+    assert speedups.count_lines(rest, offset, count) in (0, lines)
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 CHECKS: Final[tuple[Callable[[str], object], ...]] = (
     check_targets, check_address, check_name, check_rate, check_numbers, check_heartbeat, check_seconds, check_size,
-    check_switch, check_command, check_seed, check_identities,
+    check_switch, check_command, parse_seed, check_identities,
 )  # fmt: skip
 
 
@@ -303,6 +338,7 @@ def spellings(value: object) -> Iterator[str]:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "border": fuzz_border,
     "decoder": fuzz_decoder,
     "receiver": fuzz_receiver,
     "recovery": fuzz_recovery,

@@ -135,6 +135,9 @@ class TlsByHand:
                 self.heard += self.tls.read(2**16)
         return []
 
+    def receive_eof(self, now: float) -> list[Event]:
+        return []
+
     def handle_timer(self, now: float) -> list[Event]:
         return []
 

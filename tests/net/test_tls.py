@@ -364,6 +364,22 @@ def test_lines_before_a_goodbye_of_tls_are_heard(worker_files: Files, producer_f
     assert isinstance(closed, Closed)
 
 
+def test_a_goodbye_of_tls_ends_a_raw_peers_last_line_and_a_fin_alone_does_not(
+    worker_files: Files, producer_files: Files
+) -> None:
+    for ends_tls in (True, False):
+        peer = a_producer_by_hand(producer_files)
+        receiver = Credentials(worker_settings(worker_files)).secure(Receiver(WORKER, now=START, accepts_raw=True))
+        Talk(peer, receiver).settle()
+        said = peer.goodbye(b"52\n", b"78")
+        if ends_tls:
+            *numbers, _closed = receiver.receive_data(said, START)
+            assert numbers == [Numbers(b"52\n", 1), Numbers(b"78\n", 1)]
+        else:
+            assert receiver.receive_data(said[: said.rfind(b"\x17\x03\x03")], START) == [Numbers(b"52\n", 1)]
+            assert receiver.receive_eof(START) == []
+
+
 def test_a_goodbye_before_the_handshake_is_an_end_too(worker_files: Files, producer_files: Files) -> None:
     for end in (secured_sender(producer_files), secured_receiver(worker_files)):
         (closed,) = end.receive_data(GOODBYE, START)

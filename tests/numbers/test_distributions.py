@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from tests.numbers.words import EDGE_WORDS, drawn
 
 from randstream.errors import SettingsError
+from randstream.numbers.counts import Bernoulli, Poisson
 from randstream.numbers.distributions import (
     LAST_WORD,
     Distribution,
+    Exponential,
     Integers,
+    Normal,
     Uniform,
     is_canonical,
     parse_distribution,
@@ -160,6 +163,31 @@ def test_what_cannot_be_a_distribution_is_refused_in_one_line(text: str, why: st
 
 
 # Numbers
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (Integers(np.int8(-100), np.int8(100)), "integers:-100:100"),  # type: ignore[arg-type]
+        (Integers(np.uint8(0), np.uint8(255)), "integers:0:255"),  # type: ignore[arg-type]
+        (Bernoulli(np.float32(0.5)), "bernoulli:0.5"),  # type: ignore[arg-type]
+        (Bernoulli(-0.0), "bernoulli:0.0"),
+        (Poisson(np.uint8(200)), "poisson:200.0"),  # type: ignore[arg-type]
+        (Uniform(0, np.float32(0.5)), "uniform:0.0:0.5"),  # type: ignore[arg-type]
+        (Uniform(-0.0, 1), "uniform:0.0:1.0"),
+        (Exponential(Fraction(1, 2)), "exponential:0.5"),  # type: ignore[arg-type]
+        (Bernoulli(Fraction(1, 2)), "bernoulli:0.5"),  # type: ignore[arg-type]
+        (Poisson(np.uint8(250)), "poisson:250.0"),  # type: ignore[arg-type]
+        (Normal(np.int16(100), np.float64(15)), "normal:100.0:15.0"),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_a_distribution_made_of_numbers_is_that_of_its_text(made: Distribution, text: str) -> None:
+    parsed = parse_distribution(text)
+    assert (made, made.spelling) == (parsed, text)
+    some = np.array(EDGE_WORDS, np.uint64)
+    assert np.array_equal(made.from_words(some.copy()), parsed.from_words(some.copy()))
+    assert [made.from_word(word) for word in EDGE_WORDS] == [parsed.from_word(word) for word in EDGE_WORDS]
 
 
 @pytest.mark.parametrize("text", EVERY_KIND)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from randstream.errors import SettingsError
 from randstream.numbers.distributions import parse_distribution
-from randstream.numbers.stream import BLOCK, FEW, NumberStream, parse_seed, to_lines
+from randstream.numbers.stream import BLOCK, FEW, NumberStream, to_lines
 
 pytestmark = pytest.mark.usefixtures("speedups_or_not")
 END = 2**63 - 1
@@ -139,12 +139,39 @@ def test_a_stream_ends_after_number_two_to_the_63_less_two(count: int) -> None:
             method(END - count + 1, count)
 
 
-@pytest.mark.parametrize(("offset", "count"), [(-1, 1), (0, -1), (END + 1, 0), (0, 2**63)])
+@pytest.mark.parametrize(
+    ("offset", "count"),
+    [(-1, 1), (0, -1), (END + 1, 0), (0, 2**63), (0, np.int8(-1)), (np.int64(END - 2), np.int64(5))],
+)
 def test_what_is_not_within_a_stream_is_refused(offset: int, count: int) -> None:
     stream = NumberStream("42", "worker-0", "bits64")
-    for method in (stream.lines, stream.read, stream.iter_blocks):
+    for method in (stream.lines, stream.read, stream.view, stream.iter_blocks):
         with pytest.raises(ValueError, match=r"a stream has 0 to 2|give one from 0 to 2"):
             method(offset, count)
+
+
+@pytest.mark.parametrize("distribution", EVERY_KIND)
+@pytest.mark.parametrize(
+    ("offset", "count"),
+    [
+        (0, np.uint16(5000)), (1, np.uint8(255)), (np.uint8(255), np.uint8(255)), (np.array(3), np.array(20)),
+        (np.int32(2**31 - 1), np.int32(17)), (np.uint64(2**63 - 300), np.int16(299)),
+    ],
+)  # fmt: skip
+def test_an_integer_of_any_type_is_an_offset_and_a_count(distribution: str, offset: Any, count: Any) -> None:
+    stream = NumberStream("42", "worker-0", distribution)
+    assert stream.lines(offset, count) == stream.lines(int(offset), int(count))
+    assert stream.read(offset, count).tolist() == stream.read(int(offset), int(count)).tolist()
+
+
+@pytest.mark.parametrize("value", [5.0, "5", None, True, np.float64(5), np.array([5])])
+def test_what_is_no_integer_is_no_offset_and_no_count(value: Any) -> None:
+    stream = NumberStream("42", "worker-0", "bits64")
+    for method in (stream.lines, stream.read, stream.view):
+        with pytest.raises(TypeError, match=r"^offset is of type"):
+            method(value, 1)
+        with pytest.raises(TypeError, match=r"^count is of type"):
+            method(0, value)
 
 
 @pytest.mark.parametrize("offset", [0, 3, END])
@@ -333,24 +360,25 @@ def test_integers_are_spelled_in_decimal(numbers: list[int]) -> None:
 # Arguments
 
 
-@pytest.mark.parametrize("text", ["42", "42\n", " \t42\r\n", "\v\f42"])
-def test_ascii_white_space_around_a_seed_means_nothing(text: str) -> None:
-    assert parse_seed(text) == "42"
-    assert NumberStream(text, "worker-0", "bits64").id == NumberStream("42", "worker-0", "bits64").id
+@pytest.mark.parametrize("seed", ["42", 42, np.uint8(42), " \t42\r\n", "\ufeff42"])
+def test_a_seed_is_text_or_an_integer(seed: Any) -> None:
+    assert NumberStream(seed, "worker-0", "integers:1:100").id == "6ae2a63a0ac05109"
 
 
-def test_other_white_space_is_part_of_the_seed() -> None:
-    assert parse_seed("\u00a0four two\u3000") == "\u00a0four two\u3000"
+@pytest.mark.parametrize("seed", ["", b"42", None, 42.0, True])
+def test_what_is_no_seed_is_refused(seed: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^the seed is"):
+        NumberStream(seed, "worker-0", "bits64")
 
 
-@pytest.mark.parametrize("text", ["", " \n", "\udcff"])
-def test_a_seed_that_is_empty_or_not_utf8_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="the seed is"):
-        parse_seed(text)
+@pytest.mark.parametrize("distribution", ["dice", b"bits64", 5, None])
+def test_what_is_no_distribution_is_refused(distribution: Any) -> None:
+    with pytest.raises(SettingsError, match="is no distribution; use"):
+        NumberStream("42", "worker-0", distribution)
 
 
-@pytest.mark.parametrize("worker", ["", "-a", ".a", "a b", "a\n", "ü", "a/b", "a" * 129])
-def test_what_is_no_name_is_refused(worker: str) -> None:
+@pytest.mark.parametrize("worker", ["", "-a", ".a", "a b", "a\n", "ü", "a/b", "a" * 129, 0, None, b"worker-0"])
+def test_what_is_no_name_is_refused(worker: Any) -> None:
     with pytest.raises(SettingsError, match="is no worker's name") as caught:
         NumberStream("42", worker, "bits64")
     assert "\n" not in str(caught.value)

@@ -120,7 +120,7 @@ def test_a_stall_of_what_was_given_before_the_last_proof_begins_with_that(case: 
     assert case.prove(7.5) == Interruption(1_000_004.0, 3.5, Pause.STALLED, None)
 
 
-@pytest.mark.parametrize("reason", set(Reason) - {Reason.YIELD})
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.YIELD])
 def test_a_lost_connection_counts_however_short_with_its_unnoticed_part(case: Case, reason: Reason) -> None:
     case.prove(1.0)
     case.lose(1.5, reason)

@@ -60,4 +60,19 @@ async def test_a_raw_source_may_be_an_nc_that_ends_with_its_input() -> None:
                 nc.stdin.close()
                 assert await asyncio.wait_for(nc.wait(), PATIENCE) == 0
             await until(lambda: worker.line.holder is None)
-        assert sink.taken == b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n" * 2
+        assert sink.taken == b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n" * 2
+
+
+async def test_an_nc_that_has_much_more_to_send_shows_which_line_is_no_number() -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker:
+        assert worker.address is not None
+        async with netcat("-N", "127.0.0.1", str(worker.address[1])) as nc:
+            assert nc.stdin is not None
+            assert nc.stdout is not None
+            nc.stdin.write(b"1\r\n+2\r\n10.0.0.1\r\n" + b"12345678\r\n" * 200_000)
+            nc.stdin.close()
+            said = await asyncio.wait_for(nc.stdout.read(), PATIENCE)
+        assert b"\n# line 3 is no number: '10.0.0.1'; " in said
+        assert said.endswith(b"\n#close reason=malformed\n")
+        assert sink.taken == b"1\n2\n"

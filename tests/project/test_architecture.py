@@ -97,7 +97,7 @@ def test_every_module_has_a_test_of_its_name() -> None:
 
 TOGETHER: set[str] = {
     # Cases: tests/conform/test_suites.py plays them all, test_wrong_peers.py has them find planted faults.
-    *(f"conform/{name}.py" for name in ("opening", "serving", "queueing", "greeting", "flowing", "dialling")),
+    *(f"conform/{name}.py" for name in ("opening", "serving", "raw", "queueing", "greeting", "flowing", "dialling")),
     "conform/as_producer.py",  # what they speak with
     "conform/as_worker.py",
     "protocol/events.py",  # dataclasses alone: what each means is tested where it is emitted, in test_sender and others

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.project.program import a_program
+from tests.project.test_numbers_page import NOT_RUN as STATISTICS
 from tests.project.test_operations_page import RECIPES
+from tests.project.test_reading_page import COMMANDS as READING
 from tests.store.streams import make_store
 from tests.support.ports import free_port
 from tests.support.roles import producing
@@ -73,6 +75,8 @@ NOT_RUN_HERE = {
         "tests/conform/test_suites.py, on a port from the system",
     "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers":
         "tests/project/test_examples.py runs awk so",
+    **{command: "tests/project/test_reading_page.py" for command, _ in READING},
+    **STATISTICS,
     **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip
 """Commands of code blocks, and where else they are run, or why they are not. `...`: anything piped into the rest."""

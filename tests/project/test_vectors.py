@@ -14,8 +14,9 @@ import pytest
 from docs.vectors import make, reckon
 from tests.store.streams import OFFERED, STREAM, WORKER
 
-from randstream.errors import OfferError, Reason, RemoteProtocolError, SinkError
+from randstream.errors import OfferError, Reason, RemoteProtocolError, SettingsError, SinkError
 from randstream.numbers.distributions import is_canonical, parse_distribution
+from randstream.numbers.seed import parse_seed
 from randstream.numbers.stream import NumberStream, to_lines
 from randstream.protocol.end import End
 from randstream.protocol.events import AskDue, Greeted, Opened, Proved
@@ -71,6 +72,15 @@ def test_the_readme_documents_every_field_of_every_file(name: str) -> None:
 
 
 # ---- numbers
+
+
+@pytest.mark.parametrize("vector", read("seeds"), ids=lambda vector: ascii(vector["seed"]))
+def test_of_seeds_this_is_hashed(vector: dict[str, Any]) -> None:
+    if vector["seed_used"] is None:
+        with pytest.raises(SettingsError):
+            parse_seed(vector["seed"])
+    else:
+        assert parse_seed(vector["seed"]) == vector["seed_used"]
 
 
 @pytest.mark.parametrize("vector", read("streams"), ids=lambda vector: f"{vector['seed']!r} {vector['numbers']}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 from tests.settings.makers import inputs, producer, refusal
 
-from randstream.settings import Target, WorkerSettings
+from randstream.settings import Address, Target, WorkerSettings
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,31 @@ def test_a_target_is_host_and_port(text: str, target: Target) -> None:
     assert producer(workers=text).workers == (target,)
     assert producer(workers=str(target)).workers == (target,)
     assert producer(workers=[target]).workers == (target,)
+
+
+@pytest.mark.parametrize("port", [np.uint16(9000), np.int64(9000)])
+def test_the_port_of_an_address_may_be_an_integer_of_any_type(port: Any) -> None:
+    (target,) = inputs(workers=[Target("stream", "a", port)]).targets
+    address = WorkerSettings(listen=Address("127.0.0.1", port)).listen
+    assert (target.port, address.port) == (9000, 9000)
+    assert {type(target.port), type(address.port)} == {int}
+
+
+@pytest.mark.parametrize("port", [-1, 65536, np.int16(-1), "x", 9000.0, None, True])
+def test_an_address_with_what_is_no_port_is_refused(port: Any) -> None:
+    assert refusal(WorkerSettings, listen=Address("127.0.0.1", port)).startswith("--listen: ")
+    assert refusal(producer, workers=[Target("stream", "a", port)]).startswith("--workers: ")
+
+
+@pytest.mark.parametrize("given", [5, [5], b"a:1", [b"a:1"], [None, 5.0]])
+def test_what_is_no_text_is_no_target(given: Any) -> None:
+    assert "is no target; give host:port" in refusal(producer, workers=given)
+
+
+def test_a_byte_order_mark_before_a_file_of_targets_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "workers"
+    path.write_bytes(b"\xef\xbb\xbfa:1\r\nb:2\r\n")
+    assert [str(target) for target in inputs(workers=f"@{path}").targets] == ["a:1", "b:2"]
 
 
 def test_targets_are_separated_by_commas() -> None:

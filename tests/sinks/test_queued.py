@@ -67,13 +67,32 @@ async def test_an_open_drops_what_waits_but_not_what_has_begun_to_go_out() -> No
         first = take(sink, 0, 5)
         await until(lambda: sink.begun)
         take(sink, 5, 3)
-        sink.append_raw(b"77\n")
         assert await opened_once_written(sink) == 5
         second = take(sink, 5, 4)
         sink.prove(beat(9))
         sink.gate.release()
         assert await sink.commit() == 9
         assert sink.written == first + second == stream().lines(0, 9)
+
+
+async def test_an_open_drops_no_numbers_of_a_raw_peer_and_names_its_offset_once_they_are_written() -> None:
+    sink = Slow()
+    await sink.open(OFFERED)
+    sink.begin(0)
+    async with working(sink):
+        first = take(sink, 0, 5)
+        await until(lambda: sink.begun)
+        take(sink, 5, 1)
+        sink.append_raw(b"77\n")
+        sink.append_raw(b"78\n")
+        take(sink, 6, 1)
+        opening = asyncio.ensure_future(sink.open(OFFERED))
+        sink.gate.release()
+        await until(lambda: len(sink.begun) == 2)
+        assert not opening.done()
+        sink.gate.release()
+        assert await opening == 5
+        assert sink.written == first + b"77\n78\n"
 
 
 async def test_a_rewind_drops_what_waits_and_names_only_what_had_begun_to_go_out() -> None:

@@ -45,7 +45,8 @@ def test_segments_that_follow_on_each_other_have_no_gap(path: Path) -> None:
 
 @pytest.mark.parametrize("following", [8, 10])
 def test_a_segment_that_ends_elsewhere_than_the_next_begins_is_a_gap(path: Path, following: int) -> None:
-    what = f"the segment ends here, but the next one begins at {following}; restore what is missing from a copy"
+    advice = " already; move away the one that is a copy" if following < 9 else "; restore what is missing from a copy"
+    what = f"the segment ends here, but the next one begins at {following}{advice}"
     assert gap(path, WHOLE, following) == flaw(path, WHOLE, following) == Damage(path, len(WHOLE), 9, what)
 
 

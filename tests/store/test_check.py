@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.store.streams import OFFERED, SEED, make_store, stored, text
+from tests.store.streams import OFFERED, SEED, WORKER, make_store, stored, text
 
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, crc32c, encode
 from randstream.store import Damage, check, verify
 from randstream.store.files import OSFile, OSFiles
-from randstream.store.layout import segment_path
+from randstream.store.layout import encode_header, segment_path
 
 ENDS = (10, 25, 1_000, 1_001, 4_000, 4_500)
 SEEDS = pytest.mark.parametrize("seed", [None, SEED], ids=["without seed", "with seed"])
@@ -64,9 +65,17 @@ def test_numbers_that_hold_but_are_not_the_seeds_are_found_only_with_the_seed(tm
     assert (damage.position, damage.offset) == (len(stored(0, 10)) + lines.index(b"97"), 13)
 
 
-def test_a_wrong_seed_is_reported_as_one(folder: Path) -> None:
-    damage = damage_of(folder, "43")
-    assert damage.what.startswith(f"this stream is {OFFERED.stream}, and the seed given makes ")
+def test_a_wrong_seed_is_told_apart_from_damage_and_the_rest_is_checked_without(folder: Path) -> None:
+    report = verify([folder], "43")
+    (stream,) = report.streams
+    assert not report.ok
+    assert (stream.outcome, stream.damage, stream.count) == ("wrong seed", None, 4_500)
+    assert stream.seed_makes == NumberStream("43", WORKER, "integers:1:100").id
+    path = max(folder.iterdir())
+    path.write_bytes(path.read_bytes().replace(b"\n7", b"\n8"))
+    (stream,) = verify([folder], "43").streams
+    assert stream.outcome == "damaged"
+    assert stream.seed_makes is not None
 
 
 def test_an_interval_longer_than_any_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +111,9 @@ def test_a_segment_of_another_stream_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(encode(OFFERED), encode(replace(OFFERED, stream="0" * 16))))
     damage = damage_of(folder)
     assert (damage.path, damage.offset) == (path, 10)
-    assert damage.what == f"stream {'0' * 16} of worker-0 among segments of {OFFERED.stream}"
+    assert damage.what.startswith(
+        f"stream {'0' * 16} (integers:1:100) of worker-0 among segments of {OFFERED.stream}; move"
+    )
 
 
 def test_a_header_that_does_not_hold_is_named(tmp_path: Path) -> None:
@@ -113,9 +124,38 @@ def test_a_header_that_does_not_hold_is_named(tmp_path: Path) -> None:
     assert report.streams[0].damage is not None
 
 
-def test_a_file_of_someone_else_is_named(folder: Path) -> None:
-    (folder / "notes.txt").write_bytes(b"")
-    assert damage_of(folder).path == folder / "notes.txt"
+@SEEDS
+def test_what_is_foreign_is_named_and_no_damage(folder: Path, seed: str | None) -> None:
+    names = [".DS_Store", "7.numbers", "notes.txt"]
+    for name in names:
+        (folder / name).write_bytes(b"")
+    (folder / "00000000000000009999.numbers").mkdir()
+    report = verify([folder.parent], seed)
+    assert report.ok
+    assert report.streams[0].foreign == tuple(
+        folder / name for name in sorted([*names, "00000000000000009999.numbers"])
+    )
+    assert report.foreign == ()
+    (folder.parent / "lost+found").mkdir()
+    assert verify([folder.parent, folder], seed).foreign == (folder.parent / "lost+found",)
+
+
+def test_two_segments_of_the_same_numbers_are_damage(tmp_path: Path) -> None:
+    folder = make_store(tmp_path, 10, 30, segment_bytes=1)
+    segment_path(folder, 30).unlink()
+    segment_path(folder, 20).write_bytes(stored(20, 40))
+    damage = damage_of(folder)
+    assert (damage.path, damage.offset) == (segment_path(folder, 10), 30)
+    assert "the next one begins at 20 already" in damage.what
+
+
+@SEEDS
+def test_an_end_that_no_crash_leaves_is_damage(tmp_path: Path, seed: str | None) -> None:
+    path = segment_path(tmp_path, 0)
+    for tail in (b"hello", b"1\n2\nx", b"\xff\xfe", b"#nonsense\n", b"1\n2\n<html>\n#beat off"):
+        path.write_bytes(stored(0, 10) + tail)
+        damage = damage_of(path, seed)
+        assert (damage.position, damage.offset) == (len(stored(0, 10)), 10) or seed
 
 
 def test_a_segment_that_retention_removes_meanwhile_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +171,14 @@ def test_a_segment_that_retention_removes_meanwhile_is_skipped(tmp_path: Path, m
     report = verify([folder], SEED)
     assert report.ok
     assert (report.streams[0].first_offset, report.streams[0].end_offset) == (10, 30)
+
+
+@pytest.mark.parametrize("line", [b"1abc", b"1-2", b"-", b"1.5", b"1e", b"1.5.2"])
+def test_verify_without_the_seed_finds_what_is_no_number(tmp_path: Path, line: bytes) -> None:
+    lines = b"52\n78\n" + line + b"\n"
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(encode_header(OFFERED, 0) + lines + encode(Beat(3, crc32c(lines), "1")))
+    (stream,) = verify([path]).streams
+    assert stream.damage is not None
+    assert stream.damage.path == path
+    assert "number" in stream.damage.what

@@ -15,12 +15,13 @@ from randstream.store.files import OSFiles
 from randstream.store.layout import (
     Header,
     StoredStream,
+    choose_stream,
     encode_header,
+    find_foreign,
     find_streams,
     list_folder,
     lock_path,
     read_header,
-    refuse_foreign,
     segment_first,
     segment_path,
     stream_folder,
@@ -56,14 +57,44 @@ def test_only_twenty_digits_and_the_suffix_name_a_segment(name: str) -> None:
 
 
 def test_a_listing_has_segments_in_order_and_tells_births_and_foreign_files_apart(tmp_path: Path) -> None:
-    for name in (segment_path(tmp_path, 10).name, SEGMENT, "00000000000000000010.tmp", "notes.txt", ".nfs0001"):
+    for name in (segment_path(tmp_path, 10).name, SEGMENT, "00000000000000000010.tmp", ".nfs0001"):
         (tmp_path / name).touch()
+    foreign = [".DS_Store", "7.numbers", f"{2**63:020d}.numbers", "copy of 7.numbers", "notes.txt"]
+    for name in foreign:
+        (tmp_path / name).touch()
+    folders = ["00000000000000000020.numbers", "00000000000000000020.tmp", "lost+found"]
+    for name in folders:
+        (tmp_path / name).mkdir()
     listing = list_folder(FILES, tmp_path)
     assert listing.firsts == (7, 10)
     assert listing.unborn == (tmp_path / "00000000000000000010.tmp",)
-    assert listing.foreign == (tmp_path / "notes.txt",)
-    with pytest.raises(DamagedStore, match=r"notes\.txt: byte 0: not a file of this store; move it away"):
-        refuse_foreign(listing)
+    assert listing.foreign == tuple(tmp_path / name for name in sorted(foreign + folders))
+
+
+def test_beside_the_streams_of_a_store_all_but_locks_is_foreign(tmp_path: Path) -> None:
+    folder = make_store(tmp_path, 10)
+    for name in ("lost+found", "worker-0-copy"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "notes.txt").touch()
+    assert find_foreign(FILES, tmp_path) == tuple(tmp_path / n for n in ("lost+found", "notes.txt", "worker-0-copy"))
+    assert find_foreign(FILES, folder) == find_foreign(FILES, segment_path(folder, 0)) == ()
+
+
+def test_a_stream_is_chosen_by_its_id_its_worker_or_its_folder(tmp_path: Path) -> None:
+    folder = make_store(tmp_path, 10)
+    other, namesake = tmp_path / "worker-1-0123456789abcdef", tmp_path / "worker-1-fedcba9876543210"
+    streams = [StoredStream(each) for each in (folder, other, namesake)]
+    for wanted in (WORKER, OFFERED.stream, folder.name):
+        assert choose_stream(streams, tmp_path, wanted).folder == folder
+    assert choose_stream(streams, tmp_path, "0123456789abcdef").folder == other
+    refusals = {
+        None: f"holds 3 streams; choose with --stream .* one of {folder.name}, {other.name}, {namesake.name}",
+        "worker-1": f"holds 2 streams called 'worker-1'; choose .* one of {other.name}, {namesake.name}",
+        "worker-2": f"holds no stream 'worker-2'; give .* one of {folder.name}, ",
+    }
+    for refused, what in refusals.items():
+        with pytest.raises(SettingsError, match=what):
+            choose_stream(streams, tmp_path, refused)
 
 
 def test_a_store_a_streams_folder_and_a_segment_each_name_a_stream(tmp_path: Path) -> None:

@@ -1,19 +1,20 @@
-"""Reading: any range of a store, only what holds, and while the store is being written."""
+"""Reader: run by run, only what holds, while the store is being written; what does not hold is told, or skipped."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.store.streams import FOLDER, OFFERED, SEED, STREAM, WORKER, interval, make_store, stored, text
+from tests.store.streams import OFFERED, STREAM, WORKER, interval, make_store, stored, text
 
 from randstream.errors import SettingsError
-from randstream.numbers.stream import NumberStream
-from randstream.protocol.frames import Beat, Open, crc32c, encode
-from randstream.store import DamagedStore, StoreReader, read_runs, read_store, reader, walk
+from randstream.protocol.frames import Beat, crc32c, encode
+from randstream.protocol.runs import Run
+from randstream.store import DamagedStore, Gap, StoreReader, read_store, reader, walk
 from randstream.store.files import OSFile, OSFiles
 from randstream.store.layout import segment_path
 from randstream.store.store import Store
@@ -24,114 +25,6 @@ ENDS = (10, 25, 1_000, 1_001, 4_000, 4_500)
 @pytest.fixture(params=[2**30, 3_000], ids=["one segment", "several segments"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return make_store(tmp_path, *ENDS, segment_bytes=request.param)
-
-
-@pytest.fixture
-def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that halving takes several steps in a small store."""
-    monkeypatch.setattr(reader, "RECOVERY_BYTES", 2_000)
-    monkeypatch.setattr(reader, "MOST_BYTES", 100)
-
-
-def test_a_store_reads_as_the_numbers_that_were_sent(folder: Path) -> None:
-    numbers = read_store(folder)
-    assert numbers.dtype == np.int64
-    assert np.array_equal(numbers, STREAM.read(0, 4_500))
-
-
-def test_any_range_can_be_read(folder: Path, short_steps: None) -> None:
-    for offset in (0, 1, 9, 10, 11, 24, 999, 1_000, 1_001, 2_000, 4_499):
-        for count in (1, 2, 990, None):
-            expected = text(offset, min(offset + (count or 4_500), 4_500))
-            runs = list(read_runs(folder, offset=offset, count=count))
-            assert b"".join(run.lines for run in runs) == expected
-            assert [run.offset for run in runs] == [offset, *np.cumsum([run.count for run in runs])[:-1] + offset]
-
-
-def test_past_the_end_there_is_nothing_yet(folder: Path) -> None:
-    for offset in (4_500, 9_999):
-        numbers = read_store(folder, offset=offset)
-        assert numbers.shape == (0,)
-        assert numbers.dtype == np.int64
-
-
-def test_no_numbers_are_read_when_none_are_asked_for(folder: Path) -> None:
-    assert read_store(folder, count=0).shape == (0,)
-    assert list(read_runs(folder, count=0)) == []
-
-
-def test_a_store_of_one_stream_and_a_single_segment_can_be_named(folder: Path) -> None:
-    assert len(read_store(str(folder.parent))) == 4_500
-    first = read_store(segment_path(folder, 0))
-    assert np.array_equal(first, STREAM.read(0, len(first)))
-
-
-def test_a_store_of_several_streams_asks_which(folder: Path) -> None:
-    store = Store(folder.parent, WORKER, 2**30, None, OSFiles())
-    store.start()
-    store.open(replace(OFFERED, stream="0123456789abcdef"))
-    store.close()
-    with pytest.raises(SettingsError, match=f"several streams, name one: worker-0-0123456789abcdef, {FOLDER}"):
-        read_store(folder.parent)
-
-
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="holds no stream"):
-        read_store(tmp_path)
-    with pytest.raises(SettingsError, match="is not there"):
-        read_store(segment_path(tmp_path, 0))
-
-
-def test_an_offset_that_retention_removed_is_named(tmp_path: Path) -> None:
-    folder = make_store(tmp_path, 10, 20, segment_bytes=1, retain_bytes=0)
-    assert len(read_store(folder)) == 0
-    with pytest.raises(SettingsError, match="keeps no offset 10, only 20 and later"):
-        read_store(folder, offset=10)
-
-
-def spell(distribution: str) -> tuple[NumberStream, Open]:
-    stream = NumberStream(SEED, WORKER, distribution)
-    return stream, Open(WORKER, stream.id, distribution, "producer-0", 1.0)
-
-
-@pytest.mark.parametrize(
-    ("distribution", "dtype"),
-    [
-        ("integers:-5:5", np.int64),
-        ("integers:-9223372036854775808:9223372036854775807", np.int64),
-        ("bits64", np.uint64),
-        ("bernoulli:0.5", np.int64),
-        ("poisson:30.0", np.int64),
-        ("uniform:0.0:1.0", np.float64),
-        ("exponential:1e-9", np.float64),
-        ("normal:0.0:1.0", np.float64),
-    ],
-)
-def test_numbers_come_back_exactly_by_read_store_and_by_loadtxt(tmp_path: Path, distribution: str, dtype: type) -> None:
-    stream, offered = spell(distribution)
-    lines = stream.lines(0, 1_000)
-    path = tmp_path / "00000000000000000000.numbers"
-    path.write_bytes(encode(offered) + encode(Beat(0, 0, "0")) + lines + encode(Beat(1_000, crc32c(lines), "1")))
-    numbers = read_store(path)
-    assert numbers.dtype == dtype
-    assert np.array_equal(numbers, stream.read(0, 1_000))
-    assert np.array_equal(numbers, np.loadtxt(path, dtype=dtype))
-
-
-def test_nothing_past_the_last_beat_that_holds_is_shown(tmp_path: Path) -> None:
-    path = tmp_path / "00000000000000000000.numbers"
-    for tail in (b"1", b"1\n2\n", b"1\n#beat offs", b"1\n" + encode(Beat(11, 0, "1")), b"\0" * 5_000, b"#nonsense\n"):
-        path.write_bytes(stored(0, 10) + tail)
-        assert len(read_store(path)) == 10
-
-
-def test_nothing_past_a_bad_interval_is_shown_even_if_it_holds(tmp_path: Path, short_steps: None) -> None:
-    path = tmp_path / "00000000000000000000.numbers"
-    content = bytearray(stored(0, *range(100, 2_000, 100)))
-    content[len(stored(0, *range(100, 1_600, 100)))] ^= 1
-    path.write_bytes(content)
-    assert len(read_store(path)) == 1_500
-    assert len(read_store(path, offset=1_800)) == 0
 
 
 def test_a_reader_follows_a_store_that_grows_into_new_segments(tmp_path: Path) -> None:
@@ -174,7 +67,6 @@ def test_a_reader_follows_a_tail_that_is_cut_off_and_rewritten(tmp_path: Path) -
     with StoreReader(path) as following:
         assert [run.offset for run in following] == [0, 10]
         path.write_bytes(stored(0, 10, 15, 300))
-        assert following.next_run() is None
         assert [(run.offset, run.lines) for run in following] == [(20, text(20, 300))]
 
 
@@ -205,14 +97,6 @@ def test_a_stream_removed_under_a_reader_is_named(tmp_path: Path) -> None:
             following.next_run()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # NumPy before 2.4 only warns
-def test_numbers_of_another_kind_than_the_header_says_are_damage(tmp_path: Path) -> None:
-    path = segment_path(tmp_path, 0)
-    path.write_bytes(stored(0) + b"1\n2.5\n" + encode(Beat(2, crc32c(b"1\n2.5\n"), "1")))
-    with pytest.raises(DamagedStore, match="a number that is no int64"):
-        read_store(path)
-
-
 def test_a_header_that_does_not_hold_is_an_error(tmp_path: Path) -> None:
     path = segment_path(tmp_path, 0)
     path.write_bytes(b"1\n2\n3\n")
@@ -230,27 +114,11 @@ def test_a_closed_reader_may_be_closed_again_and_goes_on_when_asked(folder: Path
     assert run.offset == 10
 
 
-def test_damage_in_a_closed_segment_is_an_error_where_it_is(tmp_path: Path) -> None:
-    folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
-    path = segment_path(folder, 10)
-    content = path.read_bytes()
-    for damaged, what in [
-        (content.replace(b"\n79\n", b"\n97\n"), "number lines with crc"),
-        (content[:-3], "no beat ends this segment"),
-        (stored(10, 15), "the segment ends here, but the next one begins at 20"),
-    ]:
-        path.write_bytes(damaged)
-        assert len(read_store(folder, count=10)) == 10
-        assert len(read_store(folder, offset=20)) == 10
-        with pytest.raises(DamagedStore, match=what):
-            read_store(folder)
-
-
 def test_halving_reads_a_small_part_of_a_long_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_store(tmp_path, *range(1_000, 150_000, 1_000))
     monkeypatch.setattr(reader, "RECOVERY_BYTES", 10_000)
-    for module in (reader, walk):
-        monkeypatch.setattr(module, "MOST_BYTES", 4_000)
+    monkeypatch.setattr(reader, "NEAR_BYTES", 4_000)
+    monkeypatch.setattr(walk, "MOST_BYTES", 4_000)
     counts = []
 
     def read(self: OSFile, position: int, count: int, original: Any = OSFile.read) -> bytes:
@@ -259,4 +127,187 @@ def test_halving_reads_a_small_part_of_a_long_segment(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(OSFile, "read", read)
     assert np.array_equal(read_store(folder, offset=77_777, count=5), STREAM.read(77_777, 5))
-    assert sum(counts) < 0.2 * segment_path(folder, 0).stat().st_size
+    assert sum(counts) < 0.4 * segment_path(folder, 0).stat().st_size
+
+
+TAILS = (b"1", b"1\n2\n", b"1\n#beat offs", b"12\n-3.5e+", b"\0" * 5_000, b"1\n2" + b"\0" * 50)
+NO_TAILS = (b"1\n" + encode(Beat(11, 0, "1")), b"#nonsense\n", b"hello\n", b"1\n2\n\x7f")
+
+
+def test_an_unproven_tail_is_no_damage(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    for tail in TAILS:
+        path.write_bytes(stored(0, 10) + tail)
+        with StoreReader(path) as reading:
+            assert [run.lines for run in reading] == [text(0, 10)]
+            assert reading.find_end() == 10
+
+
+def flaw_each_way(content: bytes, first: int, end: int) -> Iterator[bytes]:
+    """Segments in which one interval, between those bytes, is damaged."""
+    middle = (first + end) // 2
+    yield content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    yield content[:first] + content[end:]
+    yield content[:middle] + content[middle + 1 :]
+    yield content[:middle] + b"12\n" + content[middle:]
+    yield content[:first] + b"\0" * (end - first) + content[end:]
+    yield content[:middle] + b"\n#beat offset=99 crc=00000000 t=0\n" + content[middle:]
+    yield content[:middle] + b"#" * 600 + content[middle:]
+
+
+def test_what_holds_before_damage_is_read_and_then_the_damage_is_told_each_time(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    whole = stored(0, 10, 20, 30, 40)
+    for content in flaw_each_way(whole, len(stored(0, 10)), len(stored(0, 10, 20))):
+        path.write_bytes(content)
+        with StoreReader(path) as reading:
+            assert reading.next_run() == Run(0, text(0, 10), 10)
+            for _ in range(2):
+                with pytest.raises(DamagedStore) as caught:
+                    reading.next_run()
+                assert (caught.value.damage.path, caught.value.damage.offset) == (path, 10)
+
+
+def test_whoever_skips_damage_gets_all_that_can_be_proved_and_is_told_what_is_left_out(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    whole = stored(0, 10, 20, 30, 40)
+    for content in flaw_each_way(whole, len(stored(0, 10)), len(stored(0, 10, 20))):
+        path.write_bytes(content)
+        gaps: list[Gap] = []
+        with StoreReader(path, skip=gaps.append) as reading:
+            runs = list(reading)
+            assert reading.next_run() is None
+        rest = 30 if runs[1].offset == 30 else 20
+        assert [(run.offset, run.lines) for run in runs] == [
+            (offset, text(offset, offset + 10)) for offset in (0, *range(rest, 40, 10))
+        ]
+        assert [(gap.first, gap.end) for gap in gaps] == [(10, rest)]
+        assert str(gaps[0]).startswith(f"offsets 10 to {rest - 1} are left out: {path}: byte ")
+
+
+def test_damage_before_what_is_wanted_is_no_gap_for_whoever_skips(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(stored(0, 10).replace(b"\n60\n", b"\n61\n") + stored(0, 10, 20, 30)[len(stored(0, 10)) :])
+    gaps: list[Gap] = []
+    with StoreReader(path, 25, skip=gaps.append) as reading:
+        assert [(run.offset, run.lines) for run in reading] == [(25, text(25, 30))]
+    assert gaps == []
+
+
+@pytest.mark.parametrize("offset", [0, 15])
+def test_segments_that_are_missing_cut_damaged_or_strange_are_told_or_skipped(tmp_path: Path, offset: int) -> None:
+    folder = make_store(tmp_path, 10, 20, 30, segment_bytes=1)
+    path = segment_path(folder, 10)
+    content = path.read_bytes()
+    strange = content.replace(encode(OFFERED), encode(replace(OFFERED, stream="0" * 16)))
+    for damaged, what, is_kept in [
+        (content.replace(b"\n79\n", b"\n97\n"), "number lines with crc", False),
+        (content[:-3], "no beat ends this segment", False),
+        (content[:40], "the header is cut short", False),
+        (b"", "the header is cut short", False),
+        (content.replace(b"#open", b"#opem"), "the header does not hold", True),
+        (strange, "among segments of", False),
+        (stored(10, 15), "the segment ends here, but the next one begins at 20", False),
+        (content + b"1\n", "no beat ends this segment", True),
+        (content + b"garbage\n", "not of number lines", True),
+        (None, "the segment ends here, but the next one begins at 20", False),
+    ]:
+        path.unlink(missing_ok=True)
+        if damaged is not None:
+            path.write_bytes(damaged)
+        with StoreReader(folder, 20) as reading:
+            assert [run.offset for run in reading] == [20]
+        with pytest.raises(DamagedStore, match=what) as caught, StoreReader(folder, offset) as reading:
+            list(reading)
+        gaps: list[Gap] = []
+        with StoreReader(folder, offset, skip=gaps.append) as reading:
+            lines = b"".join(run.lines for run in reading)
+        first = 15 if damaged == stored(10, 15) else max(offset, 10)
+        kept = text(offset, 30) if is_kept else text(offset, max(first, 10)) + text(20, 30)
+        assert lines == kept, what
+        if what == "the header does not hold" and offset == 15:
+            assert gaps == []  # it is of no concern
+            continue
+        assert len(gaps) == 1, what
+        assert gaps[0].damage == caught.value.damage
+        assert (gaps[0].end or 0) - gaps[0].first == (0 if is_kept else 20 - first)
+
+
+def test_a_header_that_does_not_hold_keeps_no_other_segment_from_being_read(tmp_path: Path) -> None:
+    folder = make_store(tmp_path, 10, 20, segment_bytes=1)
+    path = segment_path(folder, 0)
+    path.write_bytes(path.read_bytes().replace(b"#open", b"#opem"))
+    with pytest.raises(DamagedStore, match="does not hold"):
+        StoreReader(folder)
+    gaps: list[Gap] = []
+    with StoreReader(folder, skip=gaps.append) as reading:
+        assert b"".join(run.lines for run in reading) == text(0, 20)
+    assert str(gaps[0]).startswith("no number is left out: ")
+
+
+def test_an_end_that_does_not_hold_is_told_once_and_more_may_come(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    for tail in NO_TAILS:
+        path.write_bytes(stored(0, 10) + tail)
+        with pytest.raises(DamagedStore), StoreReader(path) as reading:
+            list(reading)
+        gaps: list[Gap] = []
+        with StoreReader(path, skip=gaps.append) as reading:
+            assert [run.lines for run in reading] == [text(0, 10)]
+            assert reading.next_run() is None
+            assert len(gaps) == 1
+            assert (gaps[0].first, gaps[0].end) == (10, 11 if b"#beat" in tail else None)
+            path.write_bytes(stored(0, 10, 20))
+            assert [run.lines for run in reading] == [text(10, 20)]
+
+
+def test_a_long_damaged_stretch_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "MOST_BYTES", 400)
+    path = segment_path(tmp_path, 0)
+    whole = stored(0, *range(100, 5_000, 100))
+    start, end = len(stored(0, *range(100, 1_100, 100))), len(stored(0, *range(100, 3_100, 100)))
+    path.write_bytes(whole[: start + 1] + b"x" * (end - start - 1) + whole[end:])
+    gaps: list[Gap] = []
+    with StoreReader(path, skip=gaps.append) as reading:
+        assert b"".join(run.lines for run in reading) == text(0, 1_000) + text(3_100, 4_900)
+    assert [(gap.first, gap.end) for gap in gaps] == [(1_000, 3_100)]
+
+
+def test_beats_that_lie_of_their_offset_prove_nothing(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    for lie in (b"offset=5 ", b"offset=21 ", b"offset=9223372036854775806 "):
+        path.write_bytes(stored(0, 10, 20, 30, 40).replace(b"offset=20 ", lie))
+        gaps: list[Gap] = []
+        with StoreReader(path, skip=gaps.append) as reading:
+            assert b"".join(run.lines for run in reading) == text(0, 10) + text(30, 40)
+        assert [(gap.first, gap.end) for gap in gaps] == [(10, 30)]
+
+
+@pytest.mark.parametrize("line", [b"1-2", b"2.5", b"9223372036854775808", b"--"])
+def test_a_number_that_is_none_of_the_streams_type_is_damage_in_its_place(tmp_path: Path, line: bytes) -> None:
+    path = segment_path(tmp_path, 0)
+    odd = b"1\n" + line + b"\n"
+    path.write_bytes(
+        stored(0, 10) + odd + encode(Beat(12, crc32c(odd), "1")) + b"3\n" + encode(Beat(13, crc32c(b"3\n"), "1"))
+    )
+    with StoreReader(path) as reading:
+        assert reading.next_run() is not None
+        for _ in range(2):
+            with pytest.raises(DamagedStore, match="no number of int64") as caught:
+                reading.next_run()
+            damage = caught.value.damage
+            assert (damage.path, damage.offset, damage.position) == (path, 11, len(stored(0, 10)) + 2)
+    gaps: list[Gap] = []
+    with StoreReader(path, skip=gaps.append) as reading:
+        assert [run.offset for run in reading] == [0, 12]
+    assert [(gap.first, gap.end) for gap in gaps] == [(10, 12)]
+
+
+def test_numbers_of_an_unknown_distribution_are_read_as_text(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 0)
+    path.write_bytes(stored(0, 10).replace(encode(OFFERED), encode(replace(OFFERED, numbers="cauchy:1"))))
+    with StoreReader(path) as reading:
+        assert reading.dtype is None
+        assert [run.lines for run in reading] == [text(0, 10)]
+        with pytest.raises(SettingsError, match="is no distribution"):
+            reading.next_numbers()

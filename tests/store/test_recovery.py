@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.store.disk import Disk, DiskFile
-from tests.store.streams import FOLDER, OFFERED, WORKER, make_store, stored
+from tests.store.streams import FOLDER, OFFERED, WORKER, interval, make_store, stored
 
 from randstream.errors import OfferError, SinkError
 from randstream.protocol import MAX_CONTROL_LINE_BYTES
@@ -135,7 +135,16 @@ def test_what_a_crash_left_of_a_birth_is_removed(tmp_path: Path) -> None:
 
 OTHER = replace(OFFERED, stream="0123456789abcdef")
 DAMAGED = {
-    "a file of someone else": ({FIRST: stored(0, 9), "notes.txt": b""}, "notes.txt", "byte 0: not a file of this"),
+    "two segments of the same numbers": (
+        {FIRST: stored(0, 9), "00000000000000000007.numbers": stored(7, 15)},
+        FIRST,
+        r"\(offset 9\): the segment ends here, but the next one begins at 7 already; move away the one that is a copy",
+    ),
+    "another stream among the segments": (
+        {FIRST: stored(0, 9).replace(encode(OFFERED), encode(OTHER)), "00000000000000000009.numbers": stored(9, 15)},
+        FIRST,
+        "stream 0123456789abcdef .* among segments of 6ae2a63a0ac05109",
+    ),
     "a missing segment": (
         {FIRST: stored(0, 9), "00000000000000000012.numbers": stored(12, 15)},
         FIRST,
@@ -167,6 +176,28 @@ def test_damage_is_named_and_not_touched(tmp_path: Path, segments: dict[str, byt
         reopened(tmp_path)
     assert caught.value.damage.path == folder / name
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == segments
+
+
+def test_foreign_files_are_named_left_alone_and_stop_nothing(tmp_path: Path) -> None:
+    folder = lay(tmp_path, **{FIRST: stored(0, 9), "notes.txt": b"mine", ".DS_Store": b"", "9.numbers": b"1\n"})
+    (folder / "00000000000000000009.tmp").mkdir()
+    (folder / "lost+found").mkdir()
+    (folder / ".nfs0001").touch()
+    process = Store(tmp_path, WORKER, 2**30, None, OSFiles())
+    process.start()
+    before = {path.name for path in folder.iterdir()}
+    assert process.open(OFFERED) == 9
+    warning = ".DS_Store, 00000000000000000009.tmp, 9.numbers and 1 more; move it away"
+    assert process.foreign_problem == f"{folder} holds what is not the store's: {warning}"
+    process.commit([interval(9, 15)])
+    assert process.foreign_problem is not None
+    assert {path.name for path in folder.iterdir()} == before
+    for name in ("notes.txt", ".DS_Store", "9.numbers"):
+        (folder / name).unlink()
+    (folder / "00000000000000000009.tmp").rmdir()
+    process.commit([interval(15, 20)])
+    assert process.foreign_problem is None
+    process.close()
 
 
 @pytest.mark.parametrize("name", ["an empty file", "a missing segment", "another stream"])

@@ -95,6 +95,23 @@ async def test_proven_numbers_are_committed_and_unproven_are_not(sink: DurableSi
     assert (sink.problem, sink.warning) == (None, None)
 
 
+async def test_a_foreign_file_is_warned_of_until_it_is_gone_and_holds_nothing_up(
+    sink: DurableSink, tmp_path: Path
+) -> None:
+    notes = tmp_path / FOLDER / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    assert await sink.open(OFFERED) == 0
+    assert sink.warning == f"{notes.parent} holds what is not the store's: notes.txt; move it away"
+    take(sink, 0, 3)
+    assert await sink.commit() == 3
+    assert (sink.problem, notes.read_text()) == (None, "mine")
+    notes.unlink()
+    take(sink, 3, 5)
+    assert await sink.commit() == 5
+    assert sink.warning is None
+
+
 async def test_a_beat_that_proves_nothing_is_neither_stored_nor_synced(
     sink: DurableSink, files: Gate, tmp_path: Path
 ) -> None:

@@ -107,7 +107,15 @@ def test_beats_may_lack_their_t(tmp_path: Path, seed: str | None) -> None:
     assert (stream.damage, stream.count, stream.unproven_tail_bytes) == (None, 25, 0)
 
 
+def test_a_seed_may_be_an_integer_and_come_with_a_byte_order_mark(folder: Path) -> None:
+    for seed in (int(SEED), f"\ufeff{SEED}\r\n"):
+        report = verify([folder], seed)
+        assert (report.ok, report.with_seed) == (True, True)
+
+
 def test_a_seed_that_cannot_be_one_is_a_wrong_setting(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="of type bytes"):
+        verify([folder], SEED.encode())  # type: ignore[arg-type]
     with pytest.raises(SettingsError):
         verify([folder], "  ")
 

@@ -16,10 +16,12 @@ from tests.worker.vault import INSTANCE, Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError
 from randstream.net.connection import LINGER
+from randstream.observe.report import SinkReport
 from randstream.observe.status import LinkState
 from randstream.protocol import HANDSHAKE_LIMIT, RAW_SILENCE_LIMIT
 from randstream.protocol.events import Waited
 from randstream.settings import Address
+from randstream.sinks.pipe import PipeSink
 
 
 @pytest.mark.kernel
@@ -301,7 +303,7 @@ async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(log: Log
 
 
 @pytest.mark.kernel
-async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the_offset_untouched(log: Log) -> None:
+async def test_raw_source_is_taken_with_a_last_line_without_lf_and_the_offset_untouched(log: Log) -> None:
     sink = Memory()
     async with a_worker(sink, accept_raw=True) as worker:
         async with dialled(worker) as peer:
@@ -313,14 +315,119 @@ async def test_raw_source_is_taken_and_a_last_line_without_lf_is_dropped_and_the
             raw.say(b"1\n22\n3")
             raw.writer.write_eof()
             assert await raw.rest() == b"#hello randstream/1 worker=worker-0\n"
-        assert sink.taken == numbers(0, 5) + b"1\n22\n"
+        assert sink.taken == numbers(0, 5) + b"1\n22\n3\n"
         (accepted,) = log.of("raw.accepted")
         assert accepted["peer"] == str(Address(*raw.writer.get_extra_info("sockname")))
         (closed,) = log.of("link.closed")  # its end is a polite one, and knows no offset
-        assert not closed.keys() & {"offset", "acked"}
-        assert worker.tally.numbers == 7
+        assert not closed.keys() & {"offset", "acked", "unfinished"}
+        assert closed["taken"] == 3
+        assert worker.tally.numbers == 8
         async with dialled(worker) as peer:
             await peer.start(5)
+
+
+FAULTY = b"\xef\xbb\xbf# values\r\n+1\r\n 2E3 \r\n\r\n2024-01-01\r\n7\r\n"
+TOLD = (
+    b"# line 5 is no number: '2024-01-01'; give one decimal number a line, such as -1.5e-3; 2 numbers before it taken\n"
+)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("size", [1, 5, 1000])
+async def test_raw_fault_is_told_to_the_sender_and_to_the_log_however_the_bytes_come(log: Log, size: int) -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
+        for at in range(0, len(FAULTY), size):
+            raw.say(FAULTY[at : at + size])
+            await asyncio.sleep(0)
+        assert await raw.rest() == b"#hello randstream/1 worker=worker-0\n" + TOLD + b"#close reason=malformed\n"
+        assert sink.taken == b"1\n2e3\n"
+        lost = await log.wait("link.lost")
+        assert (lost["reason"], lost["line"], lost["taken"]) == ("malformed", 5, 2)
+        assert lost["error"] == "line 5 is no number: '2024-01-01'"
+        assert "one decimal number a line" in lost["advice"]
+
+
+@pytest.mark.kernel
+async def test_raw_fault_is_read_by_a_sender_that_still_has_much_to_send(log: Log) -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
+        raw.say(b"value\n" + b"12345678\n" * 300_000)
+        assert b"# line 1 is no number: 'value'; " in await raw.rest()
+        assert sink.taken == b""
+        left = await log.wait("peer.left")
+        assert (left["line"], left["taken"]) == (1, 0)
+
+
+async def test_raw_fault_of_a_peer_that_is_refused_is_not_told_in_place_of_that() -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as peer, dialled(worker) as raw:
+        await peer.start(0)
+        raw.say(b"1\nx\n")
+        assert await raw.rest() == b"#hello randstream/1 worker=worker-0\n#close reason=refused\n"
+        assert sink.taken == b""
+
+
+@pytest.mark.parametrize(("data", "fields"), [(b"1\n23", {"taken": 1, "unfinished": "23"}), (b"1\n# x", {"taken": 1})])
+async def test_raw_source_that_is_cut_within_a_line_leaves_that_to_the_log(
+    log: Log, data: bytes, fields: dict[str, object]
+) -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
+        raw.say(data)
+        await sink.wait_count(1)
+        await asyncio.sleep(RAW_SILENCE_LIMIT + 1)
+        lost = await log.wait("link.lost")
+        assert {key: lost[key] for key in ("taken", "unfinished") if key in lost} == fields
+        assert sink.taken == b"1\n"
+
+
+class Late(PipeSink):
+    """Writes nothing until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.begun = self.written = b""
+
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
+        self.begun += batch
+        await self.gate.wait()
+        self.written += batch
+        return True
+
+
+async def test_what_a_raw_peer_sent_is_passed_on_before_the_worker_ends() -> None:
+    sink = Late()
+    async with a_worker(sink, accept_raw=True, grace_period=60) as worker:
+        async with dialled(worker) as raw:
+            raw.say(b"1\n")
+            await until(lambda: sink.begun)
+            raw.say(b"2\n")
+            await until(lambda: worker.tally.numbers == 2)
+        worker.stop()
+        await asyncio.sleep(1.0)
+        sink.gate.set()
+    assert sink.written == b"1\n2\n"
+
+
+async def test_raw_source_is_shown_by_its_address_and_with_no_stream_of_another() -> None:
+    sink = Memory()
+    async with a_worker(sink, accept_raw=True) as worker:
+        async with dialled(worker) as peer:
+            await peer.start(0)
+            peer.say(interval(0, 5))
+            await peer.line_starting(b"#ack offset=5 ")
+        await until(lambda: worker.line.holder is None)
+        async with dialled(worker) as raw:
+            raw.say(b"1\n")
+            await sink.wait_count(6)
+            status = worker.intake.status(worker.clock.now(), 0.0)
+            assert status.peer == str(Address(*raw.writer.get_extra_info("sockname")))
+            assert (status.stream, status.served_by, status.served_for, status.silence) == (None, None, None, None)
+            assert (status.offset, status.acked_offset) == (5, 5)
+        await until(lambda: worker.line.holder is None)
+        assert worker.intake.status(worker.clock.now(), 0.0).peer == "producer-0"
 
 
 async def test_raw_source_is_malformed_to_a_worker_that_was_not_told_to_accept_it() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from ..observe.tap import Stored
 from ..protocol.runs import Run
+from ..store.layout import Damage, DamagedStore
 from ..store.reader import StoreReader
 
 POLL_SECONDS: Final = 0.1
@@ -35,11 +36,15 @@ class Follower:
     async def next_run(self) -> Run | None:
         """The next run, an interval at most; None: the worker has gone on to another stream. Errors as in `open`."""
         while self._store.path == self._path:
-            if (self._store.committed_offset or 0) > self._reader.offset:
+            committed = self._store.committed_offset or 0
+            if committed > self._reader.offset:
                 self._reading = asyncio.get_running_loop().run_in_executor(None, self._reader.next_run)
                 run = await asyncio.shield(self._reading)
                 if run is not None:
                     return run
+                if self._store.path == self._path:
+                    what = f"the store ends here, but numbers up to {committed} were durable"
+                    raise DamagedStore(Damage(self._path, 0, self._reader.offset, what))
             await asyncio.sleep(POLL_SECONDS)
         return None
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 import click
 
 from .. import __version__
-from ..errors import RandstreamError, SettingsError, SinkError
+from ..errors import NotStoredError, RandstreamError, SettingsError, SinkError
+from ..numbers.seed import parse_seed
 from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
 from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
@@ -70,7 +71,9 @@ def run(arguments: list[str]) -> int:
         message = error.format_message().rstrip(".")
         return _complain(f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message)
     except RandstreamError as error:
-        return _complain(str(error), status=1 if isinstance(error, SinkError) else 2)  # 1: a damaged store, a full disk
+        return _complain(
+            str(error), status=1 if isinstance(error, SinkError | NotStoredError) else 2
+        )  # 1: no such number, damage, a full disk
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader, such as `| head`, has left
@@ -294,7 +297,8 @@ def numbers(worker: str, offset: int, count: int | None, format_name: str, outpu
 def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Check stores: every beat's offset and checksum, and with the seed every number.
 
-    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage.
+    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage, or
+    a stream of another seed.
     """
     seed, _ = _read_seed(_SEED, flags)
     from ..numbers.stream import check_known_answers
@@ -313,15 +317,22 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
 @click.option(
     "--count", type=WholeNumber(or_all=True), metavar="N", help="The most numbers to print, or all. Default: all."
 )
+@click.option("--stream", metavar="NAME", help="Which, if PATH holds several: its id, its worker or its folder.")
+@click.option("--skip-damaged", is_flag=True, help="Go on behind damage, and tell which offsets are left out.")
 @output_options
-def cat(path: str, offset: int | None, count: int | None, format_name: str, output: str | None) -> None:
+def cat(
+    path: str, offset: int | None, count: int | None, stream: str | None, skip_damaged: bool, format_name: str,
+    output: str | None,
+) -> None:  # fmt: skip
     """Print stored numbers, up to the last that is proved.
 
-    PATH is one stream's folder in a store, a store that holds one stream, or one segment.
+    PATH is one stream's folder in a store, a store, or one segment. Exit status 1: there is damage, and what is before
+    it was printed; or the store does not hold the number at --offset.
     """
     from .stored import Stored
 
-    write_numbers(Stored(path, offset, count), format_name, output)
+    source = Stored(path, offset, count, stream, skip_damaged=skip_damaged)
+    write_numbers(source, format_name, output)
 
 
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
@@ -397,7 +408,8 @@ def conform_producer(listen: str, seed: str | None, only: tuple[str, ...], junit
     """
     from .conform import judge_producer
 
-    return judge_producer(_read_address("--listen ", listen), only, junit, seconds, seed)
+    text = None if seed is None else PRODUCER["seed"].apply(parse_seed, seed)
+    return judge_producer(_read_address("--listen ", listen), only, junit, seconds, text)
 
 
 def _read_address(option: str, text: str) -> Address:

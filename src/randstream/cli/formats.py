@@ -32,7 +32,7 @@ class Source(Protocol):
 
     @property
     def dtype(self) -> str:
-        """NumPy's name for their type."""
+        """NumPy's name for their type; empty: unknown."""
 
     @property
     def total(self) -> int | None:

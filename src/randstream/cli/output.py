@@ -55,6 +55,8 @@ def write_numbers(source: Source, format_name: str, path: str | None) -> None:
     count = source.count() if form.is_counted else source.total
     if form.is_counted and count is None:
         raise SettingsError(f"{format_name} begins with how many numbers follow, and these have no end; give --count N")
+    if form.is_binary and not source.dtype:
+        raise SettingsError(f"{format_name} needs to know the distribution, which this version does not; give text")
     with opened_output(path) as out, _progress(count, is_shown=path not in (None, STANDARD)) as advance:
         if form.is_binary and out.isatty():
             raise SettingsError(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..errors import SettingsError
-from ..numbers.distributions import NumberArray, parse_distribution
+import click
+
+from ..errors import NotStoredError, SettingsError, SinkError
+from ..numbers.distributions import NumberArray
+from ..numbers.numerals import parse_lines
 from ..protocol.runs import Run
-from ..store import StoreReader, parse_run, read_runs
+from ..store import DamagedStore, Gap, StoreReader, read_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,6 @@ class StoredPart:
 
     run: Run
     dtype: str
-    folder: Path
 
     @property
     def offset(self) -> int:
@@ -33,36 +34,65 @@ class StoredPart:
         return self.run.lines
 
     def numbers(self) -> NumberArray:
-        return parse_run(self.run, self.dtype, self.folder)
+        return parse_lines(self.run.lines, self.run.count, self.dtype)
 
 
 class Stored:
-    """What `read_runs` reads. Raises as that does, and SettingsError instead of OSError."""
+    """What `read_runs` reads. With `skip_damaged` standard error is told what is left out.
+
+    Raises as that does, SettingsError instead of OSError, and NotStoredError: number `offset` is still to come.
+    """
 
     total = None
 
-    def __init__(self, path: str, offset: int | None, most: int | None) -> None:
+    def __init__(
+        self, path: str, offset: int | None, most: int | None, stream: str | None = None, *, skip_damaged: bool = False
+    ) -> None:
         self._path = path
+        self._offset = offset
         self._most = most
-        with _readable(path), StoreReader(path, offset) as reader:
-            self.dtype = parse_distribution(reader.opened.numbers).dtype
-            self._folder = reader.folder
-            self._offset = reader.offset
+        self._stream = stream
+        self._skip_damaged = skip_damaged
+        with _readable(path), StoreReader(path, offset, stream=stream, skip=self._skip(_ignore)) as reader:
+            self.dtype = reader.dtype or ""
 
     def count(self) -> int:
         """By reading all of it."""
-        self._most = sum(part.count for part in self.parts())
+        self._most = sum(run.count for run in self._runs(_ignore))
         return self._most
 
     def parts(self) -> Iterator[StoredPart]:
+        for run in self._runs(_tell):
+            yield StoredPart(run, self.dtype)
+
+    def _runs(self, tell: Callable[[Gap], None]) -> Iterator[Run]:
+        is_there = False
         with _readable(self._path):
-            for run in read_runs(self._path, offset=self._offset, count=self._most):
-                yield StoredPart(run, self.dtype, self._folder)
+            for run in read_runs(
+                self._path, offset=self._offset, count=self._most, stream=self._stream, skip=self._skip(tell)
+            ):
+                is_there = True
+                yield run
+        if self._offset is not None and self._most != 0 and not is_there:
+            raise NotStoredError(f"{self._path} holds no offset {self._offset} yet; it is the next to come")
+
+    def _skip(self, tell: Callable[[Gap], None]) -> Callable[[Gap], None] | None:
+        return tell if self._skip_damaged else None
+
+
+def _ignore(gap: Gap) -> None:
+    pass
+
+
+def _tell(gap: Gap) -> None:
+    click.echo(f"randstream: {gap}", err=True)
 
 
 @contextmanager
 def _readable(path: str) -> Iterator[None]:
     try:
         yield
+    except DamagedStore as error:
+        raise SinkError(f"{error}; --skip-damaged prints what still holds behind it") from error
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None

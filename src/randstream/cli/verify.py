@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import click
 from rich.console import Console
@@ -12,6 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from ..errors import SettingsError
 from ..store import Report, StreamReport, verify
+
+_INDENT: Final = " " * 9
 
 
 def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
@@ -29,17 +33,22 @@ def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
 
 
 def to_json(report: Report) -> str:
-    """One JSON object: the fields of the dataclasses, with `ok` and `count`."""
-    return json.dumps({"ok": report.ok, "count": report.count, **dataclasses.asdict(report)}, default=str)
+    """One JSON object: the fields of the dataclasses, with `ok` and `count`, and each stream's `outcome`."""
+    streams = [{"outcome": stream.outcome, **dataclasses.asdict(stream)} for stream in report.streams]
+    fields = {"ok": report.ok, "count": report.count, **dataclasses.asdict(report), "streams": streams}
+    return json.dumps(fields, default=str)
 
 
 def to_lines(report: Report) -> Iterator[str]:
-    """One line for each stream, two for a damaged one; then how many are damaged, and what was not checked."""
+    """One line for each stream, two for a faulty one; what is foreign; how many are faulty; what was not checked."""
     for stream in report.streams:
         yield from _describe(stream, report)
-    damaged = sum(stream.damage is not None for stream in report.streams)
+    for path in (*(path for stream in report.streams for path in stream.foreign), *report.foreign):
+        yield f"{_label('foreign', 'yellow')}{path}: not the store's; left alone"
+    outcomes = Counter(stream.outcome for stream in report.streams)
     if len(report.streams) > 1:
-        yield f"{len(report.streams)} streams, {damaged or 'none'} damaged"
+        wrong = f", {outcomes['wrong seed']} with another seed" if outcomes["wrong seed"] else ""
+        yield f"{len(report.streams)} streams, {outcomes['damaged'] or 'none'} damaged{wrong}"
     if not report.with_seed:
         yield (
             "Checked: offsets, checksums, and that each line is a number."
@@ -49,14 +58,23 @@ def to_lines(report: Report) -> Iterator[str]:
 
 def _describe(stream: StreamReport, report: Report) -> Iterator[str]:
     name = stream.folder.name or stream.folder
-    proof = "every one as the seed makes it" if report.with_seed else "every checksum holds"
+    is_compared = report.with_seed and stream.seed_makes is None
+    proof = "every one as the seed makes it" if is_compared else "every checksum holds"
     numbers = f"{stream.count:,} numbers"
     if stream.count:
         numbers += f", offsets {stream.first_offset} to {stream.end_offset - 1}"
-    if stream.damage is None:
-        tail = f"; {stream.unproven_tail_bytes} bytes after them await their beat" if stream.unproven_tail_bytes else ""
-        yield f"{click.style('ok', fg='green')}       {name}: {numbers}, {proof}{tail}"
+    if stream.damage is not None:
+        yield f"{_label('DAMAGED', 'red')}{name}: only {numbers} hold; what follows was not looked at"
+        yield f"{_INDENT}{stream.damage}"
+        return
+    tail = f"; {stream.unproven_tail_bytes} bytes after them await their beat" if stream.unproven_tail_bytes else ""
+    if stream.seed_makes is None or stream.opened is None:
+        yield f"{_label('ok', 'green')}{name}: {numbers}, {proof}{tail}"
     else:
-        label = click.style("DAMAGED", fg="red", bold=True)
-        yield f"{label}  {name}: only {numbers} hold; what follows was not looked at"
-        yield f"         {stream.damage}"
+        yield f"{_label('WRONG SEED', 'red')}{name}: {numbers}, {proof}{tail}; none was compared"
+        given, had = stream.seed_makes, stream.opened.stream
+        yield f"{_INDENT}the seed given makes stream {given}, and this is {had}: give the seed that it had"
+
+
+def _label(word: str, colour: str) -> str:
+    return f"{click.style(word, fg=colour, bold=word.isupper() or None)}{' ' * max(9 - len(word), 2)}"

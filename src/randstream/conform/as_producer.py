@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -42,6 +42,11 @@ class Offer(Conversation):
     async def greeted(self) -> Line:
         """The worker's `#hello`."""
         return await self.expect("#hello")
+
+    async def expect_fault(self, line: int, *reasons: str) -> None:
+        """What a raw peer is told whose `line` is no number: which it is, and a `#close`, by default `malformed`."""
+        await self.expect(f"# line {line}")
+        await self.expect_close(*(reasons or ("malformed",)))
 
     async def open(self, **keys: str | None) -> None:
         """Take the greeting and offer a stream. From now on each `#wait` is answered."""
@@ -145,6 +150,8 @@ class Site:
     """A name that the worker ranks above `producer`; `best` above that."""
     best: str = ""
     stream: str = ""
+    takes_raw: bool = False
+    """Whether it takes numbers from peers without a protocol."""
     taken: list[Offer] = field(default_factory=list)
 
     async def survey(self) -> None:
@@ -154,6 +161,11 @@ class Site:
         offer.cut()
         self.worker = hello.keys["worker"]
         self.stream = self.another_stream()
+        raw = await self.dial()
+        await raw.greeted()
+        raw.send(b"1\n")
+        self.takes_raw = await raw.take(1.0) is None
+        raw.cut()
         names = sorted((f"conform-{n}" for n in range(30)), key=lambda name: rank(self.worker, name))
         self.producer, self.better, self.best = names[0], names[-2], names[-1]
 
@@ -171,7 +183,7 @@ class Site:
 
     def apart(self) -> Site:
         """The same for one case, which ends its own connections only."""
-        return Site(self.host, self.port, self.random, self.worker, self.producer, self.better, self.best, self.stream)
+        return replace(self, taken=[])
 
     async def clear(self) -> None:
         """End what the case has left open."""

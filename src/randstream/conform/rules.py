@@ -46,6 +46,8 @@ UNSEEN: Final[dict[str, str]] = {
     "open-at-a-beat": _STORE,
     "readers": _STORE,
     "retention": _STORE,
+    "damage": _STORE,
+    "foreign-file": _STORE,
     "verify": _STORE,
     "promise": "make chaos and make simulate are for that",
 }

@@ -394,26 +394,3 @@ async def _last_number(site: Site) -> None:
     await offer.acked(MAX_OFFSET)
     offer.send(b"1\n")
     await offer.expect_close("malformed", skip=ACKS)
-
-
-@_case("a raw peer: refused while another serves, and ended without a word by #open", "raw", "raw-source", group=ALONE)
-async def _raw(site: Site) -> None:
-    raw = await site.dial()
-    await raw.greeted()
-    raw.send(b"1\n2\n")
-    item = await raw.take(1.0)
-    if str(item) == "#close reason=malformed":
-        raise NotPlayedError("the worker takes no raw peers")
-    if item is not None:
-        raise BrokenRuleError("nothing, or #close reason=malformed", item)
-    second = await site.dial()
-    await second.greeted()
-    second.send(b"3\n")
-    await second.expect_close("refused")
-    offer = await site.dial()
-    await offer.start()
-    await raw.expect_end()
-    third = await site.dial()
-    await third.greeted()
-    third.send(b"3\n")
-    await third.expect_close("refused")

@@ -8,7 +8,7 @@ from random import Random
 from typing import Final
 
 from ..errors import SettingsError
-from . import dialling, flowing, greeting, opening, queueing, serving
+from . import dialling, flowing, greeting, opening, queueing, raw, serving
 from .as_producer import Site
 from .as_worker import Guest, Link
 from .engine import BrokenRuleError, Case, Outcome, play
@@ -22,7 +22,7 @@ FIRST_DIAL: Final = 15.0
 SECOND_LINK_LOOKS: Final = 30
 """Tenths of a second in which its other links are to have dialled, too."""
 
-WORKER_CASES: Final = [*opening.CASES, *serving.CASES, *queueing.CASES]
+WORKER_CASES: Final = [*opening.CASES, *serving.CASES, *raw.CASES, *queueing.CASES]
 PRODUCER_CASES: Final = [*greeting.CASES, *flowing.CASES, *dialling.CASES]
 
 Report = Callable[[Outcome], None]

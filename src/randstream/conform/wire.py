@@ -91,6 +91,8 @@ def read_control_line(raw: bytes, at: float) -> Line:
     verb, *words = text.split(" ")
     if not raw.isascii() or "\r" in text:
         return Line(text, at, verb, fault="not ASCII ended by LF")
+    if verb == "#" and words:  # a comment, which only raw peers are told
+        return Line(text, at, verb)
     if verb not in _GRAMMAR:
         return Line(text, at, verb, fault="an unknown verb")
     if verb == "#hello" and (not words or words.pop(0) != "randstream/1"):

@@ -64,6 +64,9 @@ class Spoken(Protocol):
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """What `data` means."""
 
+    def receive_eof(self, now: float) -> list[Event]:
+        """What it means that no more data comes."""
+
     def handle_timer(self, now: float) -> list[Event]:
         """Do what is due."""
 
@@ -103,6 +106,12 @@ class Connection(asyncio.Protocol):
         if self._owner is not None:
             now = self._clock.now()
             self._deliver(self.end.receive_data(data, now), now)
+
+    def eof_received(self) -> None:
+        """asyncio: no more bytes come. The transport then closes itself, once all is written."""
+        if self._owner is not None:
+            now = self._clock.now()
+            self._deliver(self.end.receive_eof(now), now)
 
     def pause_writing(self) -> None:
         """asyncio: the write buffer is full."""

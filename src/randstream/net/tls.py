@@ -73,12 +73,18 @@ class SecuredEnd:
             self._end.close(error.reason)
             return [Closed(error.with_traceback(None))]
         events = self._end.receive_data(lines, now)
+        if self._is_over:
+            events += self._end.receive_eof(now)
         if self._dials is not bool(self._allowed_names) and (event := self._find_impostor(events)):
             return [event]
         if self._is_over and not (events and isinstance(events[-1], Closed)):
             self._end.close(Reason.CUT)
             events.append(Closed(PeerClosed(Reason.CUT)))
         return events
+
+    def receive_eof(self, now: float) -> list[Event]:
+        """See `End`. Without the peer's goodbye before it, it may be anybody's doing, and ends no line."""
+        return []
 
     def handle_timer(self, now: float) -> list[Event]:
         events = self._end.handle_timer(now)

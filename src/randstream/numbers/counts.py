@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .parameters import require, spell
+from .parameters import require, settle, spell
 
 MAX_MEAN: Final = 1000.0
 """Of `poisson`: keeps its steps to be reckoned in milliseconds, and to a few hundred that are not at 0."""
@@ -36,6 +36,7 @@ class Bernoulli:
     p: float
 
     def __post_init__(self) -> None:
+        settle(self, p=float(self.p))
         require(self.spelling, 0 <= self.p <= 1, "0 <= P <= 1")
 
     @property
@@ -62,6 +63,7 @@ class Poisson:
     mean: float
 
     def __post_init__(self) -> None:
+        settle(self, mean=float(self.mean))
         require(self.spelling, 0 <= self.mean <= MAX_MEAN, f"0 <= LAMBDA <= {MAX_MEAN:g}")
 
     @property

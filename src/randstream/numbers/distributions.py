@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from operator import index
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
 from .counts import Bernoulli, Poisson
-from .parameters import read_float, read_integer, require, spell
+from .parameters import read_float, read_integer, require, settle, spell
 from .portable import inverse_normal, inverse_normals, log
 
 Words = NDArray[np.uint64]
 NumberArray = NDArray[Any]
+Standard = tuple[str, float, float]
+"""Family, location and scale: a number is location + scale * the one that the family's standard distribution has."""
 
 LAST_WORD: Final = 2**64 - 1
 LOWER_HALF: Final = 2**32 - 1
 
 
+@runtime_checkable
 class Distribution(Protocol):
     """What the numbers of a stream look like. Made by `parse_distribution`; immutable."""
 
@@ -45,7 +49,7 @@ class Distribution(Protocol):
 
 def parse_distribution(text: str) -> Distribution:
     """The distribution that `text` means, such as `normal:0:1`. Raises SettingsError."""
-    match text.split(":"):
+    match str(text).split(":"):
         case ["integers", low, high]:
             return Integers(read_integer(low), read_integer(high))
         case ["bits64"]:
@@ -83,6 +87,7 @@ class Integers:
     high: int
 
     def __post_init__(self) -> None:
+        settle(self, low=index(self.low), high=index(self.high))  # NumPy's integers would wrap
         require(self.spelling, -(2**63) <= self.low <= self.high < 2**63, "-2^63 <= LOW <= HIGH <= 2^63-1")
 
     @property
@@ -130,11 +135,16 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
+        settle(self, low=float(self.low), high=float(self.high))
         _require(self, self.low <= self.high, "LOW <= HIGH")
 
     @property
     def spelling(self) -> str:
         return spell("uniform", self.low, self.high)
+
+    @property
+    def standard(self) -> Standard:
+        return "uniform", self.low, self.high - self.low
 
     def from_word(self, word: Any) -> Any:
         return self.low + (self.high - self.low) * ((word >> 11) * 2.0**-53)
@@ -150,11 +160,16 @@ class Exponential:
     scale: float
 
     def __post_init__(self) -> None:
+        settle(self, scale=float(self.scale))
         _require(self, self.scale >= 0, "SCALE >= 0")
 
     @property
     def spelling(self) -> str:
         return spell("exponential", self.scale)
+
+    @property
+    def standard(self) -> Standard:
+        return "exponential", 0.0, self.scale
 
     def from_word(self, word: Any) -> Any:
         return self.scale * -log(1.0 - _probability(word))
@@ -171,17 +186,26 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
+        settle(self, mean=float(self.mean), sd=float(self.sd))
         _require(self, self.sd >= 0, "SD >= 0")
 
     @property
     def spelling(self) -> str:
         return spell("normal", self.mean, self.sd)
 
+    @property
+    def standard(self) -> Standard:
+        return "normal", self.mean, self.sd
+
     def from_word(self, word: int) -> float:
         return self.mean + self.sd * inverse_normal(_probability(word))
 
     def from_words(self, words: Words) -> NumberArray:
         return self.mean + self.sd * inverse_normals(_probability(words))
+
+
+Continuous = Uniform | Exponential | Normal
+"""Distributions whose numbers the speed-ups make as well, with the same bits."""
 
 
 def _upper_halves(words: Words, span: int) -> NumberArray:

@@ -1,4 +1,8 @@
-"""Offsets: the one door for the offsets and counts that callers give, of whatever type their integers are. Pure."""
+"""Offsets: the one door for the offsets and counts that callers give, of whatever type their integers are. Pure.
+
+It raises Python's own TypeError and ValueError. What it lets through is an `int`, whose sums do not wrap. Where None
+may be given, it does not come here.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,26 @@ from typing import SupportsIndex
 
 from ..protocol import MAX_OFFSET
 
+_SHOWN_BITS = 128
+"""Of what was given: an error need not repeat a thousand digits."""
+
+
+def check_integer(value: SupportsIndex, what: str) -> int:
+    """`value` as an int. Raises TypeError: it is no integer. A bool is none: it is never meant as a number."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return index(value)
+    except TypeError:
+        raise TypeError(f"{what} is of type {type(value).__name__}; give an integer") from None
+
 
 def check_offset(value: SupportsIndex, what: str = "offset") -> int:
     """`value` as an int. Raises TypeError: it is no integer; ValueError: it is not from 0 to 2^63 - 1."""
-    try:
-        offset = index(value)
-    except TypeError:
-        raise TypeError(f"{what} is {value!r}, which is no integer; give one from 0 to 2^63 - 1") from None
+    offset = check_integer(value, what)
     if not 0 <= offset <= MAX_OFFSET:
-        raise ValueError(f"{what} is {offset}; give one from 0 to 2^63 - 1")
+        shown = offset if offset.bit_length() <= _SHOWN_BITS else f"an integer of {offset.bit_length()} bits"
+        raise ValueError(f"{what} is {shown}; give one from 0 to 2^63 - 1")
     return offset
 
 

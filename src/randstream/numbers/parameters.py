@@ -22,13 +22,13 @@ def read_integer(text: str) -> int:
 
 
 def read_float(text: str) -> float:
-    """The finite float64 nearest to what `text` means; -0.0 is 0.0. Raises SettingsError."""
+    """The finite float64 nearest to what `text` means. Raises SettingsError."""
     if not FLOAT.fullmatch(text):
         raise SettingsError(f"{text!r} is not a number; write it like 2.5, -3 or 1e-9")
     number = float(text)
     if math.isinf(number):
         raise SettingsError(f"{text!r} is beyond the largest float64, about 1.8e308; use a smaller number")
-    return number + 0.0  # -0.0 becomes 0.0
+    return number
 
 
 def spell(kind: str, *parameters: float) -> str:
@@ -40,3 +40,9 @@ def require(spelling: str, holds: bool, needs: str) -> None:
     """Refuse the distribution of this `spelling` unless what it `needs` holds. Raises SettingsError."""
     if not holds:
         raise SettingsError(f"{spelling} cannot be: it needs {needs}")
+
+
+def settle(distribution: object, **parameters: float) -> None:
+    """Make the `parameters` of a frozen distribution Python's own numbers, whose arithmetic does not wrap."""
+    for name, value in parameters.items():
+        object.__setattr__(distribution, name, value + 0)  # -0.0 becomes 0.0

@@ -7,7 +7,6 @@ makes of them may change between versions, the words do not.
 
 from __future__ import annotations
 
-import string
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 from .. import speedups
 from ..errors import RandstreamError, SettingsError
 from ..protocol import MAX_OFFSET, NAME
-from .distributions import Bits64, Distribution, Integers, NumberArray, Words, parse_distribution
+from .distributions import Bits64, Continuous, Distribution, Integers, NumberArray, Words, parse_distribution
 from .generator import make_generator
 from .known_answers import ENCODINGS, STREAMS
 from .offsets import check_offset, check_range
+from .seed import parse_seed
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
@@ -47,24 +47,13 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-def parse_seed(text: str) -> str:
-    """The seed that `text` means: ASCII white space at both ends is dropped. Raises SettingsError."""
-    seed = text.strip(string.whitespace)
-    if not seed:
-        raise SettingsError("the seed is empty; give any text, such as 42")
-    try:
-        seed.encode()
-    except UnicodeEncodeError:
-        raise SettingsError("the seed is not UTF-8; give it as text") from None
-    return seed
-
-
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class NumberStream:
     """The numbers 0 to 2^63 - 2 meant for one worker. Keeps no seed; any thread may call it at any time.
 
-    Two are equal if they are the same stream. Copies and pickles hold the key, a hash of the seed, and no seed.
-    Raises SettingsError when the seed is empty, the worker is no name or the distribution cannot be.
+    `seed` is text, or an integer, which is its decimal text. Offsets and counts may be integers of any type, NumPy's
+    too. Two streams are equal if they are the same. Copies and pickles hold the key, a hash of the seed, and no seed.
+    Raises SettingsError when the seed cannot be one, the worker is no name or the distribution cannot be.
     """
 
     id: str
@@ -73,18 +62,19 @@ class NumberStream:
     distribution: Distribution
     _key: tuple[int, int]
 
-    def __init__(self, seed: str, worker: str, distribution: str | Distribution) -> None:
-        if not NAME.fullmatch(worker):
+    def __init__(self, seed: str | SupportsIndex, worker: str, distribution: str | Distribution) -> None:
+        name = NAME.fullmatch(worker) if isinstance(worker, str) else None
+        if name is None:
             raise SettingsError(
                 f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
             )
-        if isinstance(distribution, str):
+        if not isinstance(distribution, Distribution):
             distribution = parse_distribution(distribution)
-        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{worker}\n{distribution.spelling}\n"
+        text = f"randstream-numbers/1\n{parse_seed(seed)}\n{name[0]}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
         key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
         object.__setattr__(self, "id", digest[16:24].hex())
-        object.__setattr__(self, "worker", worker)
+        object.__setattr__(self, "worker", name[0])  # a `str`, whatever kind of text was given
         object.__setattr__(self, "distribution", distribution)
         object.__setattr__(self, "_key", key)
 
@@ -92,7 +82,9 @@ class NumberStream:
         return f"<NumberStream {self.id} worker={self.worker} numbers={self.distribution.spelling}>"
 
     def read(self, offset: SupportsIndex, count: SupportsIndex, *, out: NumberArray | None = None) -> NumberArray:
-        """The `count` numbers from `offset` on, shape (count,). Raises ValueError beyond the stream.
+        """The `count` numbers from `offset` on, shape (count,).
+
+        Raises TypeError when one of both is no integer, ValueError when the stream has no such numbers.
 
         Written into `out`, if one is given, a block at a time, and nothing else of that size is allocated: any
         writeable array of that shape and the distribution's dtype, such as a slice or a memory map. Raises TypeError
@@ -116,7 +108,7 @@ class NumberStream:
         """The `count` numbers from `offset` on as arrays of `block` numbers, the last of what is left.
 
         Each is a new array, which a core's cache holds if `block` is left alone. None: all to the end of the stream.
-        Raises ValueError beyond the stream, at once.
+        Raises as `read` does, at once.
         """
         start, many = check_range(offset, 0 if count is None else count)
         end = MAX_OFFSET if count is None else start + many
@@ -136,31 +128,29 @@ class NumberStream:
         return make_generator(self._key, check_offset(offset))
 
     def lines(self, offset: SupportsIndex, count: SupportsIndex) -> bytes:
-        """Those numbers as text, each ended by LF. Raises ValueError beyond the stream."""
+        """Those numbers as text, each ended by LF. Raises as `read` does."""
         return bytes(self.view(offset, count))
 
     def view(self, offset: SupportsIndex, count: SupportsIndex) -> bytes | memoryview:
-        """The same as `lines`, but of many numbers a view, which saves a copy. Raises ValueError beyond the stream."""
+        """The same as `lines`, but of many numbers a view, which saves a copy. Raises as `read` does."""
         offset, count = check_range(offset, count)
         if count <= FEW:
             return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
         if speedups.ARE_COMPILED and isinstance(self.distribution, Integers | Bits64):
             begin = speedups.draw_lines(self._key, offset, count, self.distribution.low, self.distribution.span, room)
-        else:
-            begin = self._draw_lines(offset, count, room)
-        return room[begin:].data.toreadonly()
-
-    def _draw_lines(self, offset: int, count: int, room: NDArray[np.uint8]) -> int:
-        """What `speedups.draw_lines` does, of any numbers."""
-        begin = len(room)
+            return room[begin:].data.toreadonly()
+        size = 0
         end = offset + count
-        for start in reversed(range(offset, end, BLOCK)):
-            begin = _put_lines(self._numbers(start, min(BLOCK, end - start)), room, begin)
-        return begin
+        for start in range(offset, end, BLOCK):
+            size += _put_lines(self._numbers(start, min(BLOCK, end - start)), room[size:])
+        return room[:size].data.toreadonly()
 
     def _numbers(self, offset: int, count: int) -> NumberArray:
-        return self.distribution.from_words(self._words(offset, count))
+        distribution = self.distribution
+        if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
+            return speedups.draw_floats(self._key, offset, count, *distribution.standard)
+        return distribution.from_words(self._words(offset, count))
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
@@ -181,18 +171,20 @@ def to_lines(numbers: NumberArray | list[int | float]) -> bytes:
     if isinstance(numbers, list) or len(numbers) <= FEW:
         return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY).translate(JSON_TO_LINES, b"[")
     room = np.empty(len(numbers) * LONGEST_LINE_BYTES, np.uint8)
-    return room[_put_lines(numbers, room, len(room)) :].tobytes()
+    return room[: _put_lines(numbers, room)].tobytes()
 
 
-def _put_lines(numbers: NumberArray, room: NDArray[np.uint8], end: int) -> int:
-    """Write `numbers` as lines that end at `room[end]`; where they begin. Each has room for LONGEST_LINE_BYTES."""
+def _put_lines(numbers: NumberArray, room: NDArray[np.uint8]) -> int:
+    """Write `numbers` as lines to the begin of `room`, LONGEST_LINE_BYTES for each; how many bytes they take."""
+    if speedups.ARE_COMPILED and numbers.dtype == np.float64:
+        return speedups.put_float_lines(np.ascontiguousarray(numbers), room)
     json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
     codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
     shift = (codes == ord(",")).view(np.uint8)
     shift *= ord(",") - ord("\n")
-    lines = np.subtract(codes, shift, out=room[end - len(codes) : end])
+    lines = np.subtract(codes, shift, out=room[: len(codes)])
     lines[-1] = ord("\n")  # was the `]`
-    return end - len(codes)
+    return len(codes)
 
 
 def check_known_answers() -> None:
@@ -219,6 +211,8 @@ def check_known_answers() -> None:
         lines = "".join(f"{text}\n" for text in answer.words.values()).encode()
         _require(to_lines(distribution.from_words(words)) == lines, f"{spelling} of words")
         _require(to_lines(_one_by_one(distribution, words)) == lines, f"{spelling} of single words")
+        if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
+            _require(to_lines(speedups.make_floats(words, *distribution.standard)) == lines, f"{spelling} in C")
 
 
 def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:

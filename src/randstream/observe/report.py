@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ..errors import Reason, reason_of
+from ..errors import RawLineError, Reason, reason_of
 from .interruptions import Interruption
 from .journal import Journal
 from .tally import Tally
@@ -102,7 +102,7 @@ class LinkReport:
     def lost(self, error: Exception, now: float, *, was_up: bool = True, **fields: object) -> None:
         """A connection broke. `was_up`: it had carried numbers."""
         self._count_end(error, was_up)
-        self._tell("link.lost", now, str(error), **_cause(error), **fields)
+        self._tell("link.lost", now, str(error), **{**_cause(error), **fields})
 
     def unreachable(self, error: Exception, now: float, *, is_news: bool, **fields: object) -> None:
         """An attempt came to nothing. `is_news`: the one before did not."""
@@ -203,4 +203,7 @@ def _length(interruption: Interruption | None) -> str:
 
 def _cause(error: Exception) -> dict[str, object]:
     """The reason in one word and in a sentence: those of the same end are the same in the log of both roles."""
-    return {"reason": str(reason_of(error)), "error": str(error)}
+    cause: dict[str, object] = {"reason": str(reason_of(error)), "error": str(error)}
+    if isinstance(error, RawLineError):
+        cause |= {"line": error.line, "taken": error.taken, "advice": error.advice}
+    return cause

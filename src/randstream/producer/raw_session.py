@@ -30,6 +30,9 @@ class RawSender:
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         return []
 
+    def receive_eof(self, now: float) -> list[Event]:
+        return []
+
     def handle_timer(self, now: float) -> list[Event]:
         return []
 

@@ -42,3 +42,5 @@ MAX_HEARTBEAT: Final = 60.0
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """A worker's or a producer's name (match it with `fullmatch`)."""
+STREAM: Final = re.compile(r"[0-9a-f]{16}")
+"""A stream's `stream=` (match it likewise)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final
 
 from ..errors import LocalProtocolError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
@@ -11,6 +11,7 @@ from . import HANDSHAKE_LIMIT, INTERRUPTION_HEARTBEATS
 from .decoder import Decoder
 from .events import Closed, Event
 from .frames import Close, ControlFrame, Frame, Lines, encode
+from .raw import FirstLineDecoder
 from .states import Role, State, next_state
 
 NEVER: Final = float("inf")
@@ -57,7 +58,7 @@ class End(ABC):
     def __init__(self, now: float) -> None:
         self.state = State.GREETING
         self.heartbeat = 1.0
-        self._decoder = Decoder()
+        self._decoder: Decoder | FirstLineDecoder = Decoder()
         self._out: list[Lines] = []
         self._next_duty = NEVER
         """When this end next has to say something of its own accord."""
@@ -91,23 +92,30 @@ class End(ABC):
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """What `data` means. An error of the peer's is the last event, `Closed`, never an exception."""
-        events: list[Event] = []
         if self.state is State.CLOSED:
-            return events
+            return []
         if now - self.heard_at > INTERRUPTION_HEARTBEATS * self.heartbeat and self.silent_since is None:
             self.silent_since = self.heard_at
         self.heard_at = now
         if self.state not in (State.GREETING, State.OPENING):
             self._silence.heard(now)
+        return self._receive_frames(self._decoder.decode(data), now)
+
+    def receive_eof(self, now: float) -> list[Event]:
+        """What the end of all that the peer sends means. That the connection ends with it is the driver's affair."""
+        return [] if self.state is State.CLOSED else self._receive_frames(self._decoder.decode_rest(), now)
+
+    def _receive_frames(self, frames: Iterable[Frame], now: float) -> list[Event]:
+        events: list[Event] = []
         try:
-            for frame in self._decoder.decode(data):
+            for frame in frames:
                 self._step(frame)
                 if isinstance(frame, Close):
                     events.append(Closed(PeerClosed(frame.reason)))
                     break
                 self._receive(frame, now, events.append)
         except RemoteProtocolError as error:
-            self._close_for(error.reason)
+            self._close_because_of(error)
             events.append(Closed(error.with_traceback(None)))  # its frames would keep each other, and us, in memory
         return events
 
@@ -161,6 +169,9 @@ class End(ABC):
     def _send(self, frame: ControlFrame) -> None:
         self._advance(type(frame))
         self._out.append(encode(frame))
+
+    def _close_because_of(self, error: RemoteProtocolError) -> None:
+        self._close_for(error.reason)
 
     def _close_for(self, reason: Reason) -> None:
         self._out.append(encode(Close(reason)))

@@ -11,7 +11,7 @@ import google_crc32c
 import numpy as np
 
 from ..errors import UNWRITTEN, Reason, RemoteProtocolError
-from . import MAX_CONTROL_LINE_BYTES, MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, NAME, VERSION
+from . import MAX_CONTROL_LINE_BYTES, MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, NAME, STREAM, VERSION
 
 crc32c: Final[Callable[[bytes], int]] = google_crc32c.value
 
@@ -135,7 +135,7 @@ def _read_reason(text: str) -> Reason:
 
 _NAME = _Key(NAME, str)
 _OFFSET = _Key(re.compile(r"0|[1-9][0-9]{0,18}"), _read_offset)
-_STREAM = _Key(re.compile(r"[0-9a-f]{16}"), str)
+_STREAM = _Key(STREAM, str)
 _OPAQUE_TIME = _Key(re.compile(r"[0-9]{1,20}"), str)
 
 _KEYS: Final[dict[type, dict[str, _Key]]] = {
@@ -151,7 +151,7 @@ _KEYS: Final[dict[type, dict[str, _Key]]] = {
     Wait: {
         "by": _Key(NAME, str, optional=True),
         "offset": _Key(_OFFSET.pattern, _read_offset, optional=True),
-        "stream": _Key(_STREAM.pattern, str, optional=True),
+        "stream": _Key(STREAM, str, optional=True),
     },
     Resume: {
         "offset": _Key(_OFFSET.pattern, _read_offset, optional=True),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from ..errors import LocalProtocolError, Reason, RemoteProtocolError
+from ..errors import LocalProtocolError, RawLineError, Reason, RemoteProtocolError
 from . import (
     MAX_INTERVAL_BYTES,
     MAX_OFFSET,
@@ -24,6 +24,7 @@ from . import (
 from .end import NEVER, End, Silence
 from .events import AskDue, Event, Opened, Proved, Started
 from .frames import Ack, Beat, Close, Frame, Hello, Lines, Numbers, Open, Resume, Wait, encode, extend_crc
+from .raw import FirstLineDecoder
 from .states import Role, State
 
 _ACK_PERIOD: Final = 1.25
@@ -56,6 +57,8 @@ class Receiver(End):
         super().__init__(now)
         self._worker = worker
         self._accepts_raw = accepts_raw
+        if accepts_raw:
+            self._decoder = FirstLineDecoder()
         self.offset: int | None = None
         """That of the next number; None until the opening beat, or `resume`, tells."""
         self.acked_offset: int | None = None
@@ -107,6 +110,17 @@ class Receiver(End):
         self.offset = self.acked_offset = offset = resume.offset
         self._next_duty = NEVER if offset is None else now + _ACK_PERIOD * self.heartbeat
 
+    def refuse_raw(self) -> None:
+        """Answer the first `Numbers` of a raw peer: they are not wanted, and what follows them does not matter."""
+        if self.state is State.CLOSED:  # for a line in the same breath, of which it is not to be told
+            self._out.pop()
+        self._close_for(Reason.REFUSED)
+
+    @property
+    def unfinished_number(self) -> str:
+        """What has come of a line that has not ended yet, and is no comment."""
+        return self._decoder.tail.partition(b"#")[0].strip().decode("latin-1")
+
     def acknowledge(self, offset: int, now: float) -> None:
         """All below `offset` is in the sink, as durably as that sink promises: ack the newest beat this allows.
 
@@ -149,6 +163,13 @@ class Receiver(End):
     @property
     def _grace(self) -> float:
         return self._ask_period if self.state in (State.WAITING, State.PROVING) else self.heartbeat
+
+    def _close_because_of(self, error: RemoteProtocolError) -> None:
+        self._close_for(error.reason)
+        if isinstance(error, RawLineError):  # it knows no reasons, and a person may be reading
+            numbers = "number" if error.taken == 1 else "numbers"
+            why = f"# {error}; {error.advice}; {error.taken} {numbers} before it taken\n"
+            self._out.append(why.encode() + self._out.pop())
 
     def _close_for(self, reason: Reason) -> None:
         self._flush_word()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ..numbers.offsets import check_integer
+from ..numbers.seed import BYTE_ORDER_MARK
 from .checks import shorten
 from .files import read_text
 
@@ -56,7 +58,7 @@ class Target:
 def check_address(value: Any) -> Address:
     """`host:port`; an empty host means every address of the machine."""
     if isinstance(value, Address):
-        return value
+        return replace(value, port=_check_port(value.port, least=0))
     host, colon, port = str(value).rpartition(":")
     if not colon or not _HOST.fullmatch(host):
         raise ValueError("give HOST:PORT, such as 127.0.0.1:9000 or 0.0.0.0:9000 (port 0: any free one)")
@@ -66,10 +68,10 @@ def check_address(value: Any) -> Address:
 def check_target(value: Any) -> Target:
     """`host:port`, `[v6]:port`, `raw://host:port`, `dns://name:port`, `srv://_port._tcp.name`."""
     if isinstance(value, Target):
-        return value
-    found = _TARGET.fullmatch(value)
+        return replace(value, port=_check_port(value.port, least=0 if value.scheme == "srv" else 1))
+    found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{shorten(value)} is no target; give host:port, [v6]:port or raw://host:port")
+        raise ValueError(f"{shorten(str(value))} is no target; give host:port, [v6]:port or raw://host:port")
     scheme, host, port = found.groups("")
     if scheme not in ("", "stream", "raw", "dns", "srv"):
         raise ValueError(
@@ -85,13 +87,15 @@ def check_target(value: Any) -> Target:
 def check_targets(value: Any) -> tuple[Target, ...] | str:
     """Targets, as text separated by commas; or `@FILE`, which stays as it is: see `read_targets`."""
     if not isinstance(value, str):
-        return _check_each(value)
+        return _check_each(value if isinstance(value, Iterable) else [value])
     return value if value.startswith("@") else _check_texts(value.split(","))
 
 
 def read_targets(given: tuple[Target, ...] | str) -> tuple[Target, ...]:
     """The targets that `check_targets` gave; those of `@FILE` are read, one a line. Raises ValueError."""
-    return _check_texts(read_text(given[1:]).splitlines()) if isinstance(given, str) else given
+    if not isinstance(given, str):
+        return given
+    return _check_texts(read_text(given[1:]).removeprefix(BYTE_ORDER_MARK).splitlines())
 
 
 def _check_texts(texts: Iterable[str]) -> tuple[Target, ...]:
@@ -108,7 +112,11 @@ def _check_each(given: Iterable[Any]) -> tuple[Target, ...]:
     return targets
 
 
-def _check_port(text: str, least: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= 65535:
+def _check_port(given: str | int, least: int) -> int:
+    if isinstance(given, str):
+        port = int(given) if re.fullmatch(r"[0-9]{1,5}", given) else -1
+    else:
+        port = check_integer(given, "the port")
+    if not least <= port <= 65535:
         raise ValueError(f"give a port from {least} to 65535")
-    return int(text)
+    return port

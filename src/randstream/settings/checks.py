@@ -6,13 +6,17 @@ They do no I/O. None of them knows which setting it checks.
 from __future__ import annotations
 
 import math
+import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
-from ..protocol import MAX_HEARTBEAT, MIN_HEARTBEAT, NAME
+from ..numbers.offsets import check_integer
+from ..protocol import MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, NAME
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _SHOWN: Final = 60
@@ -21,14 +25,15 @@ _SHOWN: Final = 60
 
 def check_name(value: Any) -> str:
     """A name that the protocol allows."""
-    if not NAME.fullmatch(value):
+    found = NAME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
         raise ValueError("give a name of up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit")
-    return str(value)
+    return found[0]
 
 
 def check_rate(value: Any) -> float:
     """Numbers a second; `max` is infinity."""
-    if value == "max":
+    if isinstance(value, str) and value == "max":
         return math.inf
     rate = _number(value)
     if not rate > 0:
@@ -61,10 +66,14 @@ def check_seconds(value: Any) -> float:
 
 def check_size(value: Any) -> int:
     """Bytes: `1GiB`, `64MiB`, `4096`."""
-    found = re.fullmatch(r"([0-9]{1,18}) ?([KMGT]iB|B|)", str(value))
-    if found is None or not int(found[1]):
+    found = re.fullmatch(r"([0-9]{1,18}) ?([KMGT]iB|B|)", value) if isinstance(value, str) else None
+    try:
+        size = int(found[1]) * _UNITS[found[2]] if found else check_integer(value, "the size")
+    except TypeError:
+        size = 0
+    if not 0 < size <= MAX_OFFSET:
         raise ValueError("give bytes above 0, such as 1GiB, 64MiB or 1000000")
-    return int(found[1]) * _UNITS[found[2]]
+    return size
 
 
 def check_switch(value: Any) -> bool:
@@ -77,33 +86,32 @@ def check_switch(value: Any) -> bool:
 
 def check_command(value: Any) -> tuple[str, ...]:
     """A program and its arguments; as text, quoted as in a shell."""
+    if not isinstance(value, str):
+        return tuple(_texts(value, "a program and its arguments, as text or as a list of texts"))
     try:
-        return tuple(shlex.split(value) if isinstance(value, str) else value)
+        return tuple(shlex.split(value))
     except ValueError as error:
         raise ValueError(f"{error}; quote it as in a shell") from None
 
 
 def check_file(value: Any) -> str:
     """The path of a file, which need not exist yet."""
-    if value == "":
-        raise ValueError("give a file")
-    return str(value)
+    return _path(value, "a file")
 
 
 def check_identities(value: Any) -> tuple[str, ...]:
     """Names in certificates, separated by commas: URIs as they are, DNS names in lower case."""
-    given = [value] if isinstance(value, str) else value
+    advice = "DNS names or URIs as they stand in certificates, several separated by commas"
+    given = [value] if isinstance(value, str) else _texts(value, advice)
     names = tuple(name.strip() for each in given for name in each.split(","))
     if not all(re.fullmatch(r"[^\s*]+", name) for name in names):
-        raise ValueError("give DNS names or URIs as they stand in certificates, several separated by commas")
+        raise ValueError(f"give {advice}")
     return tuple(name if "/" in name else name.lower() for name in names)
 
 
 def check_folder(value: Any) -> Path:
     """The path of a folder, which need not exist yet."""
-    if value == "":
-        raise ValueError("give a folder")
-    return Path(value)
+    return Path(_path(value, "a folder"))
 
 
 def in_words(choices: Sequence[str]) -> str:
@@ -123,10 +131,28 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 
 def _number(value: Any) -> float:
+    """Of text, or of any type of real number. A bool is none, nor is what `float` would read of bytes or an array."""
     try:
+        if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+            raise TypeError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("give a number") from None
+
+
+def _path(value: Any, what: str) -> str:
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
+    if not (isinstance(path, str) and path):
+        raise ValueError(f"give {what}")
+    return path
+
+
+def _texts(value: Any, what: str) -> list[str]:
+    """The texts and paths of a list; bytes are none, though Python iterates over them."""
+    given = list(value) if isinstance(value, Iterable) else [value]
+    if not all(isinstance(each, str | os.PathLike) for each in given):
+        raise ValueError(f"give {what}")
+    return [os.fspath(each) for each in given]
 
 
 def shorten(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ..errors import SettingsError
@@ -73,13 +75,20 @@ class UnusableSetting(SettingsError):
 
     def __init__(self, known: Setting, given: Any, why: str) -> None:
         flag, variable = known.label, known.variable
-        if not known.is_secret and isinstance(given, str | int | float):
-            shown = shorten(str(given))
+        if not known.is_secret and isinstance(given, str | Real | Decimal):
+            shown = _show(given)
             flag, variable = f"{flag} {shown}", f"{variable}={shown}"
         super().__init__(f"{flag}: {why}")
         self.variable = known.variable
         self.variable_message = f"{variable}: {why}"
         """The same, but it blames the environment variable."""
+
+
+def _show(given: str | Real | Decimal) -> str:
+    try:
+        return shorten(str(given))
+    except ValueError:  # Python spells no integer of more digits than sys.get_int_max_str_digits
+        return "of thousands of digits"
 
 
 def setting(

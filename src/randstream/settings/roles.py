@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, SupportsIndex
 
 from ..errors import SettingsError
+from ..numbers.seed import parse_seed
 from ..protocol import MAX_HEARTBEAT, MIN_HEARTBEAT
 from .addresses import DEFAULT_PORT, Address, Target, check_address, check_targets, read_targets
 from .checks import (
@@ -35,7 +36,7 @@ from .checks import (
 )
 from .definition import REQUIRED, Given, Setting, check_values, setting
 from .files import read_text
-from .seed import Seed, check_seed, draw_seed
+from .seed import Seed, draw_seed
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOOPS: Final = ("uvloop", "asyncio")
@@ -105,7 +106,7 @@ class ProducerSettings(CommonSettings):
         f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
         " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
         default=(), default_text=REQUIRED)
-    seed: str | None = setting("seed", "TEXT", check_seed,
+    seed: Given[str | None, SupportsIndex] = setting("seed", "TEXT", parse_seed,
         "Text that all numbers follow from. Others see it in ps: see --seed-file.",
         default=None, default_text="drawn, and logged once", is_secret=True, choice="seed")
     seed_file: str | None = setting("seed-file", "FILE", check_file,
@@ -160,7 +161,7 @@ def read_seed(seed: str | None, seed_file: str | None) -> str | None:
     """The seed, given as text or in a file (`-`: standard input), or None. Raises SettingsError: the file has none."""
     if seed_file is None:
         return seed
-    return settings_of(ProducerSettings)["seed_file"].apply(lambda path: check_seed(read_text(path)), seed_file)
+    return settings_of(ProducerSettings)["seed_file"].apply(lambda path: parse_seed(read_text(path)), seed_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +184,9 @@ class WorkerSettings(CommonSettings):
     retain_bytes: Given[int | None, str] = setting("retain-bytes", "SIZE", check_size,
         "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all")
     accept_raw: bool = setting("accept-raw", "", check_switch,
-        "Take bare number lines too, as from: seq 10 | nc -N HOST 9000.", default=False, default_text="false")
+        "Take numbers from programs without a protocol too, one a line: seq 10 | nc -N HOST 9000. CRLF, blanks, empty"
+        " lines and # comments do not matter; a line that is no number ends the connection, which then says why.",
+        default=False, default_text="false")
     allow_producer: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-producer", "NAMES", check_identities,
         "Of the producers whose certificate the CA has signed, take only those it names so: DNS names or URIs,"
         " separated by commas or each with a flag of its own.", default=(), default_text="all", is_list=True)

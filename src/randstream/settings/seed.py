@@ -1,10 +1,10 @@
-"""Seed: what a seed may be, and where it comes from. Holds no source of randomness: who draws a seed hands one in."""
+"""Seed: given, or drawn from randomness that is handed in. What may be one, `numbers.seed` says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 DRAWN_BITS: Final = 128
 
@@ -16,13 +16,6 @@ class Seed:
     text: str = field(repr=False)
     was_drawn: bool = False
     """Nobody gave it, so it is logged, once."""
-
-
-def check_seed(value: Any) -> str:
-    """Any text that is not empty, without the white space at its ends. Raises SettingsError."""
-    from ..numbers.stream import parse_seed  # NumPy: not for --help
-
-    return parse_seed(str(value))
 
 
 def draw_seed(random: Random) -> Seed:

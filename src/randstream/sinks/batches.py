@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
-import numpy as np
 import numpy.typing as npt
 
 from ..errors import SettingsError, SinkError
 from ..numbers.distributions import parse_distribution
+from ..numbers.numerals import OddLineError, parse_lines
+from ..numbers.offsets import check_offset
+from ..protocol import STREAM
 from ..protocol.frames import Open
+from ..settings.checks import shorten
 from .queued import QueuedSink
 
 
@@ -25,6 +28,9 @@ class Batch:
     offset: int
     numbers: npt.NDArray[Any]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offset", check_offset(self.offset))
+
     @property
     def end_offset(self) -> int:
         """The offset of the number after the last: save it and `stream` with your result, and nothing counts twice."""
@@ -36,20 +42,25 @@ class BatchSink(QueuedSink):
 
     `offset`: where to go on, as saved from `Batch.end_offset`; None: the producer knows best. It is an offset of
     `stream`, as saved from `Batch.stream`; None: of whatever stream is offered first.
+
+    Raises TypeError, ValueError: `offset` is no integer, or not from 0 to 2^63 - 1; SettingsError: `stream` is none.
     """
 
-    def __init__(self, offset: int | None = None, stream: str | None = None) -> None:
+    def __init__(self, offset: SupportsIndex | None = None, stream: str | None = None) -> None:
         super().__init__()
-        self._saved_offset = offset
+        if stream is not None and not (isinstance(stream, str) and STREAM.fullmatch(stream)):
+            advice = "give what Batch.stream was, 16 of 0-9 a-f, or None"
+            raise SettingsError(f"stream is {shorten(repr(stream))}; {advice}")
+        self._saved_offset = None if offset is None else check_offset(offset)
         self._saved_stream = stream
-        self._dtype: np.dtype[Any] = np.dtype(np.int64)
+        self._dtype = "int64"
         self._out_bytes = 0
         self._is_over = False
 
     async def open(self, offered: Open) -> int | None:
         """Name the offset, the saved one the first time that it fits."""
         try:
-            self._dtype = np.dtype(parse_distribution(offered.numbers).dtype)
+            self._dtype = parse_distribution(offered.numbers).dtype
         except SettingsError as error:
             raise SinkError(f"the producer's distribution cannot be read: {error}") from error
         if self._saved_offset is not None and self._saved_stream in (None, offered.stream):
@@ -63,7 +74,10 @@ class BatchSink(QueuedSink):
         super().begin(offset)
 
     async def next_batch(self) -> Batch | None:
-        """The next batch, as soon as there is one; None after `finish`."""
+        """The next batch, as soon as there is one; None after `finish`.
+
+        Raises SinkError: what came is no number of its stream's type.
+        """
         self._note_passed(self._out_bytes)
         self._out_bytes = 0
         await self._wait_until(lambda: bool(self._waiting) or self._is_over)
@@ -73,7 +87,11 @@ class BatchSink(QueuedSink):
         text = self._take_batch()
         self._out_bytes = len(text)
         assert self._taken is not None
-        return Batch(self._taken.stream, offset, np.fromstring(text, self._dtype, sep="\n"))
+        try:
+            numbers = parse_lines(text, text.count(b"\n"), self._dtype)
+        except OddLineError as error:
+            raise SinkError(f"at offset {offset + error.index} of stream {self._taken.stream} came {error}") from error
+        return Batch(self._taken.stream, offset, numbers)
 
     def finish(self, *, is_done: bool) -> None:
         """Hand out no more. `is_done`: the last batch is finished with."""

@@ -58,6 +58,9 @@ class ImmediateSink:
     async def wait_room(self) -> None:
         """Wait until there is room for more: raw peers know no window."""
 
+    async def wait_passed(self) -> None:
+        """Wait until all that was taken has been passed on."""
+
     def prove(self, beat: Beat) -> bool:
         self._proven_offset = beat.offset
         return True  # they have been passed on

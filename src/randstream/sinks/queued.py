@@ -33,7 +33,7 @@ class QueuedSink(ImmediateSink):
     async def open(self, offered: Open) -> int | None:
         """Wait until all that was taken has been passed on: the offset named now is acknowledged at once."""
         self._drop_waiting()
-        await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
+        await self.wait_passed()
         return await super().open(offered)
 
     def prove(self, beat: Beat) -> bool:
@@ -47,20 +47,26 @@ class QueuedSink(ImmediateSink):
     async def wait_room(self) -> None:
         await self._wait_until(lambda: self._waiting_bytes < BATCH_BYTES)
 
+    async def wait_passed(self) -> None:
+        await self._wait_until(lambda: self._passed_bytes >= self._appended_bytes)
+
     def _pass_on(self, lines: Lines, counted: int) -> None:
         self._waiting_bytes += len(lines)
         self._appended_bytes += len(lines)
-        if self._waiting and len(self._waiting[-1][0]) + len(lines) <= SMALL_BYTES:
+        is_small = bool(self._waiting) and len(self._waiting[-1][0]) + len(lines) <= SMALL_BYTES
+        if is_small and (self._waiting[-1][1] > 0) is (counted > 0):
             last, before = self._waiting.pop()
             lines, counted = bytes(last) + lines, before + counted
         self._waiting.append((lines, counted))
         self._notify()
 
     def _drop_waiting(self) -> None:
+        """Drop what a stream will send again; a raw peer's numbers, which moved no offset, come only once."""
+        kept = deque(entry for entry in self._waiting if not entry[1])
+        kept_bytes = sum(len(lines) for lines, _ in kept)
         self._offset -= sum(counted for _, counted in self._waiting)
-        self._appended_bytes -= self._waiting_bytes
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._appended_bytes -= self._waiting_bytes - kept_bytes
+        self._waiting, self._waiting_bytes = kept, kept_bytes
 
     def _take_batch(self) -> bytes:
         taken: list[Lines] = []

@@ -9,7 +9,7 @@ in it.
         ├── recovery     what is stored, after whatever happened
         ├── segment      one file: birth, append, cut-back
         └── files        the calls to the operating system
-    reader, verification     look at what is there, and never write
+    reader, stored, verification     look at what is there, and never write
     layout, walk, chain      what a segment, and a row of them, looks like: shared by all
 
 Only `DurableSink` logs, and knows of a loop. `docs/protocol.md`, "The store", is the authority.
@@ -20,11 +20,13 @@ from __future__ import annotations
 from .check import StreamReport as StreamReport
 from .layout import Damage as Damage
 from .layout import DamagedStore as DamagedStore
+from .reader import Gap as Gap
 from .reader import StoreReader as StoreReader
-from .reader import parse_run as parse_run
-from .reader import read_runs as read_runs
-from .reader import read_store as read_store
 from .recovery import Recovery as Recovery
 from .sink import DurableSink as DurableSink
+from .stored import StoredNumbers as StoredNumbers
+from .stored import open_store as open_store
+from .stored import read_runs as read_runs
+from .stored import read_store as read_store
 from .verification import Report as Report
 from .verification import verify as verify

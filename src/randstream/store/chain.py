@@ -31,7 +31,11 @@ def find_flaw(file: File, path: Path, walk: Walk, following: int | None) -> Dama
 
 
 def _gap(path: Path, position: int, end: int | None, following: int, *, is_whole: bool) -> Damage:
-    if is_whole:
+    if is_whole and end is not None and end > following:
+        what = (
+            f"the segment ends here, but the next one begins at {following} already; move away the one that is a copy"
+        )
+    elif is_whole:
         what = f"the segment ends here, but the next one begins at {following}; restore what is missing from a copy"
     else:
         what = f"no beat ends this segment, but one from {following} on follows it; restore it from a copy"

@@ -13,16 +13,15 @@ import numpy as np
 
 from ..errors import SettingsError
 from ..numbers.distributions import is_canonical, parse_distribution
+from ..numbers.numerals import OddLineError, parse_lines
 from ..numbers.stream import NumberStream
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from .chain import find_flaw
 from .files import File, Files
-from .layout import Damage, DamagedStore, Header, StoredStream, list_folder, read_header, refuse_foreign, segment_path
-from .numerals import find_odd_line
+from .layout import Damage, DamagedStore, Header, StoredStream, find_stranger, list_folder, read_header, segment_path
 from .walk import MOST_BYTES, walk_from_start
 
-LF: Final = b"\n"
 BLOCK: Final = 2**16
 """Numbers made again at a time: few enough for a core's cache."""
 
@@ -41,10 +40,21 @@ class StreamReport:
     """After the last beat: of a commit under way, or of one that a crash ended and recovery will cut off. No damage."""
     damage: Damage | None = None
     """The first that was found, or why the stream cannot be read. What follows it was not looked at."""
+    seed_makes: str | None = None
+    """The stream that the seed given makes, if it is not this one: the numbers were checked as without a seed."""
+    foreign: tuple[Path, ...] = ()
+    """What in the folder is not the store's. It harms nothing, and was not looked at."""
 
     @property
     def count(self) -> int:
         return self.end_offset - self.first_offset
+
+    @property
+    def outcome(self) -> str:
+        """In a word or two: `damaged`, `wrong seed` if that is all that is wrong, or `ok`."""
+        if self.damage is not None:
+            return "damaged"
+        return "ok" if self.seed_makes is None else "wrong seed"
 
 
 class Check:
@@ -56,7 +66,7 @@ class Check:
         self._seed = seed
         self._advance = advance
         self._stream: NumberStream | None = None
-        self._is_whole = False
+        self._dtype = ""
         self._report = StreamReport(stored.folder)
 
     def run(self) -> StreamReport:
@@ -64,7 +74,7 @@ class Check:
         folder = self._stored.folder
         try:
             if self._stored.only is None:
-                refuse_foreign(list_folder(self._files, folder))
+                self._report.foreign = list_folder(self._files, folder).foreign
             firsts = self._stored.firsts(self._files)
             for first, following in zip_longest(firsts, firsts[1:]):
                 self._check_segment(segment_path(folder, first), following)
@@ -93,21 +103,20 @@ class Check:
             report.opened = opened
             report.first_offset = report.end_offset = header.first
             self._stream = self._make_stream(path, opened)
-        elif (opened.worker, opened.stream) != (report.opened.worker, report.opened.stream):
-            what = f"stream {opened.stream} of {opened.worker} among segments of {report.opened.stream}"
-            raise DamagedStore(Damage(path, 0, header.first, what))
+        elif damage := find_stranger(header, path, report.opened):
+            raise DamagedStore(damage)
         report.segments += 1
 
     def _make_stream(self, path: Path, opened: Open) -> NumberStream | None:
         if not is_canonical(opened.numbers):
             raise DamagedStore(Damage(path, 0, None, f"{opened.numbers} is no distribution as the wire spells it"))
-        self._is_whole = parse_distribution(opened.numbers).dtype != "float64"
+        self._dtype = parse_distribution(opened.numbers).dtype
         if self._seed is None:
             return None
         stream = NumberStream(self._seed, opened.worker, opened.numbers)
         if stream.id != opened.stream:
-            what = f"this stream is {opened.stream}, and the seed given makes {stream.id}: not the seed it had"
-            raise DamagedStore(Damage(path, 0, None, what))
+            self._report.seed_makes = stream.id
+            return None
         return stream
 
     def _check_intervals(self, file: File, path: Path, header: Header, following: int | None) -> None:
@@ -116,13 +125,15 @@ class Check:
         position = walk.position
         while (lines := walk.next_run()) is not None:
             count = walk.offset - walk.first
-            if self._stream and (found := _find_difference(self._stream, lines, walk.first, count)):
+            if self._stream is None:
+                try:
+                    parse_lines(lines, count, self._dtype)
+                except OddLineError as error:
+                    where = position + error.position, walk.first + error.index
+                    raise DamagedStore(Damage(path, *where, str(error))) from error
+            elif found := _find_difference(self._stream, lines, walk.first, count):
                 index, offset = found
                 raise DamagedStore(Damage(path, position + index, offset, "not the number that the seed makes"))
-            if self._stream is None and (odd := find_odd_line(lines, is_whole=self._is_whole)) is not None:
-                offset = walk.first + lines.count(b"\n", 0, odd)
-                what = f"not a {'whole ' * self._is_whole}number: {lines[odd:].partition(LF)[0]!r}"
-                raise DamagedStore(Damage(path, position + odd, offset, what))
             self._report.end_offset = walk.offset
             self._advance(walk.position - position)
             position = walk.position

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..errors import RemoteProtocolError, SettingsError, SinkError
 from ..protocol import MAX_CONTROL_LINE_BYTES, MAX_OFFSET
@@ -15,7 +16,10 @@ from .files import File, Files
 _SEGMENT: Final = re.compile(r"([0-9]{20})\.numbers")
 _UNBORN: Final = re.compile(r"[0-9]{20}\.tmp")
 _FIRST_BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=00000000(?: t=[0-9]{1,20})?")
-_STREAM_FOLDER: Final = re.compile(r".+-[0-9a-f]{16}")
+_STREAM_FOLDER: Final = re.compile(r"(.+)-([0-9a-f]{16})")
+_LOCK: Final = re.compile(r".+\.lock")
+_OF_NFS: Final = ".nfs"
+"""NFS calls a file so that was removed while somebody reads it: it goes by itself."""
 _WHAT_TO_GIVE: Final = "give a worker's --store folder, a stream's folder in it, or a .numbers file"
 
 
@@ -59,13 +63,14 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a stream's folder holds. Names with a first dot (`.nfs...`, `.x.swp`) are no business of the store."""
+    """What a stream's folder holds."""
 
     firsts: tuple[int, ...]
     """The first offset of each segment, ascending."""
     unborn: tuple[Path, ...]
     """Temporary files of births that a crash ended."""
     foreign: tuple[Path, ...]
+    """What no store makes. It is named where a person looks, and left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,11 @@ class StoredStream:
     folder: Path
     only: int | None = None
     """The first offset of the one segment that is meant; None: all."""
+
+    @property
+    def path(self) -> Path:
+        """The folder, or the one segment."""
+        return self.folder if self.only is None else segment_path(self.folder, self.only)
 
     def firsts(self, files: Files) -> tuple[int, ...]:
         """The first offset of each segment there now, ascending, and at least one.
@@ -110,7 +120,7 @@ def unborn_path(folder: Path, first: int) -> Path:
 def segment_first(path: Path) -> int | None:
     """The first offset that a segment's name states; None if it is no segment's name."""
     named = _SEGMENT.fullmatch(path.name)
-    return int(named[1]) if named else None
+    return int(named[1]) if named and int(named[1]) <= MAX_OFFSET else None
 
 
 def find_streams(files: Files, path: Path) -> list[StoredStream]:
@@ -131,6 +141,36 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
     return streams
 
 
+def choose_stream(streams: Sequence[StoredStream], path: Path, wanted: str | None) -> StoredStream:
+    """The one of the `streams` at `path` that is `wanted`, by its id, its worker or its folder.
+
+    Raises SettingsError: it is none of them, or more than one, or there is a choice and nothing is wanted.
+    """
+    found = [stream for stream in streams if wanted is None or wanted in _names(stream)]
+    if len(found) == 1:
+        return found[0]
+    choices = ", ".join(stream.folder.name for stream in found or streams)
+    if found:
+        what = f"{len(found)} streams" if wanted is None else f"{len(found)} streams called {wanted!r}"
+        raise SettingsError(f"{path} holds {what}; choose with --stream (in Python: stream=) one of {choices}")
+    raise SettingsError(f"{path} holds no stream {wanted!r}; give the id, the worker or the folder of one of {choices}")
+
+
+def _names(stream: StoredStream) -> tuple[str | Any, ...]:
+    name = stream.folder.resolve().name
+    parts = _STREAM_FOLDER.fullmatch(name)
+    return (name, *parts.groups()) if parts else (name,)
+
+
+def find_foreign(files: Files, store: Path) -> tuple[Path, ...]:
+    """What no store makes, beside the streams' folders in `store`; nothing if it is no store. Raises OSError."""
+    if not files.is_folder(store) or list_folder(files, store).firsts:
+        return ()
+    names = [name for name in sorted(files.names(store)) if not name.startswith(_OF_NFS)]
+    ours = [name for name in names if _LOCK.fullmatch(name) or _STREAM_FOLDER.fullmatch(name)]
+    return tuple(store / name for name in names if name not in ours)
+
+
 def _may_hold_stream(files: Files, folder: Path) -> bool:
     try:
         return bool(list_folder(files, folder).firsts)
@@ -143,19 +183,27 @@ def list_folder(files: Files, folder: Path) -> Listing:
     firsts, unborn, foreign = [], [], []
     for name in sorted(files.names(folder)):
         path = folder / name
-        if (first := segment_first(path)) is not None:
-            firsts.append(first)
-        elif _UNBORN.fullmatch(name):
-            unborn.append(path)
-        elif not name.startswith("."):
+        first = segment_first(path)
+        if first is None and not _UNBORN.fullmatch(name):
+            if not name.startswith(_OF_NFS):
+                foreign.append(path)
+        elif files.is_folder(path):
             foreign.append(path)
+        elif first is None:
+            unborn.append(path)
+        else:
+            firsts.append(first)
     return Listing(tuple(firsts), tuple(unborn), tuple(foreign))
 
 
-def refuse_foreign(listing: Listing) -> None:
-    """Raises DamagedStore if there is a file that no store makes."""
-    for path in listing.foreign:
-        raise DamagedStore(Damage(path, 0, None, "not a file of this store; move it away"))
+def find_stranger(header: Header, path: Path, opened: Open) -> Damage | None:
+    """What is wrong with segment `path` if it is of another stream than the others, which were `opened` so."""
+    held = header.opened
+    if (held.worker, held.stream, held.numbers) == (opened.worker, opened.stream, opened.numbers):
+        return None
+    of = f"stream {held.stream} ({held.numbers}) of {held.worker}"
+    what = f"{of} among segments of {opened.stream}; move the file away, and restore what belongs here from a copy"
+    return Damage(path, 0, header.first, what)
 
 
 def encode_header(opened: Open, first: int) -> bytes:

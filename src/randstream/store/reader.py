@@ -1,74 +1,92 @@
-"""Reader: the numbers of a store, checked as they are read. Never writes; the store may be written meanwhile."""
+"""Reader: one stored stream run by run, checked as it is read. Never writes; the store may be written meanwhile."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Final, Self, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import SettingsError
-from ..numbers.distributions import parse_distribution
+from ..errors import NotStoredError, SettingsError
+from ..numbers.distributions import NumberArray, parse_distribution
+from ..numbers.numerals import OddLineError, parse_lines
+from ..numbers.offsets import check_offset
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Open
 from ..protocol.runs import Run
 from .chain import find_flaw
-from .files import OSFiles
-from .layout import Damage, DamagedStore, find_streams, read_header, segment_path
+from .files import File, OSFiles
+from .layout import Damage, DamagedStore, choose_stream, find_stranger, find_streams, read_header, segment_path
 from .recovery import RECOVERY_BYTES
-from .walk import MOST_BYTES, Walk, walk_from_beat, walk_from_start
+from .walk import Walk, read_last_beat, walk_from_beat, walk_from_start, walk_past_flaw
+
+NEAR_BYTES: Final = 2**17
+"""So near to what is wanted it is quicker to walk than to halve."""
 
 
-def read_store(path: Path | str, *, offset: int | None = None, count: int | None = None) -> NDArray[Any]:
-    """The stored numbers from `offset` on, shape (n,): int64, uint64 (bits64) or float64, as the stream has them.
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers `first` up to `end`, left out because of `damage`; `end` is None where nothing tells it."""
 
-    Args:
-        path: a stream's folder, a store that holds one stream, or one segment.
-        offset: of the first number; None: the oldest kept.
-        count: the most numbers to read; None: all up to the last beat that holds. Fewer may be stored.
+    first: int
+    end: int | None
+    damage: Damage
 
-    Raises:
-        SettingsError: there is no stream, or more than one, or `offset` is not kept (any more).
-        DamagedStore: what was to be read does not hold.
-        OSError: it cannot be read.
-    """
-    with StoreReader(path, offset) as reader:
-        dtype = parse_distribution(reader.opened.numbers).dtype
-        parts = [parse_run(run, dtype, reader.folder) for run in _limit(reader, count)]
-        return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-
-def read_runs(path: Path | str, *, offset: int | None = None, count: int | None = None) -> Iterator[Run]:
-    """What `read_store` reads, as text, an interval (8 MiB at most) at a time."""
-    with StoreReader(path, offset) as reader:
-        yield from _limit(reader, count)
+    def __str__(self) -> str:
+        match self.end:
+            case None:
+                what = f"offset {self.first} and all after it are left out"
+            case self.first:
+                what = "no number is left out"
+            case end:
+                what = f"offsets {self.first} to {end - 1} are left out"
+        return f"{what}: {self.damage}"
 
 
 class StoreReader:
-    """Reads one stream interval by interval, and follows it: `next_run` may be called again after None.
+    """Reads one stream run by run, and follows it: `next_run` may be called again after None.
 
-    Arguments and errors are those of `read_store`.
+    Args:
+        path: a stream's folder, a store, or one segment.
+        offset: of the first number, which may be stored later; None: the oldest kept.
+        stream: which, if the store holds several: its id, its worker or its folder's name.
+        skip: called with each gap instead of DamagedStore being raised; then what follows is read that can be proved.
+
+    Raises:
+        SettingsError: there is no such stream, or a choice; NotStoredError: `offset` is not kept (any more).
+        DamagedStore: the segment does not begin as one.
+        OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path | str, offset: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        offset: SupportsIndex | None = None,
+        *,
+        stream: str | None = None,
+        skip: Callable[[Gap], None] | None = None,
+    ) -> None:
+        wanted = None if offset is None else check_offset(offset)
         self._files = OSFiles()
-        streams = find_streams(self._files, Path(path))
-        if len(streams) > 1:
-            names = ", ".join(stream.folder.name for stream in streams)
-            raise SettingsError(f"{path} holds several streams, name one: {names}")
-        self._stream = streams[0]
+        self._stream = choose_stream(find_streams(self._files, Path(path)), Path(path), stream)
+        self._skip = skip
+        self._skipped: Damage | None = None
         self.folder = self._stream.folder
         """The stream's."""
-        self._first = self._stream.firsts(self._files)[0]
+        firsts = self._stream.firsts(self._files)
+        self._first = firsts[0]
         """Of the segment that is being read."""
+        self._bad_header: Damage | None = None
         self._walk: Walk | None = None
-        self.offset = self._first if offset is None else offset
+        self.offset = self._first if wanted is None else wanted
         """Of the next number to be read."""
-        self.opened: Open
+        self.opened = self._find_opened(firsts)
         """How the stream was opened: its worker, its id, its distribution."""
+        self.dtype = _find_dtype(self.opened)
+        """Of its numbers; None: this version does not know the distribution, and looks only at bytes."""
         self._seek()
 
     def __enter__(self) -> Self:
@@ -82,6 +100,7 @@ class StoreReader:
         return iter(self.next_run, None)
 
     def close(self) -> None:
+        """May be called again; the next read opens what it needs."""
         if self._walk is not None:
             self._walk.file.close()
             self._walk = None
@@ -89,48 +108,107 @@ class StoreReader:
     def next_run(self) -> Run | None:
         """The numbers up to the next beat; None after the last one that holds, for now.
 
-        Raises SettingsError: retention has removed what comes next; DamagedStore: a closed segment does not hold, or
-        one is missing.
+        Raises NotStoredError: retention has removed what comes next; DamagedStore: it does not hold, or is missing.
         """
+        found = self._next()
+        return None if found is None else found[0]
+
+    def next_numbers(self) -> tuple[int, NumberArray] | None:
+        """The same as an array, shape (n,), of the stream's dtype, and the offset of its first number."""
+        if self.dtype is None:
+            parse_distribution(self.opened.numbers)  # raises
+        found = self._next()
+        return None if found is None or found[1] is None else (found[0].offset, found[1])
+
+    def find_end(self) -> int:
+        """The offset after the last number that a beat proves now, with `offset` there or beyond. Errors as above."""
+        while self._step() is not None:
+            pass
+        assert self._walk is not None
+        return self._walk.offset
+
+    def _next(self) -> tuple[Run, NumberArray | None] | None:
+        while (found := self._step()) is not None:
+            run, position = found
+            try:
+                return run, parse_lines(run.lines, run.count, self.dtype) if self.dtype else None
+            except OddLineError as error:
+                path = segment_path(self.folder, self._first)
+                damage = Damage(path, position + error.position, run.offset + error.index, str(error))
+            if self._skip is None:
+                self.close()
+                self.offset = run.offset
+                raise DamagedStore(damage)
+            self._skip(Gap(run.offset, run.end_offset, damage))
+        return None
+
+    def _step(self) -> tuple[Run, int] | None:
+        """The next run, and the byte of its segment where it begins."""
+        is_second_look = False
         while True:
             walk = self._walk or self._seek()
+            position = walk.position
             lines = walk.next_run()
+            following = None
             if lines is None and (following := self._following()) is not None:
                 lines = walk.next_run()  # it may have grown until it was closed just now
-                if lines is None:
-                    self._turn_to(following, walk)
-                    continue
-            if lines is None:
-                if walk.flaw is not None:
-                    self.close()  # a failed commit may be cut off and written anew: look again next time
+            if lines is not None:
+                if walk.offset > self.offset:
+                    start = line_start(lines, self.offset - walk.first)
+                    run = Run(self.offset, lines[start:], walk.offset - self.offset)
+                    self.offset = walk.offset
+                    return run, position + start
+                continue
+            path = segment_path(self.folder, self._first)
+            damage = self._bad_header or find_flaw(walk.file, path, walk, following)
+            if damage is None:
+                if following is None:
+                    return None
+                self._enter(following)
+            elif self._first not in self._stream.firsts(self._files):
+                self._seek()  # retention was faster than this reader, and took what follows too
+            elif following is None and not is_second_look:
+                is_second_look = True
+                self.close()  # a failed commit may have been cut off and written anew
+            elif not self._pass_over(damage, walk, following):
                 return None
-            if walk.offset > self.offset:
-                start = line_start(lines, self.offset - walk.first)
-                run = Run(self.offset, lines[start:], walk.offset - self.offset)
-                self.offset = walk.offset
-                return run
+
+    def _pass_over(self, damage: Damage, walk: Walk, following: int | None) -> bool:
+        """Go on behind `damage`, where the `walk` ended; False: nothing there can be proved, for now."""
+        if self._skip is None:
+            self.close()
+            raise DamagedStore(damage)
+        ahead = walk_past_flaw(walk.file, walk.position, walk.offset, MAX_OFFSET if following is None else following)
+        end = following if ahead is None else ahead.offset
+        if ahead is not None:
+            self._bad_header, self._walk = None, ahead
+        elif following is not None:
+            self._enter(following)
+        else:
+            last = read_last_beat(walk.file)
+            end = last if last is not None and last > self.offset else None
+        if damage != self._skipped and (end is None or end > self.offset or walk.offset >= self.offset):
+            self._skip(Gap(self.offset, max(end, self.offset) if end is not None else None, damage))
+            self._skipped = damage
+        if ahead is None and following is None:
+            return False
+        self.offset = max(self.offset, end or 0)
+        return True
 
     def _seek(self) -> Walk:
         firsts = self._stream.firsts(self._files)
         index = bisect_right(firsts, self.offset) - 1
         if index < 0:
-            raise SettingsError(f"{self.folder} keeps no offset {self.offset}, only {firsts[0]} and later")
+            raise NotStoredError(f"{self.folder} keeps no offset {self.offset}, only {firsts[0]} and later")
         walk = self._enter(firsts[index])
         is_last = index == len(firsts) - 1
-        self._walk = _find_beat(walk, self.offset, walk.file.size() - (RECOVERY_BYTES if is_last else 0))
-        return self._walk
+        found = _find_beat(walk, self.offset, walk.file.size() - (RECOVERY_BYTES if is_last else 0))
+        if found is not walk:
+            self._bad_header, self._walk = None, found
+        return found
 
     def _following(self) -> int | None:
         return next((first for first in self._stream.firsts(self._files) if first > self._first), None)
-
-    def _turn_to(self, following: int, walk: Walk) -> None:
-        damage = find_flaw(walk.file, segment_path(self.folder, self._first), walk, following)
-        if damage is None:
-            self._enter(following)
-        elif self._first in self._stream.firsts(self._files):
-            raise DamagedStore(damage)
-        else:  # retention was faster than this reader, and took what follows too
-            self._seek()
 
     def _enter(self, first: int) -> Walk:
         self.close()
@@ -138,16 +216,46 @@ class StoreReader:
         try:
             file = self._files.open(path)
         except FileNotFoundError:
-            raise SettingsError(f"{path} is not there (any more)") from None
+            raise NotStoredError(f"{path} is not there (any more)") from None
+        self._first = first
         try:
-            header = read_header(file, path)
+            self._walk = self._begin(file, path, first)
         except Exception:
             file.close()
             raise
-        self._first = first
-        self.opened = header.opened
-        self._walk = walk_from_start(file, header)
         return self._walk
+
+    def _begin(self, file: File, path: Path, first: int) -> Walk:
+        """A walk of segment `path`; if its header is not what it must be, one that holds nothing yet."""
+        try:
+            header = read_header(file, path)
+        except DamagedStore as error:
+            self._bad_header, walk = error.damage, Walk(file, 0, first)
+        else:
+            self._bad_header = find_stranger(header, path, self.opened)
+            walk = walk_from_start(file, header) if self._bad_header is None else Walk(file, file.size(), first)
+        if self._bad_header is not None and self._skip is None:
+            raise DamagedStore(self._bad_header)
+        return walk
+
+    def _find_opened(self, firsts: tuple[int, ...]) -> Open:
+        """What the oldest segment's header says; if it does not hold, the next one's."""
+        error: Exception | None = None
+        for first in firsts:
+            path = segment_path(self.folder, first)
+            try:
+                file = self._files.open(path)
+            except FileNotFoundError:
+                error = error or NotStoredError(f"{path} is not there (any more)")
+                continue
+            try:
+                return read_header(file, path).opened
+            except DamagedStore as damaged:
+                error = error or damaged
+            finally:
+                file.close()
+        assert error is not None
+        raise error
 
 
 def line_start(lines: bytes, index: int) -> int:
@@ -160,35 +268,18 @@ def line_start(lines: bytes, index: int) -> int:
 
 def _find_beat(walk: Walk, offset: int, end: int) -> Walk:
     """A walk from a beat at or below `offset`, found by halving what lies between `walk` and `end`: all durable."""
-    while end - walk.position > 2 * MOST_BYTES:
+    while end - walk.position > NEAR_BYTES:
         middle = (walk.position + end) // 2
         probe = walk_from_beat(walk.file, middle)
-        if probe is not None and probe.offset <= offset:
+        if probe is not None and probe.offset <= offset and probe.position <= end:
             walk = probe
         else:
             end = middle
     return walk
 
 
-def parse_run(run: Run, dtype: str, folder: Path) -> NDArray[Any]:
-    """The numbers of `run`, shape (run.count,). Raises DamagedStore: one of them, in `folder`, is no `dtype`."""
+def _find_dtype(opened: Open) -> str | None:
     try:
-        numbers = np.fromstring(run.lines, dtype, sep="\n")
-    except ValueError:
-        numbers = np.empty(0, dtype)
-    if len(numbers) != run.count:
-        what = f"here or in the next {run.count} is a number that is no {dtype}"
-        raise DamagedStore(Damage(folder, 0, run.offset, what))
-    return numbers
-
-
-def _limit(runs: Iterable[Run], count: int | None) -> Iterator[Run]:
-    left = MAX_OFFSET if count is None else count
-    if left <= 0:
-        return
-    for run in runs:
-        if run.count >= left:
-            yield Run(run.offset, run.lines[: line_start(run.lines, left)], left)
-            return
-        yield run
-        left -= run.count
+        return parse_distribution(opened.numbers).dtype
+    except SettingsError:
+        return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from ..errors import OfferError
 from ..protocol.frames import Open
 from .chain import find_gap
 from .files import File, Files
-from .layout import Damage, DamagedStore, Header, Listing, list_folder, read_header, refuse_foreign, segment_path
+from .layout import Damage, DamagedStore, Header, Listing, find_stranger, read_header, segment_path
 from .segment import Segment
 from .walk import walk_from_beat, walk_from_start
 
@@ -32,14 +33,13 @@ class Recovery:
     cut_bytes: int
 
 
-def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recovery] | None:
-    """Make `folder` end with a beat that holds, durably; None: it has no segment yet.
+def recover(files: Files, folder: Path, listing: Listing, offered: Open) -> tuple[Segment, Recovery] | None:
+    """Make `folder`, which holds what is listed, end with a beat that holds, durably; None: it has no segment yet.
 
     Raises OSError: not now; OfferError: its stream is of other numbers; DamagedStore: it holds what no crash leaves, or
     another stream. Nothing was changed.
     """
-    listing = list_folder(files, folder)
-    _check_listing(files, folder, listing)
+    others = _check_chain(files, folder, listing.firsts)
     if not listing.firsts:
         return None
     path = segment_path(folder, listing.firsts[-1])
@@ -47,6 +47,9 @@ def recover(files: Files, folder: Path, offered: Open) -> tuple[Segment, Recover
     try:
         header = read_header(file, path)
         _check_stream(header, path, offered)
+        for other, other_path in others:
+            if damage := find_stranger(other, other_path, header.opened):
+                raise DamagedStore(damage)
         recovery = _recover_segment(file, path, header)
         for unborn in listing.unborn:
             files.unlink(unborn)
@@ -87,12 +90,15 @@ def _check_stream(header: Header, path: Path, offered: Open) -> None:
         raise DamagedStore(Damage(path, 0, header.first, what))
 
 
-def _check_listing(files: Files, folder: Path, listing: Listing) -> None:
-    """Refuse what the store did not make, and a gap between segments: what follows it would be no prefix."""
-    refuse_foreign(listing)
-    for first, following in pairwise(listing.firsts):
+def _check_chain(files: Files, folder: Path, firsts: Sequence[int]) -> list[tuple[Header, Path]]:
+    """Refuse a gap between segments: what follows it would be no prefix. The headers of all but the last."""
+    headers = []
+    for first, following in pairwise(firsts):
         path = segment_path(folder, first)
         with closing(files.open(path)) as file:
             damage = find_gap(file, path, following)
+            with suppress(DamagedStore):  # one that cannot be read is for `verify` to tell
+                headers.append((read_header(file, path), path))
         if damage is not None:
             raise DamagedStore(damage)
+    return headers

@@ -76,8 +76,8 @@ class DurableSink:
 
     @property
     def warning(self) -> str | None:
-        """Why old segments could not be removed; None if they could. The stream goes on, and the disk fills."""
-        return self._store.retention_problem
+        """Why old segments could not be removed, and the disk fills; or what in the folder is not the store's."""
+        return self._store.retention_problem or self._store.foreign_problem
 
     @property
     def path(self) -> Path | None:

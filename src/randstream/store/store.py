@@ -14,10 +14,12 @@ from typing import Final
 from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError
 from ..protocol.frames import Open
 from .files import File, Files
-from .layout import list_folder, lock_path, segment_path, stream_folder
+from .layout import Listing, list_folder, lock_path, segment_path, stream_folder
 from .recovery import Recovery, recover
 from .segment import PendingInterval, Segment
 
+MOST_NAMED: Final = 3
+"""Foreign files that a warning names; it may be one of a thousand."""
 PASSING_ERRORS: Final = {
     errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
     errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
@@ -42,6 +44,7 @@ class Store:
         """Why the last `start`, `open` or `commit` failed; None if it did not."""
         self.retention_problem: str | None = None
         """Why old segments could not be removed; the stream goes on without."""
+        self._foreign: tuple[Path, ...] = ()
         self.recovery: Recovery | None = None
         """The last one; None before the first, and for a stream that had no segment yet."""
 
@@ -54,6 +57,15 @@ class Store:
     def committed_offset(self) -> int | None:
         """All numbers of the open stream below it are durable; None: no stream is open."""
         return None if self._segment is None else self._segment.committed_offset
+
+    @property
+    def foreign_problem(self) -> str | None:
+        """What in the stream's folder is not the store's; the stream goes on beside it."""
+        if not self._foreign:
+            return None
+        names = ", ".join(path.name for path in self._foreign[:MOST_NAMED])
+        more = f" and {len(self._foreign) - MOST_NAMED} more" if len(self._foreign) > MOST_NAMED else ""
+        return f"{self._foreign[0].parent} holds what is not the store's: {names}{more}; move it away"
 
     @property
     def path(self) -> Path | None:
@@ -112,6 +124,9 @@ class Store:
         with self._attempt(f"cannot write {segment.path}"):
             segment = self._segment_with_room(segment)
             segment.append(intervals)
+        if self._foreign:
+            with suppress(OSError):  # it only warns
+                self._note_foreign(list_folder(self._files, segment.path.parent))
         with suppress(OSError):  # the next commit tries again, and tells
             self._segment_with_room(segment)
         return segment.committed_offset
@@ -136,7 +151,9 @@ class Store:
         with suppress(FileExistsError):
             self._files.make_folder(folder)
         self._files.sync_folder(self._folder)
-        found = recover(self._files, folder, offered)
+        listing = list_folder(self._files, folder)
+        self._note_foreign(listing)
+        found = recover(self._files, folder, listing, offered)
         if found is None:
             return Segment.born(self._files, folder, offered, first=0)
         segment, self.recovery = found
@@ -158,7 +175,9 @@ class Store:
         if self._retain_bytes is None:
             return
         try:
-            firsts = list_folder(self._files, folder).firsts
+            listing = list_folder(self._files, folder)
+            self._note_foreign(listing)
+            firsts = listing.firsts
             sizes = [self._files.size(segment_path(folder, first)) for first in firsts]
             kept_bytes = sum(sizes)
             for first, size in zip(firsts[:-1], sizes, strict=False):
@@ -171,6 +190,10 @@ class Store:
             self.retention_problem = f"cannot remove old segments: {_explain(error)}"
         else:
             self.retention_problem = None
+
+    def _note_foreign(self, listing: Listing) -> None:
+        """A file system makes its own `lost+found`: nobody need be warned of that."""
+        self._foreign = tuple(path for path in listing.foreign if path.name != "lost+found")
 
     def _leave_stream(self) -> None:
         segment, self._segment = self._segment, None

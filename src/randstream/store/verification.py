@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, SupportsIndex
 
 from ..errors import SettingsError
-from ..numbers.stream import parse_seed
+from ..numbers.seed import parse_seed
 from .check import Check, StreamReport
 from .files import Files, OSFiles
-from .layout import StoredStream, find_streams, segment_path
+from .layout import StoredStream, find_foreign, find_streams, segment_path
 
 PROGRESS_BYTES: Final = 2**24
 """How often progress is told: twenty times a second at full speed."""
@@ -27,17 +27,22 @@ class Report:
     streams: tuple[StreamReport, ...]
     with_seed: bool
     """Whether every number was made again and compared."""
+    foreign: tuple[Path, ...] = ()
+    """What is not the store's, beside the streams. It harms nothing."""
 
     @property
     def ok(self) -> bool:
-        return all(stream.damage is None for stream in self.streams)
+        """Whether all that was checked is what it ought to be."""
+        return all(stream.outcome == "ok" for stream in self.streams)
 
     @property
     def count(self) -> int:
         return sum(stream.count for stream in self.streams)
 
 
-def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progress | None = None) -> Report:
+def verify(
+    paths: Iterable[Path | str], seed: str | SupportsIndex | None = None, progress: Progress | None = None
+) -> Report:
     """Check the streams that `paths` mean: stores, streams' folders, single segments. They may be written meanwhile.
 
     Checked are every beat's offset and CRC, that each segment begins where the one before it ends, and with `seed`
@@ -45,9 +50,8 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
     as its damage, and the others are checked. Raises OSError, and SettingsError: a path means no stream, or the seed
     cannot be one.
     """
-    if seed is not None:
-        parse_seed(seed)
-    files = OSFiles()
+    text = None if seed is None else parse_seed(seed)
+    files, paths = OSFiles(), list(paths)
     streams = [stream for path in paths for stream in find_streams(files, Path(path))]
     total_bytes = sum(_measure(files, stream) for stream in streams)
     done_bytes = told_bytes = 0
@@ -60,7 +64,8 @@ def verify(paths: Iterable[Path | str], seed: str | None = None, progress: Progr
             told_bytes = done_bytes
             progress(done_bytes, max(total_bytes, done_bytes))
 
-    return Report(tuple(Check(files, stream, seed, advance).run() for stream in streams), seed is not None)
+    reports = tuple(Check(files, stream, text, advance).run() for stream in streams)
+    return Report(reports, text is not None, tuple(each for path in paths for each in find_foreign(files, Path(path))))
 
 
 def _measure(files: Files, stream: StoredStream) -> int:

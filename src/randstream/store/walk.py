@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from ..errors import RemoteProtocolError
@@ -15,6 +16,9 @@ from .layout import Header
 _BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=([0-9a-f]{8})(?: t=[0-9]{1,20})?\n")
 """As `encode` spells it, but for `t`, which may be missing: nobody reads it here. The wire's parser takes 4 times as
 long, and a slow stream's store is mostly beats."""
+_NO_NUMBER: Final = re.compile(rb"[^0-9.e+\-\n\0]")
+"""What no commit that was ended leaves before a beat: it leaves bytes of lines, and NUL where they did not reach the
+disk."""
 MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
 """The longest interval, with its beat. So much is read at a time: no interval needs more than one read."""
 
@@ -78,10 +82,31 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
 
     None: there is none within the length of an interval. Raises OSError.
     """
-    text = file.read(position - 1, MOST_BYTES + 1)
-    lf_at = text.find(b"\n#")
-    beat = _BEAT.match(text, lf_at + 1) if lf_at >= 0 else None
-    return None if beat is None else Walk(file, position - 1 + beat.end(), int(beat[1]))
+    for size in (MOST_BYTES // 128, MOST_BYTES):  # most intervals are short
+        text = file.read(position - 1, size + 1)
+        lf_at = text.find(b"\n#")
+        beat = _BEAT.match(text, lf_at + 1) if lf_at >= 0 else None
+        if beat is not None:
+            return Walk(file, position - 1 + beat.end(), int(beat[1]))
+    return None
+
+
+def walk_past_flaw(file: File, position: int, least: int, most: int) -> Walk | None:
+    """A walk from the first beat at `position` or after that an interval follows which holds, to be read next.
+
+    `least` and `most` are offsets that this interval lies between. None: there is none. Raises OSError.
+    """
+    while True:
+        text = file.read(position, 2 * MOST_BYTES)
+        beats = list(_BEAT.finditer(text))
+        for beat, following in pairwise(beats):
+            first, end = int(beat[1]), int(following[1])
+            lines = text[beat.end() : following.start()]
+            if least <= first < end <= most and _check(lines, end - first, int(following[2], 16)) is None:
+                return Walk(file, position + beat.end(), first)
+        if len(text) < 2 * MOST_BYTES:
+            return None
+        position += beats[-1].start() if beats and beats[-1].start() else MOST_BYTES
 
 
 def _check(lines: bytes, count: int, crc: int) -> str | None:
@@ -99,10 +124,12 @@ def _check(lines: bytes, count: int, crc: int) -> str | None:
 
 
 def _name_flaw(text: bytes, hash_at: int) -> str | None:
-    """Why `text` cannot begin with a whole interval even if more were to come; None if it might."""
+    """Why `text` cannot begin with an interval even if more were to come, nor be left by a crash; None if it might."""
     line, lf, _ = text[hash_at : hash_at + MAX_CONTROL_LINE_BYTES].partition(b"\n")
     if hash_at >= 0 and (lf or len(line) == MAX_CONTROL_LINE_BYTES):
         return f"not a beat: {line[:80]!r}"
+    if found := _NO_NUMBER.search(text, 0, len(text) if hash_at < 0 else hash_at):
+        return f"not of number lines: {text[found.start() :][:80]!r}"
     return f"no beat in {len(text)} bytes" if len(text) == MOST_BYTES else None
 
 

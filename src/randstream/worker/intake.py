@@ -57,6 +57,9 @@ class Intake:
         self._tally = tally
         self._line = line
         self._live_report = self.report
+        self._is_raw = False
+        """Whether a raw peer has the sink, whose address is `_raw_peer`."""
+        self._raw_peer: str | None = None
         self._state = LinkState.WAITING
         self._sink_problem = sink_problem
         self._tails: deque[bytes] = deque(maxlen=TAILS)
@@ -94,9 +97,10 @@ class Intake:
         numbers = self.offered and self.offered.numbers
         self._live_report.resumed(offset, now, interruption, numbers=numbers, after=after)
 
-    def set_raw(self, report: LinkReport, now: float) -> None:
-        """A raw peer has been admitted, which `report` is about."""
+    def set_raw(self, report: LinkReport, now: float, peer: str | None = None) -> None:
+        """A raw peer, whose address is `peer`, has been admitted; `report` is about it."""
         self._live_report = report
+        self._is_raw, self._raw_peer = True, peer
         self._state = LinkState.STREAMING
         report.accepted_raw(now)
 
@@ -125,33 +129,36 @@ class Intake:
         if interruption is not None:
             self._live_report.recovered(self.acked_offset, now, interruption)
 
-    def set_waiting(self, error: Exception, now: float, *, is_polite: bool, **offsets: int | None) -> None:
-        """The connection that had its turn is over. One without `offsets` was a raw peer's."""
+    def set_waiting(self, error: Exception, now: float, *, is_polite: bool, **fields: object) -> None:
+        """The connection that had its turn is over. `fields` are for the log."""
         was_up = self._state is LinkState.STREAMING
-        if was_up and offsets:
+        if was_up and not self._is_raw:
             self.interruptions.lost(reason_of(error), now)
+        self._is_raw, self._raw_peer = False, None
         self.reconnects += was_up
         self.last_error = f"{reason_of(error)}: {error}"
         self._state = LinkState.WAITING
         tell = self._live_report.closed if is_polite else self._live_report.lost
-        tell(error, now, was_up=was_up, **offsets)
+        tell(error, now, was_up=was_up, **fields)
 
     def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
+        offered = None if self._is_raw else self.offered
+        serves_since = None if self._is_raw or self._state is not LinkState.STREAMING else self.served_since
         return LinkStatus(
             worker=self.worker,
-            peer=None if self.offered is None else self.offered.producer,
-            stream=None if self.offered is None else self.offered.stream,
+            peer=self._raw_peer if offered is None else offered.producer,
+            stream=None if offered is None else offered.stream,
             state=self.state,
             offset=self.offset,
             acked_offset=self.acked_offset,
             rate=rate,
             round_trip=None,
-            silence=None if self.heard_at is None else now - self.heard_at,
+            silence=None if self._is_raw or self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
             interruptions=self.interruptions.status(now, interruptions),
             served_by=None if self._line.serving is None else self._line.serving.offered.producer,
-            served_for=now - self.served_since if self._state is LinkState.STREAMING else None,
+            served_for=None if serves_since is None else now - serves_since,
             standbys=tuple(
                 Standby(member.offered.producer, member.offered.stream, now - place.since)
                 for member, place in self._line.waiting.items()

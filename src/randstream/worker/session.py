@@ -10,6 +10,7 @@ from typing import Any, Final, assert_never
 from ..errors import (
     LocalProtocolError,
     PeerClosed,
+    RawLineError,
     Reason,
     RemoteProtocolError,
     SinkError,
@@ -65,6 +66,10 @@ class Session:
         self._offered: Open | None = None
         self.receiver = receiver
         self._raw_sink: ImmediateSink | None = None
+        self._raw_numbers = 0
+        """How many of a raw peer's are in the sink."""
+        self._has_last_words = False
+        """Whether the peer is to have the time to read why its connection ends."""
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._over = asyncio.Event()
         self._is_resumed_by_name = False
@@ -84,7 +89,7 @@ class Session:
             await self._over.wait()
         finally:
             self._finish(None, self._clock.now())
-            if self._offered is not None and not partings.locked():
+            if self._has_last_words and not partings.locked():
                 async with partings:
                     await self.connection.wait_parted()
             self.connection.close()
@@ -158,6 +163,7 @@ class Session:
             case Closed(error):
                 if isinstance(error, RemoteProtocolError) and self.receiver.offset is not None:
                     self._rewind(now)
+                self._has_last_words |= isinstance(error, RawLineError)
                 self._finish(error, now)
             case Greeted() | Waited() | Resumed() | Acknowledged():
                 raise LocalProtocolError(f"a receiver reports {event}")
@@ -178,6 +184,7 @@ class Session:
         context = self._context
         context.admission.note_opened(self)
         self._offered = offered
+        self._has_last_words = True
         self._report = self._report.about(producer=offered.producer, stream=offered.stream)
         if self.receiver.state is State.CLOSED:  # what came in the same breath has ended it, and is told next
             return
@@ -206,11 +213,14 @@ class Session:
         if self._raw_sink is None:
             self._context.admission.note_opened(self)
             if not (isinstance(self._sink, ImmediateSink) and self._context.line.join_raw(self)):
-                self.end(Reason.REFUSED, now)
+                self.receiver.refuse_raw()
+                self._has_last_words = True
+                self._finish(PeerClosed(Reason.REFUSED, "this worker"), now)
                 return
             self._raw_sink = self._sink
-            intake.set_raw(self._report, now)
+            intake.set_raw(self._report, now, self.connection.peer)
         self._raw_sink.append_raw(numbers.lines)
+        self._raw_numbers += numbers.count
         intake.note_numbers(numbers.lines, numbers.count, is_raw=True)
         self.connection.pause_reading()
         self._spawn(self._read_on(self._raw_sink))
@@ -309,7 +319,11 @@ class Session:
         if not context.line.leave(self, reason_of(ended), now):
             self._report.stranger_left(ended, now)
         elif self._raw_sink is not None:  # it knows no other goodbye than to end without a word
-            context.intake.set_waiting(ended, now, is_polite=error is None or is_polite(error))
+            fields: dict[str, object] = {"taken": self._raw_numbers}
+            if not isinstance(error, RawLineError) and (unfinished := receiver.unfinished_number):
+                fields["unfinished"] = unfinished
+            is_goodbye = error is None or isinstance(error, PeerClosed)
+            context.intake.set_waiting(ended, now, is_polite=is_goodbye, **fields)
         else:
             context.intake.set_waiting(
                 ended, now, is_polite=is_polite(ended), offset=receiver.offset, acked=receiver.acked_offset

@@ -20,7 +20,7 @@ from ..observe.tally import Tally
 from ..protocol.receiver import Receiver
 from ..settings import Address, WorkerSettings
 from ..sinks import Sink
-from ..sinks.immediate import DiscardSink
+from ..sinks.immediate import DiscardSink, ImmediateSink
 from .admission import Admission
 from .intake import Intake
 from .line import Line
@@ -130,6 +130,12 @@ class Worker:
                     server.close()
                     promoting.cancel()
                     await self._drain()
+                    if self.settings.accept_raw and isinstance(self.sink, ImmediateSink):  # it will not come again
+                        passing = group.create_task(self.sink.wait_passed())
+                        await asyncio.wait(
+                            {minding, passing}, timeout=self.settings.grace_period, return_when="FIRST_COMPLETED"
+                        )
+                        passing.cancel()
                     minding.cancel()
         finally:
             wheel.close()
