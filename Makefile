@@ -258,7 +258,7 @@ silence: ## delete, kill and restart producers, and measure how long each worker
 
 # A shell command that runs here while connections are checked. Without one, the check lasts for SECONDS.
 COMMAND ?=
-check: export COMMAND := $(value COMMAND)
+check: override export COMMAND := $(value COMMAND)
 check: build load-images ## do connections between nodes survive? (COMMAND="kubectl -n kube-system rollout restart ..." or SECONDS=60)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	@$(PYTHON) deploy/check.py $(TAGGED) $(SECONDS) $(ARGS)

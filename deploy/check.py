@@ -4,7 +4,7 @@ check.py IMAGE SECONDS [OPTION...]    check for so long, or while the shell comm
                                       of `randstream check`, such as --max-interruption=5s
 
 It makes the namespace randstream-check, with a worker on every node and a Job that streams to them. It shows what that
-says, leaves its report in build/check, removes all again and exits with the Job's status. $COMMAND runs here, not in a pod.
+says, leaves its report in build/check, removes all again and exits with the Job's status. $COMMAND runs here.
 It may cut off kubectl too, for two minutes at most: the connections that are checked are the Job's.
 """
 
@@ -17,9 +17,10 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from signal import SIGTERM, pthread_kill, signal
-from threading import Event, Thread, main_thread
+from signal import SIGTERM, default_int_handler, signal
+from threading import Event, Thread
 
 import rollout
 from rollout import Failed, Object, kubectl
@@ -33,12 +34,10 @@ BEGIN = f"{MARK}outside"
 """Every worker is reached: the command may begin. See overlays/check/outside.py."""
 TELL_ENDED = "import sys; open('/report/ended', 'w').write(sys.argv[1])"
 TELL_END = "import os, signal; os.kill(1, signal.SIGTERM)"
+HAS_TERMINAL = os.isatty(0)
+PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 120
 """How long kubectl may be cut off."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM."""
 
 
 def main(arguments: list[str]) -> int:
@@ -48,7 +47,7 @@ def main(arguments: list[str]) -> int:
         return 2
     image, seconds, *options = arguments
     command = os.environ.get("COMMAND", "").strip()
-    signal(SIGTERM, terminate)
+    signal(SIGTERM, default_int_handler)  # as Ctrl-C
     shutil.rmtree(FOLDER, ignore_errors=True)
     rollout.NAMESPACE = NAMESPACE
     try:
@@ -67,11 +66,6 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def terminate(*_: object) -> None:
-    """End as at Ctrl-C."""
-    raise Terminated
 
 
 def require_shell_knows(command: str) -> None:
@@ -104,7 +98,7 @@ def start(job: str) -> str:
         why, is_hopeless = (pods and rollout.trouble_of(pods[0])) or ("there is none", False)
         if is_hopeless or time.monotonic() > deadline:
             raise Failed(f"The Job's pod cannot start: {why}")
-        time.sleep(0.2)
+        time.sleep(PAUSE_SECONDS)
 
 
 class Check:
@@ -126,21 +120,17 @@ class Check:
         try:
             try:
                 status = self._show()
-            except KeyboardInterrupt as interrupt:
+            except KeyboardInterrupt:
                 print("the check is told to end: once more, and it ends without a report", flush=True)
-                if isinstance(interrupt, Terminated) and self._process is not None:
-                    self._process.terminate()
-                self._insist("exec", self._pod, "--", "python", "-c", TELL_END)
+                self._end_command()
+                with suppress(Failed):  # it has ended by itself, or kubectl is cut off
+                    kubectl("exec", self._pod, "--", "python", "-c", TELL_END)
                 status = self._show()
-            self._is_over.set()
-            if self._thread.is_alive():
-                print("the check has ended before COMMAND, which is waited for", flush=True)
-                self._thread.join()
-        except KeyboardInterrupt:
-            if self._process is not None:
-                self._process.terminate()
+            self._keep_files()
+        except Failed:
+            self._wait_for_command()
             raise
-        self._keep_files()
+        self._wait_for_command()
         return status
 
     def _show(self) -> int:
@@ -154,7 +144,7 @@ class Check:
                     return status
             elif time.monotonic() > since + PATIENCE_SECONDS:
                 raise Failed(f"The log of the check cannot be read: kubectl --namespace {NAMESPACE} logs {self._pod}")
-            time.sleep(0.2)
+            time.sleep(PAUSE_SECONDS)
 
     def _follow(self) -> bool:
         """Read the log to its end, or until kubectl is cut off; whether it was the end."""
@@ -197,15 +187,30 @@ class Check:
 
     def _run_command(self) -> None:
         """Run the command, and tell the pod when it has ended. In a thread."""
-        self._process = subprocess.Popen(self._command, shell=True)  # noqa: S602 - that is what it is for
+        # Without a terminal, whose keys would reach all that it starts, it is a process group of its own.
+        group = None if HAS_TERMINAL else 0
+        self._process = subprocess.Popen(["sh", "-c", self._command], process_group=group)
         status = self._process.wait()
+        if status < 0:
+            status = 128 - status
         try:
-            self._insist(
-                "exec", self._pod, "--", "python", "-c", TELL_ENDED, str(status if status >= 0 else 128 - status)
-            )
+            self._insist("exec", self._pod, "--", "python", "-c", TELL_ENDED, str(status))
         except Failed as failure:
             print(f"the check cannot be told that COMMAND has ended: {failure}", file=sys.stderr, flush=True)
-            pthread_kill(main_thread().ident or 0, SIGTERM)
+            with suppress(Failed):
+                kubectl("delete", "job", "check", "--wait=false")
+
+    def _wait_for_command(self) -> None:
+        self._is_over.set()
+        if self._thread.is_alive():
+            print("the check has ended before COMMAND, which is waited for", flush=True)
+            self._thread.join()
+
+    def _end_command(self) -> None:
+        """Have the command end, which Ctrl-C on a terminal has told already."""
+        if self._process is not None and not HAS_TERMINAL:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, SIGTERM)
 
     def _insist(self, *arguments: str) -> str:
         """What kubectl says, as soon as it is not cut off."""
@@ -218,7 +223,7 @@ class Check:
                     return ""
                 if time.monotonic() > deadline:
                     raise
-            time.sleep(0.5)
+            time.sleep(PAUSE_SECONDS)
 
     def _keep_files(self) -> None:
         for name, lines in self._files.items():

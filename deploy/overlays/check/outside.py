@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Outside: a command that runs outside of the check's pod, as seen in there: says when to begin, and ends when it has."""
+"""Outside: what runs outside of the check's pod, as seen in there: says when it may begin, and ends when it has."""
 
 from __future__ import annotations
 
