@@ -256,10 +256,13 @@ silence: ## delete, kill and restart producers, and measure how long each worker
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	@$(PYTHON) deploy/silence.py $(TIMES) $(ARGS)
 
-# A shell command that runs here while connections are checked. Without one, the check lasts for SECONDS.
+# A shell command that runs here while connections are checked: without one, the check lasts for SECONDS. And the node from
+# which they are made, if not any.
 COMMAND ?=
+NODE    ?=
 check: override export COMMAND := $(value COMMAND)
-check: build load-images ## do connections between nodes survive? (COMMAND="kubectl -n kube-system rollout restart ..." or SECONDS=60)
+check: export NODE := $(NODE)
+check: build load-images ## do connections to all nodes survive? (COMMAND="kubectl -n kube-system rollout restart ..." or SECONDS=60, NODE=...)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	@$(PYTHON) deploy/check.py $(TAGGED) $(SECONDS) $(ARGS)
 

@@ -5,6 +5,7 @@ check.py IMAGE SECONDS [OPTION...]    check for so long, or while the shell comm
 
 It makes the namespace randstream-check, with a worker on every node and a Job that streams to them. It shows what that
 says, leaves its report in build/check, removes all again and exits with the Job's status. $COMMAND runs here.
+With $NODE the Job runs on that node.
 It may cut off kubectl too, for two minutes at most: the connections that are checked are the Job's.
 """
 
@@ -21,13 +22,14 @@ from contextlib import suppress
 from pathlib import Path
 from signal import SIGTERM, default_int_handler, signal
 from threading import Event, Thread
+from typing import Any
 
 import rollout
 from rollout import Failed, Object, kubectl
 
 NAMESPACE = "randstream-check"
 FOLDER = Path("build/check")
-ARGUMENTS = "/spec/template/spec/containers/0/args/-"
+SPEC = "/spec/template/spec"
 MARK = "=== "
 """Before the name of a file of the report in the Job's log. See overlays/check/run.py."""
 BEGIN = f"{MARK}outside"
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     image, seconds, *options = arguments
-    command = os.environ.get("COMMAND", "").strip()
+    command, node = (os.environ.get(name, "").strip() for name in ("COMMAND", "NODE"))
     signal(SIGTERM, default_int_handler)  # as Ctrl-C
     shutil.rmtree(FOLDER, ignore_errors=True)
     rollout.NAMESPACE = NAMESPACE
@@ -56,9 +58,11 @@ def main(arguments: list[str]) -> int:
         if rollout.exists("namespace", NAMESPACE):
             advice = f"if it was left behind, kubectl delete namespace {NAMESPACE}"
             raise Failed(f"The namespace {NAMESPACE} is there: another check runs; {advice}.")
+        if node and not rollout.exists("node", node):
+            raise Failed(f"There is no node {node}: kubectl get nodes.")
         try:
             options += ["--", "outside", command] if command else [f"--seconds={seconds}"]
-            return Check(start(deploy(image, options)), command).run()
+            return Check(start(deploy(image, options, node)), command).run()
         finally:
             rollout.clean()
     except Failed as failure:
@@ -75,11 +79,14 @@ def require_shell_knows(command: str) -> None:
         raise Failed(f"COMMAND: there is no {word[0]}; give its path, or install it.")
 
 
-def deploy(image: str, options: list[str]) -> str:
-    """Have all but the Job, and wait until the workers are ready; the Job's manifest."""
+def deploy(image: str, options: list[str], node: str = "") -> str:
+    """Have all but the Job, which may be for one node, and wait until the workers are ready; the Job's manifest."""
     # Kubernetes would replace $(NAME).
-    added = [{"op": "add", "path": ARGUMENTS, "value": each.replace("$", "$$")} for each in options]
-    manifests = rollout.render("check", image, {"target": {"kind": "Job"}, "patch": json.dumps(added)})
+    added: list[tuple[str, Any]] = [("containers/0/args/-", each.replace("$", "$$")) for each in options]
+    if node:
+        added += [("nodeSelector", {"kubernetes.io/hostname": node}), ("tolerations", [{"operator": "Exists"}])]
+    operations = [{"op": "add", "path": f"{SPEC}/{path}", "value": value} for path, value in added]
+    manifests = rollout.render("check", image, {"target": {"kind": "Job"}, "patch": json.dumps(operations)})
     documents = manifests.split(rollout.BETWEEN)
     [job] = [each for each in documents if "\nkind: Job\n" in each]
     rollout.apply(rollout.BETWEEN.join(each for each in documents if each is not job))

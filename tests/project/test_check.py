@@ -115,7 +115,7 @@ def test_nothing_is_touched_where_a_check_runs_and_all_is_removed_where_not(
 ) -> None:
     called: list[str] = []
 
-    def deploy(image: str, options: list[str]) -> str:
+    def deploy(image: str, options: list[str], node: str) -> str:
         called.append(f"deploy {image} {' '.join(options)}")
         raise rollout.Failed("It cannot be deployed.")
 
@@ -124,7 +124,8 @@ def test_nothing_is_touched_where_a_check_runs_and_all_is_removed_where_not(
     monkeypatch.setattr(rollout, "exists", lambda kind, name: exists)
     monkeypatch.setattr(check, "deploy", deploy)
     monkeypatch.setattr(check, "signal", lambda *_: None)
-    monkeypatch.delenv("COMMAND", raising=False)
+    for name in ("COMMAND", "NODE"):
+        monkeypatch.delenv(name, raising=False)
     assert check.main(["randstream:1", "30", "--rate=5"]) == 1
     told = capsys.readouterr().err
     if exists:
@@ -199,7 +200,9 @@ def test_the_job_is_locked_down_tried_once_and_may_connect_to_workers() -> None:
     assert re.search(r"drop:\n\s+- ALL\n", job)
 
 
-def test_the_jobs_arguments_are_taken_literally(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_jobs_arguments_are_taken_literally_and_a_node_that_is_named_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     patched: list[dict[str, Any]] = []
 
     def rendered(overlay: str, image: str, patch: dict[str, Any]) -> str:
@@ -210,6 +213,9 @@ def test_the_jobs_arguments_are_taken_literally(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(rollout, "render", rendered)
     monkeypatch.setattr(rollout, "apply", applied.append)
     monkeypatch.setattr(rollout, "wait", lambda: None)
-    assert check.deploy("randstream:1", ["--", "outside", "echo $(HOME)"]) == "a: b\nkind: Job\n"
+    assert check.deploy("randstream:1", ["--", "outside", "echo $(HOME)"], "n1") == "a: b\nkind: Job\n"
     assert applied == ["kind: A"]
-    assert [each["value"] for each in patched] == ["--", "outside", "echo $$(HOME)"]
+    assert [each["value"] for each in patched[:3]] == ["--", "outside", "echo $$(HOME)"]
+    assert [(each["path"].rpartition("/")[2], each["value"]) for each in patched[3:]] == [
+        ("nodeSelector", {"kubernetes.io/hostname": "n1"}), ("tolerations", [{"operator": "Exists"}]),
+    ]  # fmt: skip
