@@ -92,3 +92,14 @@ def test_a_spare_keeps_its_other_delays_as_they_were() -> None:
     backoff.spare_delay()
     backoff.reset_spare()
     assert (backoff.delay(), backoff.succession_delay(0.0)) == (0.2, 20)
+
+
+@pytest.mark.parametrize("longest", [0.05, 0.1, 0.3])
+def test_whoever_asks_for_haste_has_a_lower_bound(longest: float) -> None:
+    backoff = Backoff(Extreme(1.0), longest)
+    delays = [backoff.delay() for _ in range(4)]
+    assert delays == pytest.approx([min(bound, longest) for bound in (0.1, 0.2, 0.4, 0.8)])
+    assert backoff.longest_delay() == longest
+    backoff.reset()
+    assert backoff.delay() == pytest.approx(min(0.1, longest))
+    assert backoff.spare_delay() == 5.0  # what haste cannot mend takes as long as ever

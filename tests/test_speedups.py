@@ -259,9 +259,44 @@ def test_no_more_numbers_are_parsed_than_there_is_room_for() -> None:
     for dtype in (np.int64, np.uint64, np.float64):
         space = np.full(4, 7, dtype)
         for room in range(3):
-            if dtype is np.float64:
-                found = speedups.parse_doubles(lines, 0, powers_of_five(), space[1 : room + 1])
-            else:
-                found = speedups.parse_integers(lines, 0, space[1 : room + 1])
+            found = parse(lines, 0, space[1 : room + 1])
             assert found == (room, sum(len(line) for line in lines.splitlines(keepends=True)[:room]))
             assert space.tolist() == [7, *[1, 22][:room], *[7] * (3 - room)]
+
+
+@pytest.mark.parametrize("start", [-1, -(10**12), 3, 2**64 - 1])
+@pytest.mark.parametrize("dtype", ["i8", "u8", "f8"])
+def test_nothing_is_parsed_outside_the_lines(dtype: str, start: int) -> None:
+    with pytest.raises(ValueError, match="no byte"):
+        parse(b"1\n", start, np.zeros(1, dtype))
+
+
+@pytest.mark.parametrize(
+    "room", [np.zeros(4, "f4"), np.zeros(4, "i1"), np.zeros(4, ">i8"), np.zeros(8)[::2], np.zeros(8, "u8")[::-2]]
+)
+def test_parsed_numbers_get_arrays_in_a_row_of_their_type(room: Any) -> None:
+    for parse_any in (parse, speedups.parse_integers):
+        with pytest.raises(TypeError, match="numbers in a row"):
+            parse_any(b"1\n2\n3\n4\n", 0, room)
+    assert not room.any()
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u8", "f8"])
+def test_parsed_numbers_get_no_array_that_is_read_only(dtype: str) -> None:
+    room = np.zeros(1, dtype)
+    room.flags.writeable = False
+    with pytest.raises(ValueError, match="not be written"):
+        parse(b"1\n", 0, room)
+    assert room[0] == 0
+
+
+@pytest.mark.parametrize("powers", [powers_of_five()[:2], powers_of_five()[::2], np.zeros(0, "u8"), np.zeros(1302)])
+def test_doubles_are_parsed_with_all_powers_of_ten(powers: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"words|in a row"):
+        speedups.parse_doubles(b"1e300\n", 0, powers, np.zeros(1))
+
+
+def parse(lines: bytes, start: int, numbers: Any) -> tuple[int, int]:
+    if numbers.dtype.kind == "f":
+        return speedups.parse_doubles(lines, start, powers_of_five(), numbers)
+    return speedups.parse_integers(lines, start, numbers)

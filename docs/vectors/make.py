@@ -157,9 +157,9 @@ def _words(spelling: str) -> list[int]:
         ones = floor(Fraction(parameters[0]) * 2**64)
         chosen |= {word for word in (LAST - ones, 2**64 - ones) if 0 <= word <= LAST}
     elif kind == "poisson":
-        steps = poisson_steps(float(parameters[0]))
-        some = steps if len(steps) < 20 else steps[:: len(steps) // 20]
-        chosen |= {step - side for step in some if step for side in (0, 1)}
+        thresholds = poisson_steps(float(parameters[0]))
+        some = thresholds[:: max(1, len(thresholds) // 20)]
+        chosen |= {threshold - side for threshold in some if threshold for side in (0, 1)}
     else:
         ordered = sorted(chosen)
         for low, high in pairwise(ordered):

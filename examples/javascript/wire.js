@@ -16,12 +16,11 @@ function demand(holds, reason = 'malformed') { if (!holds) throw new Broken(reas
 const seconds = () => performance.now() / 1000;
 const hex8 = (number) => number.toString(16).padStart(8, '0');
 const checked = (line) => `${line} check=${hex8(crc32c(line))}`; // open-check
+const shifted = (crc) => (crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1);
+const TABLE = Int32Array.from({ length: 256 }, (_, byte) => Array(8).fill().reduce(shifted, byte)); // 8 bits at once
 function crc32c(text, crc = 0) {
   crc = ~crc;
-  for (let i = 0; i < text.length; i++) {
-    crc ^= text.charCodeAt(i);
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-  }
+  for (let i = 0; i < text.length; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ text.charCodeAt(i)) & 255];
   return ~crc >>> 0;
 }
 

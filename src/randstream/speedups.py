@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 FAMILIES: Final = ("uniform", "exponential", "normal")
 """Of float64 numbers, as `floats.c` counts them."""
 
+POWER_WORDS: Final = 2 * (308 + 342 + 1)
+"""Two for each power of ten from -342 to 308, as `parse.c` counts them."""
+
 LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
 
 
@@ -51,6 +54,14 @@ def _place_of(array: NDArray[Any], dtype: str) -> int:
     if not (isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 and array.flags.c_contiguous):
         raise TypeError(f"no {dtype} numbers in a row")
     return array.ctypes.data
+
+
+def _place_of_room(array: NDArray[Any], dtype: str) -> int:
+    """The same of an array to be written. Raises ValueError: it may not be."""
+    place = _place_of(array, dtype)
+    if not array.flags.writeable:
+        raise ValueError("the room may not be written")
+    return place
 
 
 _LIBRARY: Final = load(LIBRARY)
@@ -112,9 +123,7 @@ def put_float_lines(numbers: NDArray[np.float64], room: NDArray[np.uint8]) -> in
     `room` has at least 25 bytes a number. Raises ValueError, TypeError: an argument cannot be, and nothing was written.
     """
     assert _LIBRARY is not None
-    places = _place_of(numbers, "float64"), _place_of(room, "uint8")
-    if not room.flags.writeable:
-        raise ValueError("the room may not be written")
+    places = _place_of(numbers, "float64"), _place_of_room(room, "uint8")
     size: int = _LIBRARY.put_float_lines_within(places[0], len(numbers), places[1], len(room))
     if size > len(room):
         raise ValueError(f"no room for {len(numbers)} numbers in {len(room)} bytes")
@@ -136,17 +145,31 @@ def count_lines(data: bytes, start: int, end: int) -> int:
 
 def parse_integers(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
     """Fill `numbers`, of int64 or uint64, from `lines[start:]`: how many were read, and where the first line begins
-    that was not, for want of room or because it may be no such number."""
+    that was not, for want of room or because it may be no such number.
+
+    Raises TypeError, ValueError, ctypes.ArgumentError: an argument cannot be, and nothing was written.
+    """
     assert _LIBRARY is not None
+    is_signed = numbers.dtype == "int64"
+    place = _place_of_room(numbers, "int64" if is_signed else "uint64")
     stop = ctypes.c_size_t()
-    is_signed = numbers.dtype.kind == "i"
-    room = numbers.ctypes.data, len(numbers), stop
-    return _LIBRARY.parse_integers(lines, start, len(lines), is_signed, *room), stop.value
+    start = _check_start(lines, start)
+    return _LIBRARY.parse_integers(lines, start, len(lines), is_signed, place, len(numbers), stop), stop.value
 
 
 def parse_doubles(lines: bytes, start: int, powers: NDArray[np.uint64], numbers: NDArray[Any]) -> tuple[int, int]:
     """The same for float64. `powers`: see `numerals.powers_of_five`."""
     assert _LIBRARY is not None
+    places = _place_of(powers, "uint64"), _place_of_room(numbers, "float64")
+    if len(powers) != POWER_WORDS:
+        raise ValueError(f"powers are {len(powers)} words, not {POWER_WORDS}")
     stop = ctypes.c_size_t()
-    room = numbers.ctypes.data, len(numbers), stop
-    return _LIBRARY.parse_doubles(lines, start, len(lines), powers.ctypes.data, *room), stop.value
+    start = _check_start(lines, start)
+    return _LIBRARY.parse_doubles(lines, start, len(lines), *places, len(numbers), stop), stop.value
+
+
+def _check_start(lines: bytes, start: int) -> int:
+    """`start`, if it lies within `lines`: ctypes would cut it to size. Raises ValueError."""
+    if not 0 <= start <= len(lines):
+        raise ValueError(f"no byte {start} in lines of {len(lines)} bytes")
+    return start

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from randstream.protocol.frames import Beat, Open
@@ -84,6 +85,21 @@ def offset_of_another_stream() -> None:
     stream.check_known_answers = check_known_answers
 
 
+def interruptions_from_noticing() -> None:
+    """The time before the loss of a connection is noticed does not count as interrupted."""
+    from randstream.errors import Reason
+    from randstream.observe.interruptions import Interruptions
+
+    honest_lost = Interruptions.lost
+
+    def lost(self: Interruptions, reason: Reason, now: float) -> None:
+        honest_lost(self, reason, now)
+        if self._begun is not None and self._begun.noticed_at == now:
+            self._begun = replace(self._begun, since=now)
+
+    Interruptions.lost = lost
+
+
 def honest() -> None:
     """No mutant."""
 
@@ -91,11 +107,13 @@ def honest() -> None:
 MUTANTS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each for each in (ack_before_the_write, no_crc_check, offset_of_another_stream)
 }
+CHECK_MUTANTS: Final = {each.__name__: each for each in (interruptions_from_noticing,)}
+"""What tests/chaos/test_check.py would notice, and a storm would not."""
 
 if __name__ == "__main__":
     from randstream.cli.commands import main
     from randstream.observe.throttle import Throttle
 
     Throttle.admit = lambda self, now: 0
-    {**MUTANTS, "honest": honest}[sys.argv.pop(1)]()
+    {**MUTANTS, **CHECK_MUTANTS, "honest": honest}[sys.argv.pop(1)]()
     main()

@@ -256,7 +256,7 @@ def start(*arguments: str, program: Sequence[str] = ("-m", "randstream"), **give
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err.decode()
 
 
@@ -280,7 +280,7 @@ def test_help_imports_nothing_slow() -> None:
         "cli.run(['--help']), cli.run(['--version'])\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     for name in ("numpy", "orjson", "structlog", "rich", "aiohttp", "uvloop", "asyncio", "prometheus_client", "dns"):
         assert f"'{name}'" not in done.stderr
 
@@ -288,7 +288,7 @@ def test_help_imports_nothing_slow() -> None:
 def test_the_console_script_completes() -> None:
     script = Path(sys.executable).with_name("randstream")
     variables = {**os.environ, "_RANDSTREAM_COMPLETE": "bash_source", "RANDSTREAM_BOGUS": "1"}
-    done = subprocess.run([script], env=variables, capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run([script], env=variables, capture_output=True, text=True, check=True, timeout=60)
     assert "complete -o nosort -F _randstream_completion randstream" in done.stdout
     assert done.stderr == ""
 

@@ -12,7 +12,7 @@ from tests.cli.lines import SECRET, Run, set_variables
 
 from randstream import __version__
 from randstream.cli import commands as cli
-from randstream.cli.options import WholeNumber, read_given
+from randstream.cli.options import SECONDS, WholeNumber, read_given
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
 
 PRODUCER = {
@@ -220,3 +220,22 @@ def test_what_is_no_whole_number_of_a_stream_is_refused(text: str, or_all: bool)
 def test_all_is_a_count_and_no_offset(refusal: Callable[..., str]) -> None:
     assert WholeNumber(or_all=True)("all") is None
     assert "'all': give a whole number" in refusal("cat", "x", "--offset", "all")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2", 2.0), ("0", 0.0), ("0.5s", 0.5), (".5", 0.5), ("500ms", 0.5), ("3m", 180.0), ("1h", 3600.0), (" 5 ", 5.0)],
+)
+def test_durations_are_taken_as_people_write_them(text: str, seconds: float) -> None:
+    assert SECONDS.convert(text, None, None) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1e3", "nan", "inf", "5 minutes", "1s2", "s", "1d", "٣"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(click.UsageError, match="give seconds, 0 or more, such as"):
+        SECONDS.convert(text, None, None)
+
+
+@pytest.mark.parametrize("command", [("worker",), ("check", "--workers", "a")])
+def test_dashes_without_a_command_are_refused(refusal: Callable[..., str], command: tuple[str, ...]) -> None:
+    assert refusal(*command, "--").startswith("no COMMAND follows --; give one, or leave -- out; see: ")

@@ -18,7 +18,7 @@ from tests.cli.lines import FIRST_OF_42, Run
 
 from randstream.cli import commands as cli
 from randstream.cli.drawn import Drawn
-from randstream.cli.output import write_numbers
+from randstream.cli.output import require_writable, write_numbers
 from randstream.errors import SettingsError, SinkError
 from randstream.numbers.stream import NumberStream
 
@@ -209,3 +209,25 @@ def test_progress_is_shown_on_a_terminal_for_a_file_alone(tmp_path: Path, total:
 
     assert b"8 numbers" in progress(str(tmp_path / "file"))
     assert progress(None) == b""
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_a_trace(tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.write_text("older")
+    for path in (older, tmp_path / "new"):
+        require_writable(str(path), "--report")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"older": "older"}
+
+
+def test_a_device_and_a_pipe_without_a_reader_can_be_written_and_nobody_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/null", str(tmp_path / "pipe"), "-"):
+        require_writable(path, "--report")
+
+
+@pytest.mark.parametrize("name", [".", "no/folder", "file/in-a-file", "n" * 300])
+def test_where_nothing_can_be_written_is_said_before_anything_is_done(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match=r"^--report .*: .*; name a file that can be written$"):
+        require_writable(str(tmp_path / name), "--report")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

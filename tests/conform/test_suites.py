@@ -59,7 +59,7 @@ def require_held(outcomes: list[Any], cases: list[Any], *skipped: str) -> None:
     assert [f"{each.case.name}: {each.why_not}" for each in left] == []
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("sink", ["--discard", "--store"])
 async def test_our_worker_keeps_every_rule(sink: str, tmp_path: Path) -> None:
     port = free_port()
@@ -70,7 +70,7 @@ async def test_our_worker_keeps_every_rule(sink: str, tmp_path: Path) -> None:
         require_held(await judged_worker(port), WORKER_CASES, *RAW, "last-number")
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("numbers", ["integers", "bits64", "bernoulli", "poisson", "uniform", "exponential", "normal"])
 async def test_our_producer_keeps_every_rule(numbers: str) -> None:
     port = free_port()
@@ -84,7 +84,6 @@ async def test_our_producer_keeps_every_rule(numbers: str) -> None:
     require_held(outcomes, cases, "beat-every-8-mib", *alone, "uniform", "normal")
 
 
-@pytest.mark.timeout(60)
 async def test_our_producer_without_a_limit_keeps_the_window_and_the_interval() -> None:
     port = free_port()
     cases = of_rule(PRODUCER_CASES, "beat-every-8-mib")
@@ -94,7 +93,7 @@ async def test_our_producer_without_a_limit_keeps_the_window_and_the_interval() 
 
 
 @has_node
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 async def test_worker_in_javascript_keeps_every_rule(tmp_path: Path) -> None:
     port = free_port()
     with nodes(["worker.js", f"127.0.0.1:{port}", "js-0", tmp_path]):
@@ -103,7 +102,7 @@ async def test_worker_in_javascript_keeps_every_rule(tmp_path: Path) -> None:
 
 
 @has_node
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "bernoulli:0.5", "uniform:-1.0:1.0"])
 async def test_producer_in_javascript_keeps_every_rule_of_one_link(numbers: str) -> None:
     port = free_port()

@@ -190,7 +190,6 @@ WRONG_WORKERS: dict[str, tuple[Plant, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("fault", WRONG_WORKERS)
 async def test_worker_that(fault: str, monkeypatch: Patch) -> None:
     plant, rule, part = WRONG_WORKERS[fault]
@@ -268,7 +267,6 @@ WRONG_PRODUCERS: dict[str, tuple[Plant, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("fault", WRONG_PRODUCERS)
 async def test_producer_that(fault: str, monkeypatch: Patch) -> None:
     plant, rule, part = WRONG_PRODUCERS[fault]
@@ -281,7 +279,6 @@ async def test_producer_that(fault: str, monkeypatch: Patch) -> None:
     assert broken(outcomes), f"nobody noticed that it {fault}"
 
 
-@pytest.mark.timeout(60)
 async def test_producer_that_sends_past_the_window_and_long_intervals(monkeypatch: Patch) -> None:
     monkeypatch.setattr(sender, "WINDOW_BYTES", 2**26)
     port = free_port()

@@ -294,3 +294,38 @@ def test_a_proof_that_needs_no_byte_ends_what_the_last_byte_began(case: Case) ->
     assert case.prove(4.5) is None
     case.lose(4.75)
     assert case.prove(5.0) == Interruption(1_000_004.5, 0.5, Reason.CUT, 0.25)
+
+
+def test_a_peer_that_says_that_it_heard_nothing_was_lost_and_did_not_stall() -> None:
+    """What it was sent got lost on the way: it goes on acknowledging what it has, then it gives up."""
+    case = Case.make()
+    case.prove(1.0)
+    for now in (2.0, 3.0, 4.0):
+        case.hear(now)
+        case.link.unproven(2.0, case.ear)
+    case.hear(4.5)
+    case.lose(4.5, Reason.TIMEOUT)
+    case.hear(4.6)
+    interruption = case.link.proved(4.6, case.ear)
+    assert interruption is not None
+    assert (interruption.cause, interruption.seconds, interruption.unnoticed) == ("timeout", 3.6, 3.5)
+
+
+def test_a_stall_that_ends_in_a_silence_of_the_peer_began_as_a_stall() -> None:
+    case = Case.make()
+    case.hear(1.5)
+    case.link.unproven(0.5, case.ear)
+    case.hear(3.0)
+    case.lose(6.0, Reason.TIMEOUT)
+    current = case.link.status(6.0).current
+    assert current is not None
+    assert (current.cause, current.seconds) == (Pause.STALLED, 5.5)
+
+
+def test_what_happens_to_a_link_that_has_ended_is_none() -> None:
+    case = Case.make()
+    case.prove(1.0)
+    case.link.finish(1.5)
+    case.lose(2.0)
+    status = case.link.status(3.0)
+    assert (status.count, status.total, status.current) == (0, 0.0, None)

@@ -105,7 +105,6 @@ async def longest_standstill(worker: Process, seconds: float) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.timeout(120)
 @pytest.mark.asyncio(loop_factories=["asyncio"])
 @pytest.mark.parametrize("kind", [mute, unasked, hasty, forger])
 async def test_hostile_standbys_stop_no_stream_and_an_honest_one_follows(

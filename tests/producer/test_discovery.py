@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 from randstream.errors import Reason
 from randstream.producer.discovery import Resolver, Watch, refresh_delay
-from randstream.producer.dns import Dns, LookUpError
+from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
 from randstream.settings import Target
 from randstream.settings.addresses import check_target

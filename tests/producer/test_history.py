@@ -64,21 +64,24 @@ async def test_a_worker_that_comes_back_at_another_address_was_interrupted_all_t
 async def test_who_has_left_is_no_link_but_is_remembered_as_interrupted() -> None:
     services = Services()
     producer = a_producer(SERVICE, dns=services)
-    async with a_worker(name="stays", discard=True) as stays, a_worker(name="goes", discard=True) as goes:
-        async with running(producer):
-            services.workers[SERVICE] = targets_of([stays, goes])
-            await until(lambda: all(link.history.acknowledged for link in producer.links) and len(producer.links) == 2)
-            services.workers[SERVICE] = targets_of([stays])
-            await until(lambda: producer.departed)
-            assert [link.worker for link in producer.links] == ["stays"]
-            (history,) = producer.departed
-            assert (history.worker, history.target) == ("goes", str(targets_of([goes])[0]))
-            before = clock_of_loop().now()
-            await asyncio.sleep(100.0)
-            current = history.interruptions.status(clock_of_loop().now()).current
-            assert current is not None
-            assert current.cause == "shutdown"
-            assert current.seconds == pytest.approx(clock_of_loop().now() - before, abs=2 * HEARTBEAT)
+    async with (
+        a_worker(name="stays", discard=True) as stays,
+        a_worker(name="goes", discard=True) as goes,
+        running(producer),
+    ):
+        services.workers[SERVICE] = targets_of([stays, goes])
+        await until(lambda: all(link.history.acknowledged for link in producer.links) and len(producer.links) == 2)
+        services.workers[SERVICE] = targets_of([stays])
+        await until(lambda: producer.departed)
+        assert [link.worker for link in producer.links] == ["stays"]
+        (history,) = producer.departed
+        assert (history.worker, history.target) == ("goes", str(targets_of([goes])[0]))
+        before = clock_of_loop().now()
+        await asyncio.sleep(100.0)
+        current = history.interruptions.status(clock_of_loop().now()).current
+        assert current is not None
+        assert current.cause == "shutdown"
+        assert current.seconds == pytest.approx(clock_of_loop().now() - before, abs=2 * HEARTBEAT)
 
 
 async def test_two_workers_that_swap_addresses_keep_what_is_theirs() -> None:
@@ -101,16 +104,19 @@ async def test_two_workers_that_swap_addresses_keep_what_is_theirs() -> None:
 
 
 async def test_a_link_that_waited_for_a_worker_goes_on_with_its_history() -> None:
-    async with a_worker(discard=True) as first, a_worker(discard=True) as second:  # one name, two addresses
-        async with producing(first, second) as producer:
-            await until(lambda: {link.state for link in producer.links} == {LinkState.STREAMING, LinkState.RESTING})
-            holder, waiting = sorted(producer.links, key=lambda link: link.state is LinkState.RESTING)
-            history = holder.history
-            assert waiting.history is not history
-            (first if str(holder.target) == f"127.0.0.1:{first.address and first.address[1]}" else second).stop()
-            await until(lambda: waiting.history is history and history.interruptions.count)
-            assert the_cause(history) == "shutdown"
-            assert holder.history.worker is None
+    async with (
+        a_worker(discard=True) as first,
+        a_worker(discard=True) as second,  # one name, two addresses
+        producing(first, second) as producer,
+    ):
+        await until(lambda: {link.state for link in producer.links} == {LinkState.STREAMING, LinkState.RESTING})
+        holder, waiting = sorted(producer.links, key=lambda link: link.state is LinkState.RESTING)
+        history = holder.history
+        assert waiting.history is not history
+        (first if str(holder.target) == f"127.0.0.1:{first.address and first.address[1]}" else second).stop()
+        await until(lambda: waiting.history is history and history.interruptions.count)
+        assert the_cause(history) == "shutdown"
+        assert holder.history.worker is None
 
 
 def test_those_that_left_are_bounded_and_the_oldest_are_forgotten() -> None:

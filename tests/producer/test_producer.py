@@ -301,3 +301,14 @@ async def test_a_producer_that_cannot_use_its_settings_never_starts() -> None:
     async with running(producer):
         await until(lambda: producer.links)
     assert isinstance(producer, Producer)
+
+
+async def test_whoever_asks_for_haste_has_workers_dialled_more_often() -> None:
+    async with a_listener() as listener:
+        like = a_producer(listener)
+        producer = Producer(like.settings, clock=like.clock, random=Longest(), dns=like._dns, longest_delay=0.05)
+        async with running(producer):
+            begin = like.clock.now()
+            for _ in range(20):
+                (await listener.peer()).cut()
+            assert like.clock.now() - begin == pytest.approx(20 * 0.05, abs=0.1)

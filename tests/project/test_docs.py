@@ -53,6 +53,14 @@ NOT_RUN_HERE = {
     'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
     "kubectl -n randstream port-forward producer-0 9001": "needs a cluster: tests/e2e/test_cluster.py",
     "randstream top http://127.0.0.1:9001": "tests/cli/top/test_top.py, on a port from the system",
+    "randstream worker --discard --listen 0.0.0.0:9000": "endless: tests/cli/check/test_run.py starts such workers",
+    "randstream check --workers a:9000,b:9000 --seconds 60": "tests/cli/check/test_run.py, for no time",
+    "randstream check --workers a:9000,b:9000 -- kubectl rollout restart daemonset/cilium -n kube-system":
+        "tests/cli/check/test_run.py, with other commands",
+    "randstream check --workers srv://_stream._tcp.worker -- sh -c "
+    "'kubectl rollout restart ds/cilium -n kube-system && "
+    "kubectl rollout status ds/cilium -n kube-system'":
+        "tests/cli/check/test_check.py restarts workers behind a service",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
     "make clean": "tests/e2e/test_daemonset.py",
     "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":
@@ -120,7 +128,7 @@ def test_every_command_prints_what_is_shown_or_is_listed_as_not_run_here(page: s
         program, *words = shlex.split(command)
         assert program == ".venv/bin/randstream", f"{command}: say in NOT_RUN_HERE which test runs it, or why none does"
         run = subprocess.run(
-            [sys.executable, "-m", "randstream", *words], capture_output=True, text=True, check=False, timeout=20
+            [sys.executable, "-m", "randstream", *words], capture_output=True, text=True, check=False, timeout=60
         )
         assert (run.returncode, run.stdout) == (0, shown)
 

@@ -107,7 +107,6 @@ def test_sdist_holds_what_is_tracked_and_nothing_else(dist: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_installed_wheel_runs_the_demo_in_an_empty_folder(dist: Path, bin_folder: Path, tmp_path: Path) -> None:
     install(tmp_path, bin_folder, *dist.glob("*.whl"))
     assert run_in(tmp_path, bin_folder, bin_folder / "randstream", "--version") == f"randstream {__version__}\n"
@@ -119,7 +118,6 @@ def test_installed_wheel_runs_the_demo_in_an_empty_folder(dist: Path, bin_folder
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_pip_install_of_the_source_gives_the_command_and_its_completion(bin_folder: Path, tmp_path: Path) -> None:
     install(tmp_path, bin_folder, ROOT)
     assert run_in(tmp_path, bin_folder, bin_folder / "randstream", "--version") == f"randstream {__version__}\n"

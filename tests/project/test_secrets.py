@@ -65,7 +65,7 @@ class Roles:
             self._pause.wait(0.01)
 
     def get(self, path: str, size: int = 2**20) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=60) as answer:
             text: bytes = answer.read1(size)
             return text.decode()
 
@@ -150,7 +150,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
 
     reader = threading.Thread(target=read)
     reader.start()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=30)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=60)
     os.close(theirs)
     reader.join()
     os.close(ours)

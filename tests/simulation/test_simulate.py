@@ -46,7 +46,6 @@ def test_a_plan_shrinks_to_the_faults_that_it_takes() -> None:
     assert {fault.number for fault in shrink(plan, breaks).faults} == needed
 
 
-@pytest.mark.timeout(120)
 def test_what_broke_is_told_with_the_command_that_shows_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

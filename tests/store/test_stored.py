@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,41 @@ def test_an_open_store_is_read_by_offset_and_by_slice(folder: Path, short_steps:
                 store[::step]
 
 
+@pytest.mark.parametrize("wrong", [True, 5.0, "5", np.bool_(True), np.array([5])])
+def test_what_is_no_integer_is_no_offset_of_an_open_store(folder: Path, wrong: Any) -> None:
+    with open_store(folder) as store:
+        wrongs: list[Any] = [wrong, slice(wrong, None), slice(wrong), slice(0, 9, wrong)]
+        for at in wrongs:
+            with pytest.raises(TypeError, match=f"is of type {type(wrong).__name__}; give an integer"):
+                store[at]
+
+
+def test_an_integer_that_python_does_not_spell_is_beyond_the_end_too(folder: Path) -> None:
+    huge = 10**5_000
+    with open_store(folder) as store:
+        assert len(store[-huge:huge]) == 4_500
+        with pytest.raises(IndexError, match="no offset an integer of 16610 bits: those from 0 to 4499"):
+            store[huge]
+        with pytest.raises(ValueError, match="a step of an integer of 16610 bits: give 1 or more"):
+            store[::-huge]
+
+
+def test_a_copy_of_an_open_store_has_files_of_its_own(folder: Path) -> None:
+    with open_store(folder) as store:
+        assert store[7] == STREAM.read(7, 1)[0]
+        for copied in (copy.copy(store), copy.deepcopy(store), pickle.loads(pickle.dumps(store))):
+            assert repr(copied) == repr(store)
+            assert copied[8] == STREAM.read(8, 1)[0]
+            copied.close()
+        assert store.refresh() == 4_500
+        assert np.array_equal(store[:], STREAM.read(0, 4_500))
+
+
+def test_an_open_store_is_no_array_without_a_copy(folder: Path) -> None:
+    with open_store(folder) as store, pytest.raises(ValueError, match="leave copy=False out"):
+        np.asarray(store, copy=False)
+
+
 def test_slices_are_the_callers_own(folder: Path) -> None:
     with open_store(folder) as store:
         store[:10][:] = 0
@@ -208,6 +245,9 @@ def test_blocks_are_those_of_any_range(folder: Path) -> None:
         for wrong in ({"offset": -1}, {"count": -1}, {"block": -1}, {"block": 0}):
             with pytest.raises(ValueError, match=r"from 0 to|at least 1"):
                 store.iter_blocks(**wrong)
+        with pytest.raises(NotStoredError, match="holds no offset 4501 yet; the next to come is 4500"):
+            store.iter_blocks(4_501)
+        assert [list(store.iter_blocks(*each)) for each in ((4_500,), (4_501, 0))] == [[], []]
 
 
 def test_what_retention_removed_is_no_part_of_an_open_store(tmp_path: Path) -> None:

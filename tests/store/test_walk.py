@@ -32,6 +32,9 @@ def opened(tmp_path: Path) -> Iterator[Callable[[bytes], File]]:
         file.close()
 
 
+LF = b"\n"
+
+
 def from_start(file: File) -> Walk:
     return walk_from_start(file, read_header(file, Path(FIRST)))
 
@@ -63,20 +66,20 @@ def test_an_interval_holds_only_if_count_and_checksum_do(
     assert steps.flaw.startswith(flaw)
 
 
-@pytest.mark.parametrize("tail", [b"", b"1", b"1\n2\n", b"1\n#beat offs", b"\0" * 500])
+@pytest.mark.parametrize("tail", [b"", b"1", b"1\n2\n", b"1\n#beat offs", b"1\n#be\0\0", b"\0" * 500])
 def test_an_unfinished_tail_is_no_flaw(opened: Callable[[bytes], File], tail: bytes) -> None:
     steps = from_start(opened(stored(0, 3) + tail))
     assert steps.next_run() == text(0, 3)
     assert (steps.next_run(), steps.flaw) == (None, None)
 
 
-def test_a_control_line_that_is_no_beat_is_a_flaw_as_soon_as_it_is_whole_or_too_long(
+def test_a_control_line_that_is_no_beat_is_a_flaw_as_soon_as_it_is_whole_too_long_or_has_no_such_byte(
     opened: Callable[[bytes], File],
 ) -> None:
-    for line in (b"#nonsense\n", b"#beat offset=04 crc=00000000 t=1\n", b"#" + b"x" * 511):
+    for line in (b"#nonsense\n", b"#beat offset=04 crc=00000000 t=1\n", b"#" + b"x" * 511, b"#beat offset=1 crc=0\v"):
         steps = from_start(opened(stored(0) + b"1\n" + line))
         assert steps.next_run() is None
-        assert steps.flaw == f"not a beat: {line.rstrip()[:80]!r}"
+        assert steps.flaw == f"not a beat: {line.rstrip(LF)[:80]!r}"
 
 
 def test_an_interval_longer_than_any_is_a_flaw(

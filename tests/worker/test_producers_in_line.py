@@ -210,7 +210,7 @@ async def test_draining_worker_promotes_nobody_whose_serving_connection_is_cut()
 async def test_a_stranger_whose_stream_the_store_cannot_open_holds_nobody_up(tmp_path: Path, log: Log) -> None:
     damaged = tmp_path / f"{WORKER}-{OTHER_STREAM}"
     damaged.mkdir()
-    (damaged / "foreign").touch()
+    (damaged / f"{0:020d}.numbers").write_bytes(b"no header\n")
     async with a_worker(store=tmp_path) as worker, dialled(worker) as stranger:
         await stranger.join(stream=OTHER_STREAM, producer=BEST, heartbeat="60")
         await log.wait("sink.failing")

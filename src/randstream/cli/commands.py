@@ -242,11 +242,11 @@ def check(
 ) -> int:  # fmt: skip
     """Hold a stream to each worker while the network changes: which were interrupted, when, for how long, and why?
 
-    Ends after --seconds; with COMMAND when that has ended and all is well again; or at Ctrl-C. It leaves workers alone
-    that are served already.
+    Ends after --seconds; with COMMAND when that has ended and all is well again; or at Ctrl-C. It disturbs nobody: a
+    worker that is served already ends it at once.
 
-    Exit status 0: every link is within the limits. 1: one is not, or was not reached within ten seconds. 2: nothing was
-    checked. Another: that of COMMAND, where the links are well.
+    Exit status 0: every link is within the limits. 1: one is not, or was never reached. 2: nothing was checked.
+    Another: that of COMMAND, where the links are well.
     """
     if command and seconds is not None:
         raise SettingsError("--seconds and -- COMMAND are both given; give one")

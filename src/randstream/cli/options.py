@@ -124,6 +124,8 @@ class WithProgram(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
+        if args[end:] == ["--"]:  # of `-- $PROGRAM`, say, where that is empty
+            ctx.fail("no COMMAND follows --; give one, or leave -- out")
         ctx.params["command"] = tuple(args[end + 1 :])
         return super().parse_args(ctx, args[:end])
 

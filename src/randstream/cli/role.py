@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from rich.text import Text
 
+from .. import service
 from ..observe.interruptions import InterruptionsStatus
 from ..observe.logs import flush_logs
 from ..producer.link import Link
 from ..producer.producer import Producer
-from ..service import run_service
 from ..settings import CommonSettings
 from ..worker.worker import Worker
 from .console import open_console
@@ -31,7 +31,7 @@ def run_role(make_role: Callable[[], Producer | Worker], settings: CommonSetting
         roles.append(make_role())
         return roles[-1]
 
-    status = run_service(make, settings)
+    status = service.run_service(make, settings)
     if has_reader():
         flush_logs()
         console = open_console(sys.stderr)

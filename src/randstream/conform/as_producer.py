@@ -16,8 +16,6 @@ HEARTBEAT: Final = 1.0
 """Seconds: that of connections whose case is not about time."""
 QUICK: Final = 0.3
 """That of those whose case is."""
-ACK_WAIT: Final = 1.25 * HEARTBEAT + PATIENCE
-"""An ack may wait until one is due."""
 
 
 class Offer(Conversation):

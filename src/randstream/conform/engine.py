@@ -13,6 +13,8 @@ from .wire import End, Item, Line, Run, read_control_line, read_numbers
 
 PATIENCE: Final = 3.0
 """Seconds for what is to come at once: networks and busy machines are forgiven that much."""
+SLOWEST_READER: Final = 2**20
+"""Bytes a second that an end without any hurry takes."""
 _READ_BYTES: Final = 2**17
 _MOST_KEPT: Final = 48 * 2**20
 """Bytes of numbers that nobody has looked at yet, after which no more are read: more than the window allows."""
@@ -43,6 +45,11 @@ class Case:
     play: Callable[[Any], Awaitable[None]]
     group: str
     limit: float = 20.0
+
+
+def patience_for(data: bytes) -> float:
+    """Seconds for what is to come as soon as `data` has been read."""
+    return PATIENCE + len(data) / SLOWEST_READER
 
 
 Play = Callable[[Any], Awaitable[None]]

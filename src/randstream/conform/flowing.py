@@ -16,6 +16,8 @@ _case = case_adder(CASES)
 
 WINDOW: Final = 32 * 2**20
 INTERVAL: Final = 8 * 2**20
+WINDOW_SECONDS: Final = 45.0
+"""In which a producer is to fill the window; its pace is known after a tenth of that."""
 
 
 async def _served(link: Link) -> Guest:
@@ -122,7 +124,7 @@ async def _window(link: Link) -> None:
             last_beat, interval = now, 0
         else:
             raise BrokenRuleError("numbers and beats", item or f"nothing since {now - last_beat:.1f} s")
-        if now - begin > 2.0 and number_bytes / (now - begin) * 20 < WINDOW:
+        if now - begin > WINDOW_SECONDS / 10 and number_bytes / (now - begin) * WINDOW_SECONDS < WINDOW:
             raise NotPlayedError("numbers flow too slowly to fill 32 MiB; start a producer without a limit for this")
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from .as_worker import Guest, Link
-from .engine import BrokenRuleError, Case, NotPlayedError, case_adder
+from .engine import PATIENCE, BrokenRuleError, Case, NotPlayedError, case_adder
 from .wire import MAX_OFFSET
 
 LINK: Final = "link"
@@ -102,7 +102,7 @@ def _times_out(name: str, first: str, dribble: str) -> None:
 
         task = asyncio.create_task(dribble_on())
         try:
-            closed = await guest.expect_close("timeout", within=8.0)
+            closed = await guest.expect_close("timeout", within=5.0 + 2 * PATIENCE)
         finally:
             task.cancel()
         if closed.at - guest.began_at < 4.0:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .as_producer import Offer, Site
-from .engine import BrokenRuleError, Case, case_adder
+from .engine import PATIENCE, BrokenRuleError, Case, case_adder
 from .wire import with_check
 
 STRANGER: Final = "stranger"
@@ -226,7 +226,7 @@ def _times_out(name: str, first: bytes, dribble: bytes) -> None:
 
         task = asyncio.create_task(dribble_on())
         try:
-            closed = await offer.expect_close("timeout", within=8.0)
+            closed = await offer.expect_close("timeout", within=5.0 + 2 * PATIENCE)
         finally:
             task.cancel()
         if closed.at - offer.began_at < 4.5:

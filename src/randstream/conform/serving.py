@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .as_producer import HEARTBEAT, QUICK, Offer, Site
-from .engine import BrokenRuleError, Case, NotPlayedError, case_adder
+from .engine import BrokenRuleError, Case, NotPlayedError, case_adder, patience_for
 from .wire import MAX_OFFSET, Line, beat
 
 ALONE: Final = "alone"
@@ -31,8 +31,9 @@ def _ends(rule: str, name: str, say: bytes | str | Callable[[Offer], str], *reas
     async def play(site: Site) -> None:
         offer = await _started(site)
         text = say if isinstance(say, bytes | str) else say(offer)
-        offer.send(text if isinstance(text, bytes) else f"{text}\n".encode("latin-1"))
-        await offer.expect_close(*(reasons or ("malformed",)), skip=ACKS)
+        data = text if isinstance(text, bytes) else f"{text}\n".encode("latin-1")
+        offer.send(data)
+        await offer.expect_close(*(reasons or ("malformed",)), within=patience_for(data), skip=ACKS)
 
 
 def _goes_on(rule: str, name: str, lines: bytes) -> None:
@@ -43,7 +44,7 @@ def _goes_on(rule: str, name: str, lines: bytes) -> None:
         offer = await _started(site, stream=site.another_stream())
         offer.interval(lines)
         offer.beat()
-        await offer.acked(offer.offset)
+        await offer.acked(offer.offset, 1.25 * HEARTBEAT + patience_for(lines))
 
 
 # ---- resume and the opening beat

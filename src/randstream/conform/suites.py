@@ -16,8 +16,8 @@ from .engine import BrokenRuleError, Case, Outcome, play
 BESIDE: Final = 6
 """Cases against a worker that run at once: far below its 16 places before `#open`."""
 
-FIRST_DIAL: Final = 15.0
-"""Seconds in which a producer is to dial for the first time."""
+FIRST_DIAL: Final = 60.0
+"""Seconds in which a producer is to dial for the first time: somebody may have to start it yet."""
 
 SECOND_LINK_LOOKS: Final = 30
 """Tenths of a second in which its other links are to have dialled, too."""

@@ -25,12 +25,16 @@ def check_integer(value: SupportsIndex, what: str) -> int:
         raise TypeError(f"{what} is of type {type(value).__name__}; give an integer") from None
 
 
+def show_integer(value: int) -> str:
+    """What an error tells of `value`."""
+    return str(value) if value.bit_length() <= _SHOWN_BITS else f"an integer of {value.bit_length()} bits"
+
+
 def check_offset(value: SupportsIndex, what: str = "offset") -> int:
     """`value` as an int. Raises TypeError: it is no integer; ValueError: it is not from 0 to 2^63 - 1."""
     offset = check_integer(value, what)
     if not 0 <= offset <= MAX_OFFSET:
-        shown = offset if offset.bit_length() <= _SHOWN_BITS else f"an integer of {offset.bit_length()} bits"
-        raise ValueError(f"{what} is {shown}; give one from 0 to 2^63 - 1")
+        raise ValueError(f"{what} is {show_integer(offset)}; give one from 0 to 2^63 - 1")
     return offset
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from operator import index
 from pathlib import Path
 from typing import Any, Final, Self, SupportsIndex, overload
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..errors import NotStoredError
 from ..numbers.distributions import NumberArray, parse_distribution
-from ..numbers.offsets import check_offset
+from ..numbers.offsets import check_integer, check_offset, show_integer
 from ..protocol import MAX_OFFSET
 from ..protocol.runs import Run
 from .files import OSFiles
@@ -82,24 +81,33 @@ class StoredNumbers:
     def __getitem__(self, at: SupportsIndex | slice) -> Any:
         if isinstance(at, slice):
             return self._slice(at)
-        wanted = index(at)
+        wanted = check_integer(at, "an offset")
         offset = wanted + self.end_offset if wanted < 0 else wanted
         if not self.first_offset <= offset < self.end_offset:
-            raise IndexError(f"no offset {wanted}: those from {self.first_offset} to {self.end_offset - 1} are stored")
+            raise IndexError(
+                f"no offset {show_integer(wanted)}: those from {self.first_offset} to {self.end_offset - 1} are stored"
+            )
         return self._read(offset, 1)[0]
 
     def __iter__(self) -> Iterator[Any]:
         for block in self.iter_blocks():
             yield from block
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """A copy opens its own files, and sees what is stored then."""
+        return type(self), (self._stream.path,)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NumberArray:
+        if copy is False:
+            raise ValueError("numbers of a store are read, which makes an array; leave copy=False out")
         return np.asarray(self[:], dtype)
 
     def iter_blocks(
         self, offset: SupportsIndex | None = None, count: SupportsIndex | None = None, *, block: SupportsIndex = BLOCK
     ) -> Iterator[NumberArray]:
         """The numbers from `offset` (None: the oldest kept) on, `count` at most, as arrays of `block` numbers, the last
-        of what is left. Each is a new array. None: all there are now. Raises ValueError at once if none can be meant.
+        of what is left. Each is a new array. None: all there are now. Raises ValueError or NotStoredError at once if
+        none can be meant.
         """
         start = self.first_offset if offset is None else check_offset(offset)
         stop = MAX_OFFSET if count is None else start + check_offset(count, "count")
@@ -107,6 +115,10 @@ class StoredNumbers:
         if size == 0:
             raise ValueError("block is 0; give at least 1")
         self._require_kept(start)
+        if self.end_offset < start < stop and self.damage is None:
+            raise NotStoredError(
+                f"{self._stream.folder} holds no offset {start} yet; the next to come is {self.end_offset}"
+            )
         return self._iter_blocks(start, stop, size)
 
     def _iter_blocks(self, start: int, stop: int, size: int) -> Iterator[NumberArray]:
@@ -148,11 +160,11 @@ class StoredNumbers:
                 reader.close()
 
     def _slice(self, wanted: slice) -> NumberArray:
-        step = 1 if wanted.step is None else index(wanted.step)
+        step = 1 if wanted.step is None else check_integer(wanted.step, "a step")
         if step < 1:
-            raise ValueError(f"a step of {step}: give 1 or more, and turn the array round")
-        start = self.first_offset if wanted.start is None else index(wanted.start)
-        stop = MAX_OFFSET if wanted.stop is None else index(wanted.stop)
+            raise ValueError(f"a step of {show_integer(step)}: give 1 or more, and turn the array round")
+        start = self.first_offset if wanted.start is None else check_integer(wanted.start, "an offset")
+        stop = MAX_OFFSET if wanted.stop is None else check_integer(wanted.stop, "an offset")
         if start < 0:
             start = max(start + self.end_offset, self.first_offset)
         if stop < 0:

@@ -19,6 +19,8 @@ long, and a slow stream's store is mostly beats."""
 _NO_NUMBER: Final = re.compile(rb"[^0-9.e+\-\n\0]")
 """What no commit that was ended leaves before a beat: it leaves bytes of lines, and NUL where they did not reach the
 disk."""
+_TORN_BEAT: Final = re.compile(rb"#[a-z0-9= ]*+\0*+")
+"""What such a commit leaves of its beat."""
 MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
 """The longest interval, with its beat. So much is read at a time: no interval needs more than one read."""
 
@@ -126,7 +128,7 @@ def _check(lines: bytes, count: int, crc: int) -> str | None:
 def _name_flaw(text: bytes, hash_at: int) -> str | None:
     """Why `text` cannot begin with an interval even if more were to come, nor be left by a crash; None if it might."""
     line, lf, _ = text[hash_at : hash_at + MAX_CONTROL_LINE_BYTES].partition(b"\n")
-    if hash_at >= 0 and (lf or len(line) == MAX_CONTROL_LINE_BYTES):
+    if hash_at >= 0 and (lf or len(line) == MAX_CONTROL_LINE_BYTES or not _TORN_BEAT.fullmatch(line)):
         return f"not a beat: {line[:80]!r}"
     if found := _NO_NUMBER.search(text, 0, len(text) if hash_at < 0 else hash_at):
         return f"not of number lines: {text[found.start() :][:80]!r}"

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isinf
 from typing import Final
@@ -18,10 +18,11 @@ from ...observe.status import LinkState
 from ...producer.history import History
 from ...producer.link import Link
 from ...producer.producer import Producer
-from .measure import Subject, count_numbers, find_problem, measure, subjects
+from ...settings.checks import shorten
+from .measure import Subject, find_problem, measure, subjects
 from .program import Program
 from .report import Command, Limits, LinkResult, Report
-from .view import View
+from .view import MOST_ROWS, View
 
 REACH_SECONDS: Final = 10.0
 """In which workers must be reached."""
@@ -87,7 +88,10 @@ class Check:
             if await self._reach():
                 await self._watch()
             end = self._clock.now()
-            watched = [(subject, self._measure(subject, end)) for subject in subjects(self._producer)]
+            found = [
+                (subject, subject.history.interruptions.status(end), self._find_problem(subject, end))
+                for subject in subjects(self._producer)
+            ]
             problem = self._producer.problem
         finally:
             looking.cancel()
@@ -107,15 +111,15 @@ class Check:
             },
             limits=self._limits,
             command=self._command,
-            links=[_with_last_acks(subject, result) for subject, result in watched],
+            links=[measure(*each) for each in found],  # with the last acks
             pause=round(self._pause, 6),
-            problem=None if watched else problem,
+            problem=None if found else problem,
         )
 
-    def _measure(self, subject: Subject, now: float) -> LinkResult:
-        result = measure(subject, now)
-        by = self._left_alone.get(subject.name) if subject.link is None else None
-        return result if by is None else replace(result, problem=f"{by} serves it now, and a check disturbs nobody")
+    def _find_problem(self, subject: Subject, now: float) -> str | None:
+        if subject.link is None and (by := self._left_alone.get(subject.name)) is not None:
+            return f"{by} serves it now, and a check disturbs nobody"
+        return find_problem(subject, now)
 
     async def _reach(self) -> bool:
         """Wait until every worker has proved itself; whether any has in time."""
@@ -141,7 +145,7 @@ class Check:
             await self._wait(self._until.seconds)
             return
         self._phase = f"while {program.arguments[0]} runs"
-        self._tell(f"begins: {' '.join(program.arguments)}")
+        self._tell(f"begins: {shorten(' '.join(program.arguments))}")
         running = asyncio.create_task(program.run())
         await self._wait(None, running.done)
         if not (running.done() or self._is_ending):
@@ -156,7 +160,11 @@ class Check:
         """Whether nothing has been interrupted for so long as it is to settle. To be asked often."""
         now, found = self._clock.now(), list(subjects(self._producer))
         count = sum(each.history.interruptions.count for each in found)
-        awaited = (each for each in found if each.is_reached or each.target not in self._missing)
+        awaited = (
+            each
+            for each in found
+            if (each.is_reached or each.target not in self._missing) and each.name not in self._left_alone
+        )
         if count != self._count or not found or any(find_problem(each, now) for each in awaited):
             self._count, self._calm_since = count, now
         return now - self._calm_since >= self._until.settle
@@ -193,22 +201,35 @@ class Check:
             while True:
                 begin = self._clock.now()
                 self._pause = max(self._pause, begin - expected)
-                stories = [story for subject in subjects(self._producer) for story in self._find_news(subject, begin)]
+                found = list(subjects(self._producer))
+                stories = [story for subject in found for story in self._find_news(subject, begin)]
                 for story in stories[:STORIES_AT_ONCE]:
                     self._tell(story)
                 if len(stories) > STORIES_AT_ONCE:
                     self._tell(f"and {len(stories) - STORIES_AT_ONCE:,} more such events")
-                self._view.update(
-                    begin - self._begin, self._phase, (self._measure(each, begin) for each in subjects(self._producer))
-                )
+                if self._view.is_live:
+                    self._view.update(begin - self._begin, self._phase, *self._find_rows(found, begin))
                 expected = self._clock.now() + (seconds := self._pause_after(begin))
                 await asyncio.sleep(seconds)
+
+    def _find_rows(self, found: list[Subject], now: float) -> tuple[list[LinkResult], int]:
+        """Those in most trouble, and how many others there are: only these few are measured while streams flow."""
+
+        def rank(subject: Subject) -> tuple[bool, float]:
+            status = subject.history.interruptions.status(now, 0)
+            return self._find_problem(subject, now) is None, -status.longest
+
+        rows = sorted(found, key=rank)[:MOST_ROWS]
+        measured = [
+            measure(each, each.history.interruptions.status(now), self._find_problem(each, now)) for each in rows
+        ]
+        return measured, len(found) - len(rows)
 
     def _pause_after(self, begin: float) -> float:
         return max(LOOK_SECONDS, (self._clock.now() - begin) / LOOKS_SHARE)
 
     def _find_news(self, subject: Subject, now: float) -> list[str]:
-        was, status = self._known.get(subject.history), subject.history.interruptions.status(now, 1)
+        was, status = self._known.get(subject.history), subject.history.interruptions.status(now, 0)
         stories = []
         if subject.is_reached:
             if was is None:
@@ -216,7 +237,7 @@ class Check:
             self._known[subject.history] = status
         if was is not None:
             if status.count > was.count:
-                last = status.last[-1]
+                last = subject.history.interruptions.last[-1]
                 stories.append(f"{subject.name} proven again after {last.seconds:.2f} s ({last.cause})")
             if status.current is not None and was.current is None:
                 error = subject.link and subject.link.last_error
@@ -225,9 +246,3 @@ class Check:
 
     def _tell(self, story: str) -> None:
         self._view.tell(self._clock.now() - self._begin, story)
-
-
-def _with_last_acks(subject: Subject, result: LinkResult) -> LinkResult:
-    """`result`, which was taken before the producer ended: its last beat asks for what was under way."""
-    sent, acknowledged = count_numbers(subject)
-    return replace(result, sent=sent, acknowledged=acknowledged)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ...observe import interruptions
+from ...observe.interruptions import InterruptionsStatus
 from ...observe.status import LinkState
 from ...producer.history import History
 from ...producer.link import Link
@@ -49,10 +50,9 @@ def subjects(producer: Producer) -> Iterator[Subject]:
         yield Subject(history, None)
 
 
-def measure(subject: Subject, now: float) -> LinkResult:
-    """How it is at `now`, in seconds of the producer's clock."""
+def measure(subject: Subject, status: InterruptionsStatus, problem: str | None) -> LinkResult:
+    """What became of it. Its interruptions and its problem were found before: the end of a check is neither."""
     history = subject.history
-    status = history.interruptions.status(now)
     shown = [*status.last, *([] if status.current is None else [status.current])]
     sent, acknowledged = count_numbers(subject)
     return LinkResult(
@@ -68,7 +68,7 @@ def measure(subject: Subject, now: float) -> LinkResult:
         availability=round(status.availability or 0.0, 9),
         by_cause=count_causes(status),
         interruptions=[_shown(each, is_over=each is not status.current) for each in shown],
-        problem=find_problem(subject, now),
+        problem=problem,
     )
 
 

@@ -28,6 +28,8 @@ class Program:
         self._clock = clock
         self._child: asyncio.subprocess.Process | None = None
         self._escalation: asyncio.TimerHandle | None = None
+        self._told: signal.Signals | None = None
+        """What it was sent last, or is to be sent when it is there."""
 
     async def run(self) -> Command:
         """Run it to its end. Raises SettingsError: it cannot be started."""
@@ -36,6 +38,8 @@ class Program:
             self._child = await asyncio.create_subprocess_exec(*self.arguments)
         except OSError as error:
             raise SettingsError(f"-- {self.arguments[0]}: cannot run it: {error.strerror or error}") from None
+        if self._told is not None:
+            self.send(self._told)
         status = await self._child.wait()
         if self._escalation is not None:
             self._escalation.cancel()
@@ -55,7 +59,8 @@ class Program:
             self._escalation = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.end, following)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it runs."""
+        """Send it a signal: now if it runs, or when it does."""
+        self._told = number
         if self._child is not None and self._child.returncode is None:
             with suppress(ProcessLookupError):
                 self._child.send_signal(number)

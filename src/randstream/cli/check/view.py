@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import IO, Final
 
 from rich.console import Group, RenderableType
@@ -33,7 +33,8 @@ class View:
 
     def __init__(self, file: IO[str], *, is_live: bool) -> None:
         self._console = open_console(file)
-        self._is_live = is_live and file.isatty() and not self._console.is_dumb_terminal
+        self.is_live = is_live and file.isatty() and not self._console.is_dumb_terminal
+        """Whether `update` shows anything."""
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._stories: list[str] = []
         self.problem: OSError | None = None
@@ -42,27 +43,24 @@ class View:
     @contextmanager
     def running(self) -> Iterator[None]:
         """The time in which the table is shown."""
-        if self._is_live:
-            with self._writing():
-                self._live.start()
-        try:
+        with self._writing(), ExitStack() as screen:
+            if self.is_live:
+                with self._writing():
+                    screen.enter_context(self._live)
             yield
-        finally:
-            with self._writing():
-                self._live.stop()
 
     def tell(self, at: float, story: str) -> None:
         """One line: what happened `at` seconds after the start."""
         line = plain(f"{at:7.1f} s  {story}")
         self._stories = [*self._stories, line][-STORIES:]
-        if not self._is_live:
+        if not self.is_live:
             self._print(line)
 
-    def update(self, at: float, phase: str, links: Iterable[LinkResult]) -> None:
-        """Show the links as they are now; `phase`: what the check waits for."""
-        if self._is_live and not self._console.quiet:
+    def update(self, at: float, phase: str, links: Sequence[LinkResult], more: int) -> None:
+        """Show `links` as they are now, and that there are so many `more`. `phase`: what the check waits for."""
+        if self.is_live and not self._console.quiet:
             with self._writing():
-                self._live.update(self._screen(at, phase, links), refresh=True)
+                self._live.update(self._screen(at, phase, links, more), refresh=True)
 
     def summarize(self, report: Report) -> None:
         """What came of it."""
@@ -74,12 +72,12 @@ class View:
             self._print(f"--- the check itself stood still for up to {report.pause:.2f} s: silences may be its own")
         self._print(plain(report.verdict), style="bold red" if report.status else "bold green")
 
-    def _screen(self, at: float, phase: str, links: Iterable[LinkResult]) -> RenderableType:
+    def _screen(self, at: float, phase: str, links: Sequence[LinkResult], more: int) -> RenderableType:
         height, width = self._console.height, self._console.width
         stories = [_line(story) for story in self._stories[-max(0, min(STORIES, height // 3)) :]]
         rows = max(1, min(MOST_ROWS, height - len(stories) - ROWS_BESIDE))
         title = _line(f"randstream check, {at:.0f} s; {phase}", style="bold")
-        return Group(title, _table(links, rows, is_wide=width >= WIDE), *stories)
+        return Group(title, _table(links[:rows], more + len(links[rows:]), is_wide=width >= WIDE), *stories)
 
     def _print(self, line: str, style: str | None = None) -> None:
         with self._writing():
@@ -110,8 +108,8 @@ def _account(link: LinkResult) -> Account:
     )
 
 
-def _table(links: Iterable[LinkResult], most: int, *, is_wide: bool) -> Table:
-    """Up to `most` links. A narrow one has the columns that a check is about."""
+def _table(links: Sequence[LinkResult], more: int, *, is_wide: bool) -> Table:
+    """`links`, and that there are `more`. A narrow one has the columns that a check is about."""
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     titles = ["worker", "now", "interruptions", "longest"]
     if is_wide:
@@ -122,12 +120,11 @@ def _table(links: Iterable[LinkResult], most: int, *, is_wide: bool) -> Table:
             title, justify="left" if is_text else "right", ratio=1 if is_text else None, no_wrap=True,
             overflow="ellipsis",
         )  # fmt: skip
-    ordered = sorted(links, key=lambda link: (link.problem is None, -link.longest))
-    for link in ordered[:most]:
+    for link in links:
         cells = _cells(link)
         table.add_row(*(cells[title] for title in titles))
-    if len(ordered) > most:
-        table.add_row(Text(f"and {len(ordered) - most:,} more", style="dim"))
+    if more:
+        table.add_row(Text(f"and {more:,} more", style="dim"))
     return table
 
 
