@@ -262,7 +262,7 @@ COMMAND ?=
 NODE    ?=
 check: override export COMMAND := $(value COMMAND)
 check: export NODE := $(NODE)
-check: build load-images ## do connections to all nodes survive? (COMMAND="kubectl -n kube-system rollout restart ..." or SECONDS=60, NODE=...)
+check: build load-images ## do connections to every node survive? (COMMAND="kubectl ..." or SECONDS=60; ARGS="--max-interruption 5")
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	@$(PYTHON) deploy/check.py $(TAGGED) $(SECONDS) $(ARGS)
 

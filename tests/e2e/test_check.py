@@ -13,9 +13,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 NAMESPACE = "randstream-check"
 ROLL = "kubectl -n {0} rollout restart daemonset/worker && kubectl -n {0} rollout status daemonset/worker"
 
+LIMITS = "--heartbeat=1 --max-interruption=60 --max-total=60"
+"""Only what lasts for two seconds counts, unless the connection changes: the machine may be busy."""
+
 
 def test_a_rolling_restart_of_workers_is_one_interruption_each_and_nothing_is_left() -> None:
-    done = make("check", f"COMMAND={ROLL.format(NAMESPACE)}", "ARGS=--max-interruption=60 --max-total=60")
+    done = make("check", f"COMMAND={ROLL.format(NAMESPACE)}", f"ARGS={LIMITS}")
     log.info("%s", done.stdout.rpartition("all pods are ready\n")[2])
     report = json.loads((ROOT / "build" / "check" / "check.json").read_text())
     assert sorted(link["worker"] for link in report["links"]) == sorted(
