@@ -3,7 +3,7 @@
 check.py IMAGE SECONDS [OPTION...]    check for so long, or while the shell command in $COMMAND runs; OPTIONs are those
                                       of `randstream check`, such as --max-interruption=5s
 
-It makes the namespace randstream-check, with a worker on every node and a Job, on $NODE if that is set, which streams to
+It makes the namespace randstream-check, with a worker on every node and a Job (on $NODE if that is set) that streams to
 them. It shows what that says, leaves its report in build/check, removes all again and exits with the Job's status.
 $COMMAND runs here. It may cut off kubectl for two minutes at most: the connections that are checked are the Job's.
 """
