@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from randstream.errors import SettingsError
-from randstream.numbers.distributions import parse_distribution
+from randstream.numbers.distributions import Bits64, parse_distribution
 from randstream.numbers.stream import BLOCK, FEW, NumberStream, to_lines
 
 pytestmark = pytest.mark.usefixtures("speedups_or_not")
@@ -371,7 +371,7 @@ def test_what_is_no_seed_is_refused(seed: Any) -> None:
         NumberStream(seed, "worker-0", "bits64")
 
 
-@pytest.mark.parametrize("distribution", ["dice", b"bits64", 5, None])
+@pytest.mark.parametrize("distribution", ["dice", b"bits64", 5, None, Bits64])
 def test_what_is_no_distribution_is_refused(distribution: Any) -> None:
     with pytest.raises(SettingsError, match="is no distribution; use"):
         NumberStream("42", "worker-0", distribution)

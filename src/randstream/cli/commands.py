@@ -332,6 +332,8 @@ def cat(
     from .stored import Stored
 
     source = Stored(path, offset, count, stream, skip_damaged=skip_damaged)
+    if output is not None:
+        source.require_apart(output)
     write_numbers(source, format_name, output)
 
 

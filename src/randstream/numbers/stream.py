@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, SupportsIndex
+from typing import Any, Final, SupportsIndex, cast
 
 import numpy as np
 import orjson
@@ -68,8 +68,8 @@ class NumberStream:
             raise SettingsError(
                 f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
             )
-        if not isinstance(distribution, Distribution):
-            distribution = parse_distribution(distribution)
+        if isinstance(distribution, type) or not isinstance(distribution, Distribution):  # a class looks like one
+            distribution = parse_distribution(cast(str, distribution))
         text = f"randstream-numbers/1\n{parse_seed(seed)}\n{name[0]}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
         key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
