@@ -62,6 +62,12 @@ NOT_RUN_HERE = {
     "'kubectl rollout restart ds/cilium -n kube-system && "
     "kubectl rollout status ds/cilium -n kube-system'":
         "tests/cli/check/test_check.py restarts workers behind a service",
+    'make check COMMAND="kubectl rollout restart ds/cilium -n kube-system && '
+    'kubectl rollout status ds/cilium -n kube-system"':
+        "tests/e2e/test_check.py restarts workers",
+    'make check COMMAND="kubectl drain node-2 --ignore-daemonsets" NODE=node-1 ARGS="--max-interruption 5"':
+        "needs two nodes: tests/project/test_check.py holds what NODE does",
+    "make check SECONDS=600": "ten minutes long: tests/project/test_check.py",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
     "make clean": "tests/e2e/test_daemonset.py",
     "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":
