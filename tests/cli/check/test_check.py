@@ -311,10 +311,24 @@ async def test_who_has_left_a_service_and_is_not_back_has_failed() -> None:
     assert links["stays"].problem is None
     left = links["goes"]
     assert left.problem is not None
-    assert left.problem.startswith("it has left DNS, and has not come back for ")
+    assert re.fullmatch(r"gone for \d+\.\d s \(\w+\): no target leads to it now", left.problem)
     assert left.target == str(targets_of([goes])[0])
     assert left.acknowledged > 90
     assert 14.0 < left.total < 21.0
+
+
+async def test_another_worker_at_its_address_is_no_matter_of_dns() -> None:
+    port = free_port()
+    async with a_worker(name="first", port=port, discard=True) as first:
+        watch = Watch(f"127.0.0.1:{port}", seconds=20.0)
+        running = asyncio.create_task(watch.check.run())
+        await until(lambda: first.tally.acked_numbers)
+    async with a_worker(name="second", port=port, discard=True):
+        report = await running
+    links = {link.worker: link for link in report.links}
+    assert links["second"].problem is None
+    assert "DNS" not in (links["first"].problem or "")
+    assert str(links["first"].problem).endswith("(shutdown): no target leads to it now")
 
 
 async def test_a_worker_with_two_addresses_is_checked_once() -> None:

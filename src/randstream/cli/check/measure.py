@@ -90,7 +90,7 @@ def find_problem(subject: Subject, now: float) -> str | None:
     if current is None:
         return None
     if link is None:
-        return f"it has left DNS, and has not come back for {current.seconds:.1f} s ({current.cause})"
+        return f"gone for {current.seconds:.1f} s ({current.cause}): no target leads to it now"
     error = find_error(subject, current)
     return f"interrupted for {current.seconds:.1f} s ({current.cause})" + ("" if error is None else f": {error}")
 
