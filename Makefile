@@ -29,7 +29,7 @@ TAGGED        = $(IMAGE):$(TAG)
 .DELETE_ON_ERROR:
 .PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit sbom
 .PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
-.PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence clean e2e lint-deploy
+.PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence check clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
 
@@ -52,7 +52,7 @@ $(VENV)/.stamp-%: requirements/%.txt | $(BIN)/pip
 	@touch $@
 
 # The package itself, editable; its build back end is in the lock, so nothing unlocked is fetched.
-$(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py $(wildcard src/randstream/*.[ch]) | $(BIN)/pip
+$(VENV)/.stamp-dev: requirements/dev.txt pyproject.toml hatch_build.py $(wildcard src/randstream/speedups/*.[ch]) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -255,6 +255,16 @@ TIMES ?= 3
 silence: ## delete, kill and restart producers, and measure how long each worker hears nothing (TIMES=3)
 	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
 	@$(PYTHON) deploy/silence.py $(TIMES) $(ARGS)
+
+# A shell command that runs here while connections are checked: without one, the check lasts for SECONDS. And the node from
+# which they are made, if not any.
+COMMAND ?=
+NODE    ?=
+check: override export COMMAND := $(value COMMAND)
+check: export NODE := $(NODE)
+check: build load-images ## do connections to every node survive? (COMMAND="kubectl ..." or SECONDS=60; ARGS="--max-interruption 5")
+	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+	@$(PYTHON) deploy/check.py $(TAGGED) $(SECONDS) $(ARGS)
 
 clean: ## remove everything that was deployed (numbers and seed too) and every image that was built
 	@status=0; $(PYTHON) deploy/rollout.py clean || status=1; rm -rf build/deploy; \

@@ -13,13 +13,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configuration has no fields here
-    """All C of the package to one `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
+    """The C of `speedups/` to one `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files."""
         if self.target_name != "wheel":
             return
-        folder = Path(self.root, "src/randstream")
+        folder = Path(self.root, "src/randstream/speedups")
         sources = sorted(folder.glob("*.c"))
         library = folder / "libspeedups.so"
         unfinished = library.with_suffix(".tmp")

@@ -110,6 +110,22 @@ def randstream(
     return run
 
 
+def written(format_name: str, *counted_by: str, numbers: str = "bits64") -> Callable[[float], Result]:
+    """`randstream numbers` in a format, into a pipe. `counted_by`: bytes a number, if they are not lines."""
+
+    def run(seconds: float) -> Result:
+        with process_group() as group:
+            what = ["--seed", "benchmark", "--worker", "worker-0", "--numbers", numbers, "--count", "all"]
+            source = group.start([*RANDSTREAM, "numbers", *what, "--format", format_name], stdout=subprocess.PIPE)
+            counter = group.start([*COUNTER, str(seconds), *counted_by], stdin=source.stdout, stdout=subprocess.PIPE)
+            assert source.stdout is not None
+            source.stdout.close()
+            count, took = _finish(group, counter, seconds)
+        return Result(count, took, group.usage.cpu_seconds, group.usage.peak_bytes)
+
+    return run
+
+
 def stored(way: str) -> Callable[[float], Result]:
     """A store of float64, read into arrays again and again, in the `way` that `peers.read_store` knows."""
 
@@ -259,6 +275,10 @@ CONTENDERS = (
         "randstream, discard, normal, without speed-ups",
         randstream(("--discard",), numbers="normal:0:1", program=WITHOUT_SPEEDUPS),
     ),
+    Contender("numbers --format raw", written("raw", "8")),
+    Contender("numbers --format text", written("text")),
+    Contender("numbers --format csv", written("csv")),
+    Contender("numbers --format csv, normal", written("csv", numbers="normal:0:1")),
     Contender("a store of normals, read_store", stored("read_store")),
     Contender("a store of normals, open_store in blocks", stored("open_store")),
     Contender("a store of normals, numpy.fromstring", stored("fromstring")),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 NAMESPACE = "randstream"
+"""Of all that is done here; check.py has one of its own."""
 SECRET = "randstream-seed"  # noqa: S105 - its name
 WAIT_SECONDS = 240
 """For volumes, scheduling, a slow start, and each worker in turn when their template changed."""
@@ -30,6 +31,8 @@ HOPELESS = {
 SLOW = "timed out waiting for the condition"
 """...the kubelet was too slow for itself, as right after its start: it tries again."""
 WORKLOADS = "daemonsets,deployments,statefulsets"
+BETWEEN = "\n---\n"
+"""Between two manifests."""
 
 Object = dict[str, Any]
 
@@ -66,27 +69,38 @@ def main(arguments: list[str]) -> int:
 
 def deploy(overlay: str, image: str) -> None:
     """Apply an overlay with this image and wait until it runs."""
+    manifests = render(overlay, image)
+    apply(manifests)
+    wait()
+
+
+def render(overlay: str, image: str, *patches: Object) -> str:
+    """The manifests of an overlay with this image. Raises Failed also if no cluster answers."""
     folder = f"deploy/overlays/{overlay}"
     if not Path(folder).is_dir():
         raise Failed(f"There is no {folder}: choose one of deploy/overlays with OVERLAY=.")
     check_cluster()
-    manifests = kubectl("kustomize", str(with_image(folder, image)))
+    manifests = kubectl("kustomize", str(with_image(folder, image, *patches)))
     check_namespace(manifests, folder)
+    return manifests
+
+
+def apply(manifests: str) -> None:
+    """Apply manifests, once it is clear that the cluster takes them. The seed's Secret is made if they need one."""
     check_kinds(manifests)
     print("try it without applying it")
     kubectl("apply", "--dry-run=client", "--filename=-", given=manifests)
-    for document in manifests.split("\n---\n"):
+    for document in manifests.split(BETWEEN):
         if "\nkind: Namespace\n" in document:  # the Secret needs it, and the pods need the Secret
             kubectl("apply", "--filename=-", given=document)
-    if not exists("secret", SECRET):
+    if SECRET in manifests and not exists("secret", SECRET):
         print(f"make the Secret {SECRET}: a random seed")
         seed = secrets.token_hex(16)
         kubectl("create", "secret", "generic", SECRET, "--from-file=seed=/dev/stdin", given=seed)
     print(kubectl("apply", "--filename=-", given=manifests), end="")
-    wait()
 
 
-def with_image(folder: str, image: str) -> Path:
+def with_image(folder: str, image: str, *patches: Object) -> Path:
     """A generated overlay over `folder` that runs `image`: the tag follows the content, so no file can hold it."""
     name, _, tag = image.rpartition(":")
     made = Path("build/deploy")
@@ -96,6 +110,7 @@ def with_image(folder: str, image: str) -> Path:
         "kind": "Kustomization",
         "resources": [f"../../{folder}"],
         "images": [{"name": "randstream", "newName": name, "newTag": tag}],
+        "patches": patches,
     }
     (made / "kustomization.yaml").write_text(json.dumps(kustomization, indent=2) + "\n")
     return made

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, SupportsIndex
 
 from .errors import SettingsError
-from .numbers.stream import check_known_answers
+from .numbers.known_answers import check_known_answers
 from .producer import producer
 from .settings import ProducerSettings, WorkerSettings
 from .sinks.batches import Batch, BatchSink

@@ -64,10 +64,10 @@ def no_crc_check() -> None:
 
 def offset_of_another_stream() -> None:
     """After a resume, the producer makes a stream's numbers from where another of its streams stands."""
-    from randstream.numbers import stream
+    from randstream.numbers import known_answers
     from randstream.numbers.stream import NumberStream
 
-    honest_view, honest_check = NumberStream.view, stream.check_known_answers
+    honest_view, honest_check = NumberStream.view, known_answers.check_known_answers
     ends: dict[str, int] = {}
     shifts: dict[str, int] = {}
 
@@ -82,7 +82,7 @@ def offset_of_another_stream() -> None:
         honest_check()
         NumberStream.view = view
 
-    stream.check_known_answers = check_known_answers
+    known_answers.check_known_answers = check_known_answers
 
 
 def interruptions_from_noticing() -> None:

@@ -75,7 +75,7 @@ def test_arithmetic_that_differs_on_this_machine_is_refused(
     def differ() -> None:
         raise RandstreamError("this machine's int64 text differs")
 
-    monkeypatch.setattr("randstream.numbers.stream.check_known_answers", differ)
+    monkeypatch.setattr("randstream.numbers.known_answers.check_known_answers", differ)
     for command in (["worker"], ["producer", "--workers", "a"], ["numbers", "--worker=w", "--seed=1"], ["verify", "/"]):
         assert refusal(*command) == "this machine's int64 text differs"
 
@@ -84,7 +84,7 @@ def test_ctrl_c_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("randstream.numbers.stream.check_known_answers", interrupt)
+    monkeypatch.setattr("randstream.numbers.known_answers.check_known_answers", interrupt)
     assert run("numbers", "--worker=w", "--seed=1") == (130, "", "")
 
 

@@ -84,3 +84,17 @@ def test_what_holds_behind_damage_is_written_when_asked_for_and_the_gap_told_onc
     told = capfd.readouterr().err
     assert told.startswith("randstream: offsets 0 to 499 are left out: ")
     assert told.count("\n") == 1
+
+
+def test_a_store_is_not_written_over_with_its_own_numbers(
+    store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source = Stored(str(store), None, None)
+    (segment,) = store.glob("*/*.numbers")
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(segment)
+    for path in (segment, segment.with_name("new"), link):
+        with pytest.raises(SettingsError, match="only the worker writes to the stream's folder"):
+            source.require_apart(str(path))
+    for apart in (store / "numbers.txt", link.with_name("new")):
+        source.require_apart(str(apart))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import pairwise
@@ -52,7 +53,7 @@ def best_of(worker: str, producers: list[str]) -> str:
 
 def link(worker: str) -> dict[str, Any]:
     """A worker's link, as it tells it itself."""
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links').read().decode())"
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links?interruptions=100').read().decode())"
     found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
     return found
 
@@ -83,6 +84,19 @@ def test_each_worker_goes_on_and_then_returns_to_the_best(event: str, measured: 
     assert sorted(changes) == workers()
     assert all(count <= MOST_CHANGES[event] for count in changes.values()), changes
     wait_served_by_the_best_of(PRODUCERS)
+
+
+def test_each_worker_tells_how_long_it_was_interrupted_and_why() -> None:
+    for worker in workers():
+        told = link(worker)["interruptions"]
+        by_cause = Counter(each["cause"] for each in told["last"])
+        cluster.log.info(
+            "%s: longest %.3f s, in all %.3f s, %s", worker, told["longest"], told["total"], dict(by_cause)
+        )
+        assert told["current"] is None, told
+        assert sum(by_cause.values()) == told["count"], told
+        assert by_cause["shutdown"] >= 1, told  # all producers were restarted
+        assert set(by_cause) <= {"shutdown", "cut", "timeout", "hand-over"}, told
 
 
 def test_no_producer_has_taken_a_stream_from_another() -> None:

@@ -305,6 +305,8 @@ def fuzz_border(data: bytes) -> None:
     assert (space[-GUARD:] == ord("~")).all()
     lines = rest[offset:count].count(b"\n") if 0 <= offset < count <= len(rest) else 0
     assert speedups.count_lines(rest, offset, count) in (0, lines)
+    with suppress(ValueError):
+        assert bytes(speedups.put_csv_lines(rest, offset, count)).count(b"\n") == count == rest.count(b"\n")
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from randstream.errors import RandstreamError
-from randstream.numbers import stream as stream_module
+from randstream.numbers import known_answers, text
 from randstream.numbers.distributions import parse_distribution
-from randstream.numbers.known_answers import STREAMS, KnownStream
-from randstream.numbers.stream import FEW, NumberStream, check_known_answers
+from randstream.numbers.known_answers import STREAMS, KnownStream, check_known_answers
+from randstream.numbers.stream import FEW, NumberStream
 from randstream.protocol import MAX_OFFSET
 
 pytestmark = pytest.mark.usefixtures("speedups_or_not")
@@ -39,10 +39,10 @@ def test_an_encoder_that_spells_otherwise_is_found(monkeypatch: pytest.MonkeyPat
         OPT_SERIALIZE_NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
         @staticmethod
-        def dumps(numbers: object, option: int) -> bytes:
+        def dumps(numbers: object, option: int = 0) -> bytes:
             return orjson.dumps(numbers, option=option).replace(b"e+", b"e")
 
-    monkeypatch.setattr(stream_module, "orjson", OlderEncoder)
+    monkeypatch.setattr(text, "orjson", OlderEncoder)
     with pytest.raises(RandstreamError, match="float64 text"):
         check_known_answers()
 
@@ -53,7 +53,7 @@ def test_any_answer_that_differs_is_found(answer: KnownStream, part: str, monkey
     right = getattr(answer, part)
     wrong = {**right, max(right): "7"} if isinstance(right, dict) else right.replace(" ", "  ")
     changed: dict[str, Any] = {part: wrong}
-    monkeypatch.setattr(stream_module, "STREAMS", (replace(answer, **changed),))
+    monkeypatch.setattr(known_answers, "STREAMS", (replace(answer, **changed),))
     with pytest.raises(RandstreamError, match="differs from the known answer") as caught:
         check_known_answers()
     assert "\n" not in str(caught.value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import re
-from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -17,7 +16,8 @@ from randstream import speedups
 from randstream.errors import RemoteProtocolError
 from randstream.numbers import numerals
 from randstream.numbers.numerals import OddLineError, find_odd_line, parse_lines
-from randstream.numbers.stream import NumberStream, to_lines
+from randstream.numbers.stream import NumberStream
+from randstream.numbers.text import to_lines
 from randstream.protocol.decoder import count_lines
 
 GRAMMARS = {True: re.compile(r"-?\d+", re.ASCII), False: re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?", re.ASCII)}
@@ -207,12 +207,3 @@ def test_many_odd_spellings_among_others_are_read_and_the_first_that_is_no_numbe
 def test_lines_that_are_fewer_than_counted_are_a_bug_and_raise() -> None:
     with pytest.raises(ValueError, match="not found"):
         parse_lines(b"1\n", 2, "int64")
-
-
-def test_powers_are_the_leading_bits() -> None:
-    words = [int(word) for word in numerals.powers_of_five()]
-    for q, high, low in zip(range(-342, 309), words[::2], words[1::2], strict=True):
-        bits, size = high * 2**64 + low, (5 ** abs(q)).bit_length()
-        exact = Fraction(5) ** q * Fraction(2) ** (128 - size if q >= 0 else 127 + size)
-        assert bits.bit_length() == 128
-        assert bits <= exact < bits + 1 if q >= 0 else bits - 1 <= exact <= bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.support.log import Log
-from tests.support.roles import a_pair, running
+from tests.support.roles import a_pair, a_producer, running
 from tests.support.waiting import until
 
 from randstream.clock import Clock
@@ -13,8 +13,6 @@ from randstream.observe.journal import Journal
 from randstream.observe.report import LinkReport, SinkReport
 from randstream.observe.tally import Tally
 from randstream.observe.throttle import LINES_A_MINUTE
-from randstream.producer.producer import Producer
-from randstream.settings import ProducerSettings
 from randstream.worker.session import Session
 
 LIMIT = 3
@@ -215,8 +213,7 @@ async def test_a_cut_is_counted_by_its_reason_at_both_ends() -> None:
 
 
 async def test_an_absent_worker_is_in_the_journal_once() -> None:
-    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
-    async with running(producer := Producer(settings)):
+    async with running(producer := a_producer("127.0.0.1:1")):
         await until(lambda: producer.tally.failures.total() >= 3)
     assert [entry.event for entry in producer.journal.entries] == ["link.unreachable"]
 

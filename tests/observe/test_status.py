@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.support.roles import a_pair, running
+from tests.support.roles import a_pair, a_producer, running
 from tests.support.waiting import until
 
 from randstream.admin.observer import Observer
 from randstream.errors import Reason
 from randstream.observe.interruptions import Interruption, InterruptionsStatus, Pause
 from randstream.observe.status import Histogram, LinkState, LinkStatus, Snapshot, Standby, Totals
-from randstream.producer.producer import Producer
-from randstream.settings import ProducerSettings
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 
@@ -31,12 +29,10 @@ async def test_both_roles_report_their_link_alike() -> None:
 
 
 async def test_a_producer_is_ready_without_its_workers_but_not_if_a_name_cannot_be_resolved() -> None:
-    settings = ProducerSettings(workers="127.0.0.1:1", seed="42")
-    async with running(producer := Producer(settings)):
+    async with running(producer := a_producer("127.0.0.1:1")):
         await until(lambda: bool(producer.links) and producer.links[0].last_error is not None)
         assert producer.problem is None
-    settings = ProducerSettings(workers="no-such-name.invalid:9000", seed="42")
-    async with running(producer := Producer(settings)):
+    async with running(producer := a_producer("no-such-name.invalid:9000")):
         await until(lambda: bool(producer.links) and producer.links[0].last_error is not None)
         assert "cannot resolve no-such-name.invalid" in str(producer.problem)
 

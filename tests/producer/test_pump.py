@@ -9,7 +9,7 @@ import pytest
 from tests.support.stream import stream
 
 from randstream.net.connection import Connection
-from randstream.numbers.stream import LONGEST_LINE_BYTES
+from randstream.numbers.text import LONGEST_LINE_BYTES
 from randstream.observe.tally import Tally
 from randstream.producer.pacing import Pacer
 from randstream.producer.pump import RUN_NUMBERS, Pump

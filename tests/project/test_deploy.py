@@ -8,18 +8,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.project.scripts import DEPLOY, ROOT, load
+from tests.project.scripts import DEPLOY, ROOT, load, render
 
 from randstream.cli.options import ROLE_VARIABLE
 from randstream.net.tls import holds_name
 from randstream.settings.roles import ProducerSettings, WorkerSettings, settings_of
 
-OVERLAYS: Final = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
+OVERLAYS: Final = sorted(path.name for path in (DEPLOY / "overlays").iterdir() if path.name != "check")
+"""Those with both roles. The other: test_check.py."""
 ROLES: Final = {"producer": ProducerSettings, "worker": WorkerSettings}
 VARIABLES: Final = {
     role: {each.variable: name for name, each in settings_of(kind).items()} for role, kind in ROLES.items()
@@ -27,16 +27,6 @@ VARIABLES: Final = {
 
 
 rollout = load("rollout")
-
-
-@cache
-def render(overlay: str, kinds: str) -> list[str]:
-    """The objects of an overlay whose kind matches the regular expression `kinds`."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
-    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [each for each in rendered.split("\n---\n") if re.search(rf"^kind: ({kinds})$", each, re.MULTILINE)]
 
 
 # ---- the manifests ---------------------------------------------------------------------------------------------------
@@ -428,6 +418,7 @@ def make(tmp_path: Path) -> MakeCall:
         ("scale-producers N=two", {"working": "kubectl"}, "Say how many producers: make scale-producers N=3"),
         ("silence", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
         ("silence TIMES=-1", {"working": "kubectl"}, "Say how often: make silence TIMES=3"),
+        ("check TAG=x COMMAND=ls", {}, "There is no docker. Install Docker."),
         ("clean", {"failing": "kubectl docker"}, "No Kubernetes cluster answers"),
     ],
 )

@@ -13,6 +13,7 @@ from tests.project.program import a_program
 from tests.project.test_numbers_page import NOT_RUN as STATISTICS
 from tests.project.test_operations_page import RECIPES
 from tests.project.test_reading_page import COMMANDS as READING
+from tests.project.test_tour_page import COMMANDS as TOUR
 from tests.store.streams import make_store
 from tests.support.ports import free_port
 from tests.support.roles import producing
@@ -61,6 +62,12 @@ NOT_RUN_HERE = {
     "'kubectl rollout restart ds/cilium -n kube-system && "
     "kubectl rollout status ds/cilium -n kube-system'":
         "tests/cli/check/test_check.py restarts workers behind a service",
+    'make check COMMAND="kubectl rollout restart ds/cilium -n kube-system && '
+    'kubectl rollout status ds/cilium -n kube-system"':
+        "tests/e2e/test_check.py restarts workers",
+    'make check COMMAND="kubectl drain node-2 --ignore-daemonsets" NODE=node-1 ARGS="--max-interruption 5"':
+        "needs two nodes: tests/project/test_check.py holds what NODE does",
+    "make check SECONDS=600": "ten minutes long: tests/project/test_check.py",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
     "make clean": "tests/e2e/test_daemonset.py",
     "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":
@@ -84,6 +91,7 @@ NOT_RUN_HERE = {
     "awk '!/^#/ { sum += $1; count++ } END { print sum / count }' store/*/*.numbers":
         "tests/project/test_examples.py runs awk so",
     **{command: "tests/project/test_reading_page.py" for command, _ in READING},
+    **{command: "tests/project/test_tour_page.py" for command, _ in TOUR},
     **STATISTICS,
     **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
 }  # fmt: skip

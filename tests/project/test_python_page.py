@@ -105,5 +105,5 @@ def test_programs_are_typed(tmp_path: Path) -> None:
     for number, program in enumerate((TOTAL, BOTH, LOGGING)):
         (tmp_path / f"program_{number}.py").write_text(program)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path)]
-    run = subprocess.run(mypy, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    run = subprocess.run(mypy, capture_output=True, text=True, timeout=110, check=False, cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, "Success: no issues found in 3 source files\n", "")

@@ -17,7 +17,8 @@ from tests.store.streams import OFFERED, STREAM, WORKER
 from randstream.errors import OfferError, Reason, RemoteProtocolError, SettingsError, SinkError
 from randstream.numbers.distributions import is_canonical, parse_distribution
 from randstream.numbers.seed import parse_seed
-from randstream.numbers.stream import NumberStream, to_lines
+from randstream.numbers.stream import NumberStream
+from randstream.numbers.text import to_lines
 from randstream.protocol.end import End
 from randstream.protocol.events import AskDue, Greeted, Opened, Proved
 from randstream.protocol.frames import Resume, crc32c, encode, parse_control_line

@@ -174,6 +174,15 @@ def test_tls_is_recognised() -> None:
         list(FirstLineDecoder().decode(b"\x16\x03\x01"))
 
 
+def test_tls_is_recognised_byte_by_byte() -> None:
+    decoder = FirstLineDecoder()
+    assert list(decoder.decode(b"\x16")) == []
+    with pytest.raises(RemoteProtocolError, match="TLS"):
+        list(decoder.decode(b"\x03"))
+    with pytest.raises(RemoteProtocolError, match="neither a number"):
+        list(FirstLineDecoder().decode(b"\x16\x04"))
+
+
 def test_a_raw_decoder_alone_counts_from_its_first_line() -> None:
     decoder = RawDecoder()
     assert list(decoder.decode(b"1\n")) == [Numbers(b"1\n", 1)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -105,8 +109,15 @@ def test_line_is_shortened_alike_wherever_it_is_cut(line: bytes) -> None:
         ("1,5", "tr , ."), ("1,2,3", "tr , '\\n'"), ("1;2", "tr ';' '\\n'"), ("1 2", "[:space:]"), ('"5"', "quotes"),
         ("1d5", "tr dD e"), ("\u22125", "ASCII -"), ("5\0", "UTF-16"), ("#open worker=x", "grep -v '^#'"),
         ("true", "1 and 0"), ("2024-01-01", "one decimal number a line"), ("value", "tail -n +2"),
-        ("1-2", "one decimal number a line"),
+        ("1-2", "one decimal number a line"), ("1,234,567", "tr -d ,"), ("1,234,567.8", "tr -d ,"),
+        ("1,234.5", "tr -d ,"), ("1,234", "thousands (tr -d ,)"), ("1,2345", "tr , ."), ("[1,2]", "jq"),
+        ("9" * 64, "fewer digits"), ("0." + "3" * 70, "fewer digits"),
     ],
 )  # fmt: skip
 def test_line_that_is_no_number_has_advice(text: str, advice: str) -> None:
     assert advice in advise(shorten(text.encode()))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_compressed_is_taken_for_nothing_else(compress: Callable[[bytes], bytes]) -> None:
+    assert advise(shorten(compress(b"1\n2\n"))).startswith("is it compressed?")

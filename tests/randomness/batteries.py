@@ -24,7 +24,13 @@ LAWS: Final[dict[str, Any]] = {
     "exponential:1": stats.expon(),
     "normal:0:1": stats.norm(),
 }
-DISTRIBUTIONS: Final = (*LAWS, "integers:1:100", "bits64")
+COUNTS: Final[dict[str, Any]] = {
+    "bernoulli:0.3": stats.bernoulli(0.3),
+    "poisson:3": stats.poisson(3),
+    "poisson:1000": stats.poisson(1000),
+}
+ANY_INTEGER: Final = f"integers:{-(2**63)}:{2**63 - 1}"
+DISTRIBUTIONS: Final = (*LAWS, *COUNTS, "integers:1:100", ANY_INTEGER, "bits64")
 DIEHARDER: Final = (0, 8, 15, 100, 101, 10, 11, 206, 1, 3, 9, 16, 13, 17, 209, 102, 2)
 """Numbers of its tests, the quick ones first. Without those that `dieharder -l` calls suspect or not to be used."""
 LOW_BITS: Final = np.uint64(2**16 - 1)
@@ -65,22 +71,32 @@ def scipy_test(distribution: str, count: int = SCIPY_COUNT) -> Run:
         if monotonic() > end:
             raise OutOfTime
         numbers = parse_distribution(distribution).from_words(generator(offset, count))
-        match distribution.split(":"):
-            case ["bits64"]:
-                return {
-                    f"bits {low} to {low + 15}": _evenness(numbers >> np.uint64(low) & LOW_BITS, 65536)
-                    for low in (0, 16, 32, 48)
-                }
-            case ["integers", low, high]:
-                return {"chi-square": _evenness(numbers - int(low), int(high) - int(low) + 1)}
-            case _:
-                return {"Kolmogorov-Smirnov": stats.kstest(numbers, LAWS[distribution].cdf).pvalue}
+        if distribution in ("bits64", ANY_INTEGER):
+            bits = numbers.view(np.uint64)
+            return {
+                f"bits {low} to {low + 15}": _evenness(bits >> np.uint64(low) & LOW_BITS, 65536)
+                for low in (0, 16, 32, 48)
+            }
+        if distribution in LAWS:
+            return {"Kolmogorov-Smirnov": stats.kstest(numbers, LAWS[distribution].cdf).pvalue}
+        if distribution in COUNTS:
+            return {"chi-square": fit(numbers, COUNTS[distribution])}
+        low, high = (int(bound) for bound in distribution.split(":")[1:])
+        return {"chi-square": _evenness(numbers - low, high - low + 1)}
 
     return run
 
 
 def _evenness(values: Any, count: int) -> float:
     return float(stats.chisquare(np.bincount(values, minlength=count)).pvalue)
+
+
+def fit(counts: Any, law: Any) -> float:
+    """Each value as often as `law` says; those beyond one in 2^10 at either end are taken together."""
+    least, most = int(law.ppf(2**-10)), int(law.isf(2**-10))
+    found = np.bincount(np.clip(counts, least, most) - least, minlength=most - least + 1)
+    below = law.cdf(np.arange(least, most))
+    return float(stats.chisquare(found, len(counts) * np.diff(below, prepend=0, append=1)).pvalue)
 
 
 def ent(generator: Generator, offset: int, end: float) -> PValues:

@@ -8,7 +8,17 @@ import shutil
 import numpy as np
 import pytest
 from tests.randomness.__main__ import main, verdict_of
-from tests.randomness.batteries import DISTRIBUTIONS, LAWS, Trial, all_trials, dieharder_test, ent, scipy_test
+from tests.randomness.batteries import (
+    COUNTS,
+    DISTRIBUTIONS,
+    LAWS,
+    Trial,
+    all_trials,
+    dieharder_test,
+    ent,
+    fit,
+    scipy_test,
+)
 from tests.randomness.generators import BROKEN, SOUND
 from tests.randomness.verdict import judge, two_sided
 
@@ -24,6 +34,19 @@ def test_scipy_finds_a_broken_generator(generator: str) -> None:
     tests = [Trial("scipy", distribution, scipy_test(distribution, 2**17)) for distribution in DISTRIBUTIONS]
     verdicts = [verdict_of(test, BROKEN[generator], 0, SOON) for test in tests]
     assert any(verdict is not None and verdict.has_failed for verdict in verdicts)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_each_distribution_finds_the_counter(distribution: str) -> None:
+    verdict = verdict_of(Trial("scipy", distribution, scipy_test(distribution, 2**17)), BROKEN["counter"], 0, SOON)
+    assert verdict is not None
+    assert verdict.has_failed
+
+
+@pytest.mark.parametrize(("made", "said"), [("poisson:2.9", "poisson:3"), ("bernoulli:0.31", "bernoulli:0.3")])
+def test_counts_of_another_law_are_found(made: str, said: str) -> None:
+    numbers = NumberStream("statistics", "worker-0", made).read(0, 2**17)
+    assert fit(numbers, COUNTS[said]) < 1e-6
 
 
 @needs_ent
@@ -45,7 +68,7 @@ def test_dieharder_finds_a_broken_generator() -> None:
 
 @pytest.mark.parametrize("generator", SOUND)
 def test_scipy_passes_a_sound_generator(generator: str) -> None:
-    for distribution in LAWS:
+    for distribution in (*LAWS, *COUNTS):
         verdict = verdict_of(Trial("scipy", distribution, scipy_test(distribution, 10_000)), SOUND[generator], 5, SOON)
         assert verdict is not None
         assert not verdict.has_failed

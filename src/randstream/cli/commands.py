@@ -289,7 +289,8 @@ def numbers(worker: str, offset: int, count: int | None, format_name: str, outpu
     seed, values = _read_seed(_NUMBERS, flags)
     if seed is None:
         raise SettingsError("no seed is given; give --seed or --seed-file")
-    from ..numbers.stream import NumberStream, check_known_answers
+    from ..numbers.known_answers import check_known_answers
+    from ..numbers.stream import NumberStream
     from .drawn import Drawn
 
     check_known_answers()
@@ -311,7 +312,7 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     a stream of another seed.
     """
     seed, _ = _read_seed(_SEED, flags)
-    from ..numbers.stream import check_known_answers
+    from ..numbers.known_answers import check_known_answers
     from .verify import run_verify
 
     check_known_answers()
@@ -342,6 +343,8 @@ def cat(
     from .stored import Stored
 
     source = Stored(path, offset, count, stream, skip_damaged=skip_damaged)
+    if output is not None:
+        source.require_apart(output)
     write_numbers(source, format_name, output)
 
 
@@ -439,7 +442,7 @@ def _read_seed(settings: dict[str, Setting], flags: dict[str, Any]) -> tuple[str
 @contextmanager
 def _prepared(settings: CommonSettings) -> Iterator[None]:
     """Check the arithmetic and set up logs; at the end write all that was logged."""
-    from ..numbers.stream import check_known_answers
+    from ..numbers.known_answers import check_known_answers
     from ..observe.logs import flush_logs, set_up_logs
 
     check_known_answers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -55,6 +56,14 @@ class Stored:
         self._skip_damaged = skip_damaged
         with _readable(path), StoreReader(path, offset, stream=stream, skip=self._skip(_ignore)) as reader:
             self.dtype = reader.dtype or ""
+            self._folder = reader.folder.resolve()
+
+    def require_apart(self, path: str) -> None:
+        """Raises SettingsError: a file at `path` would lie among the stream's, or take the place of one."""
+        if Path(path).resolve().parent == self._folder:
+            raise SettingsError(
+                f"--output {path}: only the worker writes to the stream's folder; name a file elsewhere"
+            )
 
     def count(self) -> int:
         """By reading all of it."""

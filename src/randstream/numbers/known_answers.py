@@ -1,6 +1,5 @@
-"""Known answers of randstream-numbers/1. Data only.
+"""Known answers of randstream-numbers/1, computed once; every process compares itself with them at its start.
 
-They were computed once; every process compares itself with them at its start (`stream.check_known_answers`).
 Whoever changes one makes a new version of the algorithm: streams of the old one cannot be continued.
 """
 
@@ -10,6 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+import numpy as np
+
+from .. import speedups
+from ..errors import RandstreamError
+from .distributions import Continuous
+from .stream import NumberStream
+from .text import to_lines
 
 COUNTS: Final = {0: 20, 5: 3, 2**32 + 3: 3, 2**63 - 2: 1}
 """How many numbers of a stream are known from each offset on."""
@@ -31,6 +38,46 @@ class KnownStream:
     """Offset: the numbers from there on."""
     words: dict[int, str]
     """Word: its number."""
+
+
+def check_known_answers() -> None:
+    """Prove that this machine makes and spells numbers as randstream-numbers/1 does, in a few milliseconds.
+
+    Raises RandstreamError when it does not: what it sent would be another stream under the same name.
+    """
+    for dtype, texts in ENCODINGS.items():
+        numbers = [number for number, _ in texts]
+        lines = "".join(f"{text}\n" for _, text in texts).encode()
+        _require(to_lines(numbers) == lines, f"{dtype} text")
+        _require(to_lines(np.array(numbers, dtype)) == lines, f"{dtype} text of arrays")
+    for answer in STREAMS:
+        _check_stream(answer)
+
+
+def _check_stream(answer: KnownStream) -> None:
+    stream = NumberStream(answer.seed, answer.worker, answer.distribution)
+    distribution = stream.distribution
+    spelling = distribution.spelling
+    _require(f"{stream.id} {spelling}" == answer.identity, f"identity of {answer.distribution}")
+    for offset, text in answer.numbers.items():
+        lines = b"%s\n" % text.encode().replace(b" ", b"\n")
+        count = lines.count(b"\n")
+        _require(stream.lines(offset, count) == lines, f"{spelling} at offset {offset}")
+        _require(to_lines(stream.read(offset, count)) == lines, f"{spelling} read at offset {offset}")
+    words = np.array(list(answer.words), np.uint64)
+    lines = "".join(f"{text}\n" for text in answer.words.values()).encode()
+    _require(to_lines(distribution.from_words(words)) == lines, f"{spelling} of words")
+    _require(to_lines([distribution.from_word(word) for word in answer.words]) == lines, f"{spelling} of single words")
+    if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
+        _require(to_lines(speedups.make_floats(words, *distribution.standard)) == lines, f"{spelling} in C")
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise RandstreamError(
+            f"this machine's {what} differs from the known answer of randstream-numbers/1;"
+            " install the versions of NumPy and orjson that the lock file names"
+        )
 
 
 def _known(seed: str, worker: str, distribution: str, identity: str, text: str) -> KnownStream:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -30,9 +29,6 @@ _DIGIT, _LF, _MINUS, _PLUS, _POINT, _E = range(6)
 _KINDS: Final = np.zeros(256, np.uint8)
 for _byte, _kind in ((b"\n", _LF), (b"-", _MINUS), (b"+", _PLUS), (b".", _POINT), (b"e", _E)):
     _KINDS[ord(_byte)] = _kind
-
-_POWERS: Final = range(-342, 309)
-"""Of ten: with a lower one any 64-bit number is 0 as a float64, with a higher one infinite."""
 
 
 class OddLineError(ValueError):
@@ -62,28 +58,10 @@ def parse_lines(lines: bytes, count: int, dtype: str) -> NumberArray:
     return numbers
 
 
-@cache
-def powers_of_five() -> npt.NDArray[np.uint64]:
-    """The leading 128 bits of 5^q for each power of ten q, two words each: rounded down, but up for q < 0.
-
-    Source: D. Lemire, Number parsing at a gigabyte per second (2021), section 5.
-    """
-    words = []
-    for q in _POWERS:
-        five = 5 ** abs(q)
-        size = five.bit_length()
-        if q >= 0:
-            bits = five << 128 - size if size <= 128 else five >> size - 128
-        else:
-            bits = (1 << size + 127) // five + 1
-        words += divmod(bits, 2**64)
-    return np.array(words, np.uint64)
-
-
 def _take_compiled(lines: bytes, start: int, numbers: NumberArray) -> tuple[int, int]:
     if numbers.dtype.kind == "f":
-        return speedups.parse_doubles(lines, start, powers_of_five(), numbers)
-    return speedups.parse_integers(lines, start, numbers)
+        return speedups.parse_float_lines(lines, start, numbers)
+    return speedups.parse_integer_lines(lines, start, numbers)
 
 
 def _take_block(block: bytes, dtype: str, index: int, position: int) -> npt.NDArray[Any] | list[int | float]:

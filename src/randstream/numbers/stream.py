@@ -11,30 +11,23 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, SupportsIndex
+from typing import Any, Final, SupportsIndex, cast
 
 import numpy as np
-import orjson
-from numpy.typing import NDArray
 
 from .. import speedups
-from ..errors import RandstreamError, SettingsError
+from ..errors import SettingsError
 from ..protocol import MAX_OFFSET, NAME
 from .distributions import Bits64, Continuous, Distribution, Integers, NumberArray, Words, parse_distribution
 from .generator import make_generator
-from .known_answers import ENCODINGS, STREAMS
 from .offsets import check_offset, check_range
 from .seed import parse_seed
+from .text import LONGEST_LINE_BYTES, put_lines, to_lines
 
 FEW: Final = 16
 """Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
 BLOCK: Final = 8192
 """Numbers made at a time: the arrays of a block stay in a core's cache, and malloc keeps their memory."""
-
-LONGEST_LINE_BYTES: Final = 25
-"""Of any distribution, with its LF: a float64 such as -2.2250738585072014e-308."""
-
-JSON_TO_LINES: Final = bytes.maketrans(b",]", b"\n\n")
 
 
 class _Thread(threading.local):
@@ -68,8 +61,8 @@ class NumberStream:
             raise SettingsError(
                 f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
             )
-        if not isinstance(distribution, Distribution):
-            distribution = parse_distribution(distribution)
+        if isinstance(distribution, type) or not isinstance(distribution, Distribution):  # a class looks like one
+            distribution = parse_distribution(cast(str, distribution))
         text = f"randstream-numbers/1\n{parse_seed(seed)}\n{name[0]}\n{distribution.spelling}\n"
         digest = blake2b(text.encode(), digest_size=24).digest()
         key = (int.from_bytes(digest[0:8], "little"), int.from_bytes(digest[8:16], "little"))
@@ -92,14 +85,10 @@ class NumberStream:
         """
         offset, count = check_range(offset, count)
         if out is None:
-            if count <= BLOCK:
-                return self._numbers(offset, count)
             out = np.empty(count, self.distribution.dtype)
         else:
             _check_out(out, count, self.distribution)
-        room = np.asarray(out)  # of a masked array its data
-        for start in range(0, count, BLOCK):
-            room[start : start + BLOCK] = self._numbers(offset + start, min(BLOCK, count - start))
+        self._fill(np.asarray(out), offset)  # of a masked array its data
         return out
 
     def iter_blocks(
@@ -135,7 +124,7 @@ class NumberStream:
         """The same as `lines`, but of many numbers a view, which saves a copy. Raises as `read` does."""
         offset, count = check_range(offset, count)
         if count <= FEW:
-            return to_lines(_one_by_one(self.distribution, self._words(offset, count)))
+            return to_lines([self.distribution.from_word(word) for word in self._words(offset, count).tolist()])
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
         if speedups.ARE_COMPILED and isinstance(self.distribution, Integers | Bits64):
             begin = speedups.draw_lines(self._key, offset, count, self.distribution.low, self.distribution.span, room)
@@ -143,14 +132,18 @@ class NumberStream:
         size = 0
         end = offset + count
         for start in range(offset, end, BLOCK):
-            size += _put_lines(self._numbers(start, min(BLOCK, end - start)), room[size:])
+            size += put_lines(self.read(start, min(BLOCK, end - start)), room[size:])
         return room[:size].data.toreadonly()
 
-    def _numbers(self, offset: int, count: int) -> NumberArray:
+    def _fill(self, numbers: NumberArray, offset: int) -> None:
+        """Write the numbers from `offset` on into `numbers`, shape (n,)."""
         distribution = self.distribution
-        if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
-            return speedups.draw_floats(self._key, offset, count, *distribution.standard)
-        return distribution.from_words(self._words(offset, count))
+        if speedups.ARE_COMPILED and isinstance(distribution, Continuous) and numbers.flags.carray:
+            speedups.draw_floats(self._key, offset, *distribution.standard, numbers)
+            return
+        for start in range(0, len(numbers), BLOCK):
+            part = numbers[start : start + BLOCK]
+            part[:] = distribution.from_words(self._words(offset + start, len(part)))
 
     def _words(self, offset: int, count: int) -> Words:
         """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
@@ -164,61 +157,6 @@ class NumberStream:
         return philox.random_raw(skip + count)[skip:]
 
 
-def to_lines(numbers: NumberArray | list[int | float]) -> bytes:
-    """`numbers` as text, each ended by LF. The spelling is orjson's, which `check_known_answers` checks."""
-    if len(numbers) == 0:
-        return b""
-    if isinstance(numbers, list) or len(numbers) <= FEW:
-        return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY).translate(JSON_TO_LINES, b"[")
-    room = np.empty(len(numbers) * LONGEST_LINE_BYTES, np.uint8)
-    return room[: _put_lines(numbers, room)].tobytes()
-
-
-def _put_lines(numbers: NumberArray, room: NDArray[np.uint8]) -> int:
-    """Write `numbers` as lines to the begin of `room`, LONGEST_LINE_BYTES for each; how many bytes they take."""
-    if speedups.ARE_COMPILED and numbers.dtype == np.float64:
-        return speedups.put_float_lines(np.ascontiguousarray(numbers), room)
-    json = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
-    codes = np.frombuffer(json, np.uint8, len(json) - 1, 1)  # without the `[`
-    shift = (codes == ord(",")).view(np.uint8)
-    shift *= ord(",") - ord("\n")
-    lines = np.subtract(codes, shift, out=room[: len(codes)])
-    lines[-1] = ord("\n")  # was the `]`
-    return len(codes)
-
-
-def check_known_answers() -> None:
-    """Prove that this machine makes and spells numbers as randstream-numbers/1 does, in a few milliseconds.
-
-    Raises RandstreamError when it does not: what it sent would be another stream under the same name.
-    """
-    for dtype, texts in ENCODINGS.items():
-        numbers = [number for number, _ in texts]
-        lines = "".join(f"{text}\n" for _, text in texts).encode()
-        _require(to_lines(numbers) == lines, f"{dtype} text")
-        _require(to_lines(np.array(numbers, dtype)) == lines, f"{dtype} text of arrays")
-    for answer in STREAMS:
-        stream = NumberStream(answer.seed, answer.worker, answer.distribution)
-        distribution = stream.distribution
-        spelling = distribution.spelling
-        _require(f"{stream.id} {spelling}" == answer.identity, f"identity of {answer.distribution}")
-        for offset, text in answer.numbers.items():
-            lines = b"%s\n" % text.encode().replace(b" ", b"\n")
-            count = lines.count(b"\n")
-            _require(stream.lines(offset, count) == lines, f"{spelling} at offset {offset}")
-            _require(to_lines(stream.read(offset, count)) == lines, f"{spelling} read at offset {offset}")
-        words = np.array(list(answer.words), np.uint64)
-        lines = "".join(f"{text}\n" for text in answer.words.values()).encode()
-        _require(to_lines(distribution.from_words(words)) == lines, f"{spelling} of words")
-        _require(to_lines(_one_by_one(distribution, words)) == lines, f"{spelling} of single words")
-        if speedups.ARE_COMPILED and isinstance(distribution, Continuous):
-            _require(to_lines(speedups.make_floats(words, *distribution.standard)) == lines, f"{spelling} in C")
-
-
-def _one_by_one(distribution: Distribution, words: Words) -> list[int | float]:
-    return [distribution.from_word(word) for word in words.tolist()]
-
-
 def _check_out(out: NumberArray, count: int, distribution: Distribution) -> None:
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}; give a NumPy array")
@@ -228,11 +166,3 @@ def _check_out(out: NumberArray, count: int, distribution: Distribution) -> None
         raise ValueError(f"out has shape {out.shape}; give ({count},)")
     if not out.flags.writeable:
         raise ValueError("out is read-only; give an array that can be written")
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise RandstreamError(
-            f"this machine's {what} differs from the known answer of randstream-numbers/1;"
-            " install the versions of NumPy and orjson that the lock file names"
-        )

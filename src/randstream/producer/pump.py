@@ -8,7 +8,8 @@ from typing import Final
 
 from ..net.connection import Connection
 from ..net.timers import NOW
-from ..numbers.stream import LONGEST_LINE_BYTES, NumberStream
+from ..numbers.stream import NumberStream
+from ..numbers.text import LONGEST_LINE_BYTES
 from ..observe.tally import Tally
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Lines

@@ -21,8 +21,8 @@ _SHOWN_BYTES: Final = 32
 """Of a line that is no number, this much is told."""
 _WIRE: Final = re.compile(CONTROL + rb"|[\x15\x16]")
 """How a connection begins that is no raw peer's: with a control line, or with TLS, which the wire's decoder knows."""
-_UNDECIDED: Final = re.compile(rb"(?:#[a-z]{0,6})?")
-"""What may become a verb of the wire. It may be none yet: nothing has come."""
+_UNDECIDED: Final = re.compile(rb"(?:#[a-z]{0,6}|[\x15\x16])?")
+"""What may become a verb of the wire, or TLS. It may be none yet: nothing has come."""
 
 
 class RawDecoder:

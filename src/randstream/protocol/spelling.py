@@ -30,8 +30,9 @@ _ADVICE: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), advice)
     for pattern, advice in (
         (rb"#", "it is a control line of a stream and no comment: grep -v '^#'"),
-        (rb"[^\n]*\0|\xff\xfe|\xfe\xff", "is it UTF-16? iconv -f UTF-16 -t UTF-8"),
         (rb"\x1f\x8b", "is it compressed? gunzip"),
+        (rb"\x28\xb5\x2f\xfd|\xfd7zXZ|BZh[1-9]|PK\x03\x04", "is it compressed? unpack it"),
+        (rb"[^\n]*\0|\xff\xfe|\xfe\xff", "is it UTF-16? iconv -f UTF-16 -t UTF-8"),
         (rb"[+-]?(?:nan|inf|infinity|null|none|na|n/a)\s*$", "leave out what is no finite number"),
         (rb"(?:true|false)\s*$", "write 1 and 0"),
         (rb"[+-]?0[xob]", "write it in decimal"),
@@ -40,12 +41,19 @@ _ADVICE: Final = tuple(
         (rb"[+-]?[0-9.]+d[+-]?[0-9]+\s*$", "write the exponent with e: tr dD e"),
         (rb"[^\n]*\xe2\x88\x92", "write minus as the ASCII -"),
         (
-            rb"[+-]?[0-9]+,[0-9]+\s*$",
-            "write the decimal point as a point: tr , . (or if it is two numbers, tr , '\\n')",
+            rb"[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}\s*$",
+            "leave out the commas of thousands: tr -d , (or if it is several numbers, tr , '\\n')",
         ),
+        (rb"[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]*\s*$", "leave out the commas of thousands: tr -d ,"),
+        (
+            rb"[+-]?[0-9]+,[0-9]+\s*$",
+            "is the comma a decimal point (tr , .), one of thousands (tr -d ,) or between numbers (tr , '\\n')?",
+        ),
+        (rb"[\[{]", "is it JSON? jq '.[]'"),
         (rb"[^\n]*,", "give each number a line of its own: tr , '\\n'"),
         (rb"[^\n]*;", "give each number a line of its own: tr ';' '\\n'"),
         (rb"[a-z_][\w .-]*$", "leave out what is no number; if it is the heading of a file, tail -n +2"),
+        (rb"[+-]?[0-9.]{60}", "write it with fewer digits"),
         (rb"[^\n]*\S \S", "give each number a line of its own: tr -s '[:space:]' '\\n'"),
     )
 )

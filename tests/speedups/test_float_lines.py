@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from randstream import speedups
-from randstream.numbers.stream import LONGEST_LINE_BYTES
+from randstream.numbers.text import LONGEST_LINE_BYTES
 
 pytestmark = pytest.mark.skipif(not speedups.ARE_COMPILED, reason="there was no C compiler when this was installed")
 

@@ -16,7 +16,7 @@
    So the number is divided by 10^(k+1), into `tens` and `fraction`, and the fraction is compared with half a step. All
    that is rounded, the powers of ten above all, changes no comparison: whatever c and q, a multiple of 10^(k+1) is either
    exactly 2^(q-1) away, or that differs by 2^-62.9 of 10^(k+1); and the number is either in the middle of two multiples of
-   10^k, or that differs by 2^-64.6 of 10^k. `tests/test_float_lines.py` proves both for each q.
+   10^k, or that differs by 2^-64.6 of 10^k. `tests/speedups/test_float_lines.py` proves both for each q.
    Source of these bounds on c, q and k: R. Giulietti, The Schubfach way to render doubles (2020). */
 
 typedef struct {

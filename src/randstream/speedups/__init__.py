@@ -1,6 +1,6 @@
-"""Speedups: the loops over numbers and bytes in C, where the C here was compiled when the package was built. Pure.
+"""Speedups: the loops over numbers and bytes in C, where that was compiled when the package was built. Pure.
 
-Nothing depends on it: `stream`, `numerals` and `decoder` do the same with NumPy and orjson where it is not.
+Nothing depends on it: `stream`, `text`, `numerals` and `decoder` do the same with NumPy and orjson where it is not.
 """
 
 from __future__ import annotations
@@ -14,44 +14,45 @@ from numpy.typing import NDArray
 FAMILIES: Final = ("uniform", "exponential", "normal")
 """Of float64 numbers, as `floats.c` counts them."""
 
-POWER_WORDS: Final = 2 * (308 + 342 + 1)
-"""Two for each power of ten from -342 to 308, as `parse.c` counts them."""
+LONGEST_OFFSET: Final = 21
+"""Bytes in front of a line of CSV; SPARE are written to behind the last one besides. See `csv_lines.c`."""
+SPARE: Final = 24
 
-LIBRARY: Final = f"{__file__.rpartition('speedups')[0]}libspeedups.so"
+LIBRARY: Final = f"{__path__[0]}/libspeedups.so"
+
+_WORD, _SIZE, _DOUBLE, _BYTES, _ARRAY = (
+    ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p,
+)  # fmt: skip
+_PLACE: Final = ctypes.POINTER(_SIZE)
+_ARGUMENTS: Final[dict[str, list[Any]]] = {
+    "draw_lines_within": [_WORD, _WORD, _WORD, _SIZE, ctypes.c_int64, _WORD, _ARRAY, _SIZE],
+    "draw_floats_within": [_WORD, _WORD, _WORD, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
+    "make_floats_within": [_ARRAY, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
+    "put_float_lines_within": [_ARRAY, _SIZE, _ARRAY, _SIZE],
+    "put_csv_lines_within": [_ARRAY, _SIZE, _WORD, _SIZE, _ARRAY, _SIZE],
+    "count_lines_within": [_BYTES, _SIZE, _SIZE, _SIZE],
+    "parse_integer_lines": [_BYTES, _SIZE, _SIZE, ctypes.c_int, _ARRAY, _SIZE, _PLACE],
+    "parse_float_lines": [_BYTES, _SIZE, _SIZE, _ARRAY, _SIZE, _PLACE],
+}
+"""What each function takes. It gives a size."""
 
 
 def load(path: str) -> ctypes.CDLL | None:
     """The compiled library at `path`; None: there is none, or it is for another machine, or of another version."""
     try:
         library = ctypes.CDLL(path)
-        draw, count = library.draw_lines_within, library.count_lines_within
-        draw_floats, make_floats = library.draw_floats_within, library.make_floats_within
-        put_floats = library.put_float_lines_within
-        integers, doubles = library.parse_integers, library.parse_doubles
+        for name, types in _ARGUMENTS.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = types, _SIZE
     except (OSError, AttributeError):
         return None
-    word, size, double = ctypes.c_uint64, ctypes.c_size_t, ctypes.c_double
-    text, array, place = ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(size)
-    draw.argtypes = [word, word, word, size, ctypes.c_int64, word, ctypes.c_void_p, size]
-    draw.restype = size
-    count.argtypes = [ctypes.c_char_p, size, size, size]
-    count.restype = size
-    draw_floats.argtypes = [word, word, word, size, word, double, double, array, size]
-    draw_floats.restype = size
-    make_floats.argtypes = [array, size, word, double, double, array, size]
-    make_floats.restype = size
-    put_floats.argtypes = [array, size, array, size]
-    put_floats.restype = size
-    integers.argtypes = [text, size, size, ctypes.c_int, array, size, place]
-    integers.restype = size
-    doubles.argtypes = [text, size, size, array, array, size, place]
-    doubles.restype = size
     return library
 
 
 def _place_of(array: NDArray[Any], dtype: str) -> int:
-    """The address of an array of one dimension, without gaps. Raises TypeError: it is another."""
-    if not (isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 and array.flags.c_contiguous):
+    """The address of an array of one dimension, aligned and without gaps. Raises TypeError: it is another."""
+    flags = array.flags if isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 else None
+    if flags is None or not (flags.c_contiguous and flags.aligned):
         raise TypeError(f"no {dtype} numbers in a row")
     return array.ctypes.data
 
@@ -90,20 +91,19 @@ def draw_lines(key: tuple[int, int], offset: int, count: int, low: int, span: in
 
 
 def draw_floats(
-    key: tuple[int, int], offset: int, count: int, family: str, location: float, scale: float
-) -> NDArray[np.float64]:
-    """Numbers `offset` to `offset + count - 1`: location + scale * the standard number of one of FAMILIES.
+    key: tuple[int, int], offset: int, family: str, location: float, scale: float, numbers: NDArray[np.float64]
+) -> None:
+    """Fill `numbers`, the first of which is number `offset`: location + scale * the standard number of one of FAMILIES.
 
-    Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be.
+    Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be, and nothing was written.
     """
     assert _LIBRARY is not None
-    words = (*key, offset, count)
+    words = (*key, offset)
     if min(words) < 0 or max(words) >= 2**64:  # ctypes would cut them to size
+        raise ValueError(f"no numbers from {offset} on")
+    place, count = _place_of_room(numbers, "float64"), len(numbers)
+    if _LIBRARY.draw_floats_within(*words, count, FAMILIES.index(family), location, scale, place, count):
         raise ValueError(f"no {count} numbers from {offset} on")
-    numbers = np.empty(count)
-    if _LIBRARY.draw_floats_within(*words, FAMILIES.index(family), location, scale, numbers.ctypes.data, count):
-        raise ValueError(f"no {count} numbers from {offset} on")
-    return numbers
 
 
 def make_floats(words: NDArray[np.uint64], family: str, location: float, scale: float) -> NDArray[np.float64]:
@@ -130,6 +130,23 @@ def put_float_lines(numbers: NDArray[np.float64], room: NDArray[np.uint8]) -> in
     return size
 
 
+def put_csv_lines(lines: bytes | memoryview, offset: int, count: int) -> memoryview:
+    """`lines`, which are `count`, each behind its offset, counted from `offset` on, and a comma.
+
+    Raises ValueError, ctypes.ArgumentError: they are more or fewer, or there are no such offsets.
+    """
+    assert _LIBRARY is not None
+    given = np.frombuffer(lines, np.uint8) if lines else np.empty(0, np.uint8)
+    if not (0 <= offset <= offset + count < 2**64 and count <= len(given)):  # ctypes would cut them to size
+        raise ValueError(f"no {count} lines from {offset} on in {len(given)} bytes")
+    room = np.empty(len(given) + count * LONGEST_OFFSET + SPARE, np.uint8)
+    places = given.ctypes.data, len(given), offset, count, room.ctypes.data, len(room)
+    size: int = _LIBRARY.put_csv_lines_within(*places)
+    if size > len(room):
+        raise ValueError(f"no {count} lines in {len(given)} bytes")
+    return room[:size].data.toreadonly()
+
+
 def count_lines(data: bytes, start: int, end: int) -> int:
     """How many lines `data[start:end]`, which ends with LF, are; 0 if they are not number lines alone.
 
@@ -143,7 +160,7 @@ def count_lines(data: bytes, start: int, end: int) -> int:
     return count
 
 
-def parse_integers(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
+def parse_integer_lines(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
     """Fill `numbers`, of int64 or uint64, from `lines[start:]`: how many were read, and where the first line begins
     that was not, for want of room or because it may be no such number.
 
@@ -154,18 +171,16 @@ def parse_integers(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int
     place = _place_of_room(numbers, "int64" if is_signed else "uint64")
     stop = ctypes.c_size_t()
     start = _check_start(lines, start)
-    return _LIBRARY.parse_integers(lines, start, len(lines), is_signed, place, len(numbers), stop), stop.value
+    return _LIBRARY.parse_integer_lines(lines, start, len(lines), is_signed, place, len(numbers), stop), stop.value
 
 
-def parse_doubles(lines: bytes, start: int, powers: NDArray[np.uint64], numbers: NDArray[Any]) -> tuple[int, int]:
-    """The same for float64. `powers`: see `numerals.powers_of_five`."""
+def parse_float_lines(lines: bytes, start: int, numbers: NDArray[Any]) -> tuple[int, int]:
+    """The same for float64."""
     assert _LIBRARY is not None
-    places = _place_of(powers, "uint64"), _place_of_room(numbers, "float64")
-    if len(powers) != POWER_WORDS:
-        raise ValueError(f"powers are {len(powers)} words, not {POWER_WORDS}")
+    place = _place_of_room(numbers, "float64")
     stop = ctypes.c_size_t()
     start = _check_start(lines, start)
-    return _LIBRARY.parse_doubles(lines, start, len(lines), *places, len(numbers), stop), stop.value
+    return _LIBRARY.parse_float_lines(lines, start, len(lines), place, len(numbers), stop), stop.value
 
 
 def _check_start(lines: bytes, start: int) -> int:

@@ -1,10 +1,12 @@
-/* Parse: number lines to arrays of integers and of doubles, for where there is a C compiler. `speedups.py` is the door
-   to it. Plain C11 that knows nothing of Python: no function here allocates, locks or fails. What a function cannot be
-   sure of it leaves to its caller: it stops before that line. So nothing here may be wrong, but it need not be complete. */
+/* Lines to numbers. What a function cannot be sure of it leaves to its caller: it stops before that line. So nothing here
+   may be wrong, but it need not be complete. Plain C11 that knows nothing of Python: nothing here allocates, locks or
+   fails. */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "powers.h"
 
 static const uint64_t TENS[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
@@ -45,7 +47,7 @@ static inline const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, 
 
 /* Parse lines of data[start..end) to at most `room` numbers; how many. `*stop` is where the first line begins that was
    not taken. The lines are `-?[0-9]+`, the numbers those of uint64, or with `is_signed` of int64. */
-size_t parse_integers(
+size_t parse_integer_lines(
     const uint8_t *data, size_t start, size_t end, int is_signed, uint64_t *numbers, size_t room, size_t *stop) {
   const uint8_t *line = data + start, *last = data + end;
   size_t count = 0;
@@ -64,23 +66,21 @@ size_t parse_integers(
   return count;
 }
 
-/* Of 10^q with q from LEAST_POWER to MOST_POWER: beyond these, a 64-bit number times it is 0 or infinite. */
-enum { LEAST_POWER = -342, MOST_POWER = 308 };
+enum { MOST_POWER = 308 }; /* of ten: a whole number times a higher one is infinite, times one below LEAST_POWER 0 */
 
 /* The bits of the double nearest to digits * 10^power, ties to even; 0 for what is left to the caller: 0 and all that
-   is infinite. powers[2 (q - LEAST_POWER)] and the word after it are the leading 128 bits of 5^q, rounded down, or for
-   q < 0 up.
+   is infinite. The power is wanted rounded down, but up if it is negative, which it is never exact then.
    Source: D. Lemire, Number parsing at a gigabyte per second, Software: Practice and Experience 51 (2021), 1700-1727;
    that no other way is ever needed: N. Mushtak and D. Lemire, Fast number parsing without fallback (2023). */
-static inline uint64_t nearest_double(uint64_t digits, int64_t power, const uint64_t *powers) {
+static inline uint64_t nearest_double(uint64_t digits, int64_t power) {
   if (!digits || power < LEAST_POWER || power > MOST_POWER)
     return 0;
   int shift = __builtin_clzll(digits);
   digits <<= shift;
-  const uint64_t *five = powers + 2 * (power - LEAST_POWER);
-  unsigned __int128 product = (unsigned __int128)digits * five[0];
+  Wide factor = powers[power - LEAST_POWER] + (power < 0);
+  Wide product = (Wide)digits * (uint64_t)(factor >> 64);
   if ((product >> 64 & 0x1FF) == 0x1FF) /* the bits after those that are kept might still carry */
-    product += (unsigned __int128)digits * five[1] >> 64;
+    product += (Wide)digits * (uint64_t)factor >> 64;
   uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
   int top = (int)(high >> 63);
   uint64_t mantissa = high >> (top + 9); /* 53 bits, and one to round by */
@@ -103,10 +103,9 @@ static inline uint64_t nearest_double(uint64_t digits, int64_t power, const uint
   return exponent >= 0x7FF ? 0 : (uint64_t)exponent << 52 | (mantissa & 0xFFFFFFFFFFFFF);
 }
 
-/* The same for lines `-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?` and doubles. `powers` has 2 (MOST_POWER - LEAST_POWER + 1)
-   words: see `nearest_double`. */
-size_t parse_doubles(const uint8_t *data, size_t start, size_t end, const uint64_t *powers, uint64_t *numbers,
-                     size_t room, size_t *stop) {
+/* The same for lines `-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?` and the bits of doubles. */
+size_t parse_float_lines(
+    const uint8_t *data, size_t start, size_t end, uint64_t *numbers, size_t room, size_t *stop) {
   const uint8_t *line = data + start, *last = data + end;
   size_t count = 0;
   for (; count < room && line < last; count++) {
@@ -135,7 +134,7 @@ size_t parse_doubles(const uint8_t *data, size_t start, size_t end, const uint64
     }
     if (*at != '\n')
       break;
-    uint64_t bits = nearest_double(digits, power, powers);
+    uint64_t bits = nearest_double(digits, power);
     if (!bits && digits)
       break;
     numbers[count] = bits | sign << 63;

@@ -1,12 +1,21 @@
-/* The speed-ups without Python, in rooms of exactly their size, so that a sanitizer sees each byte too many: against
-   printf, and against a judge that looks at one byte after the other. Prints how many rounds there were. */
+/* Lines without Python, in rooms of exactly their size, so that a sanitizer sees each byte too many: against printf, and
+   against a judge that looks at one byte after the other. Prints how many rounds there were. */
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "../src/randstream/speedups.c"
+#include "../../src/randstream/speedups/words.h"
+
+size_t draw_lines_within(
+    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *room, size_t size);
+size_t count_lines_within(const uint8_t *data, size_t size_of_data, size_t start, size_t end);
+size_t put_csv_lines_within(
+    const char *lines, size_t size, uint64_t offset, size_t count, char *room, size_t room_size);
+
+enum { ROOM_A_LINE = 22, ROOM_OF_AN_OFFSET = 21, SPARE = 24 };
 
 static uint64_t state = 42;
 
@@ -83,12 +92,45 @@ static void draw_too_many(void) {
   free(text);
 }
 
+/* Lines of any length, the last of them perhaps without its LF, and as many as are said or not. */
+static void put_offsets(void) {
+  size_t size = (size_t)draw(draw(2) ? 60 : 3000), many = 0;
+  char *lines = malloc(size), line[32];
+  for (size_t i = 0; i < size; i++) {
+    lines[i] = draw(12) && (i + 1 < size || !draw(4)) ? "0123456789.e+-"[draw(14)] : '\n';
+    many += lines[i] == '\n';
+  }
+  size_t count = draw(8) ? many : (size_t)draw(50), room = size + count * ROOM_OF_AN_OFFSET + SPARE;
+  uint64_t offset = draw(2) ? draw(1200) : draw(2) ? 9999999999999999u - draw(9) : UINT64_MAX - count - draw(2);
+  char *text = malloc(room);
+  size_t found = put_csv_lines_within(lines, size, offset, count, text, room), at = 0;
+  if (count == many && (!size || lines[size - 1] == '\n')) {
+    for (size_t i = 0, start = 1; i < size; i++, at++) {
+      if (start) {
+        int length = sprintf(line, "%" PRIu64 ",", offset++);
+        assert(!memcmp(text + at, line, (size_t)length));
+        at += (size_t)length;
+      }
+      assert(text[at] == lines[i]);
+      start = lines[i] == '\n';
+    }
+    assert(at == found);
+  } else
+    assert(found == SIZE_MAX);
+  assert(put_csv_lines_within(lines, size, 0, count, text, room - 1) == SIZE_MAX);
+  assert(put_csv_lines_within(lines, size, 0, SIZE_MAX - draw(99), text, room) == SIZE_MAX);
+  assert(put_csv_lines_within(lines, SIZE_MAX - draw(99), 0, count, text, room) == SIZE_MAX);
+  free(lines);
+  free(text);
+}
+
 int main(void) {
   int round = 0;
   for (; round < 2000; round++) {
     look_at_lines();
     draw_numbers();
     draw_too_many();
+    put_offsets();
   }
   printf("%d\n", round);
 }
