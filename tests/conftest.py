@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from structlog.testing import capture_logs
 from tests.support.clock import JumpingClock
 from tests.support.log import Log
 
 from randstream import speedups
+from randstream.observe.logs import flush_logs
 
 settings.register_profile("randstream", deadline=None, derandomize=True)
 settings.load_profile("randstream")
@@ -34,6 +37,26 @@ def log() -> Iterator[Log]:
     """The events that are logged during the test; `log.of("link.lost")` selects."""
     with capture_logs() as events:
         yield Log(events)
+
+
+@pytest.fixture
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets a test set up logs as a process does."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    configured = structlog.get_config()
+    yield
+    flush_logs()
+    logging.captureWarnings(False)
+    structlog.configure(**configured)
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_as_they_are() -> Iterator[None]:
+    """What a test leaves set up would keep events from every test after it."""
+    before = structlog.get_config()
+    yield
+    assert structlog.get_config() == before, "set up logs with the fixture own_logs"
 
 
 @pytest.fixture

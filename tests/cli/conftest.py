@@ -22,7 +22,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
+def run(capfd: pytest.CaptureFixture[str], own_logs: None) -> Run:
     """Runs a command line in this process; gives its exit status, output and errors."""
 
     def run(*arguments: str) -> tuple[int, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from randstream.cli.words import in_seconds, plain
+from randstream.cli.words import counted, in_seconds, in_words, plain
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,13 @@ def test_seconds_have_the_unit_that_fits(seconds: float | None, text: str) -> No
 
 def test_a_text_moves_no_cursor() -> None:
     assert plain("a\x1b[2Jb\nc\x9bd – µ") == "a [2Jb c d – µ"
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 links"), (1, "1 link"), (1234, "1,234 links")])
+def test_one_is_no_plural(count: int, text: str) -> None:
+    assert counted(count, "link") == text
+
+
+@pytest.mark.parametrize("number", ["111", "-2"])
+def test_an_error_needs_no_number_beside_its_words(number: str) -> None:
+    assert in_words(f"cut: [Errno {number}] Connection refused") == "cut: Connection refused"

@@ -263,7 +263,7 @@ def test_the_last_hundred_are_kept_and_all_are_counted_in_bounded_memory(case: C
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert grown < 20_000
+    assert grown < 200_000  # of the 1.4 MB that all of them would take
     assert (case.link.count, len(case.link.last)) == (10_000, KEPT)
     assert all(one.start < other.start for one, other in pairwise(case.link.last))
     assert case.link.last[-1].start == 1_000_000.0 + 3.0 * 9_999

@@ -51,18 +51,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 @pytest.fixture
-def logs_are_mine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(logging.root, "handlers", [])
-    monkeypatch.setattr(logging.root, "level", logging.WARNING)
-    configured = structlog.get_config()
-    yield
-    flush_logs()
-    logging.captureWarnings(False)
-    structlog.configure(**configured)
-
-
-@pytest.fixture
-def said(pipe: Pipe, logs_are_mine: None) -> Callable[[], list[dict[str, Any]]]:
+def said(pipe: Pipe, own_logs: None) -> Callable[[], list[dict[str, Any]]]:
     """What was logged so far."""
     set_up_logs("info", fd=pipe.writing)
 
@@ -191,9 +180,7 @@ def test_a_traceback_is_part_of_the_line(said: Callable[[], Any]) -> None:
     assert line["exception"].endswith("ValueError: broken")
 
 
-def test_left_out_lines_are_reported_as_an_event(
-    pipe: Pipe, logs_are_mine: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_left_out_lines_are_reported_as_an_event(pipe: Pipe, own_logs: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "QUEUE_LINES", 2)
     set_up_logs("info", fd=pipe.writing)
     log = structlog.get_logger("randstream")
@@ -224,7 +211,7 @@ def test_a_complaint_of_the_loop_is_a_json_line(new_loop: Any, said: Callable[[]
     assert "ValueError: broken" in line["exception"]
 
 
-def test_only_warnings_and_errors_of_libraries_are_logged(pipe: Pipe, logs_are_mine: None) -> None:
+def test_only_warnings_and_errors_of_libraries_are_logged(pipe: Pipe, own_logs: None) -> None:
     set_up_logs("debug", fd=pipe.writing)
     logger = logging.getLogger("library")
     logger.info("all is well")
@@ -234,7 +221,7 @@ def test_only_warnings_and_errors_of_libraries_are_logged(pipe: Pipe, logs_are_m
     assert (line["level"], line["message"]) == ("warning", "odd")
 
 
-def test_libraries_are_held_to_the_level_too(pipe: Pipe, logs_are_mine: None) -> None:
+def test_libraries_are_held_to_the_level_too(pipe: Pipe, own_logs: None) -> None:
     set_up_logs("error", fd=pipe.writing)
     logging.getLogger("library").warning("odd")
     logging.getLogger("library").error("broken")
@@ -267,7 +254,7 @@ def test_a_library_that_logs_wrongly_breaks_nothing(
 # ---- a terminal ----
 
 
-def test_a_terminal_gets_colours_and_no_values_of_local_variables(logs_are_mine: None) -> None:
+def test_a_terminal_gets_colours_and_no_values_of_local_variables(own_logs: None) -> None:
     reading, writing = pty.openpty()
     try:
         set_up_logs("info", fd=writing)

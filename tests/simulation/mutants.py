@@ -416,7 +416,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "backoff-never-grows", "a worker that is away is dialled ten times a second",
-        Backoff, "delay", "min(2 * self._bound, LONGEST_DELAY)", "self._bound",
+        Backoff, "delay", "min(2 * self._bound, self._longest)", "self._bound",
     ),
     Mutant(
         "instance-is-new-each-time", "a link that dials again does not end its older connection",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from random import SystemRandom
+from socket import gethostname
 from typing import Any, Final
 
 import click
@@ -42,10 +43,14 @@ COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 CHECK_HEARTBEAT: Final = "0.1"
 CHECK_LOGS: Final = "error"
+CHECK_NAME: Final = "check-"
+"""With the host's name after it: whoever sees it at a worker, or waits behind it, sees what it is."""
 CHECK: Final = {
     **{name: PRODUCER[name] for name in ("workers", "rate")},
     "heartbeat_interval": replace(PRODUCER["heartbeat_interval"], default_text=CHECK_HEARTBEAT),
-    **{name: PRODUCER[name] for name in ("numbers", "name", "tls_cert", "tls_key", "tls_ca", "allow_worker", "loop")},
+    "numbers": PRODUCER["numbers"],
+    "name": replace(PRODUCER["name"], default_text=f"{CHECK_NAME} and the host's name"),
+    **{name: PRODUCER[name] for name in ("tls_cert", "tls_key", "tls_ca", "allow_worker", "loop")},
     "log_level": replace(PRODUCER["log_level"], default_text=CHECK_LOGS),
 }
 """A check is a producer's for a while. Its seed is drawn, so that no other producer goes on with its stream."""
@@ -250,8 +255,13 @@ def check(
     """
     if command and seconds is not None:
         raise SettingsError("--seconds and -- COMMAND are both given; give one")
+    if seconds == 0:
+        raise SettingsError("--seconds 0: in no time nothing is seen; give more")
     with read_given(CHECK, flags) as given:
-        settings = ProducerSettings(**{"heartbeat_interval": CHECK_HEARTBEAT, "log_level": CHECK_LOGS, **given})
+        defaults = {
+            "heartbeat_interval": CHECK_HEARTBEAT, "name": CHECK_NAME + gethostname(), "log_level": CHECK_LOGS,
+        }  # fmt: skip
+        settings = ProducerSettings(**{**defaults, **given})
     require_output()
     with _prepared(settings):
         from .check import run_check

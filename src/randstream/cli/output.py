@@ -79,7 +79,7 @@ def require_writable(path: str, option: str) -> None:
     if path == STANDARD:
         require_output()
         return
-    mode = _mode(Path(path), option)
+    mode = _mode(_named(path, option), option)
     if mode is None or stat.S_ISREG(mode):
         whole = Path(os.path.realpath(path))
         if mode is not None:
@@ -92,6 +92,11 @@ def require_writable(path: str, option: str) -> None:
         raise _unusable(Path(path), option, OSError(number, os.strerror(number)))
 
 
+def is_same(path: str, other: str) -> bool:
+    """Whether both are one file, however it is spelt: what is written last would be all there is."""
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
 def opened_output(path: str | None, option: str = "--output") -> AbstractContextManager[IO[bytes]]:
     """`path`, which `option` gave, to be written; None or `-`: standard output.
 
@@ -101,7 +106,7 @@ def opened_output(path: str | None, option: str = "--output") -> AbstractContext
         require_output()
         # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
         return open(sys.stdout.fileno(), "wb", closefd=False)
-    return _opened_file(Path(path), option)
+    return _opened_file(_named(path, option), option)
 
 
 @contextmanager
@@ -135,6 +140,12 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
         except BaseException:
             part.unlink()
             raise
+
+
+def _named(path: str, option: str) -> Path:
+    if not path:  # as "$FILE" is when nobody has set it; Path("") would be the current folder
+        raise SettingsError(f"{option} '': no file is named; name a file that can be written")
+    return Path(path)
 
 
 def _part_of(path: Path) -> Path:

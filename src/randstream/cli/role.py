@@ -15,7 +15,8 @@ from ..producer.producer import Producer
 from ..settings import CommonSettings
 from ..worker.worker import Worker
 from .console import open_console
-from .summary import Account, RoundTrips, count_causes, sum_up, summary_lines
+from .summary import Account, RoundTrips, count_causes, not_reached, sum_up, summary_lines
+from .words import counted
 
 
 def has_reader() -> bool:
@@ -47,7 +48,7 @@ def accounts_of(role: Producer | Worker) -> list[Account]:
         return [_sent(link, now) for link in role.links if link.history.stream or link.worker is None]
     if role.intake.offered is None and not role.tally.numbers:
         return []
-    numbers = f"{role.tally.numbers:,} numbers received, {role.tally.acked_numbers:,} acknowledged"
+    numbers = f"{counted(role.tally.numbers, 'number')} received, {role.tally.acked_numbers:,} acknowledged"
     status = role.intake.interruptions.status(now)
     return [_account(role.name, None, None, numbers, None, status)]
 
@@ -57,8 +58,8 @@ def _sent(link: Link, now: float) -> Account:
     target = str(link.target)
     status = history.interruptions.status(now)
     if history.stream is None:
-        return _account(target, None, f"not reached: {link.last_error or 'no answer yet'}", None, None, status)
-    numbers = f"{history.acknowledged + link.unacked:,} numbers sent"
+        return _account(target, None, not_reached(link.last_error or "no answer yet"), None, None, status)
+    numbers = f"{counted(history.acknowledged + link.unacked, 'number')} sent"
     numbers += "" if link.target.scheme == "raw" else f", {history.acknowledged:,} acknowledged"
     return _account(link.worker or target, target, None, numbers, sum_up(history.round_trips), status)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..observe.durations import Durations
 from ..observe.interruptions import InterruptionsStatus
-from .words import in_seconds, plain
+from .words import counted, in_seconds, in_words, plain
 
 MOST: Final = 20
 """Streams that are told of, those in trouble first."""
@@ -45,7 +45,7 @@ class Account:
 
 def summary_lines(accounts: Iterable[Account]) -> Iterator[str]:
     """A few lines for each of MOST streams."""
-    ordered = sorted(accounts, key=lambda each: (each.problem is None, -each.longest))
+    ordered = sorted(accounts, key=lambda each: in_trouble_first(each.problem, each.longest))
     for each in ordered[:MOST]:
         yield from map(plain, _lines(each))
     if (more := len(ordered) - MOST) > 0:
@@ -66,10 +66,20 @@ def _lines(account: Account) -> Iterator[str]:
         yield f"round trip min / median / p99 / max = {figures}"
     if account.count:
         causes = ", ".join(f"{count} × {cause}" for cause, count in account.by_cause.items())
-        many = "1 interruption" if account.count == 1 else f"{account.count:,} interruptions"
+        many = counted(account.count, "interruption")
         yield f"{many}, longest {account.longest:,.2f} s, {account.total:,.2f} s in all: {causes}"
     elif account.numbers is not None:
         yield "no interruption"
+
+
+def in_trouble_first(problem: str | None, longest: float) -> tuple[bool, float]:
+    """A key to sort streams by: those with a `problem`, then those that were interrupted for the longest."""
+    return problem is None, -longest
+
+
+def not_reached(why: str) -> str:
+    """What is wrong with a target that never answered as a worker does. `why`: a link's error, or its state."""
+    return f"not reached: {in_words(why).removeprefix('cut: ')}"
 
 
 def sum_up(trips: Durations | None) -> RoundTrips | None:

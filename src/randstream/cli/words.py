@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def plain(text: str) -> str:
     """`text` without control characters: a peer's text must not move the cursor."""
@@ -16,3 +18,13 @@ def in_seconds(seconds: float | None) -> str:
         if seconds < limit:
             return f"{seconds * factor:.1f} {unit}" if unit in ("ms", "s") else f"{seconds * factor:.0f} {unit}"
     return f"{seconds / 3600:.0f} h"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 link`, `1,000 links`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def in_words(error: str) -> str:
+    """A link's error without the operating system's number for it: `cut: Connection refused`."""
+    return re.sub(r"\[Errno -?\d+\] ", "", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tests.support.services import SERVICE, Services, targets_of
 from tests.support.waiting import until
 
 from randstream.cli.check.check import REACH_SECONDS, SETTLE_LIMIT, STORIES_AT_ONCE
+from randstream.cli.check.measure import find_problem, subjects
 from randstream.cli.check.view import MOST_ROWS
 from randstream.errors import SettingsError
 
@@ -59,6 +61,33 @@ async def test_a_cut_is_told_as_it_happens_and_reported() -> None:
     assert watch.lines[2] == f"worker-0 proven again after {link.longest:.2f} s (cut)"
 
 
+async def test_a_silence_is_told_as_one_whatever_ended_an_earlier_connection() -> None:
+    async with a_listener() as listener:
+        watch = Watch(listener, seconds=1.1 * HEARTBEAT * 10)
+        running = asyncio.create_task(watch.check.run())
+        (await listener.peer()).cut()
+        peer = await listener.peer()
+        peer.say(ack_of(await peer.accept(name="b")))
+        peer.say(ack_of(await peer.line_starting(b"#beat ")))
+        report = await running
+    assert watch.lines[1] == "b interrupted: silence"
+    assert report.links[0].problem is not None
+
+
+async def test_an_error_is_that_of_an_interruption_only_if_that_lost_the_connection() -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=HEARTBEAT) as producer:
+        (await listener.peer()).cut()
+        peer = await listener.peer()
+        peer.say(ack_of(await peer.accept(name="b")))
+        (link,) = producer.links
+        await until(lambda: link.history.interruptions.status(clock_of_loop().now()).current)
+        (subject,) = subjects(producer)
+        problem = find_problem(subject, clock_of_loop().now())
+        assert link.last_error is not None
+    assert problem is not None
+    assert re.fullmatch(r"interrupted for \d\.\d s \(silence\)", problem)
+
+
 async def test_a_worker_that_is_away_at_the_end_has_failed() -> None:
     async with a_worker(discard=True) as worker:
         watch = Watch(worker, seconds=10.0)
@@ -98,7 +127,7 @@ async def test_nobody_reached_is_said_after_ten_seconds_and_no_program_runs() ->
     assert report.status == 1
     assert watch.lines == [f"not reached within 10 s: {targets[0]}, {targets[1]}"]
     assert [link.target for link in report.links] == targets
-    assert all(link.problem and link.problem.startswith("not reached: cut: ") for link in report.links)
+    assert all(link.problem and link.problem.startswith("not reached: Conn") for link in report.links)
 
 
 async def test_a_worker_that_never_greets_is_not_reached() -> None:
@@ -185,7 +214,7 @@ async def test_it_ends_when_the_program_has_ended_and_nothing_was_interrupted_fo
         report = await running
     assert clock_of_loop().now() - ended == pytest.approx(2.0 + 3.0, abs=1.0)
     assert (report.status, report.command) == (3, program.command)
-    assert "begins: kubectl rollout" in watch.lines
+    assert watch.lines.index("begins: kubectl rollout") == 1  # after that it was reached
     assert "exit status 3 after 1.0 s: kubectl" in watch.lines
 
 
@@ -282,10 +311,24 @@ async def test_who_has_left_a_service_and_is_not_back_has_failed() -> None:
     assert links["stays"].problem is None
     left = links["goes"]
     assert left.problem is not None
-    assert left.problem.startswith("it has left DNS, and has not come back for ")
+    assert re.fullmatch(r"gone for \d+\.\d s \(\w+\): no target leads to it now", left.problem)
     assert left.target == str(targets_of([goes])[0])
     assert left.acknowledged > 90
     assert 14.0 < left.total < 21.0
+
+
+async def test_another_worker_at_its_address_is_no_matter_of_dns() -> None:
+    port = free_port()
+    async with a_worker(name="first", port=port, discard=True) as first:
+        watch = Watch(f"127.0.0.1:{port}", seconds=20.0)
+        running = asyncio.create_task(watch.check.run())
+        await until(lambda: first.tally.acked_numbers)
+    async with a_worker(name="second", port=port, discard=True):
+        report = await running
+    links = {link.worker: link for link in report.links}
+    assert links["second"].problem is None
+    assert "DNS" not in (links["first"].problem or "")
+    assert str(links["first"].problem).endswith("(shutdown): no target leads to it now")
 
 
 async def test_a_worker_with_two_addresses_is_checked_once() -> None:

@@ -41,7 +41,7 @@ def report(*links: LinkResult, command: Command | None = None, limits: Limits = 
 def test_all_is_well() -> None:
     found = report(WELL)
     assert found.status == 0
-    assert found.verdict == "PASSED: 1 link, not one interruption in 60 s"
+    assert found.verdict == "PASSED: 1 link, not one interruption in 60.0 s"
 
 
 def test_within_the_limits_is_well_and_the_longest_is_told() -> None:
@@ -115,7 +115,7 @@ def test_a_command_that_failed_is_told_beside_a_verdict_that_is_good() -> None:
     assert found.status == 143
     assert found.has_passed
     assert found.verdict == (
-        "PASSED: 1 link, not one interruption in 60 s; but the command failed: was ended by SIGTERM, exit status 143"
+        "PASSED: 1 link, not one interruption in 60.0 s; but the command failed: was ended by SIGTERM, exit status 143"
         " after 1.0 s"
     )
 
@@ -131,3 +131,15 @@ def test_why_there_was_no_link_is_told_and_is_a_failure_of_junit_too() -> None:
 def test_two_links_of_one_name_are_two() -> None:
     found = report(BROKEN, replace(BROKEN, target="d:9000"))
     assert found.verdict.startswith("FAILED: 2 of 2 links outside the limits: worker-1: ")
+
+
+def test_the_verdict_names_the_worst_as_the_summary_does() -> None:
+    worse = replace(BROKEN, worker="worse", longest=4.0, total=4.0)
+    assert report(BROKEN, worse).verdict.startswith("FAILED: 2 of 2 links outside the limits: worse: ")
+    assert report(BROKEN, worse, UNREACHED).verdict.startswith("FAILED: 3 of 3 links outside the limits: c:9000: ")
+
+
+def test_a_command_is_told_as_a_shell_takes_it() -> None:
+    command = Command(("sh", "-c", "true; false"), 1, 1.0)
+    root = ElementTree.fromstring(report(WELL, command=command).to_junit())
+    assert root[-1].get("name") == "sh -c 'true; false'"

@@ -86,10 +86,31 @@ def test_a_file_that_cannot_be_written(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["-", "file"])
-def test_one_file_for_both_reports(refusal: Callable[..., str], path: str) -> None:
-    said = refusal("check", "--workers", "a", "--report", path, "--junit", path)
+@pytest.mark.parametrize(("path", "again"), [("-", "-"), ("file", "file"), ("file", "./file"), ("file", "link")])
+def test_one_file_for_both_reports(
+    refusal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, again: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("file")
+    said = refusal("check", "--workers", "a", "--report", path, "--junit", again)
     assert said == f"--report and --junit are both {path}; name two files"
+
+
+@pytest.mark.parametrize("option", ["--report", "--junit"])
+def test_a_file_without_a_name(refusal: Callable[..., str], option: str) -> None:
+    said = refusal("check", "--workers", "a", option, "")
+    assert said == f"{option} '': no file is named; name a file that can be written"
+
+
+def test_a_command_without_a_name(refusal: Callable[..., str]) -> None:
+    said = refusal("check", "--workers", "a", "--", "")
+    assert said == "-- '': there is no such program; give its path, or install it"
+
+
+def test_no_time_at_all(refusal: Callable[..., str]) -> None:
+    assert (
+        refusal("check", "--workers", "a", "--seconds", "0ms") == "--seconds 0: in no time nothing is seen; give more"
+    )
 
 
 def test_raw_peers(refusal: Callable[..., str]) -> None:
@@ -117,7 +138,7 @@ def test_nobody_reached_is_exit_status_1_with_a_report(
     status, out, _ = run("check", "--workers", target, *files, "--", "touch", str(tmp_path / "touched"))
     assert status == 1
     assert f"not reached within 0 s: {target}" in out
-    assert out.splitlines()[-1].startswith(f"FAILED: 1 of 1 link outside the limits: {target}: not reached: cut: ")
+    assert out.splitlines()[-1].startswith(f"FAILED: 1 of 1 link outside the limits: {target}: not reached: Conn")
     assert json.loads(report.read_bytes())["passed"] is False
     assert ElementTree.parse(junit).getroot().get("failures") == "1"
     assert not (tmp_path / "touched").exists()
@@ -218,9 +239,11 @@ def test_a_reader_that_leaves_does_not_end_it(start: Start, worker: str, tmp_pat
 
 @pytest.mark.slow
 def test_a_report_on_standard_output_is_all_there_is(start: Start, worker: str) -> None:
-    check = start("check", "--workers", worker, "--seconds", "0", "--report", "-")
+    check = start("check", "--workers", worker, "--seconds", "0.1", "--report", "-")
     assert check.wait() in (0, 1)
-    assert json.loads(check.out)["links"][0]["worker"] == "w"
+    report = json.loads(check.out)
+    assert report["links"][0]["worker"] == "w"
+    assert report["settings"]["producer"] == f"check-{socket.gethostname()}"  # whoever waits behind it sees what it is
     assert any(b"PASSED" in each["event"] or b"FAILED" in each["event"] for each in check.log)
 
 
@@ -272,7 +295,7 @@ def test_a_terminal_shows_a_table_until_ctrl_c(worker: str) -> None:
     os.close(fd)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) in (0, 1)
     assert b"interruptions" in out
-    assert b"numbers sent" in out
+    assert b" sent, " in out
     assert out.count(b"\x1b[?25l") == out.count(b"\x1b[?25h")  # the cursor is back
 
 

@@ -18,7 +18,7 @@ from ...errors import SettingsError
 from ...producer.producer import Producer
 from ...service import find_loop
 from ...settings import ProducerSettings
-from ..output import STANDARD, opened_output, require_writable
+from ..output import STANDARD, is_same, opened_output, require_writable
 from .check import Check, Until
 from .program import Program
 from .report import Limits, Report
@@ -45,11 +45,11 @@ def run_check(
         if target.scheme == "raw":
             raise SettingsError(f"{target}: a raw peer acknowledges nothing, so nothing can be checked there")
     files = {"--report": report_file, "--junit": junit_file}
-    if report_file is not None and report_file == junit_file:
-        raise SettingsError(f"--report and --junit are both {report_file}; name two files")
     for option, path in files.items():
         if path is not None:
             require_writable(path, option)
+    if report_file is not None and junit_file is not None and is_same(report_file, junit_file):
+        raise SettingsError(f"--report and --junit are both {report_file}; name two files")
     program = Program(command, Clock()) if command else None
     view = View(sys.stderr if STANDARD in files.values() else sys.stdout, is_live=program is None)
     producer = Producer(settings, inputs, keeps_round_trips=True, longest_delay=settings.heartbeat_interval)

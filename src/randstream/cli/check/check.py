@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from ...producer.history import History
 from ...producer.link import Link
 from ...producer.producer import Producer
 from ...settings.checks import shorten
-from .measure import Subject, find_problem, measure, subjects
+from .measure import Subject, find_error, find_problem, measure, subjects
 from .program import Program
 from .report import Command, Limits, LinkResult, Report
 from .view import MOST_ROWS, View
@@ -127,6 +128,7 @@ class Check:
         if self._asked.is_set():
             return False
         found = list(subjects(self._producer))
+        self._tell_news(found, self._clock.now())  # before it is told what comes next
         missing = [each.target for each in found if not each.is_reached]
         self._missing = set(missing)
         if missing:
@@ -145,7 +147,7 @@ class Check:
             await self._wait(self._until.seconds)
             return
         self._phase = f"while {program.arguments[0]} runs"
-        self._tell(f"begins: {shorten(' '.join(program.arguments))}")
+        self._tell(f"begins: {shorten(shlex.join(program.arguments))}")
         running = asyncio.create_task(program.run())
         await self._wait(None, running.done)
         if not (running.done() or self._is_ending):
@@ -202,15 +204,18 @@ class Check:
                 begin = self._clock.now()
                 self._pause = max(self._pause, begin - expected)
                 found = list(subjects(self._producer))
-                stories = [story for subject in found for story in self._find_news(subject, begin)]
-                for story in stories[:STORIES_AT_ONCE]:
-                    self._tell(story)
-                if len(stories) > STORIES_AT_ONCE:
-                    self._tell(f"and {len(stories) - STORIES_AT_ONCE:,} more such events")
+                self._tell_news(found, begin)
                 if self._view.is_live:
                     self._view.update(begin - self._begin, self._phase, *self._find_rows(found, begin))
                 expected = self._clock.now() + (seconds := self._pause_after(begin))
                 await asyncio.sleep(seconds)
+
+    def _tell_news(self, found: list[Subject], now: float) -> None:
+        stories = [story for subject in found for story in self._find_news(subject, now)]
+        for story in stories[:STORIES_AT_ONCE]:
+            self._tell(story)
+        if len(stories) > STORIES_AT_ONCE:
+            self._tell(f"and {len(stories) - STORIES_AT_ONCE:,} more such events")
 
     def _find_rows(self, found: list[Subject], now: float) -> tuple[list[LinkResult], int]:
         """Those in most trouble, and how many others there are: only these few are measured while streams flow."""
@@ -240,8 +245,8 @@ class Check:
                 last = subject.history.interruptions.last[-1]
                 stories.append(f"{subject.name} proven again after {last.seconds:.2f} s ({last.cause})")
             if status.current is not None and was.current is None:
-                error = subject.link and subject.link.last_error
-                stories.append(f"{subject.name} interrupted: {error or status.current.cause}")
+                why = find_error(subject, status.current) or status.current.cause
+                stories.append(f"{subject.name} interrupted: {why}")
         return stories
 
     def _tell(self, story: str) -> None:

@@ -12,7 +12,8 @@ from ...observe.status import LinkState
 from ...producer.history import History
 from ...producer.link import Link
 from ...producer.producer import Producer
-from ..summary import count_causes, sum_up
+from ..summary import count_causes, not_reached, sum_up
+from ..words import in_words
 from .report import Interruption, LinkResult
 
 
@@ -84,14 +85,21 @@ def find_problem(subject: Subject, now: float) -> str | None:
     if link is not None and link.state is LinkState.STANDBY:
         return f"{link.served_by} serves it"
     if link is not None and not subject.is_reached:
-        return f"not reached: {link.last_error or link.state}"
+        return not_reached(link.last_error or link.state)
     current = subject.history.interruptions.status(now, 0).current
     if current is None:
         return None
     if link is None:
-        return f"it has left DNS, and has not come back for {current.seconds:.1f} s ({current.cause})"
-    why = f": {link.last_error}" if link.last_error else ""
-    return f"interrupted for {current.seconds:.1f} s ({current.cause}){why}"
+        return f"gone for {current.seconds:.1f} s ({current.cause}): no target leads to it now"
+    error = find_error(subject, current)
+    return f"interrupted for {current.seconds:.1f} s ({current.cause})" + ("" if error is None else f": {error}")
+
+
+def find_error(subject: Subject, current: interruptions.Interruption) -> str | None:
+    """What ended the connection that `current` began with, or the last attempt since; None: it lives."""
+    if current.unnoticed is None or subject.link is None or subject.link.last_error is None:
+        return None  # what a connection that lives has for an error is that of an older one
+    return in_words(subject.link.last_error)
 
 
 def _shown(interruption: interruptions.Interruption, *, is_over: bool) -> Interruption:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Sequence
@@ -23,7 +24,9 @@ class Program:
 
     def __init__(self, arguments: Sequence[str], clock: Clock) -> None:
         if shutil.which(arguments[0]) is None:
-            raise SettingsError(f"-- {arguments[0]}: there is no such program; give its path, or install it")
+            raise SettingsError(
+                f"-- {shlex.quote(arguments[0])}: there is no such program; give its path, or install it"
+            )
         self.arguments = tuple(arguments)
         self._clock = clock
         self._child: asyncio.subprocess.Process | None = None

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from ..summary import RoundTrips
+from ..summary import RoundTrips, in_trouble_first
+from ..words import counted, in_seconds
 
 SCHEMA: Final = "randstream-check/1"
 
@@ -124,8 +126,9 @@ class Report:
         """One line."""
         if not self.links:
             return "FAILED: there was no link to check" + ("" if self.problem is None else f": {self.problem}")
-        links = "1 link" if len(self.links) == 1 else f"{len(self.links):,} links"
-        bad = [(link.name, found) for link in self.links if (found := list(link.findings(self.limits)))]
+        links = counted(len(self.links), "link")
+        worst = sorted(self.links, key=lambda link: in_trouble_first(link.problem, link.longest))
+        bad = [(link.name, found) for link in worst if (found := list(link.findings(self.limits)))]
         if bad:
             (first, why), more = bad[0], len(bad) - 1
             others = f", and {more:,} more" if more else ""
@@ -134,7 +137,7 @@ class Report:
         if any(link.count for link in self.links):
             verdict = f"PASSED: {links} within the limits; the longest interruption was {longest:.2f} s"
         else:
-            verdict = f"PASSED: {links}, not one interruption in {self.seconds:.0f} s"
+            verdict = f"PASSED: {links}, not one interruption in {in_seconds(self.seconds)}"
         return verdict + (f"; but the command failed: {self.command.outcome}" if self.command and self.status else "")
 
     @property
@@ -163,7 +166,7 @@ class Report:
             cases.append(("links", self.seconds, self.verdict))
         if self.command is not None:
             failure = self.command.outcome if self.command.status else ""
-            cases.append((" ".join(self.command.arguments), self.command.seconds, failure))
+            cases.append((shlex.join(self.command.arguments), self.command.seconds, failure))
         failures = sum(bool(failure) for *_, failure in cases)
         root = ElementTree.Element(
             "testsuite", name="randstream check", tests=str(len(cases)), failures=str(failures),

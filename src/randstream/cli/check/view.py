@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Final
@@ -15,7 +16,7 @@ from ...protocol import INTERRUPTION_HEARTBEATS
 from ...settings.checks import shorten
 from ..console import open_console
 from ..summary import Account, summary_lines
-from ..words import in_seconds, plain
+from ..words import counted, in_seconds, plain
 from .report import LinkResult, Report
 
 MOST_ROWS: Final = 20
@@ -67,7 +68,7 @@ class View:
         for line in summary_lines(map(_account, report.links)):
             self._print(line)
         if report.command is not None:
-            self._print(plain(f"--- {shorten(' '.join(report.command.arguments))}: {report.command.outcome}"))
+            self._print(plain(f"--- {shorten(shlex.join(report.command.arguments))}: {report.command.outcome}"))
         if report.pause > INTERRUPTION_HEARTBEATS * report.settings["heartbeat"]:
             self._print(f"--- the check itself stood still for up to {report.pause:.2f} s: silences may be its own")
         self._print(plain(report.verdict), style="bold red" if report.status else "bold green")
@@ -94,7 +95,7 @@ class View:
 
 
 def _account(link: LinkResult) -> Account:
-    numbers = f"{link.sent:,} numbers sent, {link.acknowledged:,} acknowledged: each once, in order, unchanged"
+    numbers = f"{counted(link.sent, 'number')} sent, {link.acknowledged:,} acknowledged: each once, in order, unchanged"
     return Account(
         name=link.name,
         peer=None if link.name == link.target else link.target,
