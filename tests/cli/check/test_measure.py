@@ -76,10 +76,13 @@ async def test_a_worker_that_another_producer_serves_has_that_for_a_problem() ->
 
 
 async def test_a_raw_peer_is_a_subject_too() -> None:
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    peers = []  # a writer that nobody holds closes its connection
+    server = await asyncio.start_server(lambda reader, writer: peers.append(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with producing(f"raw://127.0.0.1:{port}") as producer:
         await until(lambda: producer.links[0].history.acknowledged)
         (subject,) = subjects(producer)
         assert measured(subject).problem is None
+    for peer in peers:
+        peer.close()
     server.close()
