@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
-AXE = files("axe_playwright_python") / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 def violations(page: Any) -> dict[str, list[str]]:
     """What is wrong, by rule: the elements."""
-    page.evaluate(AXE.read_text("utf-8"))
+    axe = files("axe_playwright_python") / "axe.min.js"
+    page.evaluate(axe.read_text("utf-8"))
     found: dict[str, list[str]] = page.evaluate(
         "async tags => Object.fromEntries((await axe.run({runOnly: tags})).violations"
         ".map(({id, nodes}) => [id, nodes.map(node => node.target.join(' ') + ': ' + node.failureSummary)]))",
