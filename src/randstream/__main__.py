@@ -1,6 +1,6 @@
 """python -m randstream."""
 
-from .cli.commands import main
+from .cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -45,7 +45,7 @@ def hatching() -> Iterator[Hatchery]:
 
 
 def _serve() -> None:
-    from randstream.cli import commands
+    from randstream.cli import entry
     from randstream.worker import worker  # noqa: F401 - loaded once, for all
 
     os.setpgid(0, 0)
@@ -57,7 +57,7 @@ def _serve() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             arguments = ["worker", "--name", name, "--listen", f"127.0.0.1:{port}", "--discard", "--grace", "0.2"]
-            os._exit(commands.run([*arguments, "--log-level", "error"]))
+            os._exit(entry.run([*arguments, "--log-level", "error"]))
         print(pid, flush=True)
 
 

@@ -111,7 +111,7 @@ CHECK_MUTANTS: Final = {each.__name__: each for each in (interruptions_from_noti
 """What tests/chaos/test_check.py would notice, and a storm would not."""
 
 if __name__ == "__main__":
-    from randstream.cli.commands import main
+    from randstream.cli.entry import main
     from randstream.observe.throttle import Throttle
 
     Throttle.admit = lambda self, now: 0

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.lines import Run
+from tests.cli.running import started
 
-from randstream.cli import commands as cli
+from randstream.cli import entry as cli
 from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.settings import CommonSettings
@@ -84,3 +85,12 @@ def store(tmp_path: Path) -> Path:
         folder.mkdir()
         (folder / f"{0:020d}.numbers").write_bytes(text)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test() -> Iterator[None]:
+    yield
+    for process in started:
+        with process:  # which closes its pipes
+            process.kill()
+    started.clear()

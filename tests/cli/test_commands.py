@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from tests.cli.lines import FIRST_OF_42, SECRET, Run, segment_of, set_variables
+from tests.cli.running import finish, port_of, start, wait_said
 
-from randstream.cli import commands as cli
+from randstream.cli.commands import commands
 from randstream.cli.drawn import RUN_NUMBERS
 from randstream.errors import RandstreamError
 from randstream.numbers.stream import NumberStream
@@ -78,24 +79,6 @@ def test_arithmetic_that_differs_on_this_machine_is_refused(
     monkeypatch.setattr("randstream.numbers.known_answers.check_known_answers", differ)
     for command in (["worker"], ["producer", "--workers", "a"], ["numbers", "--worker=w", "--seed=1"], ["verify", "/"]):
         assert refusal(*command) == "this machine's int64 text differs"
-
-
-def test_ctrl_c_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("randstream.numbers.known_answers.check_known_answers", interrupt)
-    assert run("numbers", "--worker=w", "--seed=1") == (130, "", "")
-
-
-def test_a_closed_standard_output_is_refused(
-    refusal: Callable[..., str], settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", None)
-        assert cli.run(["numbers", "--worker=w", "--seed=1"]) == 2
-        assert cli.run(["worker"]) == 2
-        assert cli.run(["worker", "--discard"]) == 0
 
 
 def test_numbers_prints_exactly_what_the_worker_gets(run: Run) -> None:
@@ -236,46 +219,9 @@ def test_count_all_is_all_that_is_stored_and_of_a_stream_all_there_is(store: Pat
     assert run("numbers", *given) == (0, NumberStream("42", "w", "integers:1:100").lines(2**63 - 4, 3).decode(), "")
 
 
-_started: list[subprocess.Popen[bytes]] = []
-
-
-@pytest.fixture(autouse=True)
-def _no_process_outlives_its_test() -> Iterator[None]:
-    yield
-    for process in _started:
-        with process:  # which closes its pipes
-            process.kill()
-    _started.clear()
-
-
-def start(*arguments: str, program: Sequence[str] = ("-m", "randstream"), **given: Any) -> subprocess.Popen[bytes]:
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, *program, *arguments], **{**pipes, **given})
-    _started.append(process)
-    return process
-
-
-def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err.decode()
-
-
-def wait_said(process: subprocess.Popen[bytes], event: str) -> dict[str, Any]:
-    assert process.stderr is not None
-    for line in process.stderr:
-        said: dict[str, Any] = json.loads(line)
-        if said["event"] == event:
-            return said
-    raise AssertionError(f"{event} was not said")
-
-
-def port_of(said: dict[str, Any]) -> int:
-    return int(said["address"].rpartition(":")[2])
-
-
 def test_help_imports_nothing_slow() -> None:
     code = (
-        "import sys; from randstream.cli import commands as cli\n"
+        "import sys; from randstream.cli import entry as cli\n"
         "for command in ('producer', 'worker', 'numbers', 'verify', 'cat', 'demo'): cli.run([command, '--help'])\n"
         "cli.run(['--help']), cli.run(['--version'])\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
@@ -283,24 +229,6 @@ def test_help_imports_nothing_slow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     for name in ("numpy", "orjson", "structlog", "rich", "aiohttp", "uvloop", "asyncio", "prometheus_client", "dns"):
         assert f"'{name}'" not in done.stderr
-
-
-def test_the_console_script_completes() -> None:
-    script = Path(sys.executable).with_name("randstream")
-    variables = {**os.environ, "_RANDSTREAM_COMPLETE": "bash_source", "RANDSTREAM_BOGUS": "1"}
-    done = subprocess.run([script], env=variables, capture_output=True, text=True, check=True, timeout=60)
-    assert "complete -o nosort -F _randstream_completion randstream" in done.stdout
-    assert done.stderr == ""
-
-
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_an_output_that_cannot_be_written_is_refused(unbuffered: str) -> None:
-    with Path("/dev/full").open("wb") as full:
-        arguments = ["numbers", "--seed", SECRET, "--worker", "w"] if unbuffered else ["--help"]
-        process = start(*arguments, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
-        status, _, err = finish(process)
-    why = "cannot write to standard output: No space left on device; send it where there is room"
-    assert (status, err) == (1, f"randstream: {why}\n")
 
 
 @pytest.mark.parametrize(("name", "first"), [("text", b"10\n"), ("csv", b"offset,number\n"), ("raw", b"\x0a\0\0\0\0")])
@@ -410,59 +338,8 @@ def test_ctrl_c_leaves_no_process_behind() -> None:
         os.killpg(process.pid, 0)
 
 
-def test_logs_do_not_go_to_a_socket_when_standard_error_is_closed() -> None:
-    closing = (
-        "import os, sys; os.close(2); os.execv(sys.executable, [sys.executable, '-m', 'randstream', *sys.argv[1:]])"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        target = f"raw://127.0.0.1:{server.getsockname()[1]}"
-        process = start("producer", "--workers", target, program=("-c", closing))
-        peer, _ = server.accept()
-        with peer:
-            process.send_signal(signal.SIGTERM)
-            received = b"".join(iter(lambda: peer.recv(2**16), b""))
-        assert process.wait(20) == 0
-    assert all(line.isdigit() for line in received.split())
-
-
-@pytest.mark.parametrize("fd", [0, 1, 2])
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_role_runs_and_ends_with_a_standard_descriptor_closed(fd: int, loop: str) -> None:
-    closing = f"import os, sys; os.close({fd}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    arguments = "-m", "randstream", "worker", "--discard", "--accept-raw", "--loop", loop, "--listen"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = start(*arguments, f"127.0.0.1:{port}", program=("-c", closing))
-    if fd == 2:
-        wait_connected(port)
-    else:
-        wait_said(process, "worker.listening")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-
-
-def wait_connected(port: int) -> None:
-    with socket.socket() as peer:
-        while peer.connect_ex(("127.0.0.1", port)):
-            pass
-
-
-def test_sigterm_ends_process_1_too_before_a_role_handles_it() -> None:
-    ignoring = (
-        "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    )  # as the kernel does for process 1
-    endless = "-m", "randstream", "numbers", "--seed", "42", "--worker", "w", "--count", str(10**15)
-    process = start(*endless, program=("-c", ignoring))
-    assert process.stdout is not None
-    assert process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    status, _, err = finish(process)
-    assert (status, err) == (128 + signal.SIGTERM, "")
-
-
 def test_every_command_has_a_help_of_its_own(run: Run) -> None:
-    for name in cli.commands.commands:
+    for name in commands.commands:
         status, out, err = run(name, "--help")
         assert (status, err) == (0, "")
         assert out.startswith(f"Usage: randstream {name} ")

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.lines import SECRET, Run, set_variables
 
 from randstream import __version__
-from randstream.cli import commands as cli
+from randstream.cli.commands import commands
 from randstream.cli.options import SECONDS, WholeNumber, read_given
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
 
@@ -187,7 +187,7 @@ def test_help_explains_every_option_and_names_its_variable(run: Run) -> None:
             assert known.variable in out
             assert known.is_argument or f"--{known.flag}" in out
     _, out, _ = run("--help")
-    names = list(cli.commands.commands)
+    names = list(commands.commands)
     assert [line.split()[0] for line in out.splitlines() if line.split()[:1] and line.split()[0] in names] == names
     assert "..." not in out.partition("Commands:")[2]
 

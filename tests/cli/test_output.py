@@ -16,7 +16,7 @@ from typing import IO, Any
 import pytest
 from tests.cli.lines import FIRST_OF_42, Run
 
-from randstream.cli import commands as cli
+from randstream.cli import entry as cli
 from randstream.cli.drawn import Drawn
 from randstream.cli.output import require_writable, write_numbers
 from randstream.errors import SettingsError, SinkError

@@ -161,7 +161,7 @@ def test_allowed_producers_are_a_list_and_a_flag_may_be_repeated(
     worker_files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from randstream import service
-    from randstream.cli import commands as cli
+    from randstream.cli import entry as cli
 
     seen: list[CommonSettings] = []
 

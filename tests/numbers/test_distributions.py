@@ -168,17 +168,17 @@ def test_what_cannot_be_a_distribution_is_refused_in_one_line(text: str, why: st
 @pytest.mark.parametrize(
     ("made", "text"),
     [
-        (Integers(np.int8(-100), np.int8(100)), "integers:-100:100"),  # type: ignore[arg-type]
-        (Integers(np.uint8(0), np.uint8(255)), "integers:0:255"),  # type: ignore[arg-type]
-        (Bernoulli(np.float32(0.5)), "bernoulli:0.5"),  # type: ignore[arg-type]
+        (Integers(np.int8(-100), np.int8(100)), "integers:-100:100"),  # type: ignore[arg-type] # any kind
+        (Integers(np.uint8(0), np.uint8(255)), "integers:0:255"),  # type: ignore[arg-type] # any kind
+        (Bernoulli(np.float32(0.5)), "bernoulli:0.5"),  # type: ignore[arg-type] # any kind
         (Bernoulli(-0.0), "bernoulli:0.0"),
-        (Poisson(np.uint8(200)), "poisson:200.0"),  # type: ignore[arg-type]
-        (Uniform(0, np.float32(0.5)), "uniform:0.0:0.5"),  # type: ignore[arg-type]
+        (Poisson(np.uint8(200)), "poisson:200.0"),  # type: ignore[arg-type] # any kind
+        (Uniform(0, np.float32(0.5)), "uniform:0.0:0.5"),  # type: ignore[arg-type] # any kind
         (Uniform(-0.0, 1), "uniform:0.0:1.0"),
-        (Exponential(Fraction(1, 2)), "exponential:0.5"),  # type: ignore[arg-type]
-        (Bernoulli(Fraction(1, 2)), "bernoulli:0.5"),  # type: ignore[arg-type]
-        (Poisson(np.uint8(250)), "poisson:250.0"),  # type: ignore[arg-type]
-        (Normal(np.int16(100), np.float64(15)), "normal:100.0:15.0"),  # type: ignore[arg-type]
+        (Exponential(Fraction(1, 2)), "exponential:0.5"),  # type: ignore[arg-type] # any kind
+        (Bernoulli(Fraction(1, 2)), "bernoulli:0.5"),  # type: ignore[arg-type] # any kind
+        (Poisson(np.uint8(250)), "poisson:250.0"),  # type: ignore[arg-type] # any kind
+        (Normal(np.int16(100), np.float64(15)), "normal:100.0:15.0"),  # type: ignore[arg-type] # any kind
     ],
     ids=str,
 )

@@ -20,7 +20,7 @@ from tests.support.roles import producing
 from tests.support.stream import stream
 from tests.support.waiting import until
 
-from randstream.cli import commands as cli
+from randstream.cli.commands import commands as command_line
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.fr.md")
@@ -161,7 +161,7 @@ def test_commands_within_the_text_exist(page: str) -> None:
             assert {word for word in words if "=" not in word} <= TARGETS, command
             assert {word.partition("=")[0] for word in words if "=" in word} <= VARIABLES, command
         elif words[0] not in ("--help", "COMMAND"):
-            known = cli.commands.commands[words[0]]
+            known = command_line.commands[words[0]]
             if words[1:]:
                 known.make_context(words[0], words[1:])  # raises a UsageError
 

@@ -29,7 +29,7 @@ def fail(self, link, context, now):
     seed = context.seed.text  # a local variable, as debuggers and pretty tracebacks show them
     raise Bug("on purpose")
 sessions.StreamSession.__init__ = fail
-from randstream.cli.commands import main
+from randstream.cli.entry import main
 main()
 """
 """A producer that fails where the seed is a local variable, so that a traceback is logged."""
@@ -159,7 +159,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
 
 
 def test_no_repr_and_no_error_contains_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    from randstream.cli import commands as cli
+    from randstream.cli import entry as cli
     from randstream.producer.producer import Producer
 
     settings = ProducerSettings(workers="a:1", seed=SEED)

@@ -126,7 +126,7 @@ class Machine(Outside):
 
     @property
     def name(self) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of machine has its own
 
     def start(self) -> None:
         """Start the process, if none runs. The machine is switched on for it."""
@@ -173,10 +173,10 @@ class Machine(Outside):
         self.host.power_off()
 
     async def _main(self) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of machine has its own
 
     def _stop_role(self) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of machine has its own
 
 
 class WitnessedSink(DurableSink, Outside):

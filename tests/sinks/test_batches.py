@@ -111,7 +111,7 @@ def test_a_stream_that_cannot_be_one_is_refused(name: Any) -> None:
 
 def test_a_batch_made_by_hand_ends_where_it_should() -> None:
     numbers = np.arange(10)
-    batch = Batch("6ae2a63a0ac05109", np.uint8(250), numbers)  # type: ignore[arg-type]
+    batch = Batch("6ae2a63a0ac05109", np.uint8(250), numbers)  # type: ignore[arg-type] # any kind of integer
     assert batch.end_offset == 260
     with pytest.raises(ValueError, match=r"^offset is -1"):
         Batch("6ae2a63a0ac05109", -1, numbers)

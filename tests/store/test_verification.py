@@ -115,7 +115,7 @@ def test_a_seed_may_be_an_integer_and_come_with_a_byte_order_mark(folder: Path) 
 
 def test_a_seed_that_cannot_be_one_is_a_wrong_setting(folder: Path) -> None:
     with pytest.raises(SettingsError, match="of type bytes"):
-        verify([folder], SEED.encode())  # type: ignore[arg-type]
+        verify([folder], SEED.encode())  # type: ignore[arg-type] # bytes are no seed
     with pytest.raises(SettingsError):
         verify([folder], "  ")
 

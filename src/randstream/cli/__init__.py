@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from .commands import main as main
+from .entry import main as main
