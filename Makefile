@@ -16,13 +16,14 @@ PROCESSES ?= 2
 CLUSTER      ?= minikube
 OVERLAY      ?= minikube
 IMAGE        ?= randstream
-PYTHON_IMAGE ?= python:3.13-slim-trixie
+# The Dockerfile's. One that lies here: make all PYTHON_IMAGE=python:3.13-slim-trixie
+PYTHON_IMAGE ?= python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 # More options for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
 BUILD_ARGS   ?=
 # A hash of the image's inputs, committed or not: a changed image has another tag, so no cluster runs the old one. Computed
 # once, when first needed: an edit while `make all` runs does not change what is loaded and deployed.
-TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md pyproject.toml requirements/image.txt \
-	requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
+TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md hatch_build.py pyproject.toml \
+	requirements/image.txt requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
 TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help

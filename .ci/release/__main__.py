@@ -29,7 +29,7 @@ def main() -> int:
         flaws = list(do(given.what, given.folder, given.image, given.base))
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         flaws = [str(error)]
-    print(*flaws, sep="\n", end="\n" if flaws else "")
+    print(*flaws or [f"{given.what}: all is as it should be"], sep="\n")
     return 1 if flaws else 0
 
 

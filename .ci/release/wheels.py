@@ -58,13 +58,13 @@ def build_all(root: Path, folder: Path) -> Source:
         with tarfile.open(f"{place}/tree.tar") as archive:
             archive.extractall(tree, filter="data")
         for name, platform in source.names().items():
-            _build(tree, folder, source, platform)
+            told = _build(tree, folder, source, platform)
             if not (folder / name).exists():
-                raise ValueError(f"{name} was not built; see above")
+                raise ValueError(f"{name} was not built: {told}")
     return source
 
 
-def _build(tree: Path, folder: Path, source: Source, platform: str | None) -> None:
+def _build(tree: Path, folder: Path, source: Source, platform: str | None) -> str:
     ours = ("CC", "CFLAGS", "LDFLAGS", "_PYTHON_HOST_PLATFORM", "SOURCE_DATE_EPOCH")
     variables = {name: value for name, value in os.environ.items() if name not in ours}
     variables["SOURCE_DATE_EPOCH"] = str(source.time)
@@ -78,5 +78,4 @@ def _build(tree: Path, folder: Path, source: Source, platform: str | None) -> No
         variables["CC"] = "false"  # no speed-ups
     target = "wheel" if platform else "sdist"
     command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder.resolve())]
-    # Of the pure wheel, hatchling tells that it has no speed-ups.
-    subprocess.run(command, cwd=tree, env=variables, check=True, capture_output=platform == "any")
+    return subprocess.run(command, cwd=tree, env=variables, check=False, capture_output=True, text=True).stderr

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -71,6 +72,25 @@ def test_changelog_must_say_what_is_new_in_this_version(text: str, flaws: int) -
 
 def test_the_version_is_read_without_the_package() -> None:
     assert read_version(ROOT) == __version__
+
+
+def test_the_base_image_is_one_image_and_the_same_everywhere() -> None:
+    texts = [(ROOT / name).read_text() for name in ("Dockerfile", "Makefile")]
+    bases = {base for text in texts for base in re.findall(r"^(?:ARG )?PYTHON_IMAGE *\??= *(\S+)", text, re.MULTILINE)}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", *bases)
+    assert set(re.findall(r"^FROM (\S+)", texts[0], re.MULTILINE)) == {"${PYTHON_IMAGE}", "build", "runtime"}
+
+
+def test_what_goes_into_the_image_changes_its_tag_and_must_be_committed() -> None:
+    stages = (ROOT / "Dockerfile").read_text().partition(" AS test\n")[0]
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", stages, re.MULTILINE)
+    copied = {"Dockerfile", *(name for line in lines for name in line.split())}
+    assert len(copied) > 5
+    found = re.search(r"^TAG = .+?find (.+?)-type f", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    assert set(found[1].replace("\\\n", " ").split()) == copied
+    assert {name.partition("/")[0] for name in copied} == set(image.INPUTS)
 
 
 # ---- the build ----
