@@ -29,7 +29,7 @@ TAGGED        = $(IMAGE):$(TAG)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit
-.PHONY: wheels describe-image release release-check release-check-image
+.PHONY: wheels describe-image release release-check check-image
 .PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence check clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
@@ -182,7 +182,7 @@ describe-image: setup ## write SBOM and provenance of the image that `make build
 	$(need-docker)
 	@$(RELEASE) image --image $(TAGGED) --base $(PYTHON_IMAGE)
 
-release-check-image: setup ## is that image what its SBOM and provenance say?
+check-image: setup ## is that image what its SBOM and provenance say?
 	$(need-docker)
 	@$(RELEASE) check-image --image $(TAGGED)
 

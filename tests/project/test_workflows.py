@@ -39,7 +39,7 @@ def test_what_a_workflow_makes_is_a_target(path: Path) -> None:
 
 def test_the_image_is_described_wherever_a_workflow_builds_it() -> None:
     for path in WORKFLOWS:
-        assert {"build", "describe-image", "release-check-image"} <= calls(path)
+        assert {"build", "describe-image", "check-image"} <= calls(path)
 
 
 @pytest.mark.parametrize("arguments", [["--without-cluster"], []])
