@@ -10,7 +10,7 @@ from typing import Any
 
 from cyclonedx.model.component import Component
 
-from .check import UNREADABLE, provenance_flaws, read_bom
+from .check import provenance_flaws, read_bom
 from .statements import bill, file_of, package, provenance, write_beside
 from .tree import git
 from .wheels import Source
@@ -54,7 +54,7 @@ def image_flaws(folder: Path, image: str, source: Source) -> Iterator[str]:
         listed, there = {each["purl"] for each in bom["components"]}, {str(each.purl) for each in contents(image)}
         for each in sorted(listed ^ there):
             yield f"{name}: {each} is {'only in its bill of materials' if each in listed else 'only in the image'}"
-    except UNREADABLE as error:
+    except Exception as error:  # Docker's, JSON's, and of every wrong shape
         yield f"{name}: cannot be read: {type(error).__name__}: {error}"
 
 

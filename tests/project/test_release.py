@@ -32,6 +32,8 @@ HERE = f"manylinux_2_17_{platform.machine()}"
 METADATA = f"Metadata-Version: 2.4\nName: randstream\nVersion: {__version__}\nRequires-Dist: numpy>=2.0\n"
 HAS_LIBRARY = speedups.ARE_COMPILED and sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 
+LOCKS = ("requirements/runtime.txt", "requirements/release.txt")
+
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_library = pytest.mark.skipif(not HAS_LIBRARY, reason="no speed-ups were compiled here, for Linux")
 
@@ -101,7 +103,7 @@ def test_what_goes_into_the_image_changes_its_tag_and_must_be_committed() -> Non
 def test_a_commit_gives_the_same_bytes_wherever_it_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheels, "PLATFORMS", {})  # those, `make release-check` builds a second time
     here, there = tmp_path / "here", tmp_path / "elsewhere/there"
-    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src/randstream/__init__.py"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src/randstream/__init__.py", *LOCKS):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, here / name)
     who = ["-c", "user.name=a", "-c", "user.email=a@example.net", "-c", "commit.gpgsign=false"]
@@ -116,9 +118,20 @@ def test_a_commit_gives_the_same_bytes_wherever_it_is_built(tmp_path: Path, monk
     files = [(tmp_path / "1" / name, tmp_path / "2" / name) for name in first.names()]
     assert len(files) == 2
     assert all(a.read_bytes() == b.read_bytes() for a, b in files)
+
+    describe(here, tmp_path / "1", first)
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://example.net")  # whoever builds it again
+    monkeypatch.setenv("GITHUB_REPOSITORY", "a/b")
+    monkeypatch.setenv("GITHUB_WORKFLOW_REF", "a/b/c.yml@v1")
     assert list(check.rebuild_flaws(here, tmp_path / "1")) == []
-    (tmp_path / "1" / next(iter(first.names()))).write_bytes(b"another")
-    assert len(list(check.rebuild_flaws(here, tmp_path / "1"))) == 1
+    wheel, sdist = (tmp_path / "1" / name for name in sorted(first.names()))
+    sdist.write_bytes(sdist.read_bytes() + b"\0")
+    change_json(tmp_path / "1" / f"{wheel.name}.cdx.json", lambda bom: bom["components"][0].update(version="9"))
+    change_json(tmp_path / "1" / f"{wheel.name}.provenance.json", lambda told: materials(told).pop())
+    (tmp_path / "1" / f"{sdist.name}.provenance.json").write_text("{}")
+    flaws = [flaw.partition(": ")[0] for flaw in check.rebuild_flaws(here, tmp_path / "1")]
+    ends = (wheel.name + ".cdx.json", wheel.name + ".provenance.json", sdist.name, sdist.name + ".provenance.json")
+    assert flaws == list(ends)
 
 
 # ---- the tags ----
@@ -331,6 +344,16 @@ def test_a_release_that_was_changed_is_found_out(release: Path, change: str) -> 
     make(release)
     flaws = list(check.release_flaws(release, SOURCE))
     assert [text for text in told if not any(text in flaw for flaw in flaws)] == [], flaws
+
+
+@needs_library
+@pytest.mark.parametrize("name", [PURE, SDIST])
+def test_no_byte_can_be_changed_or_cut_without_being_found_out(release: Path, name: str) -> None:
+    whole = (release / name).read_bytes()
+    for place in range(0, len(whole), len(whole) // 20):
+        for changed in (whole[:place], whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :]):
+            (release / name).write_bytes(changed)
+            assert any(flaw.startswith(f"{name}: ") for flaw in check.release_flaws(release, SOURCE))
 
 
 @needs_library
