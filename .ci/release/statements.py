@@ -72,7 +72,7 @@ def locked_packages(root: Path) -> list[Component]:
 def package(kind: str, name: str, version: str, told: Mapping[str, str] | None = None) -> Component:
     """A package of Python's index (`pypi`) or of Debian (`deb`), with what else is told of it."""
     url = PackageURL(kind, "debian" if kind == "deb" else None, name, version)
-    properties = [Property(name=f"randstream:{name}", value=value) for name, value in (told or {}).items()]
+    properties = [Property(name=f"randstream:{key}", value=value) for key, value in (told or {}).items()]
     return Component(
         type=ComponentType.LIBRARY, name=name, version=version, purl=url, bom_ref=str(url), properties=properties
     )

@@ -49,8 +49,10 @@ class Source:
 
 
 def build_all(root: Path, folder: Path) -> Source:
-    """Build the last commit, and nothing that is not committed, into `folder`. Raises ValueError: one was not built."""
+    """Build the last commit into `folder`. Raises ValueError: a tracked file has changed since, or a build failed."""
     source = Source.of(root)
+    for line in git(root, "status", "--porcelain", "--untracked-files=no"):
+        raise ValueError(f"not committed: {line}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place, "tree")

@@ -132,6 +132,9 @@ def test_a_commit_gives_the_same_bytes_wherever_it_is_built(tmp_path: Path, monk
     flaws = [flaw.partition(": ")[0] for flaw in check.rebuild_flaws(here, tmp_path / "1")]
     ends = (wheel.name + ".cdx.json", wheel.name + ".provenance.json", sdist.name, sdist.name + ".provenance.json")
     assert flaws == list(ends)
+    (here / LOCKS[0]).write_text("")
+    with pytest.raises(ValueError, match=rf"not committed:  M {LOCKS[0]}"):
+        wheels.build_all(here, tmp_path / "3")
 
 
 # ---- the tags ----
