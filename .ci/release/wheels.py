@@ -60,6 +60,7 @@ def build_all(root: Path, folder: Path) -> Source:
         with tarfile.open(f"{place}/tree.tar") as archive:
             archive.extractall(tree, filter="data")
         for name, platform in source.names().items():
+            (folder / name).unlink(missing_ok=True)  # of another build
             told = _build(tree, folder, source, platform)
             if not (folder / name).exists():
                 raise ValueError(f"{name} was not built: {told}")

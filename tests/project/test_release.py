@@ -132,6 +132,10 @@ def test_a_commit_gives_the_same_bytes_wherever_it_is_built(tmp_path: Path, monk
     flaws = [flaw.partition(": ")[0] for flaw in check.rebuild_flaws(here, tmp_path / "1")]
     ends = (wheel.name + ".cdx.json", wheel.name + ".provenance.json", sdist.name, sdist.name + ".provenance.json")
     assert flaws == list(ends)
+    (here / "pyproject.toml").write_text("[project]\nname = 'broken'\n")
+    subprocess.run(["git", *who, "commit", "--quiet", "--all", "--message=two"], cwd=here, check=True)
+    with pytest.raises(ValueError, match="was not built"):  # what lies there from before does not pass for it
+        wheels.build_all(here, tmp_path / "1")
     (here / LOCKS[0]).write_text("")
     with pytest.raises(ValueError, match=rf"not committed:  M {LOCKS[0]}"):
         wheels.build_all(here, tmp_path / "3")

@@ -348,6 +348,15 @@ def test_no_byte_is_read_or_written_outside_its_room(tmp_path: Path, program: st
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{rounds}\n", "")
 
 
+@pytest.mark.skipif(not SOURCES, reason="the package has no sources beside it")
+@pytest.mark.parametrize("define", ["__clang__", "NO_CLONES"])
+def test_a_compiler_that_cannot_compile_twice_compiles_once(define: str) -> None:
+    compiler = ["cc", "-E", f"-D{define}", f"-I{SOURCES[0].parent}", "-"]
+    given = '#include "clones.h"\nCLONED size_t f(void);'
+    made = subprocess.run(compiler, input=given, capture_output=True, text=True, check=True).stdout
+    assert made.splitlines()[-1].strip() == "size_t f(void);"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("in_order", [1, -1])
 def test_a_library_needs_no_order_of_what_runs_when_it_is_loaded(tmp_path: Path, in_order: int) -> None:
