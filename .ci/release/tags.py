@@ -14,6 +14,8 @@ STANDARD_C = {"memchr", "memcmp", "memcpy", "memmove", "memset"}
 """What the library may ask of a C library that does not tell its symbols' versions (musl): there ever since."""
 
 
+RENAMED = {"GLIBC_ABI_DT_RELR": "GLIBC_2.36"}
+"""What is asked of glibc by another name than a version's."""
 OF_MACOS = {"/usr/lib/libSystem.B.dylib", "@rpath/libspeedups.so"}
 """What a library for macOS may name: the system's own, and itself."""
 
@@ -43,7 +45,7 @@ def _elf_flaws(library: object, kind: str, version: tuple[int, int], machine: st
         str(symbol.name) for each in library.symbols_version_requirement for symbol in each.get_auxiliary_symbols()
     ]
     for name in asked:
-        found = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", name)
+        found = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", RENAMED.get(name, name))
         if kind != "manylinux" or found is None or (int(found[1]), int(found[2])) > version:
             yield f"needs {name}, which is not in every {kind}_{version[0]}_{version[1]}"
     if not asked:

@@ -28,9 +28,10 @@ from randstream import __version__, speedups
 
 ROOT = Path(__file__).parents[2]
 SOURCE = wheels.Source(__version__, "c0ffee" * 6 + "abcd", 1_700_000_000)
-HERE = f"manylinux_2_17_{platform.machine()}"
+LIBC, LIBC_VERSION = platform.libc_ver()
+HERE = f"manylinux_{LIBC_VERSION.replace('.', '_')}_{platform.machine()}"
 METADATA = f"Metadata-Version: 2.4\nName: randstream\nVersion: {__version__}\nRequires-Dist: numpy>=2.0\n"
-HAS_LIBRARY = speedups.ARE_COMPILED and sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+HAS_LIBRARY = speedups.ARE_COMPILED and LIBC == "glibc" and platform.machine() in ("x86_64", "aarch64")
 
 LOCKS = ("requirements/runtime.txt", "requirements/release.txt")
 
