@@ -16,8 +16,12 @@ PROCESSES ?= 2
 CLUSTER      ?= minikube
 OVERLAY      ?= minikube
 IMAGE        ?= randstream
-# The Dockerfile's. One that lies here: make all PYTHON_IMAGE=python:3.13-slim-trixie
-PYTHON_IMAGE ?= python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+# The Dockerfile's base, by digest; but one of its name that was made on this machine, and so has no digest, comes first:
+# where no registry can be reached there is no other.
+BASE_NAME    := python:3.13-slim-trixie
+BASE         := python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+MADE_HERE     = $(shell docker image inspect --format '{{if not .RepoDigests}}yes{{end}}' $(BASE_NAME) 2>/dev/null)
+PYTHON_IMAGE ?= $(eval PYTHON_IMAGE := $(if $(MADE_HERE),$(BASE_NAME),$(BASE)))$(PYTHON_IMAGE)
 # More options for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
 BUILD_ARGS   ?=
 # A hash of the image's inputs, committed or not: a changed image has another tag, so no cluster runs the old one. Computed
