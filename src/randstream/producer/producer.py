@@ -15,6 +15,7 @@ import structlog
 
 from ..backoff import LONGEST_DELAY
 from ..clock import Clock
+from ..net.budget import SendBudget
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
@@ -66,6 +67,7 @@ class Producer:
         self._dns = dns or Dns()
         self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
+        self.budget = SendBudget(settings.buffer_bytes)
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
@@ -119,6 +121,7 @@ class Producer:
                 journal=self.journal,
                 longest_delay=self._longest_delay,
                 histories=self._histories,
+                budget=self.budget,
             )
             try:
                 for watch in self._start_links():
