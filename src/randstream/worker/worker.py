@@ -89,9 +89,11 @@ class Worker:
     @property
     def warning(self) -> str | None:
         """What does not stop the stream, but needs a person; None: nothing."""
-        if doubles := self.line.doubles():
-            return f"several producers are named {', '.join(doubles)}; give each a --name of its own"
-        return self._sink_report.warning
+        doubles, warning = self.line.doubles(), self._sink_report.warning
+        if doubles:
+            named = f"several producers are named {', '.join(doubles)}; give each a --name of its own"
+            return f"{named}; {warning}" if warning else named
+        return warning
 
     async def wait_listening(self) -> tuple[str, int]:
         """The address that the worker listens on, as soon as it does."""
