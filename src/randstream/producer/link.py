@@ -13,7 +13,16 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from ..backoff import Backoff
-from ..errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of, silent_end
+from ..errors import (
+    LocalProtocolError,
+    PeerTimeout,
+    RandstreamError,
+    Reason,
+    is_transient,
+    reason_of,
+    silent_end,
+    words_of,
+)
 from ..net.budget import SendBudget
 from ..net.connection import Connection
 from ..net.credentials import Credentials
@@ -25,6 +34,7 @@ from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
+from ..observe.throttle import Throttle
 from ..protocol import HANDSHAKE_LIMIT
 from ..settings import ProducerSettings, Seed, Target
 from .discovery import Resolver
@@ -59,6 +69,8 @@ class LinkContext:
     budget: SendBudget
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
     names: Names[Link] = field(default_factory=Names)
+    throttles: dict[str, dict[str, Throttle]] = field(default_factory=dict)
+    """Those of targets that left, the latest last: DNS may bring them back each second."""
 
 
 class Session(Protocol):
@@ -108,7 +120,10 @@ class Link:
         """What is to be told of a stream that has resumed, but is not proved yet to flow."""
         self._is_finishing = False
         name = str(target)
-        self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
+        self.throttles = context.throttles.pop(name, {})
+        self._report = LinkReport(
+            name, context.tally, context.journal, LINK_LINES_A_MINUTE, self.throttles, target=name
+        )
         context.budget.join(self)  # it counts before it is up: who comes last must find as much as who comes first
 
     @property
@@ -324,7 +339,7 @@ class Link:
             self._report.lost(error, now, **fields)
         else:
             self._report.unreachable(error, now, is_news=self.last_error is None, **fields)
-        self.last_error = None if is_well else f"{reason}: {error}"
+        self.last_error = None if is_well else f"{reason}: {words_of(error)}"
         self.reconnects += was_up and not is_well
         self.state = LinkState.WAITING
         self._context.budget.leave(self)

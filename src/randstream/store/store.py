@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError
+from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError, shortage_of
 from ..protocol.frames import Open
 from .files import File, Files
 from .layout import (
@@ -245,5 +245,5 @@ def _named(paths: Sequence[Path]) -> str:
 
 
 def _explain(error: OSError) -> str:
-    reason = error.strerror or str(error)
+    reason = shortage_of(error) or error.strerror or str(error)
     return reason if error.filename is None else f"{error.filename}: {reason}"

@@ -13,6 +13,7 @@ from ..clock import Clock
 from ..errors import OfferError, Reason, SettingsError, SinkError
 from ..net.connection import AcceptedConnection
 from ..net.credentials import Credentials
+from ..net.descriptors import tell_if_used_up
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.report import SinkReport
@@ -163,6 +164,7 @@ class Worker:
         log.info("worker.listening", worker=self.settings.name, address=str(Address(*self.address)))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tell_if_used_up()
         context = self._context
         assert context is not None
         if self._stopping.is_set():
