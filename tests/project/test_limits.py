@@ -27,6 +27,14 @@ def test_a_limit_is_what_the_page_says(number: str, unit: str, module: str, cons
     assert getattr(import_module(f"randstream.{module}"), constant) == int(number) * UNITS[unit]
 
 
+TESTS = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+
+
+@pytest.mark.parametrize("constant", sorted({constant for *_, constant in ROWS}))
+def test_a_limit_is_tried_by_a_test(constant: str) -> None:
+    assert any(re.search(rf"\b{constant}\b", text) for text in TESTS)
+
+
 def memory_limit(role: str) -> int:
     """What the manifest of `role` allows, in bytes."""
     manifest = (ROOT / f"deploy/base/{role}.yaml").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from tests.protocol.network import (
 )
 
 from randstream.errors import LocalProtocolError, Reason
-from randstream.protocol import MAX_WORDS_A_SECOND
+from randstream.protocol import MAX_UNWRITTEN_ANSWERS, MAX_WORDS_A_SECOND
 from randstream.protocol.events import Acknowledged, Greeted, Resumed, Waited
 from randstream.protocol.frames import crc32c
 from randstream.protocol.sender import Sender
@@ -294,6 +294,13 @@ def test_words_a_second_are_bounded_and_a_flood_of_waits_is_too_long_though_all_
     for _ in range(MAX_WORDS_A_SECOND):
         assert sender.receive_data(b"#wait\n", START) == [Waited()]
         assert sent(sender) == b"#wait\n"
+    assert reason_of_close(sender.receive_data(b"#wait\n", START)) is Reason.TOO_LONG
+
+
+def test_answers_that_a_worker_does_not_read_are_few_and_then_too_long() -> None:
+    sender = an_opened_sender()
+    for _ in range(MAX_UNWRITTEN_ANSWERS):
+        assert sender.receive_data(b"#wait\n", START) == [Waited()]
     assert reason_of_close(sender.receive_data(b"#wait\n", START)) is Reason.TOO_LONG
 
 
