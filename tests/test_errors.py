@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 import pickle
 import ssl
 from collections.abc import Callable
@@ -26,6 +28,8 @@ from randstream.errors import (
     TlsError,
     is_transient,
     reason_of,
+    shortage_of,
+    words_of,
 )
 from randstream.settings import WorkerSettings
 from randstream.store.layout import Damage, DamagedStore
@@ -51,6 +55,28 @@ def test_any_other_error_counts_as_a_cut(error: Exception) -> None:
     assert reason_of(error) is Reason.CUT
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EMFILE, "this process has no file descriptor left"),
+        (errno.ENFILE, "this machine has no file descriptor left"),
+        (errno.ENOBUFS, "this machine has no memory left for sockets"),
+        (errno.ENOMEM, "this machine has no memory left"),
+    ],
+)
+def test_what_we_lack_ourselves_is_a_shortage_in_words_of_its_own_and_tried_again_soon(number: int, words: str) -> None:
+    error = OSError(number, os.strerror(number))
+    assert reason_of(error) is Reason.SHORTAGE
+    assert words_of(error).startswith(words)
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ECONNRESET, "reset"), OSError("odd"), ValueError("odd")])
+def test_what_a_peer_or_a_bug_does_is_no_shortage(error: Exception) -> None:
+    assert shortage_of(error) is None
+    assert words_of(error) == str(error)
+
+
 def test_an_error_whose_reason_is_not_one_of_ours_counts_as_a_cut() -> None:
     assert reason_of(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")) is Reason.CUT
 
@@ -61,8 +87,8 @@ def test_only_a_peer_that_disagrees_is_not_tried_again_soon(reason: Reason) -> N
 
 
 def test_cuts_timeouts_and_polite_ends_are_tried_again_soon() -> None:
-    soon = {Reason.SHUTDOWN, Reason.YIELD, Reason.SPARE, Reason.TAKEOVER, Reason.TIMEOUT, Reason.CUT, Reason.OTHER}
-    assert set(Reason) - PERSISTENT == soon
+    polite = {Reason.SHUTDOWN, Reason.YIELD, Reason.SPARE, Reason.TAKEOVER}
+    assert set(Reason) - PERSISTENT == polite | {Reason.TIMEOUT, Reason.CUT, Reason.OTHER, Reason.SHORTAGE}
 
 
 @pytest.mark.parametrize(

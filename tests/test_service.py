@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -13,7 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from randstream import service
+from randstream.clock import Clock
 from randstream.errors import SettingsError, SinkError
+from randstream.net.descriptors import MOST_DESCRIPTORS
+from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.service import run_service
 from randstream.settings.roles import CommonSettings, WorkerSettings
 
@@ -25,6 +30,7 @@ class Role:
         self._on_run = on_run
         self._on_stop = on_stop
         self._stopping = asyncio.Event()
+        self.clock = Clock()
         self.loop = type(asyncio.get_running_loop()).__module__
 
     async def run(self) -> None:
@@ -178,3 +184,30 @@ def test_the_admin_server_is_up_before_the_role_runs_and_down_after(settings: Co
     names = [event["event"] for event in events]
     assert status == 0
     assert names.index("admin.listening") < names.index("service.stopped")
+
+
+def lack_things() -> None:
+    loop = asyncio.get_running_loop()
+    for number in (errno.EMFILE, errno.ENOBUFS):
+        for _ in range(100):
+            error = OSError(number, os.strerror(number))
+            loop.call_exception_handler(
+                {"message": "socket.accept() out of system resource\nsocket: 7", "exception": error}
+            )
+    kill(signal.SIGTERM)()
+
+
+def test_what_the_loop_lacks_is_told_so_many_times_a_minute_and_in_words_of_its_own(settings: CommonSettings) -> None:
+    status, events = run(settings, lambda: Role(lack_things))
+    told = [event for event in events if event["event"] == "service.shortage"]
+    assert (status, len(told)) == (0, LINES_A_MINUTE)
+    assert told[0]["message"] == "socket.accept() out of system resource"
+    assert told[0]["error"].startswith("this process has no file descriptor left")
+    assert {event["event"] for event in events} == {
+        "service.started", "service.shortage", "service.stopping", "service.stopped",
+    }  # fmt: skip
+
+
+def test_the_log_says_how_many_descriptors_there_may_be(settings: CommonSettings) -> None:
+    _, events = run(settings, lambda: Role(kill(signal.SIGTERM)))
+    assert events[0]["descriptors"] == min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], MOST_DESCRIPTORS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class Reason(StrEnum):
-    """Why a connection ended: the word of `#close reason=`, plus three that only a log sees."""
+    """Why a connection ended: the word of `#close reason=`, plus four that only a log sees."""
 
     SHUTDOWN = "shutdown"
     YIELD = "yield"
@@ -26,9 +27,12 @@ class Reason(StrEnum):
     """A word this version does not know, read as transient. Never written."""
     TLS = "tls"
     """A certificate does not hold, or one end speaks plain text. Never on the wire: TLS has words of its own."""
+    SHORTAGE = "shortage"
+    """This process, or its machine, has no descriptor or no memory left for a socket: not the peer's doing. Never on
+    the wire."""
 
 
-UNWRITTEN = frozenset({Reason.CUT, Reason.OTHER, Reason.TLS})
+UNWRITTEN = frozenset({Reason.CUT, Reason.OTHER, Reason.TLS, Reason.SHORTAGE})
 """Reasons that no `#close` tells."""
 PERSISTENT = frozenset(
     {Reason.VERSION, Reason.REFUSED, Reason.MALFORMED, Reason.TOO_LONG, Reason.MISMATCH, Reason.BUSY, Reason.TLS}
@@ -111,8 +115,28 @@ class OfferError(RandstreamError):
     reason = Reason.MALFORMED
 
 
+_SHORTAGES: Final = {
+    errno.EMFILE: "this process has no file descriptor left; give it more (ulimit -Hn)",
+    errno.ENFILE: "this machine has no file descriptor left; give it more (sysctl fs.file-max)",
+    errno.ENOBUFS: "this machine has no memory left for sockets; give it more (sysctl net.ipv4.tcp_mem)",
+    errno.ENOMEM: "this machine has no memory left",
+}
+
+
+def shortage_of(error: BaseException) -> str | None:
+    """What this process or its machine lacks, if that is what `error` means, and what to do about it."""
+    return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+def words_of(error: Exception) -> str:
+    """What `error` says, for a log."""
+    return shortage_of(error) or str(error)
+
+
 def reason_of(error: Exception) -> Reason:
     """The one word that logs and metrics use for whatever ended a connection."""
+    if shortage_of(error):
+        return Reason.SHORTAGE
     reason = getattr(error, "reason", None)
     return reason if isinstance(reason, Reason) else Reason.CUT  # ssl.SSLError has a reason of its own
 

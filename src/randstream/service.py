@@ -9,14 +9,17 @@ import platform
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
 from . import __version__, speedups
-from .errors import SettingsError
+from .clock import Clock
+from .errors import SettingsError, shortage_of
+from .net.descriptors import raise_descriptor_limit
 from .observe.logs import flush_logs
 from .observe.status import ObservedRole
+from .observe.throttle import LINES_A_MINUTE, Throttle
 from .settings import Address, CommonSettings
 
 HEAP_BYTES: Final = 16 * 2**20
@@ -47,11 +50,12 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     """Run the role that `make_role` makes on the loop; the exit status. Raises SettingsError: it cannot work as set."""
     bytearray(HEAP_BYTES)
     gc.set_threshold(YOUNG_OBJECTS)
+    descriptors = raise_descriptor_limit()
     kind = type(settings).__name__.removesuffix("Settings").lower()
     loop, new_loop = find_loop(settings.loop)
     log.info(
         "service.started", role=kind, name=settings.name, version=__version__, pid=os.getpid(),
-        loop=loop, python=platform.python_version(), speedups=speedups.ARE_COMPILED,
+        loop=loop, python=platform.python_version(), speedups=speedups.ARE_COMPILED, descriptors=descriptors,
     )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -71,6 +75,7 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
 async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
     loop = asyncio.get_running_loop()
     role = make_role()
+    loop.set_exception_handler(Mishaps(role.clock))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, role, number)
     async with AsyncExitStack() as stack:
@@ -79,6 +84,27 @@ async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
 
             await stack.enter_async_context(serve_admin(role, admin))
         await role.run()
+
+
+class Mishaps:
+    """The loop's exception handler: what this process runs out of is told so many times a minute, in words of its own.
+
+    All else is a bug, of which asyncio tells. Its loop tells of each connection that it cannot accept, thousands a
+    second.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lines = Throttle(LINES_A_MINUTE)
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        shortage = shortage_of(error) if isinstance(error, Exception) else None
+        if shortage is None:
+            loop.default_exception_handler(context)
+            return
+        told = context["message"].partition("\n")[0]
+        self._lines.say(log.warning, "service.shortage", self._clock.now(), message=told, error=shortage)
 
 
 def _on_signal(role: Role, number: signal.Signals) -> None:

@@ -138,6 +138,7 @@ class FakeStore:
 
     path: Path | None
     committed_offset: int | None
+    other_streams: int = 0
 
 
 def a_fake_worker(store: FakeStore | None) -> FakeRole:

@@ -23,6 +23,8 @@ from randstream.store.reader import StoreReader
 class CountingStore:
     """Counts how often its `path` is looked at: once a poll."""
 
+    other_streams = 0
+
     def __init__(self, path: Path, committed_offset: int) -> None:
         self.committed_offset = committed_offset
         self.looks = 0

@@ -21,6 +21,7 @@ PRODUCER = {
     "rate": "0.5",
     "numbers": "normal:0:1",
     "heartbeat": "2.5",
+    "buffer-bytes": "64MiB",
     "name": "me",
     "grace": "7",
     "admin": "127.0.0.1:8080",

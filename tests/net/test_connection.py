@@ -17,7 +17,8 @@ from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.errors import Reason
-from randstream.net.connection import AcceptedConnection, Connection, Owner, Spoken
+from randstream.net.budget import SendBudget
+from randstream.net.connection import WRITE_HIGH_WATER, AcceptedConnection, Connection, Owner, Spoken
 from randstream.net.timers import TICK, TimerWheel
 from randstream.protocol import RAW_SILENCE_LIMIT
 from randstream.protocol.end import NEVER
@@ -150,6 +151,9 @@ class Recording(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def writelines(self, chunks: Iterable[Any]) -> None:
         self.writes.append(b"".join(chunks))
 
@@ -245,3 +249,129 @@ async def test_silence_that_goes_on_once_reading_went_on_is_the_peers() -> None:
         clock.time += 0.11
         wheel.turn()
         assert reason_of_close(owner.events) is Reason.TIMEOUT
+
+
+# ---- what it may hold unsent -----------------------------------------------------------------------------------------
+
+
+class NoSocket:
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        pass
+
+
+class Stuck(asyncio.Transport):
+    """A transport whose peer reads nothing."""
+
+    connection: Connection
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent = 0
+        self.high = 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return NoSocket()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high is not None
+        self.high = high
+        self._look()
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def writelines(self, chunks: Iterable[Any]) -> None:
+        self.unsent += sum(map(len, chunks))
+        self._look()
+
+    def _look(self) -> None:
+        if self.unsent > self.high:
+            self.connection.pause_writing()
+
+
+class Talker(Silent):
+    """An end that has said as much as its connection has room for."""
+
+    connection: Connection
+
+    def data_to_send(self) -> list[bytes]:
+        return [bytes(min(RUN, self.connection.room))]
+
+
+RUN = 100_000
+
+
+class Idle(Nobody):
+    """An owner that says nothing of its own accord."""
+
+    def on_made(self, now: float) -> None:
+        pass
+
+    def on_lost(self, error: Exception | None, now: float) -> None:
+        pass
+
+
+def a_stuck_connection(budget: SendBudget) -> Connection:
+    """A connection that has written what it could to a peer that reads nothing."""
+    end, transport = Talker(), Stuck()
+    end.connection = transport.connection = connection = Connection(
+        cast("Spoken", end), cast("Owner", Idle()), TimerWheel(StoppedClock(), reraise), budget
+    )
+    connection.expect_runs(RUN)
+    connection.connection_made(transport)
+    while connection.is_writable:
+        connection.flush()
+    return connection
+
+
+async def test_connections_that_nobody_reads_hold_no_more_than_their_budget_and_leave_others_their_part() -> None:
+    total, many = 2**24, 100
+    budget = SendBudget(total)
+    for sharer in range(many):
+        budget.join(sharer)
+    held = []
+    for _ in range(many - 1):
+        before = budget.held
+        a_stuck_connection(budget)
+        held.append(budget.held - before)
+    assert sum(held) == budget.held <= total
+    assert max(held) <= total / many
+    assert min(held) >= total / many / 3  # e, for the last
+    assert budget.share >= total / many / 3
+
+
+async def test_a_connection_alone_holds_what_it_can_use_and_no_more() -> None:
+    budget = SendBudget(2**30)
+    budget.join("alone")
+    a_stuck_connection(budget)
+    assert WRITE_HIGH_WATER < budget.held <= WRITE_HIGH_WATER + RUN
+
+
+async def test_what_was_held_is_free_again_once_it_is_read_or_lost() -> None:
+    budget = SendBudget(2**30)
+    read, lost = a_stuck_connection(budget), a_stuck_connection(budget)
+    assert isinstance(read.transport, Stuck)
+    read.transport.unsent = 0
+    assert read.room == budget.share
+    held = budget.held
+    lost.connection_lost(None)
+    assert held > budget.held == 0
+    lost.connection_lost(None)
+    assert budget.held == 0
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such option")
+@pytest.mark.parametrize(("buffer_bytes", "holds"), [("64KiB", 65536), ("1GiB", None)])
+async def test_the_kernel_holds_as_much_again_where_shares_are_small(buffer_bytes: str, holds: int | None) -> None:
+    async with a_listener() as listener, producing(listener, buffer_bytes=buffer_bytes) as producer:
+        await (await listener.peer()).accept()
+        session = producer.links[0].session
+        assert session is not None
+        assert session.connection.transport is not None
+        sock = session.connection.transport.get_extra_info("socket")
+        option = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+        assert option == holds if holds else option in (0, -1, 2**32 - 1)

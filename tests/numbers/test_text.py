@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from randstream.numbers.text import LONGEST_LINE_BYTES, to_csv, to_lines
+from randstream.numbers.distributions import parse_distribution
+from randstream.numbers.stream import NumberStream
+from randstream.numbers.text import LONGEST_LINE_BYTES, longest_line_bytes, to_csv, to_lines
 
 pytestmark = pytest.mark.usefixtures("speedups_or_not")
 
@@ -48,6 +50,26 @@ def test_no_numbers_are_no_lines(nothing: Any) -> None:
 def test_the_longest_line_is_of_a_float() -> None:
     lines = to_lines(np.array([-2.2250738585072014e-308, -1.7976931348623157e308]))
     assert max(map(len, lines.splitlines(keepends=True))) == LONGEST_LINE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("numbers", "longest"),
+    [
+        ("integers:1:100", 4), ("integers:-1000:5", 6), ("integers:0:0", 2), ("bits64", 21), ("bernoulli:0.5", 2),
+        ("poisson:4", 3), ("uniform:0:1", LONGEST_LINE_BYTES), ("normal:0:1", LONGEST_LINE_BYTES),
+    ],
+)  # fmt: skip
+def test_no_line_of_a_distribution_is_longer_than_is_said(numbers: str, longest: int) -> None:
+    assert longest_line_bytes(parse_distribution(numbers)) == longest
+    lines = NumberStream("1", "w", numbers).lines(0, 5000).splitlines(keepends=True)
+    assert longest - 5 <= max(map(len, lines)) <= longest
+
+
+@pytest.mark.parametrize("numbers", ["integers:1:100", "bits64", "bernoulli:0.5", "normal:0:1"])
+def test_a_view_keeps_at_most_twice_the_memory_of_its_lines(numbers: str) -> None:
+    view = NumberStream("1", "w", numbers).view(0, 5000)
+    if isinstance(view, memoryview):
+        assert 2 * len(view) >= 5000 * LONGEST_LINE_BYTES
 
 
 @given(

@@ -21,6 +21,7 @@ import uvloop
 
 from randstream.observe import logs
 from randstream.observe.logs import LineWriter, flush_logs, set_up_logs
+from randstream.observe.throttle import LINES_A_MINUTE
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
@@ -238,6 +239,14 @@ def test_a_warning_is_a_json_line(said: Callable[[], Any]) -> None:
     [line] = said()
     assert (line["logger"], line["level"]) == ("py.warnings", "warning")
     assert "old" in line["message"]
+
+
+def test_a_library_that_floods_says_so_many_lines_a_minute_and_hides_no_other(said: Callable[[], Any]) -> None:
+    for number in range(1000):
+        logging.getLogger("asyncio").error("socket.accept() out of system resource %d", number)
+    logging.getLogger("other").error("broken")
+    lines = said()
+    assert [line["logger"] for line in lines] == ["asyncio"] * LINES_A_MINUTE + ["other"]
 
 
 def test_a_library_that_logs_wrongly_breaks_nothing(

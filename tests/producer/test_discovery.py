@@ -18,6 +18,8 @@ from tests.support.services import SERVICE, Services, targets_of
 from tests.support.waiting import until
 
 from randstream.errors import Reason
+from randstream.observe.report import LINK_LINES_A_MINUTE
+from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.producer.discovery import Resolver, Watch, refresh_delay
 from randstream.producer.dns import Dns
 from randstream.producer.producer import Producer
@@ -271,9 +273,37 @@ async def test_a_producer_that_found_nobody_ends_at_once(services: Services) -> 
         await until(lambda: producer.problem == f"{SERVICE} names no worker")
 
 
+def a_watch(services: Services, told: list[tuple[Target, ...]]) -> Watch:
+    return Watch(check_target(SERVICE), services, lambda _, targets: told.append(targets), clock_of_loop())
+
+
+async def test_trouble_that_comes_and_goes_is_told_so_many_times_a_minute(services: Services, log: Log) -> None:
+    watch, stopping = a_watch(services, []), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch.run(stopping))
+        for number in range(55):
+            services.workers[SERVICE] = [NOBODY] if number % 2 else []
+            await until(lambda number=number: services.questions > number)
+        stopping.set()
+    assert len(log.events) == LINES_A_MINUTE
+
+
+async def test_workers_that_dns_brings_and_takes_each_second_do_not_fill_the_log(services: Services, log: Log) -> None:
+    producer = a_producer(SERVICE, dns=services)
+    there = [Target("stream", "localhost", port) for port in (1, 2, 3, 4)]
+    services.workers[SERVICE] = there
+    async with running(producer):
+        for number in range(55):
+            services.workers[SERVICE] = [there[number % 4], there[(number + 1) % 4]]
+            await until(lambda number=number: services.questions > number + 1)
+        assert len(log.of("discovery.changed")) == LINES_A_MINUTE
+        assert len(log.of("link.unreachable")) <= len(there)
+        assert len(log.of("link.closed")) <= len(there) * LINK_LINES_A_MINUTE
+
+
 async def test_trouble_is_told_once_and_its_end_too(services: Services, log: Log) -> None:
     told: list[tuple[Target, ...]] = []
-    watch, stopping = Watch(check_target(SERVICE), services, lambda _, targets: told.append(targets)), asyncio.Event()
+    watch, stopping = a_watch(services, told), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch.run(stopping))
         await until(lambda: services.questions == 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -13,13 +14,15 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
+from tests.support.descriptors import no_descriptor_left
 from tests.support.roles import a_producer, a_worker, running
 from tests.support.waiting import until
 
-from randstream.errors import SettingsError
+from randstream.clock import Clock
+from randstream.errors import Reason, SettingsError, reason_of
 from randstream.producer import discovery
 from randstream.producer.discovery import Watch
-from randstream.producer.dns import Dns
+from randstream.producer.dns import Dns, LookUpError, _look_up_addresses
 from randstream.producer.producer import Producer
 from randstream.settings import ProducerSettings, Target
 from randstream.settings.addresses import check_target
@@ -114,7 +117,7 @@ class Answers:
 @asynccontextmanager
 async def watching(target: str) -> AsyncIterator[tuple[Watch, Answers]]:
     answers = Answers()
-    watch = Watch(check_target(target), Dns(), answers)
+    watch = Watch(check_target(target), Dns(), answers, Clock())
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(watch.run(stopping))
@@ -247,3 +250,26 @@ def test_a_service_is_a_target(text: str, shown: str) -> None:
 def test_srv_records_tell_the_port_so_the_target_has_none() -> None:
     with pytest.raises(SettingsError, match="has a port, which SRV records tell"):
         ProducerSettings(workers="srv://_stream._tcp.worker:9000")
+
+
+async def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_no_missing_name() -> None:
+    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files") as raised:
+        _look_up_addresses("worker-0.example.invalid")
+    assert reason_of(raised.value) is Reason.SHORTAGE
+
+
+async def test_a_resolver_without_memory_is_a_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **named: Any) -> None:
+        raise socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(OSError) as raised:
+        _look_up_addresses("worker-0.example.invalid")
+    assert reason_of(raised.value) is Reason.SHORTAGE
+
+
+async def test_a_service_that_cannot_be_looked_up_for_want_of_descriptors_says_so(name_server: NameServer) -> None:
+    dns = Dns()
+    dns.make_resolver()
+    with no_descriptor_left(), pytest.raises(LookUpError, match="this process has no file descriptor left"):
+        await dns.look_up_workers(check_target("dns://worker.example:9000"))

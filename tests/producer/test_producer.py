@@ -17,6 +17,7 @@ from tests.support.stream import stream
 from tests.support.waiting import until
 
 from randstream.observe.status import LinkState
+from randstream.producer.link import Link
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
 from randstream.worker.worker import Worker
@@ -312,3 +313,57 @@ async def test_whoever_asks_for_haste_has_workers_dialled_more_often() -> None:
             for _ in range(20):
                 (await listener.peer()).cut()
             assert like.clock.now() - begin == pytest.approx(20 * 0.05, abs=0.1)
+
+
+# ---- what links may hold unsent --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["", "raw://"])
+async def test_links_that_resume_and_never_read_hold_no_more_than_the_budget_and_others_flow(scheme: str) -> None:
+    async with AsyncExitStack() as stack:
+        stuck = [await stack.enter_async_context(a_listener()) for _ in range(40)]
+        reading = await stack.enter_async_context(a_listener())
+        targets = [f"{scheme}{listener.target}" for listener in stuck]
+        producer = await stack.enter_async_context(
+            producing(*targets, reading, rate="max", numbers="bits64", buffer_bytes="1MiB")
+        )
+        for number, listener in enumerate(stuck):
+            peer = await listener.peer()
+            if not scheme:
+                await peer.accept(name=f"stuck-{number}")
+            peer.transport.pause_reading()
+        peer = await reading.peer()
+        await peer.accept()
+        got = 0
+        while got < 4 * 2**20:
+            got += len(await peer.reader.read(2**20))
+            assert sum(map(unsent, producer.links)) <= producer.budget.held <= 2**20
+        assert sum(map(unsent, producer.links[:-1])) > 2**18
+        for listener in [*stuck, reading]:
+            listener.cut()
+        await until(lambda: not producer.budget.held)
+
+
+def unsent(link: Link) -> int:
+    """The bytes that `link` could not give to the kernel yet."""
+    transport = link.session and link.session.connection.transport
+    return transport.get_write_buffer_size() if transport else 0
+
+
+async def test_a_link_that_sends_nothing_leaves_its_part_to_others() -> None:
+    async with a_listener() as listener, producing(listener, rate=1, buffer_bytes="1MiB") as producer:
+        budget = producer.budget
+        budget.join("other")
+        assert budget.share == 2**19
+        peer = await listener.peer()
+        await peer.greet()
+        assert budget.share == 2**19
+        await peer.hold(b"#wait by=producer-1 offset=0\n")
+        assert budget.share == 2**20
+        peer.say(b"#resume offset=0\n")
+        await peer.line_starting(b"#beat ")
+        assert budget.share == 2**19
+        listener.cut()
+        await until(lambda: budget.share == 2**20)
+        await (await listener.peer()).accept()
+        assert budget.share == 2**19

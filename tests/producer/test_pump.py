@@ -9,7 +9,8 @@ import pytest
 from tests.support.stream import stream
 
 from randstream.net.connection import Connection
-from randstream.numbers.text import LONGEST_LINE_BYTES
+from randstream.net.timers import NOW
+from randstream.numbers.text import LONGEST_LINE_BYTES, longest_line_bytes
 from randstream.observe.tally import Tally
 from randstream.producer.pacing import Pacer
 from randstream.producer.pump import RUN_NUMBERS, Pump
@@ -17,6 +18,7 @@ from randstream.protocol import MAX_INTERVAL_BYTES, MAX_OFFSET
 from randstream.protocol.frames import Lines
 
 ROOM = 2**25
+LINE = longest_line_bytes(stream().distribution)
 
 
 class Wire:
@@ -24,6 +26,7 @@ class Wire:
 
     def __init__(self, offset: int = 0, rate: float = 1000) -> None:
         self.is_writable = True
+        self.room = ROOM
         self.next_due = 0.0
         self.offset = offset
         self.sent: list[tuple[bytes, int]] = []
@@ -32,6 +35,9 @@ class Wire:
 
     def poke(self, when: float) -> None:
         self.next_due = when
+
+    def expect_runs(self, size: int) -> None:
+        self.run_bytes = size
 
     def next_run(self, now: float, room: int) -> tuple[bytes, int] | None:
         """What one push sends."""
@@ -76,9 +82,9 @@ def test_at_full_speed_there_is_always_a_run() -> None:
 def test_a_run_waits_for_room_that_holds_it_even_if_every_number_were_the_longest() -> None:
     pump = a_pump()
     assert pump.next_run(0.0105, 0) is None
-    assert pump.next_run(0.0105, 10 * LONGEST_LINE_BYTES - 1) is None
+    assert pump.next_run(0.0105, 10 * LINE - 1) is None
     assert pump.pump.waits_for_room
-    assert pump.next_run(0.0105, 10 * LONGEST_LINE_BYTES) == (stream().lines(0, 10), 10)
+    assert pump.next_run(0.0105, 10 * LINE) == (stream().lines(0, 10), 10)
     assert RUN_NUMBERS * LONGEST_LINE_BYTES < MAX_INTERVAL_BYTES
 
 
@@ -93,3 +99,13 @@ def test_the_last_run_ends_with_the_last_number_of_the_stream(left: int, rate: f
     ended = a_pump(MAX_OFFSET, rate)
     assert ended.next_run(1.0, ROOM) is None
     assert ended.next_due == math.inf
+
+
+def test_a_connection_with_little_room_gets_a_part_of_what_is_due_and_then_the_rest() -> None:
+    pump = a_pump(rate=math.inf)
+    assert pump.run_bytes == RUN_NUMBERS * LINE
+    pump.room = 1000 * LINE + 1
+    assert pump.next_run(1.0, ROOM) == (stream().lines(0, 1000), 1000)
+    assert not pump.pump.waits_for_room
+    assert pump.next_due == NOW
+    assert pump.next_run(1.0, ROOM) == (stream().lines(1000, 1000), 1000)

@@ -13,7 +13,7 @@ from tests.protocol.network import HELLO, beat_line, number_lines, open_line, re
 
 from randstream import speedups
 from randstream.errors import Reason, RemoteProtocolError
-from randstream.protocol import MAX_CONTROL_LINE_BYTES
+from randstream.protocol import MAX_CONTROL_LINE_BYTES, MAX_NUMBER_LINE_BYTES
 from randstream.protocol.decoder import Decoder, count_lines
 from randstream.protocol.frames import Beat, Frame, Numbers, Wait, parse_control_line
 
@@ -138,7 +138,7 @@ def test_line_too_long_is_found_without_waiting_for_its_lf() -> None:
 
 def test_number_line_of_64_bytes_is_read_and_of_65_is_too_long_in_any_slicing_and_any_company() -> None:
     longer = b"1" + NUMBER_OF_64_BYTES[1:-1] + b"1\n"
-    assert len(NUMBER_OF_64_BYTES) == 64
+    assert len(NUMBER_OF_64_BYTES) == MAX_NUMBER_LINE_BYTES == 64
     for before in (b"", b"5\n", number_lines(0, 400)):
         good, bad = before + NUMBER_OF_64_BYTES, before + longer
         frames, error = decode([good])

@@ -19,6 +19,7 @@ from tests.protocol.network import (
 )
 
 from randstream.errors import LocalProtocolError, Reason
+from randstream.protocol import MAX_UNACKED_BEATS
 from randstream.protocol.events import Acknowledged, AskDue, Closed, Proved, Started
 from randstream.protocol.frames import Beat, Resume, Wait, crc32c
 from randstream.protocol.receiver import Receiver
@@ -178,10 +179,11 @@ def test_window_of_the_worker_moves_with_its_acks() -> None:
 
 def test_beats_in_window_past_65536_without_an_ack_are_too_long() -> None:
     receiver = a_streaming_receiver()
-    for offset in range(1, 65_537):
+    for offset in range(1, MAX_UNACKED_BEATS + 1):
         events = receiver.receive_data(b"5\n" + beat_line_of(offset, b"5\n"), START)
     assert isinstance(events[-1], Proved)
-    assert reason_of_close(receiver.receive_data(b"5\n" + beat_line_of(65_537, b"5\n"), START)) is Reason.TOO_LONG
+    one_more = b"5\n" + beat_line_of(MAX_UNACKED_BEATS + 1, b"5\n")
+    assert reason_of_close(receiver.receive_data(one_more, START)) is Reason.TOO_LONG
 
 
 # ---- acks ------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from tests.protocol.network import (
 )
 
 from randstream.errors import LocalProtocolError, Reason
-from randstream.protocol import MAX_WORDS_A_SECOND
+from randstream.protocol import MAX_UNWRITTEN_ANSWERS, MAX_WORDS_A_SECOND
 from randstream.protocol.events import Acknowledged, Greeted, Resumed, Waited
 from randstream.protocol.frames import crc32c
 from randstream.protocol.sender import Sender
@@ -125,13 +125,29 @@ def test_beat_period_is_fixed_with_and_without_numbers(heartbeat: float) -> None
         assert len(beats_in(sent(sender))) == 1
 
 
+def test_beats_that_nobody_reads_do_not_pile_up_and_the_newest_goes_out() -> None:
+    sender = a_streaming_sender()
+    sender.send_numbers(b"7\n", 1, START)
+    for _ in range(1000):
+        sender.receive_data(b"#ack offset=0\n", sender.deadline)
+        sender.handle_timer(sender.deadline)
+    lines = sent(sender).splitlines()
+    assert lines[0] == b"7"
+    assert [line.split()[:3] for line in lines[1:]] == [
+        [b"#beat", b"offset=1", b"crc=%08x" % crc32c(b"7\n")],
+        [b"#beat", b"offset=1", b"crc=00000000"],
+    ]
+    assert f"t={int((sender.deadline - sender.heartbeat) * 1e6)} ".encode() in lines[-1] + b" "
+
+
 def test_beat_period_is_not_stretched_by_a_late_timer_nor_caught_up_by_a_burst() -> None:
     sender = a_streaming_sender(now=0.0)
     sender.handle_timer(1.2)
     assert sender.deadline == 2.0
+    assert len(beats_in(sent(sender))) == 1
     sender.receive_data(b"#ack offset=0\n", 7.3)
     sender.handle_timer(7.3)
-    assert len(beats_in(sent(sender))) == 2
+    assert len(beats_in(sent(sender))) == 1
     assert sender.deadline == 8.3
 
 
@@ -278,6 +294,13 @@ def test_words_a_second_are_bounded_and_a_flood_of_waits_is_too_long_though_all_
     for _ in range(MAX_WORDS_A_SECOND):
         assert sender.receive_data(b"#wait\n", START) == [Waited()]
         assert sent(sender) == b"#wait\n"
+    assert reason_of_close(sender.receive_data(b"#wait\n", START)) is Reason.TOO_LONG
+
+
+def test_answers_that_a_worker_does_not_read_are_few_and_then_too_long() -> None:
+    sender = an_opened_sender()
+    for _ in range(MAX_UNWRITTEN_ANSWERS):
+        assert sender.receive_data(b"#wait\n", START) == [Waited()]
     assert reason_of_close(sender.receive_data(b"#wait\n", START)) is Reason.TOO_LONG
 
 

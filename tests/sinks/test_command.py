@@ -27,6 +27,7 @@ from tests.support.waiting import until
 from randstream.clock import Clock
 from randstream.errors import SettingsError
 from randstream.observe.status import LinkState
+from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.sinks.command import CommandSink
 
 
@@ -136,6 +137,22 @@ def has_full_input(pid: int) -> bool:
     """Whether the pipe that is the standard input of process `pid` takes no more."""
     with Path(f"/proc/{pid}/fd/0").open("wb", 0) as pipe:
         return not select.select([], [pipe], [], 0)[1]
+
+
+async def test_a_command_that_ends_again_and_again_says_so_many_lines_a_minute(log: Log, quick: Any) -> None:
+    quick("randstream.backoff.FIRST_DELAY", 0.0)
+    quick("randstream.backoff.LONGEST_DELAY", 0.0)
+    ended: list[object] = []
+    async with working("true") as sink:
+        spawn = sink._spawn
+
+        async def counting() -> None:
+            ended.append(None)
+            await spawn()
+
+        sink._spawn = counting
+        await until(lambda: len(ended) > LINES_A_MINUTE)
+    assert len(log.of("command.started")) + len(log.of("command.exited")) == LINES_A_MINUTE
 
 
 async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(tmp_path: Path, log: Log) -> None:

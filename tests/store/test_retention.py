@@ -14,10 +14,11 @@ from tests.store.streams import FOLDER, OFFERED, WORKER, text
 from tests.support.log import Log
 from tests.support.peers import Peer, dialled
 from tests.support.roles import a_worker
-from tests.support.stream import stream
+from tests.support.stream import NUMBERS, stream
 from tests.support.waiting import until
 
 from randstream.admin.server import AdminServer
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, crc32c
 from randstream.settings import Address
 from randstream.store import DurableSink
@@ -62,7 +63,7 @@ async def send(peer: Peer, number: int) -> None:
     await peer.line_starting(b"#ack offset=%d " % (number + 1))
 
 
-async def seen(worker: Worker) -> tuple[str | None, float]:
+async def seen(worker: Worker, metric: str = "sink_warning") -> tuple[str | None, float]:
     """The warning that /api/links shows, and the metric."""
     admin = AdminServer(worker, Address("127.0.0.1", 0))
     _, port = await admin.start()
@@ -75,7 +76,7 @@ async def seen(worker: Worker) -> tuple[str | None, float]:
     finally:
         await admin.close()
     assert snapshot["problem"] is None
-    (value,) = [line.split()[1] for line in metrics if line.startswith("randstream_sink_warning ")]
+    (value,) = [line.split()[1] for line in metrics if line.startswith(f"randstream_{metric} ")]
     return snapshot["warning"], float(value)
 
 
@@ -105,3 +106,22 @@ async def test_a_warning_of_the_sink_is_in_the_log_the_journal_the_api_and_the_m
         assert await seen(worker) == (None, 0)
         (over,) = log.of("sink.warning_over")
         assert over["warning"] == WARNING
+
+
+async def test_another_seed_is_told_once_in_the_log_the_journal_the_api_and_the_metrics(log: Log) -> None:
+    disk = Disk(Random(0))
+    async with a_worker(a_sink(disk)) as worker:
+        for seed in ("old", "new"):
+            other = NumberStream(seed, WORKER, NUMBERS)
+            async with dialled(worker) as peer:
+                await peer.start(0, stream=other.id, heartbeat="60")
+                assert await seen(worker, "store_other_streams") == (worker.warning, seed == "new")
+                assert (worker.warning is not None) == (seed == "new")
+                await send(peer, 0)
+                await send(peer, 1)
+            await until(lambda: worker.line.holder is None)
+        warning = worker.warning
+        assert warning is not None
+        assert "wrong seed?" in warning
+        assert [told["warning"] for told in log.of("sink.warning")] == [warning]
+        assert [entry.detail for entry in worker.journal.entries if entry.event == "sink.warning"] == [warning]

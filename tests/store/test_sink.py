@@ -6,8 +6,10 @@ import asyncio
 import errno
 import gc
 import os
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -20,10 +22,11 @@ from tests.support.sinks import a_report
 from tests.support.waiting import until
 
 from randstream.errors import LocalProtocolError, SettingsError, SinkError
-from randstream.protocol.frames import Beat, crc32c
+from randstream.protocol.frames import Beat, Open, crc32c
 from randstream.store import DurableSink
 from randstream.store import sink as sink_module
 from randstream.store.files import OSFile, OSFiles
+from randstream.store.layout import encode_header
 
 
 class Gate(OSFiles):
@@ -110,6 +113,91 @@ async def test_a_foreign_file_is_warned_of_until_it_is_gone_and_holds_nothing_up
     take(sink, 3, 5)
     assert await sink.commit() == 5
     assert sink.warning is None
+
+
+OTHERS = [replace(OFFERED, stream=f"{number:016x}") for number in range(5)]
+
+
+def keep_stream(store: Path, opened: Open) -> Path:
+    """A stream as a store keeps it; its folder."""
+    folder = store / f"{opened.worker}-{opened.stream}"
+    folder.mkdir()
+    (folder / f"{0:020d}.numbers").write_bytes(encode_header(opened, 0))
+    return folder
+
+
+async def test_another_stream_of_the_worker_is_warned_of_until_it_is_gone_and_holds_nothing_up(
+    sink: DurableSink, tmp_path: Path
+) -> None:
+    other = keep_stream(tmp_path, OTHERS[0])
+    assert await sink.open(OFFERED) == 0
+    assert sink.warning == (
+        f"{tmp_path} holds more of {WORKER} than stream {OFFERED.stream}: {other.name}; wrong seed? Give the producer"
+        " its old one, or move that away"
+    )
+    take(sink, 0, 3)
+    assert await sink.commit() == 3
+    assert (sink.problem, sink.other_streams) == (None, 1)
+    shutil.move(other, tmp_path / "away")
+    take(sink, 3, 5)
+    assert await sink.commit() == 5
+    assert (sink.warning, sink.other_streams) == (None, 0)
+
+
+async def test_a_stream_that_begins_beside_the_last_one_is_warned_of_and_so_is_the_way_back(
+    sink: DurableSink, tmp_path: Path
+) -> None:
+    await sink.open(OFFERED)
+    assert sink.warning is None
+    for opened, before in ((OTHERS[0], OFFERED), (OFFERED, OTHERS[0])):
+        await sink.open(opened)
+        assert sink.warning is not None
+        assert sink.warning.startswith(f"{tmp_path} holds more of {WORKER} than stream {opened.stream}: ")
+        assert f"{WORKER}-{before.stream};" in sink.warning
+
+
+async def test_of_many_other_streams_some_are_named(sink: DurableSink, tmp_path: Path) -> None:
+    names = [keep_stream(tmp_path, each).name for each in OTHERS]
+    await sink.open(OFFERED)
+    assert sink.warning is not None
+    assert f": {', '.join(names[:3])} and 2 more; wrong seed?" in sink.warning
+    assert sink.other_streams == len(OTHERS)
+
+
+async def test_what_is_no_other_stream_of_the_worker_is_not_warned_of(sink: DurableSink, tmp_path: Path) -> None:
+    for name in (f"{WORKER}1", f"x{WORKER}", f"{WORKER}-0000000000000000", "other"):
+        keep_stream(tmp_path, replace(OTHERS[0], worker=name))
+    (tmp_path / f"{WORKER}-{'1' * 16}").mkdir()  # a crash may leave one without a segment
+    (tmp_path / f"{WORKER}-{'2' * 16}").touch()
+    await sink.open(OFFERED)
+    assert sink.warning is None
+
+
+async def test_other_streams_that_cannot_be_looked_for_hold_nothing_up(tmp_path: Path) -> None:
+    disk = Disk(Random(0))
+    sink = DurableSink(Path("/store"), WORKER, files=disk)
+    await sink.start()
+    listings: list[int] = []
+
+    def refuse_the_first_listing(call: int, name: str) -> int | None:
+        if name == "names":
+            listings.append(call)
+        return errno.EACCES if listings == [call] else None
+
+    disk.fault = refuse_the_first_listing
+    assert await sink.open(OFFERED) == 0
+    assert (sink.problem, sink.warning) == (None, None)
+    await sink.close()
+
+
+async def test_all_that_is_to_be_warned_of_is(sink: DurableSink, tmp_path: Path) -> None:
+    keep_stream(tmp_path, OTHERS[0])
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "notes.txt").touch()
+    await sink.open(OFFERED)
+    assert sink.warning is not None
+    assert "notes.txt; move it away; " in sink.warning
+    assert "wrong seed?" in sink.warning
 
 
 async def test_a_beat_that_proves_nothing_is_neither_stored_nor_synced(

@@ -28,7 +28,7 @@ from randstream.protocol.receiver import Receiver
 from randstream.settings import WorkerSettings
 from randstream.sinks.stdout import StdoutSink
 from randstream.store import DurableSink
-from randstream.worker.worker import Worker, make_sink
+from randstream.worker.worker import BACKLOG, Worker, make_sink
 
 
 @pytest.mark.parametrize("is_committing", [False, True])
@@ -178,3 +178,18 @@ async def test_a_worker_whose_store_can_never_be_one_does_not_start(tmp_path: Pa
     worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0", store=tmp_path / "file"), clock=clock_of_loop())
     with pytest.raises(SettingsError, match=r"cannot use .*/file as a store: "):
         await worker.run()
+
+
+async def test_the_kernel_is_told_to_hold_few_connections_that_wait_to_be_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    start_server = asyncio.start_server
+
+    def recording(*arguments: Any, backlog: int, **others: Any) -> Any:
+        asked.append(backlog)
+        return start_server(*arguments, backlog=backlog, **others)
+
+    monkeypatch.setattr(asyncio, "start_server", recording)
+    async with a_worker():
+        assert asked == [BACKLOG]

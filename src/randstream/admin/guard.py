@@ -13,6 +13,8 @@ from typing import Final
 
 from aiohttp import web
 
+from ..net.descriptors import tell_if_used_up
+
 REQUEST_SECONDS: Final = 10.0
 """For one request and its answer, from the connection or from the last one's end. Any honest network needs less."""
 PLACES: Final = 100
@@ -42,6 +44,7 @@ class GuardedServer(web.Server):
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
+        tell_if_used_up()
         if len(self._limits) >= PLACES:
             self._end(next(iter(self._limits)))
         self._start_limit(handler)

@@ -85,6 +85,9 @@ class Metrics(Collector):
         yield Gauge("randstream_standbys", "Producers that stand by for this worker", len(standbys))
         text = "1 while the sink takes numbers but needs a person: see /api/links"
         yield Gauge("randstream_sink_warning", text, self._role.warning is not None)
+        store = None if self._role.tap is None else self._role.tap.store
+        text = "Streams of this worker's name in its store, beside the one that is open"
+        yield Gauge("randstream_store_other_streams", text, 0 if store is None else store.other_streams)
         yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
 
     def _interruptions(self) -> Metric:

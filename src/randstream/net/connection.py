@@ -15,6 +15,7 @@ from ..protocol.end import NEVER
 from ..protocol.events import Event
 from ..protocol.frames import Lines
 from ..settings import Address
+from .budget import LEAST_BYTES, MOST_BYTES, SendBudget
 from .timers import TimerWheel
 
 WRITE_HIGH_WATER: Final = 2**20
@@ -75,12 +76,26 @@ class Spoken(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One socket and what is spoken there. `is_writable` while no more than `high_water` bytes wait for the kernel."""
+    """One socket and what is spoken there. `is_writable` while no more than `high_water` bytes wait for the kernel, or
+    fewer, if its share of `budget` is small. Without a budget to share it has one of its own.
+    """
 
-    def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, *, high_water: int = WRITE_HIGH_WATER) -> None:
+    def __init__(
+        self,
+        end: Spoken,
+        owner: Owner,
+        wheel: TimerWheel,
+        budget: SendBudget | None = None,
+        *,
+        high_water: int = WRITE_HIGH_WATER,
+    ) -> None:
         self.end = end
         self.is_writable = False
-        self._high_water = high_water
+        self._budget = budget or SendBudget()
+        self._held = 0
+        """What of `budget` it holds, as of the last look."""
+        self._run_bytes = 0
+        self._high_water = self._mark = high_water
         self._poked_for = NEVER
         self._owner: Owner | None = owner
         self._clock = wheel.clock
@@ -97,7 +112,7 @@ class Connection(asyncio.Protocol):
             return
         self.is_writable = True
         set_socket_options(transport)
-        self._set_write_limits(self.transport)
+        self._set_write_limits(self.transport, self._mark)
         self._owner.on_made(self._clock.now())
         self.flush()
 
@@ -130,10 +145,30 @@ class Connection(asyncio.Protocol):
         """asyncio: the socket is gone."""
         self.is_writable = False
         self.transport = None
+        self._hold(0)
         if self._lingering is not None:
             self._lingering.cancel()
         if self._owner is not None:
             self._release().on_lost(exc, self._clock.now())
+
+    def expect_runs(self, size: int) -> None:
+        """The owner is about to write up to `size` bytes at once. All that it leaves unsent is kept within its share.
+
+        Where that is small, the kernel holds no more than as much again: it would take megabytes for a peer that reads
+        nothing, and when it lacks memory, slow down those that read.
+        """
+        self._run_bytes = size
+        share = self._budget.share
+        if self.transport is not None and share < MOST_BYTES and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock: socket.socket = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, share)
+
+    @property
+    def room(self) -> int:
+        """How many bytes the owner may write now, if it is writable."""
+        if self.transport is not None:
+            self._hold(self.transport.get_write_buffer_size())
+        return max(LEAST_BYTES, self._budget.share - self._held)
 
     def poke(self, when: float) -> None:
         """Call the owner's `on_writable` at `when`, instead of whatever was named before."""
@@ -174,13 +209,22 @@ class Connection(asyncio.Protocol):
         if not out or transport is None or transport.is_closing():
             return
         transport.writelines(out)
-        if WRITELINES_NEVER_PAUSES:
-            self._set_write_limits(transport)  # which looks at the buffer
         if transport.is_closing():  # the write failed, `connection_lost` follows
             self.is_writable = False
+            return
+        if (held := transport.get_write_buffer_size()) != self._held:
+            self._hold(held)
+            mark = max(0, min(self._budget.share - self._run_bytes, self._high_water))
+            if mark != self._mark or WRITELINES_NEVER_PAUSES:
+                self._set_write_limits(transport, mark)  # which looks at the buffer
 
-    def _set_write_limits(self, transport: asyncio.Transport) -> None:
-        transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
+    def _hold(self, held: int) -> None:
+        self._budget.held += held - self._held
+        self._held = held
+
+    def _set_write_limits(self, transport: asyncio.Transport, mark: int) -> None:
+        self._mark = mark
+        transport.set_write_buffer_limits(mark, min(mark, WRITE_LOW_WATER))
 
     def _on_alarm(self, now: float) -> None:
         if self._owner is not None:

@@ -121,22 +121,25 @@ class NumberStream:
         return bytes(self.view(offset, count))
 
     def view(self, offset: SupportsIndex, count: SupportsIndex) -> bytes | memoryview:
-        """The same as `lines`, but of many numbers a view, which saves a copy. Raises as `read` does."""
+        """The same as `lines`, but of many numbers a view, which saves a copy. Raises as `read` does.
+
+        A view keeps room for as many of the longest lines: of short ones a copy is made, which costs less than that.
+        """
         offset, count = check_range(offset, count)
         if count <= FEW:
             return to_lines([self.distribution.from_word(word) for word in self._words(offset, count).tolist()])
         room = np.empty(count * LONGEST_LINE_BYTES, np.uint8)
         if speedups.ARE_COMPILED and isinstance(self.distribution, Integers | Bits64):
             begin = speedups.draw_lines(self._key, offset, count, self.distribution.low, self.distribution.span, room)
-            return room[begin:].data.toreadonly()
+            return _view(room[begin:], len(room))
         if speedups.ARE_COMPILED and isinstance(self.distribution, Continuous):
             size = speedups.draw_float_lines(self._key, offset, count, *self.distribution.standard, room)
-            return room[:size].data.toreadonly()
+            return _view(room[:size], len(room))
         size = 0
         end = offset + count
         for start in range(offset, end, BLOCK):
             size += put_lines(self.read(start, min(BLOCK, end - start)), room[size:])
-        return room[:size].data.toreadonly()
+        return _view(room[:size], len(room))
 
     def _fill(self, numbers: NumberArray, offset: int) -> None:
         """Write the numbers from `offset` on into `numbers`, shape (n,)."""
@@ -158,6 +161,11 @@ class NumberStream:
         philox = _thread.philox
         philox.state = state
         return philox.random_raw(skip + count)[skip:]
+
+
+def _view(lines: NumberArray, room: int) -> bytes | memoryview:
+    """`lines`, which keep `room` bytes of memory unless they are copied."""
+    return lines.data.toreadonly() if 2 * len(lines) > room else lines.tobytes()
 
 
 def _check_out(out: NumberArray, count: int, distribution: Distribution) -> None:

@@ -9,12 +9,20 @@ import orjson
 from numpy.typing import NDArray
 
 from .. import speedups
-from .distributions import NumberArray
+from .distributions import LAST_WORD, Distribution, NumberArray
 
 LONGEST_LINE_BYTES: Final = 25
 """Of any distribution, with its LF: a float64 such as -2.2250738585072014e-308."""
 
 JSON_TO_LINES: Final = bytes.maketrans(b",]", b"\n\n")
+
+
+def longest_line_bytes(distribution: Distribution) -> int:
+    """How many bytes no line of `distribution` exceeds, with its LF."""
+    if distribution.dtype == "float64":
+        return LONGEST_LINE_BYTES
+    # Numbers grow with their words, so the first or the last word makes the longest.
+    return max(len(str(distribution.from_word(word))) for word in (0, LAST_WORD)) + 1
 
 
 def to_lines(numbers: NumberArray | list[int | float]) -> bytes:

@@ -17,6 +17,9 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from ..clock import Clock
+from .throttle import LINES_A_MINUTE, Throttle
+
 QUEUE_LINES: Final = 10_000
 """Lines that may wait to be written: a start of ten thousand links says so much at once."""
 FLUSH_SECONDS: Final = 2.0
@@ -135,12 +138,20 @@ def _tell_left_out(count: int) -> None:
 
 
 class _ToStructlog(logging.Handler):
-    """What libraries log, asyncio's own warnings among it, as one more event."""
+    """What libraries log, asyncio's own warnings among it, as one more event: so many of each library."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = Clock()
+        self._throttles: dict[str, Throttle] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            lines = self._throttles.setdefault(record.name, Throttle(LINES_A_MINUTE))
             log = structlog.get_logger("randstream")
-            say = log.error if record.levelno >= logging.ERROR else log.warning
-            say("library.message", logger=record.name, message=record.getMessage(), exc_info=record.exc_info)
+            lines.say(
+                log.error if record.levelno >= logging.ERROR else log.warning, "library.message", self._clock.now(),
+                logger=record.name, message=record.getMessage(), exc_info=record.exc_info,
+            )  # fmt: skip
         except Exception:
             self.handleError(record)

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ..errors import RawLineError, Reason, reason_of
+from ..errors import RawLineError, Reason, reason_of, words_of
 from .interruptions import Interruption
 from .journal import Journal
 from .tally import Tally
@@ -36,16 +36,25 @@ class LinkReport:
     """What happens to one link, at either end of it.
 
     `name` is what the journal calls the link, `fields` are part of each of its log events. Offsets are those of the
-    next number, `now` is in seconds of the monotonic clock. `interruption` is the one that has just ended.
+    next number, `now` is in seconds of the monotonic clock. `interruption` is the one that has just ended. `throttles`
+    are those of an earlier link to the same peer: one that comes and goes gets no new lines each time.
     """
 
-    def __init__(self, name: str, tally: Tally, journal: Journal, lines_a_minute: int, **fields: object) -> None:
+    def __init__(
+        self,
+        name: str,
+        tally: Tally,
+        journal: Journal,
+        lines_a_minute: int,
+        throttles: dict[str, Throttle] | None = None,
+        **fields: object,
+    ) -> None:
         self._name = name
         self._tally = tally
         self._journal = journal
         self._log = structlog.get_logger("randstream").bind(**fields)
         self._lines_a_minute = lines_a_minute
-        self._throttles: dict[str, Throttle] = {}
+        self._throttles: dict[str, Throttle] = {} if throttles is None else throttles
 
     def about(self, name: str | None = None, **fields: object) -> LinkReport:
         """A report of the same link, with the same limits, that has more to say in each event."""
@@ -97,24 +106,24 @@ class LinkReport:
 
     def refused(self, error: Exception, now: float, **fields: object) -> None:
         """A stream was offered that the sink can never take."""
-        self._tell("link.refused", now, str(error), **_cause(error), **fields)
+        self._tell("link.refused", now, words_of(error), **_cause(error), **fields)
 
     def lost(self, error: Exception, now: float, *, was_up: bool = True, **fields: object) -> None:
         """A connection broke. `was_up`: it had carried numbers."""
         self._count_end(error, was_up)
-        self._tell("link.lost", now, str(error), **{**_cause(error), **fields})
+        self._tell("link.lost", now, words_of(error), **{**_cause(error), **fields})
 
     def unreachable(self, error: Exception, now: float, *, is_news: bool, **fields: object) -> None:
         """An attempt came to nothing. `is_news`: the one before did not."""
         self._count_end(error, was_up=False)
-        self._tell("link.unreachable", now, str(error) if is_news else "", **_cause(error), **fields)
+        self._tell("link.unreachable", now, words_of(error) if is_news else "", **_cause(error), **fields)
 
     def closed(self, error: Exception | None, now: float, *, was_up: bool = True, **fields: object) -> None:
         """A polite end, by the peer (`error`) or by this end."""
         if error is not None:
             self._count_end(error, was_up)
             fields = {**_cause(error), **fields}
-        self._tell("link.closed", now, str(error or ""), **fields)
+        self._tell("link.closed", now, words_of(error) if error else "", **fields)
 
     def stalled(self, why: str, now: float, *, offset: int, acked: int) -> None:
         """The peer lives, but nothing moves."""
@@ -203,7 +212,7 @@ def _length(interruption: Interruption | None) -> str:
 
 def _cause(error: Exception) -> dict[str, object]:
     """The reason in one word and in a sentence: those of the same end are the same in the log of both roles."""
-    cause: dict[str, object] = {"reason": str(reason_of(error)), "error": str(error)}
+    cause: dict[str, object] = {"reason": str(reason_of(error)), "error": words_of(error)}
     if isinstance(error, RawLineError):
         cause |= {"line": error.line, "taken": error.taken, "advice": error.advice}
     return cause

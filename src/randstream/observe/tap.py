@@ -29,6 +29,10 @@ class Stored(Protocol):
     @property
     def committed_offset(self) -> int | None: ...
 
+    @property
+    def other_streams(self) -> int:
+        """How many streams of the same worker are stored beside the open one."""
+
 
 class Listener:
     """Gets the runs from `first` on, without a gap. Made by `Tap.listen`."""

@@ -11,6 +11,8 @@ from typing import Final
 import structlog
 
 from ..clock import Clock
+from ..errors import shortage_of
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import Target
 from .dns import Dns, LookUpError
 
@@ -51,7 +53,7 @@ class Resolver:
         try:
             addresses = await asyncio.shield(answer)
         except OSError as error:
-            self.problem = f"cannot resolve {host}: {error.strerror or error}"
+            self.problem = f"cannot resolve {host}: {shortage_of(error) or error.strerror or error}"
             raise
         self.problem = None
         return addresses
@@ -77,12 +79,16 @@ class Watch:
     A service without workers is an empty answer. A question that fails is none: it changes nothing but `problem`.
     """
 
-    def __init__(self, target: Target, dns: Dns, on_answer: Callable[[Watch, tuple[Target, ...]], None]) -> None:
+    def __init__(
+        self, target: Target, dns: Dns, on_answer: Callable[[Watch, tuple[Target, ...]], None], clock: Clock
+    ) -> None:
         self.target = target
         self.problem: str | None = f"{target} is not looked up yet"
         """Why the workers are not known now; None while they are."""
         self._dns = dns
         self._on_answer = on_answer
+        self._clock = clock
+        self._lines = Throttle(LINES_A_MINUTE)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Ask until `stopping`. A question under way ends by itself: cancelled, it may leave uvloop an open socket."""
@@ -108,10 +114,11 @@ class Watch:
         was, self.problem = self.problem, problem
         if problem == was:
             return
+        now, target = self._clock.now(), str(self.target)
         if problem is None:
-            log.info("discovery.working", target=str(self.target))
+            self._lines.say(log.info, "discovery.working", now, target=target)
         else:
-            log.warning("discovery.failing", target=str(self.target), error=problem)
+            self._lines.say(log.warning, "discovery.failing", now, target=target, error=problem)
 
 
 def refresh_delay(time_to_live: float) -> float:

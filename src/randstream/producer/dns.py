@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 
+from ..errors import shortage_of, words_of
+from ..net.descriptors import check_descriptors
 from ..settings import Target
 
 if TYPE_CHECKING:
@@ -43,6 +47,10 @@ class Dns:
             return await _look_up_workers(service, self._resolver)
         except (DNSException, OSError) as error:
             self._resolver = None  # the machine's DNS settings may have changed
+            try:
+                check_descriptors()
+            except OSError as shortage:
+                raise LookUpError(words_of(shortage)) from error
             raise LookUpError(_reason(error)) from error
 
     def make_resolver(self) -> Resolver:
@@ -55,6 +63,11 @@ class Dns:
 def _look_up_addresses(host: str) -> list[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        check_descriptors()
+        if error.errno == socket.EAI_MEMORY:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
+        raise
     except UnicodeError as error:  # a label that is empty or too long
         raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
@@ -90,6 +103,6 @@ def _reason(error: Exception) -> str:
         case Timeout() | NoNameservers():
             return "no name server gives an answer"
         case OSError():
-            return error.strerror or str(error)
+            return shortage_of(error) or error.strerror or str(error)
         case _:
             return str(error)

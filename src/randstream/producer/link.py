@@ -13,7 +13,17 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from ..backoff import Backoff
-from ..errors import LocalProtocolError, PeerTimeout, RandstreamError, Reason, is_transient, reason_of, silent_end
+from ..errors import (
+    LocalProtocolError,
+    PeerTimeout,
+    RandstreamError,
+    Reason,
+    is_transient,
+    reason_of,
+    silent_end,
+    words_of,
+)
+from ..net.budget import SendBudget
 from ..net.connection import Connection
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
@@ -24,6 +34,7 @@ from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
+from ..observe.throttle import Throttle
 from ..protocol import HANDSHAKE_LIMIT
 from ..settings import ProducerSettings, Seed, Target
 from .discovery import Resolver
@@ -55,8 +66,11 @@ class LinkContext:
     journal: Journal
     longest_delay: float
     histories: Histories
+    budget: SendBudget
     dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
     names: Names[Link] = field(default_factory=Names)
+    throttles: dict[str, dict[str, Throttle]] = field(default_factory=dict)
+    """Those of targets that left, the latest last: DNS may bring them back each second."""
 
 
 class Session(Protocol):
@@ -106,7 +120,11 @@ class Link:
         """What is to be told of a stream that has resumed, but is not proved yet to flow."""
         self._is_finishing = False
         name = str(target)
-        self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
+        self.throttles = context.throttles.pop(name, {})
+        self._report = LinkReport(
+            name, context.tally, context.journal, LINK_LINES_A_MINUTE, self.throttles, target=name
+        )
+        context.budget.join(self)  # it counts before it is up: who comes last must find as much as who comes first
 
     @property
     def is_finished(self) -> bool:
@@ -224,6 +242,7 @@ class Link:
         if offset is not None:
             self.offset = self.acked_offset = offset
         if self.state is not LinkState.STANDBY or by != self.served_by:
+            self._context.budget.leave(self)
             self.state = LinkState.STANDBY
             self.served_by = by
             self.last_error = None
@@ -241,6 +260,7 @@ class Link:
         """Another link has the worker: try again when it is lost."""
         assert self.worker is not None
         self.session = None
+        self._context.budget.leave(self)
         self.state = LinkState.RESTING
         self.last_error = None
         self._context.names.rest(self.worker, self)
@@ -250,6 +270,7 @@ class Link:
         self, stream: NumberStream, offset: int, now: float, after: str | None = None, **fields: object
     ) -> None:
         """Numbers of `stream` are to flow from `offset` on: `note_proof` follows. `after`: see `Resume`."""
+        self._context.budget.join(self)
         self.state = LinkState.STREAMING
         self.served_by = self._context.settings.name
         self.offset = self.acked_offset = offset
@@ -318,15 +339,17 @@ class Link:
             self._report.lost(error, now, **fields)
         else:
             self._report.unreachable(error, now, is_news=self.last_error is None, **fields)
-        self.last_error = None if is_well else f"{reason}: {error}"
+        self.last_error = None if is_well else f"{reason}: {words_of(error)}"
         self.reconnects += was_up and not is_well
         self.state = LinkState.WAITING
+        self._context.budget.leave(self)
         self._forget_service(now)
         self._alarm.set(now + delay)
 
     def set_finished(self, now: float) -> None:
         """The link has ended for good."""
         self.session = None
+        self._context.budget.leave(self)
         self._forget_service(now)
         if self.state is not LinkState.FINISHED:
             self.state = LinkState.FINISHED

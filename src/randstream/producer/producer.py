@@ -15,14 +15,16 @@ import structlog
 
 from ..backoff import LONGEST_DELAY
 from ..clock import Clock
+from ..net.budget import SendBudget
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.tally import Tally
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import ProducerInputs, ProducerSettings, Target
 from .discovery import Resolver, Watch
 from .dns import Dns
-from .history import Histories, History
+from .history import MOST_DEPARTED, Histories, History
 from .link import Link, LinkContext
 from .raw_session import RawSession
 from .stream_session import StreamSession
@@ -66,12 +68,14 @@ class Producer:
         self._dns = dns or Dns()
         self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
+        self.budget = SendBudget(settings.buffer_bytes)
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
         self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
         self._linked: dict[Target, Link] = {}
+        self._changes = Throttle(LINES_A_MINUTE)
         self._context: LinkContext | None = None
         self._stopping = asyncio.Event()
         self._all_finished = asyncio.Event()
@@ -119,6 +123,7 @@ class Producer:
                 journal=self.journal,
                 longest_delay=self._longest_delay,
                 histories=self._histories,
+                budget=self.budget,
             )
             try:
                 for watch in self._start_links():
@@ -134,7 +139,7 @@ class Producer:
 
     def _start_links(self) -> list[Watch]:
         targets = self.inputs.targets
-        watches = [Watch(target, self._dns, self._on_answer) for target in targets if target.is_service]
+        watches = [Watch(target, self._dns, self._on_answer, self.clock) for target in targets if target.is_service]
         self._wanted = {None: tuple(target for target in targets if not target.is_service)}
         self._wanted |= dict.fromkeys(watches, ())
         self._adjust_links()
@@ -151,7 +156,10 @@ class Producer:
         self._wanted[watch] = targets or tuple(target for target in known if self._linked[target].is_up)
         if self._wanted[watch] != known:
             self._adjust_links()
-            log.info("discovery.changed", target=str(watch.target), workers=len(targets), links=len(self._linked))
+            self._changes.say(
+                log.info, "discovery.changed", self.clock.now(),
+                target=str(watch.target), workers=len(targets), links=len(self._linked),
+            )  # fmt: skip
 
     def _adjust_links(self) -> None:
         """Have one link for each target that is wanted, and none for others."""
@@ -198,10 +206,18 @@ class Producer:
         if not self._stopping.is_set():  # it left; at our own end observers still look
             self.links.remove(link)
             self._histories.leave(link, now)
+            self._keep_throttles(link)
             return
         link.interruptions.finish(now)
         if not self._unfinished:
             self._all_finished.set()
+
+    def _keep_throttles(self, link: Link) -> None:
+        assert self._context is not None
+        kept = self._context.throttles
+        kept[str(link.target)] = link.throttles
+        if len(kept) > MOST_DEPARTED:
+            del kept[next(iter(kept))]
 
     def _on_bug(self, bug: Exception) -> None:
         self._bug = self._bug or bug

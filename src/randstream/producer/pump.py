@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+from ..net.budget import LEAST_BYTES
 from ..net.connection import Connection
 from ..net.timers import NOW
 from ..numbers.stream import NumberStream
-from ..numbers.text import LONGEST_LINE_BYTES
+from ..numbers.text import LONGEST_LINE_BYTES, longest_line_bytes
 from ..observe.tally import Tally
 from ..protocol import MAX_OFFSET
 from ..protocol.frames import Lines
@@ -18,6 +19,8 @@ from .pacing import Pacer
 RUN_NUMBERS: Final = 16384
 """The most numbers in a run: a third of a megabyte, which a core's cache holds from the drawing to the kernel's copy.
 Runs of half the size cost a quarter of the speed; larger ones gain nothing and hold the loop up for longer."""
+FEW_NUMBERS: Final = LEAST_BYTES // LONGEST_LINE_BYTES
+"""So many have room at every connection that is writable."""
 
 
 class Pump:
@@ -36,11 +39,14 @@ class Pump:
         self._connection = connection
         self._send = send
         self._tally = tally
+        self._line_bytes = longest_line_bytes(stream.distribution)
+        connection.expect_runs(RUN_NUMBERS * self._line_bytes)
         self.waits_for_room = False
         """Whether a run is due that there was no room for: call `push` again once there is."""
 
     def push(self, offset: int, room: float, now: float) -> None:
-        """Send the run that is due at `offset`, if `room` bytes hold it whatever is in it. The caller flushes.
+        """Send the run that is due at `offset`, or as much as the connection has room for, if `room` bytes hold it
+        whatever is in it. The caller flushes.
 
         The connection calls its owner back when the next run is due.
         """
@@ -60,4 +66,6 @@ class Pump:
 
     def _count_due(self, offset: int, room: float, now: float) -> int:
         count = min(self._pacer.due(now), RUN_NUMBERS, MAX_OFFSET - offset)
-        return count if count * LONGEST_LINE_BYTES <= room else 0
+        if count > FEW_NUMBERS:
+            count = min(count, self._connection.room // self._line_bytes)
+        return count if count * self._line_bytes <= room else 0

@@ -52,7 +52,7 @@ class RawSession:
         self._context = context
         self._sender = RawSender()
         # Without a buffer of our own, writable means that the kernel has taken everything.
-        self.connection = Connection(self._sender, self, context.wheel, high_water=0)
+        self.connection = Connection(self._sender, self, context.wheel, context.budget, high_water=0)
         self._stream = link.set_worker(link.target.raw_worker)
         self._pump: Pump | None = None
         self._made_at = math.inf

@@ -32,7 +32,7 @@ class StreamSession:
         )
         credentials = context.credentials
         end = self._sender if credentials is None else credentials.secure(self._sender, link.target.host)
-        self.connection = Connection(end, self, context.wheel)
+        self.connection = Connection(end, self, context.wheel, context.budget)
         self._stream: NumberStream  # known from the greeting on
         self._pump: Pump | None = None
         self._moved_at = now

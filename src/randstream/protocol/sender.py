@@ -59,6 +59,8 @@ class Sender(End):
         self._worker = ""
         self._first_offset = 0
         self._unacked: deque[_Sent] = deque()
+        self._idle_beat: Lines | None = None
+        """The last beat that proves no numbers."""
         self._words = 0
         self._words_since = now
 
@@ -182,8 +184,12 @@ class Sender(End):
             self._next_duty = now + self.heartbeat
 
     def _beat(self, now: float) -> None:
+        if not self._interval_bytes and self._out and self._out[-1] is self._idle_beat:
+            self._out.pop()  # the newest says it all: they must not pile up for a peer that does not read
         self._send(Beat(self.offset, self._crc, str(int(now * _MICROSECONDS))))
         if self._interval_bytes:
             self._unacked.append(_Sent(self.offset, self._number_bytes, now))
+        else:
+            self._idle_beat = self._out[-1]
         self._crc = 0
         self._interval_bytes = 0

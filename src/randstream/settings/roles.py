@@ -40,6 +40,9 @@ from .seed import Seed, draw_seed
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOOPS: Final = ("uvloop", "asyncio")
+BUFFER_BYTES: Final = 128 * 2**20
+"""A quarter of what the manifest gives a producer, since the kernel may hold as much again; 85 links at full speed
+can use no more."""
 
 
 def settings_of(kind: type[CommonSettings]) -> dict[str, Setting]:
@@ -119,6 +122,9 @@ class ProducerSettings(CommonSettings):
     heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
         default=1.0)
+    buffer_bytes: Given[int, str] = setting("buffer-bytes", "SIZE", check_size,
+        "What all links together may hold that their workers have not read yet; each has an equal part.",
+        default=BUFFER_BYTES, default_text="128MiB")
     allow_worker: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-worker", "NAMES", check_identities,
         "Take workers whose certificate holds one of these DNS names or URIs, separated by commas or each with a flag"
         " of its own, whatever they call themselves.", default=(), default_text="their certificate holds their name",

@@ -16,6 +16,7 @@ from ..backoff import Backoff
 from ..clock import Clock
 from ..errors import SettingsError
 from ..observe.report import SinkReport
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from .pipe import FdWriter, PipeSink
 
 STEADY_SECONDS: Final = 10.0
@@ -41,6 +42,7 @@ class CommandSink(PipeSink):
         """The command that runs, or the last one that ran; None before `start`."""
         self._writer: FdWriter | None = None
         self._started_at = 0.0
+        self._lines = Throttle(LINES_A_MINUTE)
 
     async def start(self) -> None:
         try:
@@ -82,7 +84,9 @@ class CommandSink(PipeSink):
         self._writer = FdWriter(writing)
         self._started_at = self._clock.now()
         self.problem = None
-        log.info("command.started", command=self._command[0], command_pid=self.process.pid)
+        self._lines.say(
+            log.info, "command.started", self._clock.now(), command=self._command[0], command_pid=self.process.pid
+        )
         self._notify()
 
     async def _mind(self) -> None:
@@ -100,7 +104,7 @@ class CommandSink(PipeSink):
         while True:
             self.problem = problem
             delay = self._backoff.delay()
-            log.warning("command.exited", error=problem, restart_in=round(delay, 3))
+            self._lines.say(log.warning, "command.exited", self._clock.now(), error=problem, restart_in=round(delay, 3))
             await asyncio.sleep(delay)
             try:
                 await self._spawn()

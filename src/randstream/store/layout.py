@@ -135,7 +135,7 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
     if list_folder(files, path).firsts:
         return [StoredStream(path)]
     folders = [path / name for name in sorted(files.names(path)) if _STREAM_FOLDER.fullmatch(name)]
-    streams = [StoredStream(each) for each in folders if files.is_folder(each) and _may_hold_stream(files, each)]
+    streams = [StoredStream(each) for each in folders if may_hold_stream(files, each)]
     if not streams:
         raise SettingsError(f"{path} holds no stream; {_WHAT_TO_GIVE}")
     return streams
@@ -171,9 +171,16 @@ def find_foreign(files: Files, store: Path) -> tuple[Path, ...]:
     return tuple(store / name for name in names if name not in ours)
 
 
-def _may_hold_stream(files: Files, folder: Path) -> bool:
+def find_other_streams(files: Files, store: Path, worker: str, stream: str) -> tuple[Path, ...]:
+    """What is called like the folder of a stream that is `worker`'s too, beside `stream`. Raises OSError."""
+    named = [_STREAM_FOLDER.fullmatch(name) for name in sorted(files.names(store))]
+    return tuple(store / each[0] for each in named if each and each[1] == worker and each[2] != stream)
+
+
+def may_hold_stream(files: Files, folder: Path) -> bool:
+    """Whether `folder` is one and has a segment, as far as can be told."""
     try:
-        return bool(list_folder(files, folder).firsts)
+        return files.is_folder(folder) and bool(list_folder(files, folder).firsts)
     except OSError:
         return True  # whoever reads it is told why it cannot be read
 

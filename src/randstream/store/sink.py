@@ -76,8 +76,15 @@ class DurableSink:
 
     @property
     def warning(self) -> str | None:
-        """Why old segments could not be removed, and the disk fills; or what in the folder is not the store's."""
-        return self._store.retention_problem or self._store.foreign_problem
+        """Why old segments could not be removed, and the disk fills; what in the folder is not the store's; and which
+        other streams of the worker there are.
+        """
+        store = self._store
+        return "; ".join(filter(None, (store.retention_problem, store.foreign_problem, store.seed_problem))) or None
+
+    @property
+    def other_streams(self) -> int:
+        return len(self._store.other_streams)
 
     @property
     def path(self) -> Path | None:

@@ -6,20 +6,28 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError
+from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError, shortage_of
 from ..protocol.frames import Open
 from .files import File, Files
-from .layout import Listing, list_folder, lock_path, segment_path, stream_folder
+from .layout import (
+    Listing,
+    find_other_streams,
+    list_folder,
+    lock_path,
+    may_hold_stream,
+    segment_path,
+    stream_folder,
+)
 from .recovery import Recovery, recover
 from .segment import PendingInterval, Segment
 
 MOST_NAMED: Final = 3
-"""Foreign files that a warning names; it may be one of a thousand."""
+"""Foreign files, or other streams, that a warning names; it may be one of a thousand."""
 PASSING_ERRORS: Final = {
     errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
     errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
@@ -44,6 +52,8 @@ class Store:
         """Why the last `start`, `open` or `commit` failed; None if it did not."""
         self.retention_problem: str | None = None
         """Why old segments could not be removed; the stream goes on without."""
+        self.other_streams: tuple[Path, ...] = ()
+        """The folders of streams that are the same worker's, beside the open one: as a changed seed leaves them."""
         self._foreign: tuple[Path, ...] = ()
         self.recovery: Recovery | None = None
         """The last one; None before the first, and for a stream that had no segment yet."""
@@ -63,9 +73,15 @@ class Store:
         """What in the stream's folder is not the store's; the stream goes on beside it."""
         if not self._foreign:
             return None
-        names = ", ".join(path.name for path in self._foreign[:MOST_NAMED])
-        more = f" and {len(self._foreign) - MOST_NAMED} more" if len(self._foreign) > MOST_NAMED else ""
-        return f"{self._foreign[0].parent} holds what is not the store's: {names}{more}; move it away"
+        return f"{self._foreign[0].parent} holds what is not the store's: {_named(self._foreign)}; move it away"
+
+    @property
+    def seed_problem(self) -> str | None:
+        """What else is stored of this worker; the stream goes on beside it."""
+        if not self.other_streams or self._opened is None:
+            return None
+        what = f"{self._folder} holds more of {self._worker} than stream {self._opened.stream}"
+        return f"{what}: {_named(self.other_streams)}; wrong seed? Give the producer its old one, or move that away"
 
     @property
     def path(self) -> Path | None:
@@ -124,9 +140,11 @@ class Store:
         with self._attempt(f"cannot write {segment.path}"):
             segment = self._segment_with_room(segment)
             segment.append(intervals)
-        if self._foreign:
-            with suppress(OSError):  # it only warns
+        with suppress(OSError):  # it only warns
+            if self._foreign:
                 self._note_foreign(list_folder(self._files, segment.path.parent))
+            if self.other_streams:
+                self._note_other_streams(self.other_streams)
         with suppress(OSError):  # the next commit tries again, and tells
             self._segment_with_room(segment)
         return segment.committed_offset
@@ -151,6 +169,8 @@ class Store:
         with suppress(FileExistsError):
             self._files.make_folder(folder)
         self._files.sync_folder(self._folder)
+        with suppress(OSError):  # it only warns
+            self._note_other_streams(find_other_streams(self._files, self._folder, self._worker, offered.stream))
         listing = list_folder(self._files, folder)
         self._note_foreign(listing)
         found = recover(self._files, folder, listing, offered)
@@ -195,6 +215,9 @@ class Store:
         """A file system makes its own `lost+found`: nobody need be warned of that."""
         self._foreign = tuple(path for path in listing.foreign if path.name != "lost+found")
 
+    def _note_other_streams(self, folders: Iterable[Path]) -> None:
+        self.other_streams = tuple(folder for folder in folders if may_hold_stream(self._files, folder))
+
     def _leave_stream(self) -> None:
         segment, self._segment = self._segment, None
         if segment is not None:
@@ -216,6 +239,11 @@ class Store:
         self.problem = None
 
 
+def _named(paths: Sequence[Path]) -> str:
+    names = ", ".join(path.name for path in paths[:MOST_NAMED])
+    return f"{names} and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else names
+
+
 def _explain(error: OSError) -> str:
-    reason = error.strerror or str(error)
+    reason = shortage_of(error) or error.strerror or str(error)
     return reason if error.filename is None else f"{error.filename}: {reason}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..clock import Clock
-from ..errors import reason_of
+from ..errors import reason_of, words_of
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.report import LinkReport
@@ -136,7 +136,7 @@ class Intake:
             self.interruptions.lost(reason_of(error), now)
         self._is_raw, self._raw_peer = False, None
         self.reconnects += was_up
-        self.last_error = f"{reason_of(error)}: {error}"
+        self.last_error = f"{reason_of(error)}: {words_of(error)}"
         self._state = LinkState.WAITING
         tell = self._live_report.closed if is_polite else self._live_report.lost
         tell(error, now, was_up=was_up, **fields)

@@ -13,6 +13,7 @@ from ..clock import Clock
 from ..errors import OfferError, Reason, SettingsError, SinkError
 from ..net.connection import AcceptedConnection
 from ..net.credentials import Credentials
+from ..net.descriptors import tell_if_used_up
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.report import SinkReport
@@ -89,9 +90,11 @@ class Worker:
     @property
     def warning(self) -> str | None:
         """What does not stop the stream, but needs a person; None: nothing."""
-        if doubles := self.line.doubles():
-            return f"several producers are named {', '.join(doubles)}; give each a --name of its own"
-        return self._sink_report.warning
+        doubles, warning = self.line.doubles(), self._sink_report.warning
+        if doubles:
+            named = f"several producers are named {', '.join(doubles)}; give each a --name of its own"
+            return f"{named}; {warning}" if warning else named
+        return warning
 
     async def wait_listening(self) -> tuple[str, int]:
         """The address that the worker listens on, as soon as it does."""
@@ -161,6 +164,7 @@ class Worker:
         log.info("worker.listening", worker=self.settings.name, address=str(Address(*self.address)))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tell_if_used_up()
         context = self._context
         assert context is not None
         if self._stopping.is_set():
