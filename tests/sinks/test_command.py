@@ -225,10 +225,14 @@ async def test_a_stuck_command_stalls_the_link_within_the_window_and_heals(tmp_p
         await log.wait("link.stalled")
         (link,) = producer.links
         assert link.state is LinkState.STALLED
+        stalled = await log.wait("sink.stalled")
+        assert worker.problem == stalled["why"] == f"the command sh has not taken its numbers since {stalled['since']}"
+        assert worker.intake.state is LinkState.STALLED
         stuck_at = link.acked_offset
         await until(lambda: text(pid).endswith("\n"))
         os.kill(int(text(pid)), signal.SIGKILL)
         await log.wait("link.recovered")
+        await log.wait("sink.recovered")
         await until(lambda: link.acked_offset > stuck_at)
         assert log.of("link.lost") == []
         await until(lambda: text(out).count("\n") > 1000)

@@ -33,9 +33,9 @@ class CommandSink(PipeSink):
     """
 
     def __init__(self, command: Sequence[str], clock: Clock, random: Random) -> None:
-        super().__init__()
+        super().__init__(clock)
+        self.taker = f"the command {command[0]}"
         self._command = command
-        self._clock = clock
         self._backoff = Backoff(random)
         self.process: asyncio.subprocess.Process | None = None
         """The command that runs, or the last one that ran; None before `start`."""
