@@ -14,6 +14,8 @@ from typing import Final, Protocol
 import structlog
 
 from . import __version__, speedups
+from .children.orphans import reaping
+from .clock import Clock
 from .errors import SettingsError
 from .observe.logs import flush_logs
 from .observe.status import ObservedRole
@@ -78,6 +80,7 @@ async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
             from .admin.server import serve_admin  # aiohttp: 0.2 s
 
             await stack.enter_async_context(serve_admin(role, admin))
+        stack.enter_context(reaping(Clock()))
         await role.run()
 
 

@@ -150,7 +150,6 @@ async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(
         await log.wait("command.started", starts + 1)
 
 
-@pytest.mark.asyncio(loop_factories=["asyncio"])  # a command that uvloop started holds a second descriptor of its input
 async def test_a_command_that_lives_but_reads_no_more_is_a_problem() -> None:
     async with working("sh", "-c", "exec 0<&-; exec sleep 1000") as sink:
 
