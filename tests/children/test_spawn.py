@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.support.waiting import until
 
+from randstream.children import spawn as spawning
 from randstream.children.spawn import is_ours, spawn
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
@@ -128,6 +129,12 @@ async def test_a_program_is_ours_until_its_end_is_known() -> None:
     process.kill()
     await process.wait()
     assert not is_ours(process.pid)
+
+
+async def test_of_programs_that_have_ended_nothing_is_kept() -> None:
+    for _ in range(3):
+        await (await spawn(["true"])).wait()
+    assert len(spawning._running) == 1
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -28,6 +28,7 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
         try:
             launcher = (sys.executable, "-I", "-S", str(_LAUNCHER), str(writing), str(os.getpid()))
             process = await asyncio.create_subprocess_exec(*launcher, *command, pass_fds=(writing,), **streams)
+            _forget_ended()
             _running.add(process)
         except BaseException:
             os.close(reading)
@@ -50,8 +51,12 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
 
 def is_ours(pid: int) -> bool:
     """Whether `pid` is, or may be, a process that `spawn` started and whose end the loop is still to hear of."""
-    _running.difference_update([process for process in _running if process.returncode is not None])
+    _forget_ended()
     return bool(_starting) or any(process.pid == pid for process in _running)
+
+
+def _forget_ended() -> None:
+    _running.difference_update([process for process in _running if process.returncode is not None])
 
 
 @contextmanager

@@ -173,6 +173,8 @@ class SinkReport:
         self._journal = journal
         self._log = structlog.get_logger("randstream")
         self._lines = Throttle(LINES_A_MINUTE)
+        self._stall_lines = Throttle(LINES_A_MINUTE)
+        """A sink that goes on and stops again is not to keep its failures out of the log."""
 
     @property
     def problem(self) -> str | None:
@@ -191,7 +193,7 @@ class SinkReport:
     def worked(self, now: float, warning: str | None = None) -> None:
         """It took them, with `warning` if there is something to complain of."""
         if self._failure is not None:
-            self._recovered(self._failure, now)
+            self._recovered(self._failure, self._lines, now)
             self._failure = None
         if warning != self.warning:
             was, self.warning = self.warning, warning
@@ -210,7 +212,7 @@ class SinkReport:
             since_when = f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}"
             self._stall = f"{taker} has not taken its numbers since {since_when}{why}"
             advice = "nothing is lost: the stream goes on as soon as they are taken"
-            self._lines.say(
+            self._stall_lines.say(
                 self._log.warning, "sink.stalled", now, why=self._stall, taker=taker, since=since_when, advice=advice
             )
             self._journal.note("sink.stalled", self._worker, self._stall)
@@ -219,11 +221,11 @@ class SinkReport:
         """It is done with what it was given: a stall is over."""
         if self._stall is not None:
             if self._failure is None:
-                self._recovered(self._stall, now)
+                self._recovered(self._stall, self._stall_lines, now)
             self._stall = None
 
-    def _recovered(self, was: str, now: float) -> None:
-        self._lines.say(self._log.info, "sink.recovered", now)
+    def _recovered(self, was: str, lines: Throttle, now: float) -> None:
+        lines.say(self._log.info, "sink.recovered", now)
         self._journal.note("sink.recovered", self._worker, f"was: {was}")
 
 
