@@ -38,7 +38,8 @@ COPY --from=build /opt/randstream /opt/randstream
 RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/lib/python3/dist-packages/pip* /usr/local/bin/pip* /usr/bin/pip* \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && /opt/randstream/bin/python -m randstream numbers --seed 42 --worker worker-0
-ENV PATH=/opt/randstream/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# PYTHONSAFEPATH: nothing is imported that somebody has put into /tmp.
+ENV PATH=/opt/randstream/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 WORKDIR /tmp
 EXPOSE 9000 9001

@@ -76,7 +76,7 @@ def stream(names: list[str], points: int, seed: str) -> int:
 
 def start(*arguments: str, stderr: int | None = None) -> subprocess.Popen[str]:
     """A randstream process in a session of its own: Ctrl-C reaches only us, and we end it."""
-    command = [sys.executable, "-m", "randstream", *arguments]
+    command = [sys.executable, "-P", "-m", "randstream", *arguments]
     return subprocess.Popen(command, stderr=stderr, text=True, process_group=0)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from . import __version__, speedups
+from .children.orphans import reaping
 from .clock import Clock
 from .errors import SettingsError, shortage_of
 from .net.descriptors import raise_descriptor_limit
@@ -83,6 +84,7 @@ async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
             from .admin.server import serve_admin  # aiohttp: 0.2 s
 
             await stack.enter_async_context(serve_admin(role, admin))
+        stack.enter_context(reaping(Clock()))
         await role.run()
 
 

@@ -117,6 +117,7 @@ class TlsByHand:
     """One side of TLS and nothing else: what a peer may say that no end of ours would. Implements `Spoken`."""
 
     deadline = float("inf")
+    writes_on = False
 
     def __init__(self, context: ssl.SSLContext, *, server_hostname: str | None = None) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

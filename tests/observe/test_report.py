@@ -249,6 +249,40 @@ def test_a_recovery_is_reported_once_with_the_problem_it_ends(
     assert noted(journal)[-1] == ("sink.recovered", "worker-0", "was: the disk is full")
 
 
+def test_a_stall_is_reported_once_until_it_is_over(sink_report: SinkReport, log: Log, journal: Journal) -> None:
+    problem = "the command sleep has not taken its numbers since 2023-11-14T22:13:20Z"
+    for seconds in (3.0, 6.0):
+        sink_report.stalled("the command sleep", seconds, since=1.7e9)
+        assert sink_report.problem == problem
+    for seconds in (7.0, 8.0):
+        sink_report.went_on(seconds)
+        assert sink_report.problem is None
+    assert [(event["event"], event["log_level"]) for event in log.events] == [
+        ("sink.stalled", "warning"), ("sink.recovered", "info"),
+    ]  # fmt: skip
+    assert [detail for _, _, detail in noted(journal)] == [problem, f"was: {problem}"]
+
+
+def test_a_stall_is_no_news_while_the_sink_fails_and_both_end_together(sink_report: SinkReport, log: Log) -> None:
+    sink_report.stalled("the disk of /data", 3.0, since=1.7e9)
+    sink_report.failed("the disk is full", 4.0, retry_in=1.0)
+    sink_report.stalled("the disk of /data", 7.0, since=1.7e9)
+    assert sink_report.problem == "the disk is full"
+    sink_report.went_on(8.0)
+    sink_report.worked(8.0)
+    assert sink_report.problem is None
+    assert [event["event"] for event in log.events] == ["sink.stalled", "sink.failing", "sink.recovered"]
+
+
+def test_a_sink_that_stalls_again_and_again_keeps_no_failure_out_of_the_log(sink_report: SinkReport, log: Log) -> None:
+    for number in range(100):
+        sink_report.stalled("the command sleep", number / 10, since=1.7e9)
+        sink_report.went_on(number / 10)
+    sink_report.failed("the disk is full", 10.0, retry_in=1.0)
+    assert len(log.of("sink.stalled")) + len(log.of("sink.recovered")) == LINES_A_MINUTE
+    assert len(log.of("sink.failing")) == 1
+
+
 def test_a_warning_is_reported_when_it_begins_changes_and_ends(
     sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
 ) -> None:

@@ -49,6 +49,18 @@ async def test_a_raw_target_may_be_an_nc_that_is_restarted() -> None:
             assert got == stream.lines(written, 200)
 
 
+async def test_a_raw_target_may_be_an_nc_that_has_nothing_to_say_and_ends_its_own_direction() -> None:
+    port = free_port()
+    async with netcat("-lkN", "127.0.0.1", str(port)) as nc:
+        assert nc.stdin is not None
+        assert nc.stdout is not None
+        nc.stdin.close()
+        async with producing(f"raw://127.0.0.1:{port}") as producer:
+            got = b"".join([await asyncio.wait_for(nc.stdout.readline(), PATIENCE) for _ in range(200)])
+            assert got == NumberStream("42", f"raw-127.0.0.1-{port}", "integers:1:100").lines(0, 200)
+            assert producer.links[0].reconnects == 0
+
+
 async def test_a_raw_source_may_be_an_nc_that_ends_with_its_input() -> None:
     sink = Memory()
     async with a_worker(sink, accept_raw=True) as worker:

@@ -240,7 +240,7 @@ async def test_before_the_first_contact_a_link_has_no_availability() -> None:
 
 
 async def test_a_raw_target_is_interrupted_from_its_loss_until_it_is_connected_again() -> None:
-    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=RARELY) as producer:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1) as producer:
         peer = await listener.peer()
         await asyncio.sleep(100.0)
         assert told(producer).availability == 1.0

@@ -73,6 +73,64 @@ async def test_raw_target_goes_on_after_a_cut_with_the_next_number_that_was_not_
         assert link.reconnects == 2
 
 
+@pytest.mark.parametrize("kernel", [pytest.param("ours", marks=pytest.mark.kernel), "pretended"])
+async def test_raw_target_may_end_its_own_direction_and_read_on(kernel: str, log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=200) as producer:
+        peer = await listener.peer()
+        got = await lines(peer, 5)
+        peer.writer.write_eof()
+        got += await lines(peer, 500)  # for longer than it is doubted
+        (link,) = producer.links
+        await until(lambda: link.acked_offset >= 500)
+        producer.stop()
+        got += await peer.rest()
+        assert got == raw_stream(listener.port).lines(0, got.count(b"\n"))
+        assert link.reconnects == 0
+        assert log.of("link.lost") == []
+
+
+async def test_raw_target_may_end_its_own_direction_before_the_first_number() -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=1 / 60) as producer:
+        peer = await listener.peer()
+        peer.writer.write_eof()
+        assert await lines(peer, 3) == raw_stream(listener.port).lines(0, 3)
+        assert only(producer).acked_offset >= 2
+
+
+@pytest.mark.kernel
+async def test_raw_target_may_end_its_own_direction_while_it_reads_nothing_and_then_gets_every_number() -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate="max") as producer:
+        peer = await listener.peer()
+        peer.transport.pause_reading()
+        link = only(producer)
+        await until(lambda: link.session and not link.session.connection.is_writable)
+        peer.writer.write_eof()
+        held = link.offset
+        peer.transport.resume_reading()
+        got = bytearray()
+        while got.count(b"\n", -(2**20)) < 1000 or got.count(b"\n") < held + 50_000:
+            got += await peer.reader.read(2**20)
+        producer.stop()
+        got += await peer.rest()
+        assert got == raw_stream(listener.port).lines(0, got.count(b"\n"))
+
+
+@pytest.mark.parametrize("rate", [1 / 60, 1])
+async def test_raw_target_that_goes_after_its_end_is_sent_again_what_came_too_late(rate: float, log: Log) -> None:
+    async with a_listener() as listener, producing(f"raw://{listener.target}", rate=rate) as producer:
+        peer = await listener.peer()
+        got = await lines(peer, 3)
+        peer.writer.close()
+        lost = await log.wait("link.lost")
+        assert lost["reason"] == "cut"
+        got += await peer.rest()
+        resumed = await log.wait("link.resumed", 2)
+        got += await lines(await listener.peer(), 5)
+        assert resumed["offset"] == lost["acked"]
+        assert got == raw_stream(listener.port).lines(0, got.count(b"\n"))
+        assert producer.tally.acked_numbers == only(producer).acked_offset
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize("rate", [1e9, "max"])
 @pytest.mark.parametrize("numbers", ["integers:1:100", "normal:0:1"])

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from tests.producer.links import numbers_until_beat, only
+from tests.simulation.virtual import virtual_loop
 from tests.support.log import Log
 from tests.support.peers import Peer, a_listener, ack_of, key
 from tests.support.roles import a_producer, producing
@@ -196,3 +197,71 @@ async def test_draining_says_goodbye_at_once_in_the_handshake_and_in_line(lines:
                     await peer.line_starting(b"#open ")
             await until(lambda: only(producer).state is state)
         assert await peer.rest() == b"#wait\n" * (len(lines) == 2) + b"#close reason=shutdown\n"
+
+
+# ---- half-close ------------------------------------------------------------------------------------------------------
+
+
+async def has_been_greeted(peer: Peer) -> None:
+    await peer.greet()
+
+
+async def stands_by(peer: Peer) -> None:
+    await peer.greet()
+    await peer.hold(b"#wait by=producer-9 offset=5\n")
+
+
+async def waits_for_the_sink(peer: Peer) -> None:
+    await peer.greet()
+    await peer.hold(b"#wait\n")
+
+
+async def proves_itself(peer: Peer) -> None:
+    await peer.accept()
+
+
+async def streams(peer: Peer) -> None:
+    peer.say(ack_of(await peer.accept()))
+    await numbers_until_beat(peer)
+
+
+async def is_stalled(peer: Peer) -> None:
+    beat = await peer.accept()
+    for _ in range(5):
+        peer.say(ack_of(beat), b"#ack offset=0\n")
+        await asyncio.sleep(0.1)
+
+
+async def is_just_there(peer: Peer) -> None:
+    """The worker has not said a word."""
+
+
+@pytest.mark.parametrize(
+    "state", [is_just_there, has_been_greeted, stands_by, waits_for_the_sink, proves_itself, streams, is_stalled]
+)
+async def test_half_close_of_the_worker_ends_the_connection_at_once_in_each_state(state: Any, log: Log) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=0.1):
+        peer = await listener.peer()
+        await state(peer)
+        loop = virtual_loop()
+        began = loop.time()
+        peer.writer.write_eof()
+        await until(lambda: log.of("link.lost") or log.of("link.unreachable"))
+        assert loop.time() - began < 0.05
+        (lost,) = [*log.of("link.lost"), *log.of("link.unreachable")]
+        assert lost["reason"] == "cut"
+        await peer.rest()
+        await (await listener.peer()).accept()
+
+
+@pytest.mark.kernel
+async def test_half_close_of_a_worker_that_reads_nothing_ends_the_connection_at_once(log: Log) -> None:
+    async with a_listener() as listener, producing(listener, rate="max", heartbeat_interval=60) as producer:
+        peer = await listener.peer()
+        await peer.accept()
+        peer.transport.pause_reading()
+        link = only(producer)
+        await until(lambda: link.session and not link.session.connection.is_writable)
+        peer.writer.write_eof()
+        assert (await log.wait("link.lost"))["reason"] == "cut"  # long before its silence would be noticed
+        await listener.peer()

@@ -407,6 +407,9 @@ class Sock(Outside):
         self.options[level, option] = value
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_ERROR):  # as in Linux, which forgets what it has told
+            error, self.error = self.error, None
+            return 0 if error is None else error.errno
         return self.options.get((level, option), 0)
 
     def fileno(self) -> int:

@@ -167,7 +167,6 @@ async def test_a_command_that_cannot_be_started_again_is_a_problem_until_it_can(
         await log.wait("command.started", starts + 1)
 
 
-@pytest.mark.asyncio(loop_factories=["asyncio"])  # a command that uvloop started holds a second descriptor of its input
 async def test_a_command_that_lives_but_reads_no_more_is_a_problem() -> None:
     async with working("sh", "-c", "exec 0<&-; exec sleep 1000") as sink:
 
@@ -242,10 +241,14 @@ async def test_a_stuck_command_stalls_the_link_within_the_window_and_heals(tmp_p
         await log.wait("link.stalled")
         (link,) = producer.links
         assert link.state is LinkState.STALLED
+        stalled = await log.wait("sink.stalled")
+        assert worker.problem == stalled["why"] == f"the command sh has not taken its numbers since {stalled['since']}"
+        assert worker.intake.state is LinkState.STALLED
         stuck_at = link.acked_offset
         await until(lambda: text(pid).endswith("\n"))
         os.kill(int(text(pid)), signal.SIGKILL)
         await log.wait("link.recovered")
+        await log.wait("sink.recovered")
         await until(lambda: link.acked_offset > stuck_at)
         assert log.of("link.lost") == []
         await until(lambda: text(out).count("\n") > 1000)

@@ -9,6 +9,7 @@ from tests.support.memory import traced
 from tests.support.stream import stream
 from tests.support.waiting import PATIENCE, until
 
+from randstream.clock import Clock
 from randstream.observe.report import SinkReport
 from randstream.sinks.pipe import PipeSink
 from randstream.sinks.queued import BATCH_BYTES
@@ -18,7 +19,7 @@ class Slow(PipeSink):
     """Writes when the test opens its gate, and keeps what it wrote."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Clock())
         self.gate = asyncio.Semaphore(0)
         self.begun: list[bytes] = []
         self.written = b""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from randstream.store.files import OSFiles
+from randstream.store.files import OSFile, OSFiles
 
 FILES = OSFiles()
 
@@ -100,6 +101,32 @@ def test_every_sync_asks_the_operating_system(tmp_path: Path, monkeypatch: pytes
     file.close()
     FILES.sync_folder(tmp_path)
     assert synced == [("fdatasync", tmp_path / "file"), ("fsync", tmp_path / "file"), ("fsync", tmp_path)]
+
+
+def test_a_new_lock_is_its_owners_alone_and_is_inherited_by_nobody(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        lock = FILES.lock(tmp_path / "lock")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    assert not os.get_inheritable(lock._descriptor)
+    lock.close()
+
+
+@pytest.mark.parametrize("call", [FILES.lock, FILES.create])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_that_is_made_is_never_what_a_link_leads_to(
+    tmp_path: Path, call: Callable[[Path], OSFile], is_there: bool
+) -> None:
+    precious = tmp_path / "precious"
+    if is_there:
+        precious.write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic links"):
+        call(tmp_path / "link")
+    assert precious.exists() == is_there
+    assert not is_there or precious.read_bytes() == b"precious"
 
 
 def test_a_lock_is_held_until_it_is_closed(tmp_path: Path) -> None:

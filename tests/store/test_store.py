@@ -55,6 +55,13 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -
     started(tmp_path).close()
 
 
+def test_a_link_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "worker-0.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingsError, match=rf"{tmp_path}/worker-0\.lock: a link, which a lock never is: remove it"):
+        new_store(tmp_path).start()
+    assert not (tmp_path / "elsewhere").exists()
+
+
 PASSING = [
     errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE,
     errno.ENOMEM, errno.EINTR,

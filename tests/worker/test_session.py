@@ -12,16 +12,14 @@ from tests.support.peers import dialled, offer_line
 from tests.support.roles import a_worker, session_of, transport_of
 from tests.support.sinks import Memory
 from tests.support.waiting import patience, until
-from tests.worker.vault import INSTANCE, Narrow, Vault, interval, numbers
+from tests.worker.vault import INSTANCE, Late, Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError
 from randstream.net.connection import LINGER
-from randstream.observe.report import SinkReport
 from randstream.observe.status import LinkState
 from randstream.protocol import HANDSHAKE_LIMIT, RAW_SILENCE_LIMIT
 from randstream.protocol.events import Waited
 from randstream.settings import Address
-from randstream.sinks.pipe import PipeSink
 
 
 @pytest.mark.kernel
@@ -380,21 +378,6 @@ async def test_raw_source_that_is_cut_within_a_line_leaves_that_to_the_log(
         lost = await log.wait("link.lost")
         assert {key: lost[key] for key in ("taken", "unfinished") if key in lost} == fields
         assert sink.taken == b"1\n"
-
-
-class Late(PipeSink):
-    """Writes nothing until the test lets it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = asyncio.Event()
-        self.begun = self.written = b""
-
-    async def _write(self, batch: bytes, report: SinkReport) -> bool:
-        self.begun += batch
-        await self.gate.wait()
-        self.written += batch
-        return True
 
 
 async def test_what_a_raw_peer_sent_is_passed_on_before_the_worker_ends() -> None:

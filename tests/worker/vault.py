@@ -6,11 +6,14 @@ import asyncio
 from typing import Any
 
 from tests.protocol.network import beat_line
+from tests.support.clock import clock_of_loop
 from tests.support.sinks import Memory
 from tests.support.stream import stream
 
 from randstream.errors import SinkError
+from randstream.observe.report import SinkReport
 from randstream.protocol.frames import Beat, Lines, Open
+from randstream.sinks.pipe import PipeSink
 
 OTHER_STREAM = "0123456789abcdef"
 INSTANCE = "5f0c8e2b94d1a637"
@@ -18,6 +21,8 @@ INSTANCE = "5f0c8e2b94d1a637"
 
 class Vault:
     """A revocable sink whose commits last until they are let. Implements `Sink`."""
+
+    taker = "the vault"
 
     def __init__(self) -> None:
         self.problem: str | None = None
@@ -105,3 +110,18 @@ class Narrow(Memory):
     async def wait_room(self) -> None:
         self.waits += 1
         await self.room.wait()
+
+
+class Late(PipeSink):
+    """Writes nothing until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__(clock_of_loop())
+        self.gate = asyncio.Event()
+        self.begun = self.written = b""
+
+    async def _write(self, batch: bytes, report: SinkReport) -> bool:
+        self.begun += batch
+        await self.gate.wait()
+        self.written += batch
+        return True

@@ -12,7 +12,7 @@ MARK = "=== "
 FILES = {"--report": "check.json", "--junit": "check.xml"}
 FOLDER = Path("/report")
 
-command = [sys.executable, "-m", "randstream", "check"]
+command = [sys.executable, "-P", "-m", "randstream", "check"]
 command += [f"{option}={FOLDER / name}" for option, name in FILES.items()]
 os.environ["PATH"] += ":/check"  # outside is there
 check = subprocess.Popen([*command, *sys.argv[1:]], stderr=subprocess.STDOUT)

@@ -26,6 +26,7 @@ UNSEEN: Final[dict[str, str]] = {
     "resolve-anew": "it is between a process and its resolver",
     "immediate-sink": _INSIDE,
     "raw-target": "the producer is to be told of a raw target",
+    "raw-half-close": "of raw targets, the producer is to be told; raw-last-line plays the rest",
     "raw-source-silence": "it takes a minute",
     "raw-not-stored": _INSIDE,
     "seed-is-text": _INSIDE,

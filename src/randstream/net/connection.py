@@ -7,6 +7,7 @@ its owner's business.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from typing import Final, Protocol, cast
@@ -57,6 +58,10 @@ class Owner(Protocol):
 
 class Spoken(Protocol):
     """What a connection asks of the protocol's end that it carries. See `End`, whose methods these are."""
+
+    @property
+    def writes_on(self) -> bool:
+        """Whether it has something to say also to a peer that has ended its own direction."""
 
     @property
     def deadline(self) -> float:
@@ -122,11 +127,25 @@ class Connection(asyncio.Protocol):
             now = self._clock.now()
             self._deliver(self.end.receive_data(data, now), now)
 
-    def eof_received(self) -> None:
-        """asyncio: no more bytes come. The transport then closes itself, once all is written."""
-        if self._owner is not None:
-            now = self._clock.now()
-            self._deliver(self.end.receive_eof(now), now)
+    def eof_received(self) -> bool:
+        """asyncio: no more bytes come. Unless the end writes on, that is the end, also if the peer reads no more."""
+        if self._owner is None:
+            return False
+        now = self._clock.now()
+        self._deliver(self.end.receive_eof(now), now)
+        if self.end.writes_on or self._owner is None:
+            return self._owner is not None
+        owner = self._owner
+        self.close()
+        owner.on_lost(None, now)
+        return False
+
+    def pending_error(self) -> OSError | None:
+        """What has befallen the socket and nobody was told of, as nobody reads any more; None: nothing."""
+        if self.transport is None or self.transport.is_closing():
+            return None
+        number = self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return OSError(number, os.strerror(number)) if number else None
 
     def pause_writing(self) -> None:
         """asyncio: the write buffer is full."""

@@ -36,6 +36,8 @@ class SecuredEnd:
     What TLS finds wrong is the last event, `Closed`, never an exception; the alert that tells the peer is to be sent.
     """
 
+    writes_on = False
+
     def __init__(
         self,
         end: End,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -172,8 +173,8 @@ class SinkReport:
     """Whether a worker's sink takes numbers, and what it complains of otherwise. `now` as in `LinkReport`."""
 
     def __init__(self, worker: str, tally: Tally, journal: Journal) -> None:
-        self.problem: str | None = None
-        """Why it takes no numbers now; None while it does."""
+        self._failure: str | None = None
+        self._stall: str | None = None
         self.warning: str | None = None
         """What does not stop it, but needs a person."""
         self._worker = worker
@@ -181,22 +182,28 @@ class SinkReport:
         self._journal = journal
         self._log = structlog.get_logger("randstream")
         self._lines = Throttle(LINES_A_MINUTE)
+        self._stall_lines = Throttle(LINES_A_MINUTE)
+        """A sink that goes on and stops again is not to keep its failures out of the log."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why it takes no numbers now; None while it does."""
+        return self._failure or self._stall
 
     def failed(self, problem: str, now: float, *, retry_in: float) -> None:
         """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is said once."""
         self._tally.sink_failures += 1
-        if problem != self.problem:
-            self.problem = problem
+        if problem != self._failure:
+            self._failure = problem
             advice = "nothing is acknowledged until this is mended"
             self._lines.say(self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice)
             self._journal.note("sink.failing", self._worker, problem)
 
     def worked(self, now: float, warning: str | None = None) -> None:
         """It took them, with `warning` if there is something to complain of."""
-        if self.problem is not None:
-            self._journal.note("sink.recovered", self._worker, f"was: {self.problem}")
-            self.problem = None
-            self._lines.say(self._log.info, "sink.recovered", now)
+        if self._failure is not None:
+            self._recovered(self._failure, self._lines, now)
+            self._failure = None
         if warning != self.warning:
             was, self.warning = self.warning, warning
             if warning is not None:
@@ -204,6 +211,31 @@ class SinkReport:
                 self._journal.note("sink.warning", self._worker, warning)
             else:
                 self._lines.say(self._log.info, "sink.warning_over", now, warning=was)
+
+    def stalled(self, taker: str, now: float, *, since: float, why: str = "") -> None:
+        """It does not fail, but is not done with what it was given either. Said once, until `went_on`.
+
+        `taker`: what has not taken the numbers; `since`: in seconds since 1970; `why`: what else is known.
+        """
+        if self.problem is None:
+            since_when = f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            self._stall = f"{taker} has not taken its numbers since {since_when}{why}"
+            advice = "nothing is lost: the stream goes on as soon as they are taken"
+            self._stall_lines.say(
+                self._log.warning, "sink.stalled", now, why=self._stall, taker=taker, since=since_when, advice=advice
+            )
+            self._journal.note("sink.stalled", self._worker, self._stall)
+
+    def went_on(self, now: float) -> None:
+        """It is done with what it was given: a stall is over."""
+        if self._stall is not None:
+            if self._failure is None:
+                self._recovered(self._stall, self._stall_lines, now)
+            self._stall = None
+
+    def _recovered(self, was: str, lines: Throttle, now: float) -> None:
+        lines.say(self._log.info, "sink.recovered", now)
+        self._journal.note("sink.recovered", self._worker, f"was: {was}")
 
 
 def _length(interruption: Interruption | None) -> str:

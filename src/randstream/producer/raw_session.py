@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from ..backoff import LONGEST_DELAY
 from ..errors import LocalProtocolError
@@ -14,26 +15,37 @@ from .link import Link, LinkContext
 from .pacing import Pacer
 from .pump import Pump
 
+DOUBT_SECONDS: Final = 1.0
+"""A peer that has ended its direction may be gone, which TCP tells no sooner than in answer to the next numbers."""
+
 
 class RawSender:
-    """The end of a connection to a raw peer: nothing it says means anything, and its silence is no failure."""
+    """The end of a connection to a raw peer: nothing it says means anything; its silence, or its end, is no failure."""
 
-    deadline = NEVER
+    writes_on = True
 
     def __init__(self) -> None:
+        self.deadline = NEVER
+        self.is_doubtful = False
+        """Whether the peer has ended its direction and has not proved yet that it reads on."""
         self._out: list[Lines] = []
 
-    def send_numbers(self, lines: Lines) -> None:
+    def send_numbers(self, lines: Lines, now: float) -> None:
         """Send `lines`."""
         self._out.append(lines)
+        if self.is_doubtful and self.deadline == NEVER:
+            self.deadline = now + DOUBT_SECONDS
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         return []
 
     def receive_eof(self, now: float) -> list[Event]:
+        self.is_doubtful = True
         return []
 
     def handle_timer(self, now: float) -> list[Event]:
+        if now >= self.deadline:
+            self.is_doubtful, self.deadline = False, NEVER
         return []
 
     def data_to_send(self) -> list[Lines]:
@@ -44,7 +56,7 @@ class RawSender:
 class RawSession:
     """Sends the numbers of the worker that the target's address names. Implements `Session`.
 
-    There are no acks: what the kernel has taken counts as arrived.
+    There are no acks: what the kernel has taken counts as arrived, but not while the sender doubts that anybody reads.
     """
 
     def __init__(self, link: Link, context: LinkContext, now: float) -> None:
@@ -76,11 +88,15 @@ class RawSession:
         raise LocalProtocolError(f"a raw peer means {event}")
 
     def on_writable(self, now: float) -> None:
+        if self._sender.is_doubtful and (error := self.connection.pending_error()) is not None:
+            self.connection.abort()
+            self.on_lost(error, now)
+            return
         if self._pump is not None:
             self._pump.push(self._link.offset, math.inf, now)
         self.connection.flush()
         if self.connection.is_writable:
-            self._link.note_acked(self._link.offset)
+            self._note_taken()
             if self._is_finishing:
                 self.connection.close()
                 self._link.set_finished(now)
@@ -90,7 +106,12 @@ class RawSession:
             self._link.prove()  # without acks, staying connected is the only proof
         self._link.on_lost(error, now)
 
+    def _note_taken(self) -> None:
+        """The kernel has taken all that was sent."""
+        if not self._sender.is_doubtful:
+            self._link.note_acked(self._link.offset)
+
     def _send(self, lines: Lines, count: int, now: float) -> None:
-        self._link.note_acked(self._link.offset)  # there was room, so the kernel has all that went before
-        self._sender.send_numbers(lines)
+        self._note_taken()  # there was room, so the kernel has all that went before
+        self._sender.send_numbers(lines, now)
         self._link.offset += count

@@ -54,6 +54,8 @@ class End(ABC):
     """One end of one connection. Feed it bytes and the time; take from it events, bytes and the next deadline."""
 
     role: ClassVar[Role]
+    writes_on: ClassVar[bool] = False
+    """A connection has no use with one direction only."""
 
     def __init__(self, now: float) -> None:
         self.state = State.GREETING

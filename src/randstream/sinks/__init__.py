@@ -17,6 +17,10 @@ class Sink(Protocol):
     """
 
     @property
+    def taker(self) -> str:
+        """Who takes the numbers from it, in words for an operator: `the command sleep`."""
+
+    @property
     def problem(self) -> str | None:
         """Why the sink cannot take numbers now, for an operator; None while it can. Feeds readiness."""
 

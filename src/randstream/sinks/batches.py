@@ -46,6 +46,8 @@ class BatchSink(QueuedSink):
     Raises TypeError, ValueError: `offset` is no integer, or not from 0 to 2^63 - 1; SettingsError: `stream` is none.
     """
 
+    taker = "the loop over this worker's batches"
+
     def __init__(self, offset: SupportsIndex | None = None, stream: str | None = None) -> None:
         super().__init__()
         if stream is not None and not (isinstance(stream, str) and STREAM.fullmatch(stream)):

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from ..backoff import Backoff
+from ..children.spawn import spawn
 from ..clock import Clock
 from ..errors import SettingsError
 from ..observe.report import SinkReport
@@ -34,9 +35,9 @@ class CommandSink(PipeSink):
     """
 
     def __init__(self, command: Sequence[str], clock: Clock, random: Random) -> None:
-        super().__init__()
+        super().__init__(clock)
+        self.taker = f"the command {command[0]}"
         self._command = command
-        self._clock = clock
         self._backoff = Backoff(random)
         self.process: asyncio.subprocess.Process | None = None
         """The command that runs, or the last one that ran; None before `start`."""
@@ -75,7 +76,7 @@ class CommandSink(PipeSink):
         reading, writing = os.pipe()
         try:
             # In a session of its own, since Ctrl-C at a terminal is for the worker: it ends the command's input itself.
-            self.process = await asyncio.create_subprocess_exec(*self._command, stdin=reading, start_new_session=True)
+            self.process = await spawn(self._command, stdin=reading, start_new_session=True)
         except BaseException:
             os.close(writing)
             raise

@@ -19,6 +19,7 @@ class ImmediateSink:
     Implements `Sink`; what the methods mean is said there.
     """
 
+    taker = "nobody"
     problem: str | None = None
     warning: str | None = None
 

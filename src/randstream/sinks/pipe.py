@@ -9,6 +9,7 @@ import threading
 from abc import abstractmethod
 from queue import SimpleQueue
 
+from ..clock import Clock
 from ..observe.report import SinkReport
 from .queued import QueuedSink
 
@@ -64,6 +65,10 @@ def _settle(written: asyncio.Future[tuple[int, OSError | None]], outcome: tuple[
 class PipeSink(QueuedSink):
     """Passes batches to an `FdWriter`."""
 
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
     async def run(self, report: SinkReport) -> None:
         """Write, until `_write` finds that nobody will ever read it."""
         while True:
@@ -72,6 +77,8 @@ class PipeSink(QueuedSink):
             if not await self._write(batch, report):
                 return
             self._note_passed(len(batch))
+            if not self._waiting:  # also if the worker has given up waiting for it
+                report.went_on(self._clock.now())
 
     @abstractmethod
     async def _write(self, batch: bytes, report: SinkReport) -> bool:

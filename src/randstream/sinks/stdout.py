@@ -19,9 +19,10 @@ RETRY_SECONDS: Final = 1.0
 class StdoutSink(PipeSink):
     """Writes to `fd`. A closed reader, as with `| head`, is a polite end."""
 
+    taker = "the reader of standard output"
+
     def __init__(self, clock: Clock, fd: int = 1) -> None:
-        super().__init__()
-        self._clock = clock
+        super().__init__(clock)
         self._fd = fd
         self._writer: FdWriter | None = None
 

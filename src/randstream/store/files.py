@@ -55,10 +55,13 @@ class Files(Protocol):
     def unlink(self, path: Path) -> None: ...
 
     def create(self, path: Path) -> File:
-        """Open for reading and writing, new or emptied."""
+        """Open for reading and writing, new or emptied; never what a link leads to."""
 
     def lock(self, path: Path) -> File:
-        """Open, make if missing, and hold until closed. BlockingIOError: another process holds it."""
+        """Open, make if missing, and hold until closed; never what a link leads to.
+
+        BlockingIOError: another process holds it.
+        """
 
     def make_folder(self, folder: Path) -> None:
         """FileExistsError if anything of that name is there."""
@@ -121,13 +124,13 @@ class OSFiles:
     """The file system of the operating system."""
 
     def create(self, path: Path) -> OSFile:
-        return OSFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+        return OSFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
 
     def open(self, path: Path, *, writable: bool = False) -> OSFile:
         return OSFile(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC))
 
     def lock(self, path: Path) -> OSFile:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -59,6 +59,7 @@ class DurableSink:
         clock: Clock | None = None,
         files: Files | None = None,
     ) -> None:
+        self.taker = f"the disk of {folder}"
         self._clock = clock or Clock()
         self._store = Store(folder, worker, segment_bytes, retain_bytes, files or OSFiles())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")

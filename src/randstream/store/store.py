@@ -111,6 +111,11 @@ class Store:
                 except BlockingIOError as error:
                     what = f"locked: another process stores for {self._worker} here"
                     raise BlockingIOError(error.errno, what, str(path)) from None
+                except OSError as error:
+                    if error.errno != errno.ELOOP:
+                        raise
+                    what = "a link, which a lock never is: remove it"
+                    raise OSError(error.errno, what, str(path)) from None
 
     def open(self, offered: Open) -> int:
         """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.

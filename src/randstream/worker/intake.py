@@ -66,7 +66,8 @@ class Intake:
 
     @property
     def state(self) -> LinkState:
-        is_stalled = self._state is not LinkState.WAITING and self._sink_problem() is not None
+        has_peer = self._state is not LinkState.WAITING or bool(self._line.waiting)
+        is_stalled = has_peer and self._sink_problem() is not None
         return LinkState.STALLED if is_stalled else self._state
 
     @property

@@ -31,6 +31,7 @@ from ..sinks.immediate import ImmediateSink
 from .admission import Admission
 from .intake import Intake
 from .line import Line
+from .patience import Patience
 
 SINK_RETRY_SECONDS: Final = 1.0
 """How long a sink that failed is left alone before the next attempt."""
@@ -48,6 +49,7 @@ class SessionContext:
     intake: Intake
     admission: Admission
     line: Line
+    patience: Patience
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
@@ -219,8 +221,10 @@ class Session:
                 return
             self._raw_sink = self._sink
             intake.set_raw(self._report, now, self.connection.peer)
+            self._spawn(self._follow_raw(self._sink))
         self._raw_sink.append_raw(numbers.lines)
         self._raw_numbers += numbers.count
+        self._proved.set()
         intake.note_numbers(numbers.lines, numbers.count, is_raw=True)
         self.connection.pause_reading()
         self._spawn(self._read_on(self._raw_sink))
@@ -229,6 +233,14 @@ class Session:
         """A raw peer knows no window: it waits until the sink has room."""
         await sink.wait_room()
         self.connection.resume_reading()
+
+    async def _follow_raw(self, sink: ImmediateSink) -> None:
+        """A raw peer sends no beats and gets no acks, but whether its numbers are taken is to be known, too."""
+        while True:
+            await self._proved.wait()
+            self._proved.clear()
+            with self._context.patience.waiting(self.receiver.heartbeat):
+                await sink.commit()
 
     def _prove(self, beat: Beat, now: float) -> None:
         if self._drained_offset is not None:
@@ -257,7 +269,8 @@ class Session:
             self._proved.clear()
             started_at = clock.now()
             try:
-                offset = await self._sink.commit()
+                with self._context.patience.waiting(self.receiver.heartbeat):
+                    offset = await self._sink.commit()
             except SinkError as error:
                 report.failed(str(error), clock.now(), retry_in=SINK_RETRY_SECONDS)
                 await asyncio.sleep(SINK_RETRY_SECONDS)

@@ -25,6 +25,7 @@ from ..sinks.immediate import DiscardSink, ImmediateSink
 from .admission import Admission
 from .intake import Intake
 from .line import Line
+from .patience import Patience
 from .session import SINK_RETRY_SECONDS, Session, SessionContext
 
 BACKLOG: Final = 64
@@ -122,12 +123,20 @@ class Worker:
         try:
             with closing(await self._bind()) as server:
                 async with asyncio.TaskGroup() as group:
+                    patience = Patience(wheel, self.sink, self._sink_report)
                     self._context = SessionContext(
-                        wheel, self.sink, self._sink_report, self.intake, self.admission, self.line, group.create_task
+                        wheel,
+                        self.sink,
+                        self._sink_report,
+                        self.intake,
+                        self.admission,
+                        self.line,
+                        patience,
+                        group.create_task,
                     )
                     await self._listen(server)
                     minding = group.create_task(self._mind_sink())
-                    promoting = group.create_task(self._promote())
+                    promoting = group.create_task(self._promote(patience))
                     await self._stopping.wait()
                     self.intake.interruptions.finish(self.clock.now())  # our own end is none
                     server.close()
@@ -182,12 +191,13 @@ class Worker:
         self.end_stream()  # its next beat could not be stored
         self.stop()
 
-    async def _promote(self) -> None:
+    async def _promote(self, patience: Patience) -> None:
         """Whenever nobody serves, open the sink for whoever is next."""
         while True:
             offered = await self.line.next_offer()
             try:
-                offset = await self.sink.open(offered)
+                with patience.waiting(offered.heartbeat):
+                    offset = await self.sink.open(offered)
             except OfferError as error:
                 self.intake.report.refused(error, self.clock.now(), producer=offered.producer, stream=offered.stream)
                 self.line.refuse(offered, self.clock.now())

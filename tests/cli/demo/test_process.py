@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,20 @@ def test_a_process_that_ends_early_is_reported_with_its_last_words() -> None:
             await process.end()
 
     asyncio.run(wait())
+
+
+def test_a_process_runs_nothing_that_lies_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "randstream").mkdir()
+    (tmp_path / "randstream" / "__init__.py").write_text("raise SystemExit(99)")
+    monkeypatch.chdir(tmp_path)
+
+    async def status() -> int:
+        process = Process(["--version"])
+        async with asyncio.TaskGroup() as group:
+            await process.start(group)
+            assert process.child is not None
+            return await process.child.wait()
+
+    assert asyncio.run(status()) == 0

@@ -13,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from ...children.orphans import reaping
 from ...clock import Clock
 from ...errors import SettingsError
 from ...producer.producer import Producer
@@ -69,7 +70,7 @@ def run_check(
 def _run(producer: Producer, limits: Limits, until: Until, view: View) -> Report:
     async def run() -> Report:
         check = Check(producer, limits, until, view)
-        with _signals_to(check, until.program):
+        with _signals_to(check, until.program), reaping(producer.clock):
             return await check.run()
 
     _, new_loop = find_loop(producer.settings.loop)

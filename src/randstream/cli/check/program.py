@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from ...children.spawn import spawn
 from ...clock import Clock
 from ...errors import SettingsError
 from .report import Command
@@ -38,7 +39,7 @@ class Program:
         """Run it to its end. Raises SettingsError: it cannot be started."""
         begin = self._clock.now()
         try:
-            self._child = await asyncio.create_subprocess_exec(*self.arguments)
+            self._child = await spawn(self.arguments)
         except OSError as error:
             raise SettingsError(f"-- {self.arguments[0]}: cannot run it: {error.strerror or error}") from None
         if self._told is not None:

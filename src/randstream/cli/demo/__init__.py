@@ -22,6 +22,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ...children.orphans import reaping
+from ...clock import Clock
 from ...store import StreamReport, verify
 from ..console import PoliteConsole
 from .process import Process
@@ -55,7 +57,7 @@ class Demo:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stopping.set)
-        with tempfile.TemporaryDirectory(prefix="randstream-demo-") as folder:
+        with reaping(Clock()), tempfile.TemporaryDirectory(prefix="randstream-demo-") as folder:
             store = Path(folder)
             async with self._processes(store) as (producers, workers):
                 await self._show()

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...children.spawn import spawn
+
 
 @dataclass(slots=True)
 class Process:
@@ -32,8 +34,8 @@ class Process:
         """Start it in a session of its own, so that Ctrl-C reaches only the demo, which ends all processes in order."""
         self.said.clear()
         self.has_ended = False
-        self.child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "randstream", *self.arguments,
+        self.child = await spawn(
+            [sys.executable, "-P", "-m", "randstream", *self.arguments],
             stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         group.create_task(self._listen(self.child))
