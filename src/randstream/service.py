@@ -17,7 +17,7 @@ from . import __version__, speedups
 from .errors import SettingsError
 from .observe.logs import flush_logs
 from .observe.status import ObservedRole
-from .settings import Address, CommonSettings
+from .settings import CommonSettings
 
 HEAP_BYTES: Final = 16 * 2**20
 """Allocated and freed once: it raises glibc's marks for giving memory back, so that the kernel need not clear the same
@@ -55,7 +55,7 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_run(make_role, settings.admin))
+            runner.run(_run(make_role, settings))
     except (Exception, BaseExceptionGroup) as error:
         causes = _causes(error)
         if all(isinstance(cause, SettingsError) for cause in causes):
@@ -68,16 +68,16 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     return 0
 
 
-async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
+async def _run(make_role: Callable[[], Role], settings: CommonSettings) -> None:
     loop = asyncio.get_running_loop()
     role = make_role()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, role, number)
     async with AsyncExitStack() as stack:
-        if admin is not None:
+        if settings.admin is not None:
             from .admin.server import serve_admin  # aiohttp: 0.2 s
 
-            await stack.enter_async_context(serve_admin(role, admin))
+            await stack.enter_async_context(serve_admin(role, settings.admin, names=settings.admin_host))
         await role.run()
 
 

@@ -48,7 +48,7 @@ async def test_without_an_offset_only_numbers_stored_from_now_on_are_sent(tmp_pa
 async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(stored: FakeStore) -> None:
     async with site_of(a_fake_worker(stored)) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         stored.path = Path("elsewhere")
         assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # not a regular end
@@ -133,7 +133,7 @@ async def test_clients_that_are_cut_repeatedly_do_not_fill_the_log(stored: FakeS
         for _ in range(LINES_A_MINUTE + 3):
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
             stored.path = path
-            writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             await reader.readuntil(b"\r\n\r\n")
             stored.path = Path("elsewhere")
             await wait_cut(reader)
@@ -155,7 +155,7 @@ async def test_a_client_that_reads_nothing_is_cut(stored: FakeStore, monkeypatch
     monkeypatch.setattr(Run, "pieces", lambda run, size: iter([run] * 200))  # 100 MB: more than sockets hold
     async with site_of(a_fake_worker(stored)) as site:
         _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
-        writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: site.admin.count_clients()["numbers"] == 1)
         await until(lambda: site.admin.count_clients()["numbers"] == 0)
         writer.close()

@@ -24,6 +24,7 @@ PRODUCER = {
     "name": "me",
     "grace": "7",
     "admin": "127.0.0.1:8080",
+    "admin-host": "page.example",
     "log-level": "debug",
     "loop": "asyncio",
 }
@@ -37,6 +38,7 @@ WORKER = {
     "name": "me",
     "grace": "7",
     "admin": ":8080",
+    "admin-host": "page.example",
     "log-level": "error",
     "loop": "asyncio",
 }

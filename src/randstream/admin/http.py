@@ -11,8 +11,10 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
 }
-"""On every answer: nothing here is to be kept, guessed at, or used by another site."""
+"""On every answer: nothing here is to be kept, guessed at, or used or framed by another site."""
 
 
 class Refusal(Exception):
