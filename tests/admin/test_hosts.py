@@ -121,7 +121,7 @@ async def test_a_probe_may_call_it_whatever_it_likes(path: str) -> None:
 )
 async def test_pages_of_other_sites_may_not_ask(headers: dict[str, str], status: int) -> None:
     async with site_of(FakeRole()) as site:
-        for path in ("/", "/metrics", "/api/links", "/livez"):
+        for path in ("/", "/events", "/api/links", "/livez"):
             async with site.client.head(path, headers={"Host": "localhost:9001", **headers}) as answer:
                 assert answer.status == status
 

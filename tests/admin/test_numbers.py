@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from tests.admin.roles import FakeStore, a_fake_worker
-from tests.admin.site import site_of, wait_cut
+from tests.admin.site import Site, site_of, wait_cut
 from tests.store.streams import COUNT, STREAM, make_store, text
 from tests.support.log import Log
 from tests.support.roles import a_pair
@@ -15,7 +19,7 @@ from tests.support.stream import stream
 from tests.support.waiting import until
 
 from randstream.admin import numbers
-from randstream.admin.numbers import PIECE_BYTES, as_event
+from randstream.admin.numbers import CLIENTS, PIECE_BYTES, as_event
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.protocol.runs import Run
 
@@ -190,3 +194,68 @@ async def test_a_client_gets_the_stream_from_the_offset_in_the_header_on() -> No
             expected = stream().lines(first, 100)
             assert await answer.content.readexactly(len(expected)) == expected
         await until(lambda: site.admin.count_clients()["numbers"] == 0)
+
+
+@pytest.mark.parametrize("query", ["", "?offset=0", "?offset=1000", f"?offset={2**63 - 1}"])
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+async def test_head_gives_the_headers_and_ends(stored: FakeStore, query: str, accept: str) -> None:
+    async with site_of(a_fake_worker(stored)) as site:
+        for _ in range(CLIENTS + 1):
+            async with site.client.head(f"/numbers{query}", headers={"Accept": accept}) as answer:
+                assert (answer.status, await answer.read()) == (200, b"")
+                assert answer.headers["Randstream-Offset"] == (query.partition("=")[2] or str(COUNT))
+        assert site.admin.count_clients()["numbers"] == 0
+        assert len(site.admin.guard.connections) == 1  # they all came over one connection, with nothing between them
+
+
+@pytest.mark.parametrize(("store", "status"), [(None, 409), (FakeStore(None, None), 503)])
+async def test_head_is_refused_as_get_is(store: FakeStore | None, status: int) -> None:
+    async with site_of(a_fake_worker(store)) as site, site.client.head("/numbers?offset=5") as answer:
+        assert (answer.status, await answer.read()) == (status, b"")
+
+
+@asynccontextmanager
+async def clients_of(site: Site, path: str) -> AsyncIterator[list[aiohttp.ClientResponse]]:
+    """As many as there are places."""
+    async with AsyncExitStack() as stack:
+        answers = [await stack.enter_async_context(site.client.get(path)) for _ in range(CLIENTS)]
+        await until(lambda: all(math.isfinite(each) or each < 0 for each in waits_of(site)))
+        yield answers
+
+
+def waits_of(site: Site) -> list[float]:
+    feed = site.admin._numbers
+    assert feed is not None
+    return [client.waits_since for client in feed._clients]
+
+
+@pytest.mark.parametrize("offset", [COUNT + 1, 2**63 - 1])
+async def test_who_waits_for_a_far_offset_gives_its_place_to_who_can_be_served(stored: FakeStore, offset: int) -> None:
+    path = f"/numbers?offset={offset}"
+    async with site_of(a_fake_worker(stored)) as site, clients_of(site, path) as waiting, AsyncExitStack() as stack:
+        for _ in range(CLIENTS):
+            answer = await stack.enter_async_context(site.client.get("/numbers?offset=0"))
+            assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)
+            assert site.admin.count_clients()["numbers"] == CLIENTS
+        await until(lambda: all(each.content.exception() is not None for each in waiting))
+        assert (await site.get("/numbers?offset=0"))[0] == 503
+
+
+async def test_who_waits_for_the_next_number_keeps_its_place_for_a_while(
+    stored: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site_of(a_fake_worker(stored)) as site, clients_of(site, "/numbers") as waiting:
+        assert (await site.get("/numbers?offset=0"))[0] == 503
+        monkeypatch.setattr(numbers, "PATIENT_SECONDS", 0.0)
+        async with site.client.get("/numbers?offset=0") as answer:
+            assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)
+        await until(lambda: sum(each.content.exception() is not None for each in waiting) == 1)
+
+
+async def test_without_a_store_too_who_gets_no_numbers_gives_its_place_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "PATIENT_SECONDS", 0.0)
+    role = a_fake_worker(None)
+    assert role.tap is not None
+    async with site_of(role) as site, clients_of(site, "/numbers"), site.client.get("/numbers") as answer:
+        role.tap.pass_on(text(0, 10), 10)
+        assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)

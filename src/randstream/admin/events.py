@@ -43,6 +43,9 @@ class Events:
         if self.watchers >= WATCHERS:
             raise Refusal(503, f"{WATCHERS} pages are open already; close one")
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        if request.method == "HEAD":
+            await response.prepare(request)
+            return response
         self._guard.release(request)
         self.watchers += 1
         try:

@@ -6,8 +6,10 @@ A client that does not keep pace is cut, and comes back with the offset that it 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -25,6 +27,8 @@ from .http import HEADERS, Refusal, parameters
 
 CLIENTS: Final = 4
 """At a time: each may hold two intervals of the store in memory, 16 MiB."""
+PATIENT_SECONDS: Final = 10.0
+"""How long a client that gets no numbers keeps its place from others. One that asked for numbers to come keeps none."""
 SLOW_SECONDS: Final = 10.0
 """What a client may take for one piece."""
 PIECE_BYTES: Final = 2**16
@@ -35,15 +39,28 @@ _OFFSET: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 log = structlog.get_logger("randstream")
 
 
+@dataclass(eq=False, slots=True)
+class _Client:
+    """Whoever has one of the places."""
+
+    request: web.BaseRequest
+    waits_since: float = math.inf
+    """When its last number went out, if it waits for another."""
+
+
 class NumbersFeed:
     """Answers `/numbers` from what passes `tap`, or has passed it into its store."""
 
     def __init__(self, tap: Tap, guard: GuardedServer, clock: Clock) -> None:
-        self.clients = 0
+        self._clients: set[_Client] = set()
         self._clock = clock
         self._tap = tap
         self._guard = guard
         self._lines = Throttle(LINES_A_MINUTE)
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Number lines, or server-sent events if that is what the client accepts.
@@ -51,14 +68,27 @@ class NumbersFeed:
         An event's id is the offset of the number after it: there `Last-Event-ID` goes on.
         """
         offset = _wanted_offset(request)
-        if self.clients >= CLIENTS:
-            raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
-        self.clients += 1
+        if request.method == "HEAD":
+            with closing(await self._open(offset)) as source:
+                return await self._begin(request, source)
+        self._make_room()
+        client = _Client(request)
+        self._clients.add(client)
         try:
             with closing(await self._open(offset)) as source:
-                return await self._pass_on(request, source)
+                return await self._pass_on(client, source)
         finally:
-            self.clients -= 1
+            self._clients.discard(client)
+
+    def _make_room(self) -> None:
+        """The client that has waited longest goes, if need be. Raises Refusal: all of them get numbers."""
+        if self.clients < CLIENTS:
+            return
+        longest = min(self._clients, key=lambda client: client.waits_since)
+        if self._clock.now() - longest.waits_since < PATIENT_SECONDS:
+            raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
+        self._clients.discard(longest)
+        self._cut(longest.request, "it waited for numbers, and another client needs its place")
 
     async def _open(self, offset: int | None) -> Follower | Listener:
         store = self._tap.store
@@ -77,25 +107,42 @@ class NumbersFeed:
         except (RandstreamError, OSError) as error:
             raise Refusal(500, f"the store cannot be read: {error}") from error
 
-    async def _pass_on(self, request: web.BaseRequest, source: Follower | Listener) -> web.StreamResponse:
-        as_events = "text/event-stream" in request.headers.get("Accept", "")
-        kind = "text/event-stream" if as_events else "text/plain; charset=us-ascii"
+    async def _begin(self, request: web.BaseRequest, source: Follower | Listener) -> web.StreamResponse:
+        kind = "text/event-stream" if _wants_events(request) else "text/plain; charset=us-ascii"
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": kind, "Randstream-Offset": str(source.first)})
         await response.prepare(request)
+        return response
+
+    async def _pass_on(self, client: _Client, source: Follower | Listener) -> web.StreamResponse:
+        request = client.request
+        as_events = _wants_events(request)
+        response = await self._begin(request, source)
         self._guard.release(request)
         why = "its numbers go on elsewhere, or it fell behind"
+        client.waits_since = -math.inf if self._is_to_come(source) else self._clock.now()
         try:
             while (run := await source.next_run()) is not None:
+                client.waits_since = math.inf
                 for piece in run.pieces(PIECE_BYTES):
                     async with asyncio.timeout(SLOW_SECONDS):
                         await response.write(as_event(piece) if as_events else piece.lines)
+                client.waits_since = self._clock.now()
         except TimeoutError:
             why = f"it took nothing for {SLOW_SECONDS:g} s"
         except RandstreamError as error:
             why = str(error)
-        self._lines.say(log.info, "tap.cut", self._clock.now(), peer=request.remote, why=why)
-        self._guard.end(request)  # not a good end: the client shall notice that there is more
+        self._cut(request, why)
         return response
+
+    def _is_to_come(self, source: Follower | Listener) -> bool:
+        """Whether the client has asked for a number that is not stored yet, and is not the next one either."""
+        store = self._tap.store
+        return store is not None and source.first > (store.committed_offset or 0)
+
+    def _cut(self, request: web.BaseRequest, why: str) -> None:
+        """It is not a good end: the client shall notice that there is more."""
+        self._lines.say(log.info, "tap.cut", self._clock.now(), peer=request.remote, why=why)
+        self._guard.end(request)
 
 
 def _wanted_offset(request: web.BaseRequest) -> int | None:
@@ -108,6 +155,10 @@ def _wanted_offset(request: web.BaseRequest) -> int | None:
     if not _OFFSET.fullmatch(asked) or int(asked) > MAX_OFFSET:
         raise Refusal(400, f"{name} {asked!r} is no offset; give a whole number from 0 to 2^63 - 1")
     return int(asked)
+
+
+def _wants_events(request: web.BaseRequest) -> bool:
+    return "text/event-stream" in request.headers.get("Accept", "")
 
 
 def as_event(run: Run) -> bytes:
