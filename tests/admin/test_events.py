@@ -40,6 +40,7 @@ async def test_a_watcher_gets_an_event_at_once_and_at_every_tick() -> None:
     role = FakeRole()
     async with site_of(role) as site, site.client.get("/events") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
+        assert stream.headers["X-Accel-Buffering"] == "no"
         assert (await read_event(stream.content))["totals"]["numbers"] == 0
         for seconds in range(3):
             role.advance(5)

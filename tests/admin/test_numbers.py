@@ -19,9 +19,12 @@ from tests.support.stream import stream
 from tests.support.waiting import until
 
 from randstream.admin import numbers
+from randstream.admin.follower import POLL_SECONDS
 from randstream.admin.numbers import CLIENTS, PIECE_BYTES, as_event
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.protocol.runs import Run
+
+EVENTS = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture
@@ -259,3 +262,45 @@ async def test_without_a_store_too_who_gets_no_numbers_gives_its_place_away(monk
     async with site_of(role) as site, clients_of(site, "/numbers"), site.client.get("/numbers") as answer:
         role.tap.pass_on(text(0, 10), 10)
         assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+async def test_who_waits_for_events_hears_a_comment_at_once_and_each_few_seconds(
+    stored: FakeStore, monkeypatch: pytest.MonkeyPatch, has_store: bool
+) -> None:
+    monkeypatch.setattr(numbers, "WORD_SECONDS", 60.0)
+    role = a_fake_worker(stored if has_store else None)
+    async with site_of(role) as site:
+        async with site.client.get("/numbers", headers=EVENTS) as answer:
+            assert await answer.content.readuntil(b"\n\n") == b": no numbers yet\n\n"
+        monkeypatch.setattr(numbers, "WORD_SECONDS", POLL_SECONDS)
+        async with site.client.get("/numbers", headers=EVENTS) as answer:
+            for _ in range(3):
+                assert await answer.content.readuntil(b"\n\n") == b": no numbers yet\n\n"
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+async def test_who_waits_for_lines_gets_empty_ones_between_numbers(
+    stored: FakeStore, monkeypatch: pytest.MonkeyPatch, has_store: bool
+) -> None:
+    monkeypatch.setattr(numbers, "WORD_SECONDS", POLL_SECONDS)
+    role = a_fake_worker(stored if has_store else None)
+    assert role.tap is not None
+    stored.committed_offset = 1000
+    async with site_of(role) as site, site.client.get("/numbers") as answer:
+        assert await answer.content.readexactly(2) == b"\n\n"
+        role.tap.pass_on(text(1000, 1100), 100)
+        stored.committed_offset = 1100
+        heard = b""
+        while len(heard) < len(text(1000, 1100)):
+            heard += (await answer.content.readline()).lstrip(b"\n")
+        assert heard == text(1000, 1100)
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+async def test_proxies_are_told_to_pass_numbers_on_at_once(stored: FakeStore, accept: str) -> None:
+    async with (
+        site_of(a_fake_worker(stored)) as site,
+        site.client.get("/numbers", headers={"Accept": accept}) as answer,
+    ):
+        assert answer.headers["X-Accel-Buffering"] == "no"

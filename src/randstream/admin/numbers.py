@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +24,7 @@ from ..protocol import MAX_OFFSET
 from ..protocol.runs import Run
 from .follower import Follower
 from .guard import GuardedServer
-from .http import HEADERS, Refusal, parameters
+from .http import ENDLESS, Refusal, parameters
 
 CLIENTS: Final = 4
 """At a time: each may hold two intervals of the store in memory, 16 MiB."""
@@ -31,6 +32,8 @@ PATIENT_SECONDS: Final = 10.0
 """How long a client that gets no numbers keeps its place from others. One that asked for numbers to come keeps none."""
 SLOW_SECONDS: Final = 10.0
 """What a client may take for one piece."""
+WORD_SECONDS: Final = 5.0
+"""How long a client hears nothing: a proxy hangs up on silence, nginx after 60 s, and a dead client must be noticed."""
 PIECE_BYTES: Final = 2**16
 """Written at a time: what a socket's buffer holds."""
 
@@ -109,7 +112,7 @@ class NumbersFeed:
 
     async def _begin(self, request: web.BaseRequest, source: Follower | Listener) -> web.StreamResponse:
         kind = "text/event-stream" if _wants_events(request) else "text/plain; charset=us-ascii"
-        response = web.StreamResponse(headers={**HEADERS, "Content-Type": kind, "Randstream-Offset": str(source.first)})
+        response = web.StreamResponse(headers={**ENDLESS, "Content-Type": kind, "Randstream-Offset": str(source.first)})
         await response.prepare(request)
         return response
 
@@ -121,12 +124,16 @@ class NumbersFeed:
         why = "its numbers go on elsewhere, or it fell behind"
         client.waits_since = -math.inf if self._is_to_come(source) else self._clock.now()
         try:
-            while (run := await source.next_run()) is not None:
-                client.waits_since = math.inf
-                for piece in run.pieces(PIECE_BYTES):
+            patience = 0.0 if as_events else WORD_SECONDS
+            while (run := await source.next_run(patience)) is not None:
+                patience = WORD_SECONDS
+                if run.count:
+                    client.waits_since = math.inf
+                for text in _texts(run, as_events):
                     async with asyncio.timeout(SLOW_SECONDS):
-                        await response.write(as_event(piece) if as_events else piece.lines)
-                client.waits_since = self._clock.now()
+                        await response.write(text)
+                if run.count:
+                    client.waits_since = self._clock.now()
         except TimeoutError:
             why = f"it took nothing for {SLOW_SECONDS:g} s"
         except RandstreamError as error:
@@ -159,6 +166,14 @@ def _wanted_offset(request: web.BaseRequest) -> int | None:
 
 def _wants_events(request: web.BaseRequest) -> bool:
     return "text/event-stream" in request.headers.get("Accept", "")
+
+
+def _texts(run: Run, as_events: bool) -> Iterable[bytes]:
+    """What is written of `run`, in parts; of an empty one what its reader skips: a comment, or an empty line."""
+    if not run.count:
+        return [b": no numbers yet\n\n" if as_events else b"\n"]
+    pieces = run.pieces(PIECE_BYTES)
+    return map(as_event, pieces) if as_events else (bytes(piece.lines) for piece in pieces)
 
 
 def as_event(run: Run) -> bytes:

@@ -31,7 +31,7 @@ from ..settings import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .hosts import Hosts
-from .http import HEADERS, Refusal, parameters, text
+from .http import Refusal, finite, parameters, text
 from .metrics import Metrics
 from .numbers import NumbersFeed
 from .observer import Observer, to_json
@@ -143,7 +143,7 @@ class AdminServer:
         return await route(request)
 
     async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(body=PAGE.body, headers={**HEADERS, **PAGE.headers})
+        return finite(request, PAGE.body, PAGE.headers)
 
     def count_clients(self) -> dict[str, int]:
         """How many take answers without an end, by what they take."""
@@ -158,7 +158,7 @@ class AdminServer:
 
     async def _metrics_text(self, request: web.BaseRequest) -> web.StreamResponse:
         body, content_type = self._metrics.exposition(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
+        return finite(request, body, {"Content-Type": content_type})
 
     async def _links(self, request: web.BaseRequest) -> web.StreamResponse:
         query = parameters(request, "limit", "filter", "interruptions")
@@ -167,8 +167,7 @@ class AdminServer:
             name_filter=query.get("filter", ""),
             interruptions=_count(query, "interruptions", USUAL_INTERRUPTIONS, KEPT),
         )
-        body = to_json(snapshot)
-        return web.Response(body=body, headers={**HEADERS, "Content-Type": "application/json"})
+        return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
 
 
 def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
