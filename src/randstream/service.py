@@ -21,7 +21,7 @@ from .net.descriptors import raise_descriptor_limit
 from .observe.logs import flush_logs
 from .observe.status import ObservedRole
 from .observe.throttle import LINES_A_MINUTE, Throttle
-from .settings import Address, CommonSettings
+from .settings import CommonSettings
 
 HEAP_BYTES: Final = 16 * 2**20
 """Allocated and freed once: it raises glibc's marks for giving memory back, so that the kernel need not clear the same
@@ -60,7 +60,7 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_run(make_role, settings.admin))
+            runner.run(_run(make_role, settings))
     except (Exception, BaseExceptionGroup) as error:
         causes = _causes(error)
         if all(isinstance(cause, SettingsError) for cause in causes):
@@ -73,18 +73,18 @@ def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
     return 0
 
 
-async def _run(make_role: Callable[[], Role], admin: Address | None) -> None:
+async def _run(make_role: Callable[[], Role], settings: CommonSettings) -> None:
     loop = asyncio.get_running_loop()
     role = make_role()
     loop.set_exception_handler(Mishaps(role.clock))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, role, number)
     async with AsyncExitStack() as stack:
-        if admin is not None:
+        if settings.admin is not None:
             from .admin.server import serve_admin  # aiohttp: 0.2 s
 
-            await stack.enter_async_context(serve_admin(role, admin))
-        stack.enter_context(reaping(Clock()))
+            await stack.enter_async_context(serve_admin(role, settings.admin, names=settings.admin_host))
+        stack.enter_context(reaping(role.clock))
         await role.run()
 
 

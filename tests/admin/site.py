@@ -44,9 +44,9 @@ class Site:
 
 
 @asynccontextmanager
-async def site_of(role: ObservedRole) -> AsyncIterator[Site]:
-    """The admin server of `role`. It ticks only when the test calls `tick`."""
-    admin = AdminServer(role, Address("127.0.0.1", 0))
+async def site_of(role: ObservedRole, **given: Any) -> AsyncIterator[Site]:
+    """The admin server of `role`, with what it may be `given`. It ticks only when the test calls `tick`."""
+    admin = AdminServer(role, Address("127.0.0.1", 0), **given)
     _, port = await admin.start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=aiohttp.ClientTimeout(10)) as client:
         try:

@@ -40,6 +40,7 @@ async def test_a_watcher_gets_an_event_at_once_and_at_every_tick() -> None:
     role = FakeRole()
     async with site_of(role) as site, site.client.get("/events") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
+        assert stream.headers["X-Accel-Buffering"] == "no"
         assert (await read_event(stream.content))["totals"]["numbers"] == 0
         for seconds in range(3):
             role.advance(5)
@@ -80,7 +81,7 @@ async def test_a_watcher_that_reads_nothing_is_cut_and_the_others_see_all(monkey
     async with site_of(role) as site, site.client.get("/events") as stream:
         await read_event(stream.content)
         _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
-        writer.write(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: site.admin.events.watchers == 2)
         seconds = 0
         while site.admin.events.watchers == 2:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from tests.admin.roles import FakeStore, a_fake_worker
-from tests.admin.site import site_of, wait_cut
+from tests.admin.site import Site, site_of, wait_cut
 from tests.store.streams import COUNT, STREAM, make_store, text
 from tests.support.log import Log
 from tests.support.roles import a_pair
@@ -15,9 +19,12 @@ from tests.support.stream import stream
 from tests.support.waiting import until
 
 from randstream.admin import numbers
-from randstream.admin.numbers import PIECE_BYTES, as_event
+from randstream.admin.follower import POLL_SECONDS
+from randstream.admin.numbers import CLIENTS, PIECE_BYTES, as_event
 from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.protocol.runs import Run
+
+EVENTS = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ async def test_without_an_offset_only_numbers_stored_from_now_on_are_sent(tmp_pa
 async def test_the_answer_is_cut_when_the_worker_goes_on_to_another_stream(stored: FakeStore) -> None:
     async with site_of(a_fake_worker(stored)) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         stored.path = Path("elsewhere")
         assert not (await wait_cut(reader)).endswith(b"0\r\n\r\n")  # not a regular end
@@ -133,7 +140,7 @@ async def test_clients_that_are_cut_repeatedly_do_not_fill_the_log(stored: FakeS
         for _ in range(LINES_A_MINUTE + 3):
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
             stored.path = path
-            writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            writer.write(f"GET /numbers?offset={COUNT} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             await reader.readuntil(b"\r\n\r\n")
             stored.path = Path("elsewhere")
             await wait_cut(reader)
@@ -155,7 +162,7 @@ async def test_a_client_that_reads_nothing_is_cut(stored: FakeStore, monkeypatch
     monkeypatch.setattr(Run, "pieces", lambda run, size: iter([run] * 200))  # 100 MB: more than sockets hold
     async with site_of(a_fake_worker(stored)) as site:
         _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1)
-        writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /numbers?offset=5000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: site.admin.count_clients()["numbers"] == 1)
         await until(lambda: site.admin.count_clients()["numbers"] == 0)
         writer.close()
@@ -190,3 +197,110 @@ async def test_a_client_gets_the_stream_from_the_offset_in_the_header_on() -> No
             expected = stream().lines(first, 100)
             assert await answer.content.readexactly(len(expected)) == expected
         await until(lambda: site.admin.count_clients()["numbers"] == 0)
+
+
+@pytest.mark.parametrize("query", ["", "?offset=0", "?offset=1000", f"?offset={2**63 - 1}"])
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+async def test_head_gives_the_headers_and_ends(stored: FakeStore, query: str, accept: str) -> None:
+    async with site_of(a_fake_worker(stored)) as site:
+        for _ in range(CLIENTS + 1):
+            async with site.client.head(f"/numbers{query}", headers={"Accept": accept}) as answer:
+                assert (answer.status, await answer.read()) == (200, b"")
+                assert answer.headers["Randstream-Offset"] == (query.partition("=")[2] or str(COUNT))
+        assert site.admin.count_clients()["numbers"] == 0
+        assert len(site.admin.guard.connections) == 1  # they all came over one connection, with nothing between them
+
+
+@pytest.mark.parametrize(("store", "status"), [(None, 409), (FakeStore(None, None), 503)])
+async def test_head_is_refused_as_get_is(store: FakeStore | None, status: int) -> None:
+    async with site_of(a_fake_worker(store)) as site, site.client.head("/numbers?offset=5") as answer:
+        assert (answer.status, await answer.read()) == (status, b"")
+
+
+@asynccontextmanager
+async def clients_of(site: Site, path: str) -> AsyncIterator[list[aiohttp.ClientResponse]]:
+    """As many as there are places."""
+    async with AsyncExitStack() as stack:
+        answers = [await stack.enter_async_context(site.client.get(path)) for _ in range(CLIENTS)]
+        await until(lambda: all(math.isfinite(each) or each < 0 for each in waits_of(site)))
+        yield answers
+
+
+def waits_of(site: Site) -> list[float]:
+    feed = site.admin._numbers
+    assert feed is not None
+    return [client.waits_since for client in feed._clients]
+
+
+@pytest.mark.parametrize("offset", [COUNT + 1, 2**63 - 1])
+async def test_who_waits_for_a_far_offset_gives_its_place_to_who_can_be_served(stored: FakeStore, offset: int) -> None:
+    path = f"/numbers?offset={offset}"
+    async with site_of(a_fake_worker(stored)) as site, clients_of(site, path) as waiting, AsyncExitStack() as stack:
+        for _ in range(CLIENTS):
+            answer = await stack.enter_async_context(site.client.get("/numbers?offset=0"))
+            assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)
+            assert site.admin.count_clients()["numbers"] == CLIENTS
+        await until(lambda: all(each.content.exception() is not None for each in waiting))
+        assert (await site.get("/numbers?offset=0"))[0] == 503
+
+
+async def test_who_waits_for_the_next_number_keeps_its_place_for_a_while(
+    stored: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site_of(a_fake_worker(stored)) as site, clients_of(site, "/numbers") as waiting:
+        assert (await site.get("/numbers?offset=0"))[0] == 503
+        monkeypatch.setattr(numbers, "PATIENT_SECONDS", 0.0)
+        async with site.client.get("/numbers?offset=0") as answer:
+            assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)
+        await until(lambda: sum(each.content.exception() is not None for each in waiting) == 1)
+
+
+async def test_without_a_store_too_who_gets_no_numbers_gives_its_place_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "PATIENT_SECONDS", 0.0)
+    role = a_fake_worker(None)
+    assert role.tap is not None
+    async with site_of(role) as site, clients_of(site, "/numbers"), site.client.get("/numbers") as answer:
+        role.tap.pass_on(text(0, 10), 10)
+        assert await answer.content.readexactly(len(text(0, 10))) == text(0, 10)
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+async def test_who_waits_for_events_hears_a_comment_at_once_and_each_few_seconds(
+    stored: FakeStore, monkeypatch: pytest.MonkeyPatch, has_store: bool
+) -> None:
+    monkeypatch.setattr(numbers, "WORD_SECONDS", 60.0)
+    role = a_fake_worker(stored if has_store else None)
+    async with site_of(role) as site:
+        async with site.client.get("/numbers", headers=EVENTS) as answer:
+            assert await answer.content.readuntil(b"\n\n") == b": no numbers yet\n\n"
+        monkeypatch.setattr(numbers, "WORD_SECONDS", POLL_SECONDS)
+        async with site.client.get("/numbers", headers=EVENTS) as answer:
+            for _ in range(3):
+                assert await answer.content.readuntil(b"\n\n") == b": no numbers yet\n\n"
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+async def test_who_waits_for_lines_gets_empty_ones_between_numbers(
+    stored: FakeStore, monkeypatch: pytest.MonkeyPatch, has_store: bool
+) -> None:
+    monkeypatch.setattr(numbers, "WORD_SECONDS", POLL_SECONDS)
+    role = a_fake_worker(stored if has_store else None)
+    assert role.tap is not None
+    stored.committed_offset = 1000
+    async with site_of(role) as site, site.client.get("/numbers") as answer:
+        assert await answer.content.readexactly(2) == b"\n\n"
+        role.tap.pass_on(text(1000, 1100), 100)
+        stored.committed_offset = 1100
+        heard = b""
+        while len(heard) < len(text(1000, 1100)):
+            heard += (await answer.content.readline()).lstrip(b"\n")
+        assert heard == text(1000, 1100)
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+async def test_proxies_are_told_to_pass_numbers_on_at_once(stored: FakeStore, accept: str) -> None:
+    async with (
+        site_of(a_fake_worker(stored)) as site,
+        site.client.get("/numbers", headers={"Accept": accept}) as answer,
+    ):
+        assert answer.headers["X-Accel-Buffering"] == "no"

@@ -39,6 +39,13 @@ def test_the_page_loads_nothing_from_other_hosts() -> None:
     assert not re.findall(r"@import|url\(|<script [^>]*src|<link rel=\"stylesheet", PAGE)
 
 
+def test_the_page_asks_below_its_own_address_so_that_it_works_behind_any_path() -> None:
+    asked = re.findall(r"(?:fetch|EventSource)\(([\"'`].*?)[\"'`?]", PAGE)
+    assert [each[1:] for each in asked] == ["api/links", "events", "events"]
+    assert len(re.findall(r"fetch\(|EventSource\(|XMLHttpRequest|sendBeacon|import\(", PAGE)) == len(asked)
+    assert all(url.startswith("data:") for url in re.findall(r"(?:href|src|action)=\"(.+?)\"", PAGE))
+
+
 def test_text_from_peers_reaches_the_page_as_text_only() -> None:
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function", PAGE)
     assert not re.findall(r"<[^>]+\s(?:style|on[a-z]+)=", PAGE)  # none of which would run under the policy

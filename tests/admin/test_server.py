@@ -13,6 +13,7 @@ import pytest
 from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
 from tests.admin.site import site_of
 from tests.support.roles import a_pair
+from tests.support.waiting import until
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import Reason, SettingsError
@@ -90,11 +91,16 @@ async def test_only_reading_is_allowed(path: str) -> None:
         assert "GET" in answer.headers["Allow"]
 
 
-async def test_head_is_answered_without_a_body() -> None:
-    async with site_of(FakeRole()) as site:
-        for path in ("/", "/livez", "/api/links"):
+@pytest.mark.parametrize("path", ["/", "/events", "/api/links", "/metrics", "/livez", "/readyz", "/nothing"])
+async def test_head_gives_what_get_does_without_a_body_and_ends(path: str) -> None:
+    async with site_of(FakeRole(problem="draining")) as site:
+        async with site.client.get(path) as expected:
+            pass
+        for _ in range(2):  # a body after the first would be taken for the second's answer
             async with site.client.head(path) as answer:
-                assert (answer.status, await answer.read()) == (200, b"")
+                assert (answer.status, await answer.read()) == (expected.status, b"")
+                assert answer.headers["Content-Type"] == expected.headers["Content-Type"]
+        await until(lambda: site.admin.events.watchers == 0)
 
 
 async def test_metrics_are_what_the_scraper_accepts() -> None:

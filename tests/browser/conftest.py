@@ -9,8 +9,8 @@ import pytest
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 """Chromium's sandbox does not run as root, and containers have a small /dev/shm."""
 OWN = "http://127.0.0.1:", "data:"
-SERVER_GONE = "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET"
-"""Messages of Chromium itself when a server ends, which are not the page's fault."""
+SERVER_GONE = "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "status of 503"
+"""Messages of Chromium itself when a server ends, or has no place, which are not the page's fault."""
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from tests.admin.roles import FakeLink, FakeRole
 from tests.browser.streams import Streams, served
 
+from randstream.admin import events
 from randstream.observe.status import LinkState, Standby
 
 pytestmark = pytest.mark.browser
@@ -165,6 +167,20 @@ def test_the_page_says_that_it_is_stale_and_comes_back_by_itself(page: Any) -> N
     with served(role, port):
         page.get_by_text("live", exact=True).wait_for()
         wait_headline(page, "The stream flows")
+
+
+def test_a_page_too_many_says_why_it_shows_nothing_and_comes_by_itself(
+    page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "WATCHERS", 1)
+    with served(FakeRole()) as url:
+        with urlopen(f"{url}events") as watcher:
+            watcher.readline()
+            page.goto(url)
+            wait_headline(page, "Nothing to show")
+            assert page.locator("#sub").inner_text() == "1 pages are open already; close one"
+        wait_headline(page, "The stream flows")
+        assert page.locator("#sub").inner_text() == "all is well"
 
 
 def test_a_worker_has_a_page_too(page: Any) -> None:

@@ -25,6 +25,7 @@ PRODUCER = {
     "name": "me",
     "grace": "7",
     "admin": "127.0.0.1:8080",
+    "admin-host": "page.example",
     "log-level": "debug",
     "loop": "asyncio",
 }
@@ -38,6 +39,7 @@ WORKER = {
     "name": "me",
     "grace": "7",
     "admin": ":8080",
+    "admin-host": "page.example",
     "log-level": "error",
     "loop": "asyncio",
 }

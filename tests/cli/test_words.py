@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+
 import pytest
 
-from randstream.cli.words import counted, in_seconds, in_words, plain
+from randstream.cli.words import approximate, counted, in_seconds, in_words, plain
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,10 @@ def test_one_is_no_plural(count: int, text: str) -> None:
 @pytest.mark.parametrize("number", ["111", "-2"])
 def test_an_error_needs_no_number_beside_its_words(number: str) -> None:
     assert in_words(f"cut: [Errno {number}] Connection refused") == "cut: Connection refused"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp437"])
+def test_what_an_encoding_lacks_is_told_in_ascii(encoding: str) -> None:
+    codecs.register_error("approximate of a test", approximate)
+    told = "● a ■ b – c ☃ \ud800".encode(encoding, "approximate of a test")
+    assert told.decode(encoding).replace("■", "#") == "* a # b - c ? ?"

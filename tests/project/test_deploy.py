@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.admin.roles import FakeRole
+from tests.admin.site import site_of
 from tests.project.scripts import DEPLOY, ROOT, load, render
 
 from randstream.cli.options import ROLE_VARIABLE
@@ -51,6 +53,16 @@ def test_the_settings_that_an_overlay_deploys_are_accepted(overlay: str, role: s
     settings = ROLES[role](**given)
     assert settings.admin is not None
     assert settings.admin.port == 9001
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("suffix", ["", ".randstream", ".randstream.svc", ".randstream.svc.cluster.local"])
+async def test_the_admin_server_answers_to_the_names_that_its_service_gives(role: str, suffix: str) -> None:
+    env = (DEPLOY / "base" / f"{role}.env").read_text(encoding="utf-8")
+    names = re.findall(r"^RANDSTREAM_ADMIN_HOST=(.+)$", env, re.MULTILINE)[0].split(",")
+    async with site_of(FakeRole(), names=names) as site:
+        for name in (role, f"{role}-0.{role}"):
+            assert (await site.get("/api/links", headers={"Host": f"{name}{suffix}:9001"}))[0] == 200
 
 
 def test_the_seed_comes_as_a_required_file_and_never_as_a_variable() -> None:

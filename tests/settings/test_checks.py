@@ -153,3 +153,15 @@ def test_an_empty_folder_is_refused() -> None:
 def test_a_choice_of_words_lists_them() -> None:
     assert refusal(producer, log_level="loud") == "--log-level loud: give debug, info, warning or error"
     assert refusal(producer, loop="select") == "--loop select: give uvloop or asyncio"
+
+
+def test_names_of_hosts_are_compared_without_case_or_final_dot() -> None:
+    assert producer(admin=":1", admin_host="Page.Example., *.svc").admin_host == ("page.example", "*.svc")
+    assert producer(admin=":1", admin_host=["a,b", "c_1-d"]).admin_host == ("a", "b", "c_1-d")
+
+
+@pytest.mark.parametrize(
+    "text", ["a,", "*", "*.", "a.*", "a:9001", "http://a", "a/b", "[::1]", "a b", ".a", "a..b", "bücher"]
+)
+def test_what_is_no_name_of_a_host_is_told(text: str) -> None:
+    assert "give names of hosts without a port" in refusal(producer, admin=":1", admin_host=text)

@@ -74,3 +74,7 @@ def test_a_raw_target_cannot_have_tls_even_if_a_file_names_it(tmp_path: Path) ->
     files = {"tls_cert": "cert.pem", "tls_key": "key.pem", "tls_ca": "ca.pem"}
     assert "raw://b:2 cannot have TLS" in refusal(inputs, workers="raw://b:2", **files)
     assert "raw://b:2 cannot have TLS" in refusal(inputs, workers=f"@{path}", **files)
+
+
+def test_names_of_an_admin_server_that_there_is_not_are_refused() -> None:
+    assert refusal(producer, admin_host="a") == "--admin-host is of no use without --admin; give --admin HOST:PORT too"

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from .guard import GuardedServer
-from .http import HEADERS, Refusal
+from .http import ENDLESS, Refusal
 from .observer import Observer, to_json
 
 WATCHERS: Final = 16
@@ -42,7 +42,10 @@ class Events:
         """Answer with events until the watcher goes, or cannot keep up. Who is slow misses events, not the newest."""
         if self.watchers >= WATCHERS:
             raise Refusal(503, f"{WATCHERS} pages are open already; close one")
-        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        response = web.StreamResponse(headers={**ENDLESS, "Content-Type": "text/event-stream"})
+        if request.method == "HEAD":
+            await response.prepare(request)
+            return response
         self._guard.release(request)
         self.watchers += 1
         try:

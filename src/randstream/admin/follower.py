@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,12 @@ class Follower:
         """
         return cls(store, path, await asyncio.to_thread(StoreReader, path, offset))
 
-    async def next_run(self) -> Run | None:
-        """The next run, an interval at most; None: the worker has gone on to another stream. Errors as in `open`."""
+    async def next_run(self, patience: float | None = None) -> Run | None:
+        """The next run, an interval at most; or an empty one if none comes for `patience` seconds.
+
+        None: the worker has gone on to another stream. Errors as in `open`.
+        """
+        polls = math.inf if patience is None else patience / POLL_SECONDS
         while self._store.path == self._path:
             committed = self._store.committed_offset or 0
             if committed > self._reader.offset:
@@ -45,6 +50,9 @@ class Follower:
                 if self._store.path == self._path:
                     what = f"the store ends here, but numbers up to {committed} were durable"
                     raise DamagedStore(Damage(self._path, 0, self._reader.offset, what))
+            if polls < 1:
+                return Run(self._reader.offset, b"", 0)
+            polls -= 1
             await asyncio.sleep(POLL_SECONDS)
         return None
 

@@ -14,6 +14,8 @@ from typing import Final
 from aiohttp import web
 
 from ..net.descriptors import tell_if_used_up
+from ..settings.checks import shorten
+from .http import text
 
 REQUEST_SECONDS: Final = 10.0
 """For one request and its answer, from the connection or from the last one's end. Any honest network needs less."""
@@ -27,6 +29,23 @@ _SILENT: Final = logging.Logger("randstream.observe.guard", logging.CRITICAL + 1
 """aiohttp writes a traceback for each request that is no HTTP. Whoever sends them shall not fill our log."""
 
 
+class _Handler(web.RequestHandler):
+    """One connection. What is no HTTP is answered as everything else: in one line, with our headers."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        super().handle_error(request, status, exc, message)  # raises if an answer has begun
+        what = "this server failed, which is a bug" if status == 500 else "that is no HTTP request"
+        answer = text(status, f"{what}: {shorten((message or str(exc)).partition(chr(10))[0])}")
+        answer.force_close()
+        return answer
+
+
 class GuardedServer(web.Server):
     """Hand it to `loop.create_server`. `answer` is cancelled when its client goes away."""
 
@@ -36,6 +55,9 @@ class GuardedServer(web.Server):
             keepalive_timeout=REQUEST_SECONDS, lingering_time=0,
         )  # fmt: skip
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        return _Handler(self, loop=asyncio.get_running_loop(), **self._kwargs)
 
     @property
     def waiting(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiohttp import web
@@ -11,8 +12,16 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
 }
-"""On every answer: nothing here is to be kept, guessed at, or used by another site."""
+"""On every answer: nothing here is to be kept, guessed at, or used or framed by another site."""
+
+ENDLESS: Final = {**HEADERS, "X-Accel-Buffering": "no"}
+"""On those without an end: nginx shall pass on at once what comes little by little."""
+LARGE_BYTES: Final = 4096
+"""From here on an answer is compressed, on a thread: less is sent as it is in as many packets."""
+_CODING: Final = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?", re.IGNORECASE)
 
 
 class Refusal(Exception):
@@ -39,3 +48,22 @@ def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
 def text(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """One line of plain text."""
     return web.Response(status=status, text=f"{message}\n", headers={**HEADERS, **(headers or {})})
+
+
+def finite(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.Response:
+    """`body` and the `headers` of its own; with gzip, if the client takes that and it is worth it."""
+    headers = {**HEADERS, "Vary": "Accept-Encoding", **headers}
+    response = web.Response(body=body, headers=headers, zlib_executor_size=LARGE_BYTES)
+    if len(body) > LARGE_BYTES and takes_gzip(request.headers.getall("Accept-Encoding", [])):
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
+def takes_gzip(accepted: list[str]) -> bool:
+    """What `Accept-Encoding` says of gzip, by its name or else by `*` (RFC 9110, 12.5.3)."""
+    weights = {
+        found[1].lower(): float(found[2] or 1)
+        for coding in ",".join(accepted).split(",")
+        if (found := _CODING.fullmatch(coding))
+    }
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0

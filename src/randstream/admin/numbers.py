@@ -6,8 +6,11 @@ A client that does not keep pace is cut, and comes back with the offset that it 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -21,12 +24,16 @@ from ..protocol import MAX_OFFSET
 from ..protocol.runs import Run
 from .follower import Follower
 from .guard import GuardedServer
-from .http import HEADERS, Refusal, parameters
+from .http import ENDLESS, Refusal, parameters
 
 CLIENTS: Final = 4
 """At a time: each may hold two intervals of the store in memory, 16 MiB."""
+PATIENT_SECONDS: Final = 10.0
+"""How long a client that gets no numbers keeps its place from others. One that asked for numbers to come keeps none."""
 SLOW_SECONDS: Final = 10.0
 """What a client may take for one piece."""
+WORD_SECONDS: Final = 5.0
+"""How long a client hears nothing: a proxy hangs up on silence, nginx after 60 s, and a dead client must be noticed."""
 PIECE_BYTES: Final = 2**16
 """Written at a time: what a socket's buffer holds."""
 
@@ -35,15 +42,28 @@ _OFFSET: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 log = structlog.get_logger("randstream")
 
 
+@dataclass(eq=False, slots=True)
+class _Client:
+    """Whoever has one of the places."""
+
+    request: web.BaseRequest
+    waits_since: float = math.inf
+    """When its last number went out, if it waits for another."""
+
+
 class NumbersFeed:
     """Answers `/numbers` from what passes `tap`, or has passed it into its store."""
 
     def __init__(self, tap: Tap, guard: GuardedServer, clock: Clock) -> None:
-        self.clients = 0
+        self._clients: set[_Client] = set()
         self._clock = clock
         self._tap = tap
         self._guard = guard
         self._lines = Throttle(LINES_A_MINUTE)
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Number lines, or server-sent events if that is what the client accepts.
@@ -51,14 +71,27 @@ class NumbersFeed:
         An event's id is the offset of the number after it: there `Last-Event-ID` goes on.
         """
         offset = _wanted_offset(request)
-        if self.clients >= CLIENTS:
-            raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
-        self.clients += 1
+        if request.method == "HEAD":
+            with closing(await self._open(offset)) as source:
+                return await self._begin(request, source)
+        self._make_room()
+        client = _Client(request)
+        self._clients.add(client)
         try:
             with closing(await self._open(offset)) as source:
-                return await self._pass_on(request, source)
+                return await self._pass_on(client, source)
         finally:
-            self.clients -= 1
+            self._clients.discard(client)
+
+    def _make_room(self) -> None:
+        """The client that has waited longest goes, if need be. Raises Refusal: all of them get numbers."""
+        if self.clients < CLIENTS:
+            return
+        longest = min(self._clients, key=lambda client: client.waits_since)
+        if self._clock.now() - longest.waits_since < PATIENT_SECONDS:
+            raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
+        self._clients.discard(longest)
+        self._cut(longest.request, "it waited for numbers, and another client needs its place")
 
     async def _open(self, offset: int | None) -> Follower | Listener:
         store = self._tap.store
@@ -77,25 +110,46 @@ class NumbersFeed:
         except (RandstreamError, OSError) as error:
             raise Refusal(500, f"the store cannot be read: {error}") from error
 
-    async def _pass_on(self, request: web.BaseRequest, source: Follower | Listener) -> web.StreamResponse:
-        as_events = "text/event-stream" in request.headers.get("Accept", "")
-        kind = "text/event-stream" if as_events else "text/plain; charset=us-ascii"
-        response = web.StreamResponse(headers={**HEADERS, "Content-Type": kind, "Randstream-Offset": str(source.first)})
+    async def _begin(self, request: web.BaseRequest, source: Follower | Listener) -> web.StreamResponse:
+        kind = "text/event-stream" if _wants_events(request) else "text/plain; charset=us-ascii"
+        response = web.StreamResponse(headers={**ENDLESS, "Content-Type": kind, "Randstream-Offset": str(source.first)})
         await response.prepare(request)
+        return response
+
+    async def _pass_on(self, client: _Client, source: Follower | Listener) -> web.StreamResponse:
+        request = client.request
+        as_events = _wants_events(request)
+        response = await self._begin(request, source)
         self._guard.release(request)
         why = "its numbers go on elsewhere, or it fell behind"
+        client.waits_since = -math.inf if self._is_to_come(source) else self._clock.now()
         try:
-            while (run := await source.next_run()) is not None:
-                for piece in run.pieces(PIECE_BYTES):
+            patience = 0.0 if as_events else WORD_SECONDS
+            while (run := await source.next_run(patience)) is not None:
+                patience = WORD_SECONDS
+                if run.count:
+                    client.waits_since = math.inf
+                for text in _texts(run, as_events):
                     async with asyncio.timeout(SLOW_SECONDS):
-                        await response.write(as_event(piece) if as_events else piece.lines)
+                        await response.write(text)
+                if run.count:
+                    client.waits_since = self._clock.now()
         except TimeoutError:
             why = f"it took nothing for {SLOW_SECONDS:g} s"
         except RandstreamError as error:
             why = str(error)
-        self._lines.say(log.info, "tap.cut", self._clock.now(), peer=request.remote, why=why)
-        self._guard.end(request)  # not a good end: the client shall notice that there is more
+        self._cut(request, why)
         return response
+
+    def _is_to_come(self, source: Follower | Listener) -> bool:
+        """Whether the client has asked for a number that is not stored yet, and is not the next one either."""
+        store = self._tap.store
+        return store is not None and source.first > (store.committed_offset or 0)
+
+    def _cut(self, request: web.BaseRequest, why: str) -> None:
+        """It is not a good end: the client shall notice that there is more."""
+        self._lines.say(log.info, "tap.cut", self._clock.now(), peer=request.remote, why=why)
+        self._guard.end(request)
 
 
 def _wanted_offset(request: web.BaseRequest) -> int | None:
@@ -108,6 +162,18 @@ def _wanted_offset(request: web.BaseRequest) -> int | None:
     if not _OFFSET.fullmatch(asked) or int(asked) > MAX_OFFSET:
         raise Refusal(400, f"{name} {asked!r} is no offset; give a whole number from 0 to 2^63 - 1")
     return int(asked)
+
+
+def _wants_events(request: web.BaseRequest) -> bool:
+    return "text/event-stream" in request.headers.get("Accept", "")
+
+
+def _texts(run: Run, as_events: bool) -> Iterable[bytes]:
+    """What is written of `run`, in parts; of an empty one what its reader skips: a comment, or an empty line."""
+    if not run.count:
+        return [b": no numbers yet\n\n" if as_events else b"\n"]
+    pieces = run.pieces(PIECE_BYTES)
+    return map(as_event, pieces) if as_events else (bytes(piece.lines) for piece in pieces)
 
 
 def as_event(run: Run) -> bytes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -30,7 +30,8 @@ from ..observe.tally import Buckets
 from ..settings import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
-from .http import HEADERS, Refusal, parameters, text
+from .hosts import Hosts
+from .http import Refusal, finite, parameters, text
 from .metrics import Metrics
 from .numbers import NumbersFeed
 from .observer import Observer, to_json
@@ -40,6 +41,8 @@ TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000
 """Links in an answer unless it is asked for more: 3 ms of the loop's time."""
 MOST_LINKS: Final = 10_000
+HEALTH_PATHS: Final = ("/livez", "/readyz")
+"""For probes, which call a process whatever they like."""
 USUAL_INTERRUPTIONS: Final = 10
 """Of each link, the last ones. All that are kept, of a thousand links, would be 8 MB."""
 
@@ -47,9 +50,11 @@ log = structlog.get_logger("randstream")
 
 
 @asynccontextmanager
-async def serve_admin(role: ObservedRole, listen: Address) -> AsyncIterator[tuple[str, int]]:
-    """Serve `role` for as long as the context lasts; gives the address. Raises SettingsError if it cannot be bound."""
-    server = AdminServer(role, listen)
+async def serve_admin(
+    role: ObservedRole, listen: Address, *, names: Iterable[str] = ()
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve for as long as the context lasts; gives the address. Raises SettingsError if it cannot be bound."""
+    server = AdminServer(role, listen, names=names)
     address = await server.start()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.run())
@@ -58,11 +63,15 @@ async def serve_admin(role: ObservedRole, listen: Address) -> AsyncIterator[tupl
 
 
 class AdminServer:
-    """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain."""
+    """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain.
 
-    def __init__(self, role: ObservedRole, listen: Address) -> None:
+    `names`: those by which clients may call it, beside the usual ones (`Hosts`).
+    """
+
+    def __init__(self, role: ObservedRole, listen: Address, *, names: Iterable[str] = ()) -> None:
         self.role = role
         self._listen = listen
+        self._hosts = Hosts((listen.host, *names))
         self.observer = Observer(role)
         self._loop_lag = Buckets()
         self.guard = GuardedServer(self._answer)
@@ -117,18 +126,24 @@ class AdminServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.guard.renew(request)
+        try:
+            return await self._route(request)
+        except Refusal as refusal:
+            return text(refusal.status, str(refusal))
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._hosts.check_origin(request)
+        if request.path not in HEALTH_PATHS:
+            self._hosts.check_host(request)
         route = self._routes.get(request.path)
         if route is None:
             return text(404, f"there is no {request.path} here; try {', '.join(self._routes)}")
         if request.method not in ("GET", "HEAD"):
             return text(405, f"{request.method} is not for {request.path}; use GET", {"Allow": "GET, HEAD"})
-        try:
-            return await route(request)
-        except Refusal as refusal:
-            return text(refusal.status, str(refusal))
+        return await route(request)
 
     async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(body=PAGE.body, headers={**HEADERS, **PAGE.headers})
+        return finite(request, PAGE.body, PAGE.headers)
 
     def count_clients(self) -> dict[str, int]:
         """How many take answers without an end, by what they take."""
@@ -143,7 +158,7 @@ class AdminServer:
 
     async def _metrics_text(self, request: web.BaseRequest) -> web.StreamResponse:
         body, content_type = self._metrics.exposition(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
+        return finite(request, body, {"Content-Type": content_type})
 
     async def _links(self, request: web.BaseRequest) -> web.StreamResponse:
         query = parameters(request, "limit", "filter", "interruptions")
@@ -152,8 +167,7 @@ class AdminServer:
             name_filter=query.get("filter", ""),
             interruptions=_count(query, "interruptions", USUAL_INTERRUPTIONS, KEPT),
         )
-        body = to_json(snapshot)
-        return web.Response(body=body, headers={**HEADERS, "Content-Type": "application/json"})
+        return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
 
 
 def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import signal
 import sys
@@ -16,6 +18,7 @@ import click
 from ..errors import NotStoredError, RandstreamError, SinkError
 from .commands import commands
 from .options import with_role
+from .words import approximate
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 
@@ -23,6 +26,7 @@ COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 def main() -> None:
     """Run the command line and exit."""
     _fill_standard_descriptors()
+    _approximate_output()
     # The kernel does not apply SIGTERM's default action to process 1, which we are in a container: a pod deleted while
     # it starts would wait for its SIGKILL. Until a role installs its own handler there is nothing to lose.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
@@ -79,6 +83,14 @@ def _fill_standard_descriptors() -> None:
             os.fstat(fd)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: `fd`
+
+
+def _approximate_output() -> None:
+    """A locale whose encoding lacks what we print, such as ISO-8859-1 or C, is no reason to fail."""
+    codecs.register_error("approximate", approximate)
+    for file in (sys.stdout, sys.stderr):
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors="approximate")
 
 
 def _forget_output() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Final
+
+_NEAREST: Final = str.maketrans("●■◇○·–×µ…", "*#o@.-xu~")
+"""What tells it best in ASCII."""
 
 
 def plain(text: str) -> str:
@@ -28,3 +32,11 @@ def counted(count: int, noun: str) -> str:
 def in_words(error: str) -> str:
     """A link's error without the operating system's number for it: `cut: Connection refused`."""
     return re.sub(r"\[Errno -?\d+\] ", "", error)
+
+
+def approximate(error: UnicodeError) -> tuple[str, int]:
+    """An error handler for encodings that lack what we print: the nearest in ASCII, or `?`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    nearest = error.object[error.start : error.end].translate(_NEAREST)
+    return nearest.encode("ascii", "replace").decode(), error.end

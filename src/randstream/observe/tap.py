@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -56,13 +57,20 @@ class Listener:
         self._waiting_bytes += len(run.lines)
         self._change.set()
 
-    async def next_run(self) -> Run | None:
-        """The next run; None: it fell behind, or the stream went on elsewhere."""
-        while not self._waiting and not self._is_over:
+    async def next_run(self, patience: float | None = None) -> Run | None:
+        """The next run, or an empty one if none comes for `patience` seconds.
+
+        None: it fell behind, or the stream went on elsewhere.
+        """
+        if not self._waiting and not self._is_over:
             self._change.clear()
-            await self._change.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._change.wait()
         if self._is_over:
             return None
+        if not self._waiting:
+            return Run(self._next_offset, b"", 0)
         run = self._waiting.popleft()
         self._waiting_bytes -= len(run.lines)
         return run

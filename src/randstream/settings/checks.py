@@ -19,6 +19,8 @@ from ..numbers.offsets import check_integer
 from ..protocol import MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, NAME
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_IDENTITY: Final = re.compile(r"[^\s*]+")
+_HOST_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
 _SHOWN: Final = 60
 """Characters of what was given that an error repeats: ten thousand targets help nobody."""
 
@@ -101,12 +103,14 @@ def check_file(value: Any) -> str:
 
 def check_identities(value: Any) -> tuple[str, ...]:
     """Names in certificates, separated by commas: URIs as they are, DNS names in lower case."""
-    advice = "DNS names or URIs as they stand in certificates, several separated by commas"
-    given = [value] if isinstance(value, str) else _texts(value, advice)
-    names = tuple(name.strip() for each in given for name in each.split(","))
-    if not all(re.fullmatch(r"[^\s*]+", name) for name in names):
-        raise ValueError(f"give {advice}")
+    names = _names(value, _IDENTITY, "DNS names or URIs as they stand in certificates, several separated by commas")
     return tuple(name if "/" in name else name.lower() for name in names)
+
+
+def check_host_names(value: Any) -> tuple[str, ...]:
+    """Names of hosts, separated by commas, in lower case; `*.` and a name stands for all that end in it."""
+    what = "names of hosts without a port, such as page.example.org or *.example.org, several separated by commas"
+    return tuple(name.lower().removesuffix(".") for name in _names(value, _HOST_NAME, what))
 
 
 def check_folder(value: Any) -> Path:
@@ -153,6 +157,15 @@ def _texts(value: Any, what: str) -> list[str]:
     if not all(isinstance(each, str | os.PathLike) for each in given):
         raise ValueError(f"give {what}")
     return [os.fspath(each) for each in given]
+
+
+def _names(value: Any, pattern: re.Pattern[str], what: str) -> list[str]:
+    """The names of a text or of a list of texts, separated by commas."""
+    given = [value] if isinstance(value, str) else _texts(value, what)
+    names = [name.strip() for each in given for name in each.split(",")]
+    if not all(pattern.fullmatch(name) for name in names):
+        raise ValueError(f"give {what}")
+    return names
 
 
 def shorten(text: str) -> str:

@@ -24,6 +24,7 @@ from .checks import (
     check_file,
     check_folder,
     check_heartbeat,
+    check_host_names,
     check_identities,
     check_name,
     check_numbers,
@@ -63,6 +64,10 @@ class CommonSettings:
         "How long an end on SIGTERM or Ctrl-C may take, so that nothing is lost.", default=5.0)
     admin: Given[Address | None, str] = setting("admin", "HOST:PORT", check_address,
         "Serve the live page, health, metrics and JSON there.", default=None, default_text="off")
+    admin_host: Given[tuple[str, ...], str | Iterable[str]] = setting("admin-host", "NAMES", check_host_names,
+        "Names by which clients may call the admin server, separated by commas or each with a flag of its own;"
+        " *.example.org is all that end in it. Others are refused, so that no web page can read it under a name of its"
+        " own.", default=(), default_text="addresses, localhost, the host's name", is_list=True)
     tls_cert: str | None = setting("tls-cert", "FILE", check_file,
         "Certificate (PEM) to show. With it and the next two, all is TLS 1.3 and both ends show certificates; new"
         " connections use the files as they are then.", default=None, default_text="none: plain text")
@@ -83,6 +88,8 @@ class CommonSettings:
         missing = [settings[name].label for name in ("tls_cert", "tls_key", "tls_ca") if not values[name]]
         if 0 < len(missing) < 3:
             raise SettingsError(f"{' and '.join(missing)} missing; TLS needs --tls-cert, --tls-key and --tls-ca")
+        if self.admin_host and self.admin is None:
+            raise SettingsError("--admin-host is of no use without --admin; give --admin HOST:PORT too")
 
     @property
     def uses_tls(self) -> bool:

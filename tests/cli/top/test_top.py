@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -73,3 +74,63 @@ async def test_on_a_terminal_it_runs_until_ctrl_c_and_says_when_there_is_no_answ
     top.send_signal(signal.SIGINT)
     assert await top.wait() == 0
     transport.close()
+
+
+@pytest.mark.parametrize(
+    ("variables", "marked"),
+    [
+        ({"PYTHONIOENCODING": "iso-8859-1"}, b"* worker-0"),
+        ({"PYTHONIOENCODING": "ascii"}, b"* worker-0"),
+        ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, b"* worker-0"),
+        ({"PYTHONIOENCODING": "utf-8"}, "● worker-0".encode()),
+    ],
+)
+async def test_no_locale_lacks_what_it_needs(variables: dict[str, str], marked: bytes) -> None:
+    async with site_of(FakeRole()) as site:
+        top = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "randstream", "top", f"127.0.0.1:{site.port}",
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **variables},
+        )  # fmt: skip
+        out, err = await top.communicate()
+    assert (top.returncode, err) == (0, b"")
+    assert marked in out
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "dumb", "FORCE_COLOR": "1"}, {"TERM": "unknown"}])
+async def test_where_no_cursor_moves_it_prints_once(variables: dict[str, str]) -> None:
+    terminal, inside = os.openpty()
+    async with site_of(FakeRole(name="\x1b[2Jproducer-0")) as site:
+        top = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "randstream", "top", f"127.0.0.1:{site.port}",
+            stdin=inside, stdout=inside, stderr=inside, env={**os.environ, **variables},
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(30):
+                assert await top.wait() == 0
+        finally:
+            if top.returncode is None:
+                top.kill()
+    os.close(inside)
+    screen = os.read(terminal, SCREENS)
+    os.close(terminal)
+    assert b"1 of 1 streams flow" in screen
+    assert b"\x1b[2J" not in screen
+    assert b"\x1b[?" not in screen
+
+
+IMPATIENT_TOP = """
+import sys
+from randstream.cli import entry, top
+top.FIRST_SECONDS = 0.1
+sys.exit(entry.run(["top", *sys.argv[1:]]))
+"""
+
+
+async def test_a_server_that_never_answers_does_not_hold_it_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        top = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", IMPATIENT_TOP, address, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = await top.communicate()
+    assert (top.returncode, out, err.decode()) == (2, b"", f"randstream: no answer from {address} yet\n")

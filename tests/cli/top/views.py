@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 
 from rich.console import Console
 from tests.admin.roles import FakeRole
 
 from randstream.admin.observer import Observer, to_json
 from randstream.cli.top.screen import MARKS, render
+from randstream.cli.top.snapshot import read_snapshot
 from randstream.cli.top.source import Source, View
 
 
@@ -20,7 +20,7 @@ def view_of(role: FakeRole | None, *, limit: int = 100, silence: float = 0.0) ->
     if role is None:
         view.ask()
     else:
-        view.snapshot = json.loads(to_json(Observer(role).snapshot(limit=limit)))
+        view.snapshot = read_snapshot(to_json(Observer(role).snapshot(limit=limit)))
     return view
 
 

@@ -1,7 +1,7 @@
 "use strict";
 // Page: what is said of the process as a whole, and the connection to it.
 const RIVER = 120, STALE_MS = 3500;
-let before = null, heardAt = performance.now(), eventsShown = "", source = null, found = null;
+let before = null, heardAt = performance.now(), eventsShown = "", source = null, found = null, refusal = "";
 
 function sayHeadline(now) {
   const {links, states} = now.totals, one = links === 1;
@@ -126,12 +126,23 @@ function connect() {
   source = new EventSource("events");
   source.onmessage = ({data}) => {
     heardAt = performance.now();
+    refusal = "";
     const now = JSON.parse(data);
     show(now);
     sayPulse();
     lookFurther(now).catch(() => { found = null; });
   };
-  source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000); };
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) { askWhy(); setTimeout(connect, 2000); } };
+}
+
+async function askWhy() {  // an EventSource that is refused does not tell
+  const asking = new AbortController();
+  try {
+    const answer = await fetch("events", {signal: asking.signal}), isOurs = answer.headers.get("Content-Type")?.startsWith("text/plain");
+    refusal = answer.ok ? "" : isOurs ? (await answer.text()).trim() : `${answer.status} ${answer.statusText}`.trim();
+  } catch { refusal = ""; }
+  asking.abort();
+  sayPulse();
 }
 
 function sayPulse() {
@@ -140,11 +151,16 @@ function sayPulse() {
   document.documentElement.classList.toggle("is-stale", isStale && before !== null);
   setText(byId("pulse"), !isStale ? "live" : before ? "stale, trying again" : "connecting");
   if (isStale && before) sayStale(before);
+  if (!before && refusal) {
+    setText(byId("headline"), "Nothing to show");
+    setText(byId("sub"), refusal);
+    byId("sub").className = "sub warn";
+  }
 }
 
 function sayStale({name, time}) {
   setText(byId("headline"), `No word from ${name} since ${clockText(time)}`);
-  setText(byId("sub"), "what is below was true then");
+  setText(byId("sub"), [refusal, "what is below was true then"].filter(Boolean).join(" · "));
   byId("sub").className = "sub warn";
   document.title = `no word from ${name} · randstream`;
   showIcon("8a9099");

@@ -4,6 +4,7 @@ else of a role.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,25 +20,27 @@ from .source import MOST_LINKS, PERIOD_SECONDS, Source, View
 ROWS_BESIDE: Final = 12
 """Lines of the screen beside the rows of streams and the processes."""
 PIPE_COLUMNS: Final = 150
+FIRST_SECONDS: Final = 10.0
+"""For the first answers. Names, and servers that answer a byte at a time, know no limit of their own."""
 
 
 def run_top(urls: Sequence[str], *, name_filter: str = "", is_once: bool = False) -> None:
-    """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is no terminal.
+    """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is no terminal
+    on which the cursor moves.
 
     Raises SettingsError: one of `urls` is not a URL, or none of them gives an answer at first.
     """
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
+    is_live = not is_once and sys.stdout.isatty() and not Console().is_dumb_terminal
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     views = [View(Source(url, name_filter)) for url in dict.fromkeys(urls)]
     for view in views:
         view.start()
     for view in views:
-        view.asked.wait()
+        view.asked.wait(max(0.0, FIRST_SECONDS - view.silence))
     if all(view.snapshot is None for view in views):
         which = f"none of {len(views)} addresses answers; " if len(views) > 1 else ""
-        raise SettingsError(f"{which}{views[0].problem}")
-    if is_once or not console.is_terminal:
+        raise SettingsError(f"{which}{views[0].trouble}")
+    if not is_live:
         console.print(render(views, rows=MOST_LINKS, width=console.width))
         return
     with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:

@@ -1,4 +1,4 @@
-"""Screen: the table that `top` shows, and what stands above and below it."""
+"""Screen: the table that `top` shows, and what stands above and below it. It believes `read_snapshot`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..words import in_seconds, plain
+from ..words import in_seconds
 from .rows import ORDER, Row, merge
 from .source import View
 
@@ -42,21 +42,21 @@ def _process(view: View) -> list[Text]:
     """A line for a process, and one for each of its troubles."""
     snapshot = view.snapshot
     if snapshot is None:
-        return [Text(plain(str(view.problem or f"{view.source.address}: no answer yet")), style="yellow")]
+        return [Text(view.trouble, style="yellow")]
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(plain(f"randstream {snapshot['role']} {snapshot['name']}"), style="bold")
+    line.append(f"randstream {snapshot['role']} {snapshot['name']}", style="bold")
     states = snapshot["totals"]["states"]
     line.append("  " + ", ".join(f"{states[state]:,} {state}" for state in ORDER if state in states))
     line.append(f"  {snapshot['totals']['reconnects']:,} reconnects", style="dim")
     told = f"  {snapshot['numbers'] or 'no stream yet'}  up {in_seconds(snapshot['uptime'])}"
-    line.append(plain(told), style="dim")
+    line.append(told, style="dim")
     lines = [line]
     if view.silence > STALE_SECONDS:
         lines.append(Text(f"stale: no answer for {view.silence:.0f} s, trying again", style="yellow"))
     if snapshot["problem"]:
-        lines.append(Text(plain(f"not ready: {snapshot['problem']}"), style="red"))
+        lines.append(Text(f"not ready: {snapshot['problem']}", style="red"))
     if snapshot["warning"]:
-        lines.append(Text(plain(snapshot["warning"]), style="yellow"))
+        lines.append(Text(snapshot["warning"], style="yellow"))
     return lines
 
 
@@ -97,13 +97,13 @@ def _cells(row: Row) -> dict[str, str | Text]:
     link = row.link
     style = STYLES.get(row.state, "red")
     name = Text(f"{MARKS.get(row.state, '○')} ", style=style)
-    name.append(plain(row.worker), style="default")
+    name.append(row.worker, style="default")
     standbys = ", ".join(row.standbys)
     return {
         "worker": name,
         "state": Text(row.state, style=style),
-        "served by": Text(plain(row.served_by or "–")),
-        "standing by": Text(plain(f"{len(row.standbys)}: {standbys}" if standbys else "–")),
+        "served by": Text(row.served_by or "–"),
+        "standing by": Text(f"{len(row.standbys)}: {standbys}" if standbys else "–"),
         "numbers/s": _rate(link["rate"]),
         "offset": f"{link['offset']:,}",
         "lag": f"{link['offset'] - link['acked_offset']:,}",
@@ -116,7 +116,7 @@ def _cells(row: Row) -> dict[str, str | Text]:
 
 def _note(row: Row, process: str, what: str, *, names_process: bool) -> Text:
     by = f"{process}: " if names_process else ""
-    return Text(plain(f"{row.worker}: {by}{what}"), style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(f"{row.worker}: {by}{what}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _footer(snapshots: list[dict[str, Any]], left_out: int) -> list[Text]:
@@ -129,7 +129,7 @@ def _footer(snapshots: list[dict[str, Any]], left_out: int) -> list[Text]:
         at = time.strftime("%H:%M:%S", time.localtime(event["time"]))
         what = event["event"].rpartition(".")[2].replace("_", " ")
         by = f"{process}: " if len(snapshots) > 1 else ""
-        line = plain(f"{at}  {by}{event['link']} {what}: {event['detail']}")
+        line = f"{at}  {by}{event['link']} {what}: {event['detail']}"
         lines.append(Text(line, style="dim", no_wrap=True, overflow="ellipsis"))
     return lines
 

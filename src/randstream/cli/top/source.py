@@ -2,45 +2,127 @@
 
 from __future__ import annotations
 
-import json
+import socket
 import threading
 import time
+from base64 import b64encode
 from http.client import HTTPException
+from ipaddress import ip_address
 from typing import Any, Final
-from urllib.error import URLError
-from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from ...clock import Clock
 from ...errors import SettingsError
+from ..words import plain
+from .snapshot import WrongShape, read_snapshot
 
 PERIOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
 MOST_LINKS: Final = 1000
 """Asked of each process. Every one has trouble first, so what is cut off is what flows."""
+MOST_BYTES: Final = 16 * 2**20
+"""Of an answer: ten times what a thousand links take."""
+TOLD_BYTES: Final = 300
+"""Of why a server refuses: more than one line of ours."""
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Whoever is asked does not choose who is asked next."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Leave it an error."""
 
 
 class Source:
-    """An admin server's `/api/links`. `url`: `http://host:port`, or `host:port`."""
+    """An admin server's `/api/links`. `url`: `http://host:port`, or `host:port`.
+
+    A user and a password in it are sent as HTTP Basic credentials, and shown nowhere.
+    """
 
     def __init__(self, url: str, name_filter: str = "") -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise SettingsError(f"{url!r} is no address of an admin server; give http://HOST:PORT")
-        self.address = parts.netloc
-        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        parts = _split(url)
+        if parts is None:
+            shown = "what has an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
+            raise SettingsError(f"{shown} is no address of an admin server; give http://HOST:PORT")
+        user, _, self.address = parts.netloc.rpartition("@")
+        self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
         self._filter = name_filter
+        self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
+        # Proxies are of no use to reach this machine, and would be told all.
+        proxies = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
+        self._opener = build_opener(_NoRedirects, *proxies)
 
     def fetch(self, *, limit: int) -> dict[str, Any]:
-        """A snapshot as `docs/operations.md` describes it. Raises SettingsError if the server gives none."""
-        url = f"{self._base}/api/links?limit={limit}&filter={quote(self._filter)}"
+        """A snapshot as `read_snapshot` gives it. Raises SettingsError if the server gives none."""
+        url = f"{self._base}/api/links?limit={limit}&filter={quote(self._filter, errors='replace')}"
         try:
-            with urlopen(Request(url), timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - checked above
-                snapshot: dict[str, Any] = json.load(answer)
-        except (URLError, HTTPException, OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise SettingsError(f"no answer from {self._base}: {reason}; start a role with --admin there") from None
-        return snapshot
+            request = Request(url, headers=self._headers)  # noqa: S310 - http or https, as checked above
+            with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
+                body = answer.read(MOST_BYTES + 1)
+            if len(body) > MOST_BYTES:
+                raise WrongShape("it is too long")
+            return read_snapshot(body)
+        except WrongShape as error:
+            why, advice = f"{error}", "give the address of a role's --admin"
+            raise SettingsError(f"no answer of an admin server from {self._shown}: {why}; {advice}") from None
+        except HTTPError as error:
+            with error:
+                raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
+        except (HTTPException, OSError, ValueError, OverflowError) as error:
+            reason = _line(str(getattr(error, "reason", error)) or type(error).__name__)
+            raise SettingsError(f"no answer from {self._shown}: {reason}; start a role with --admin there") from None
+
+    @property
+    def _shown(self) -> str:
+        return plain(self._base)
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of `url`; None: it names no server, or has an @ behind that, as where a password has a slash."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        has_server = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if has_server and "@" not in parts.path + parts.query + parts.fragment else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, as it stands in a URL, is this machine, by its address or by localhost."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return _is_old_loopback(name)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
+def _is_old_loopback(host: str) -> bool:
+    """Of what the C library still takes for an address, such as 127.1."""
+    try:
+        return socket.inet_aton(host)[0] in (0, 127)
+    except (OSError, ValueError):
+        return False
+
+
+def _refusal(error: HTTPError) -> str:
+    """What the server says of why, if it is one of ours, or else its status."""
+    told = ""
+    if error.headers.get_content_type() == "text/plain":
+        try:
+            told = _line(error.read(TOLD_BYTES).decode("utf-8", "replace"))
+        except (HTTPException, OSError, ValueError):
+            told = ""
+    return f"{error.code}, {told or _line(error.reason) or 'no reason given'}"
+
+
+def _line(text: str) -> str:
+    return plain(text[:TOLD_BYTES]).strip()
 
 
 class View:
@@ -61,6 +143,11 @@ class View:
     def silence(self) -> float:
         """Seconds since `heard_at`."""
         return self._clock.now() - self.heard_at
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no snapshot."""
+        return str(self.problem or f"no answer from {plain(self.source.address)} yet")
 
     def start(self) -> None:
         """Ask once a second for as long as the program runs."""
