@@ -19,7 +19,7 @@ from randstream.net.connection import Connection
 from randstream.net.timers import Alarm, TimerWheel
 from randstream.observe.interruptions import Interruptions
 from randstream.producer import link, producer, pump, stream_session
-from randstream.producer.discovery import Resolver
+from randstream.producer.resolver import Resolver
 from randstream.protocol import end, receiver, sender
 from randstream.store import segment, sink, store
 from randstream.worker import line, session, worker
@@ -432,7 +432,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "dns-answers-for-ever", "a worker that moved is never found again",
-        Resolver, "resolve", "now - asked_at >= ANSWER_SECONDS", "False",
+        Resolver, "resolve", "self._clock.now() - name.answered_at >= ANSWER_SECONDS", "False",
     ),
     Mutant(
         "producer-leaves-its-wheel", "a producer that has ended leaves a timer",

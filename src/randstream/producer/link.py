@@ -26,9 +26,9 @@ from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..protocol import HANDSHAKE_LIMIT
 from ..settings import ProducerSettings, Seed, Target
-from .discovery import Resolver
 from .history import Histories
 from .names import Names
+from .resolver import Resolver
 
 DIALS_AT_ONCE: Final = 100
 """Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
@@ -347,18 +347,18 @@ class Link:
 
     async def _dial_in_turn(self) -> None:
         try:
+            addresses = await self._context.resolver.resolve(self.target.host)
             async with self._context.dials:
-                await self._dial_addresses()
+                await self._dial_addresses(addresses)
         except (OSError, PeerTimeout) as error:
             self.on_lost(error, self._clock.now())
         finally:
             self._dialling = None
 
-    async def _dial_addresses(self) -> None:
+    async def _dial_addresses(self, addresses: list[str]) -> None:
         limit = asyncio.timeout(HANDSHAKE_LIMIT)
         try:
             async with limit:
-                addresses = await self._context.resolver.resolve(self.target.host)
                 for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
                     # An address that swallows what it is sent must leave the others their time.
                     share = HANDSHAKE_LIMIT / len(addresses) if left else None
