@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 
 import pytest
-from tests.support.clock import clock_of_loop
+from tests.support.clock import a_wheel
 
 from randstream.producer.places import PATIENCE, Place, Places, Standing
 
@@ -26,7 +26,7 @@ def asking(places: Places, *standings: Standing) -> tuple[list[int], list[Place]
 
 
 async def test_places_are_had_in_turn() -> None:
-    places = Places(clock_of_loop(), 2, 0)
+    places = Places(a_wheel(), 2, 0)
     begun, held = asking(places, NEW, NEW, NEW, NEW)
     assert begun == [0, 1]
     places.leave(held[1])
@@ -36,7 +36,7 @@ async def test_places_are_had_in_turn() -> None:
 
 
 async def test_places_go_to_those_first_that_have_answered_before_and_last_to_the_silent() -> None:
-    places = Places(clock_of_loop(), 2, 0)
+    places = Places(a_wheel(), 2, 0)
     begun, held = asking(places, NEW, NEW, SILENT, LOST, NEW, KNOWN)
     for number in (0, 1, 5, 4):
         places.leave(held[number])
@@ -46,7 +46,7 @@ async def test_places_go_to_those_first_that_have_answered_before_and_last_to_th
 
 
 async def test_places_are_never_all_held_by_the_silent() -> None:
-    places = Places(clock_of_loop(), 4, 0)
+    places = Places(a_wheel(), 4, 0)
     begun, held = asking(places, *[SILENT] * 10, NEW, KNOWN)
     assert begun == [0, 1, 10, 11]
     places.leave(held[0])
@@ -54,7 +54,7 @@ async def test_places_are_never_all_held_by_the_silent() -> None:
 
 
 async def test_places_of_those_who_take_long_are_free_for_others_up_to_a_limit() -> None:
-    places = Places(clock_of_loop(), 1, 2)
+    places = Places(a_wheel(), 1, 2)
     begun, held = asking(places, *[NEW] * 5)
     await asyncio.sleep(1.5 * PATIENCE)
     assert begun == [0, 1]
@@ -71,7 +71,7 @@ async def test_places_of_those_who_take_long_are_free_for_others_up_to_a_limit()
 
 
 async def test_a_place_that_is_waited_for_in_vain_is_not_held() -> None:
-    places = Places(clock_of_loop(), 1, inf)
+    places = Places(a_wheel(), 1, inf)
 
     async def take(during: Callable[[], Awaitable[object]]) -> None:
         async with places.place(NEW):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.simulation.virtual import virtual_loop
-from tests.support.clock import clock_of_loop
+from tests.support.clock import a_wheel
 from tests.support.peers import a_listener
 from tests.support.roles import producing
 from tests.support.waiting import until
@@ -46,14 +46,14 @@ def names() -> Names:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "fe80::1"])
 async def test_literal_addresses_skip_the_resolver(address: str, names: Names) -> None:
-    assert await Resolver(names, clock_of_loop()).resolve(address) == [address]
+    assert await Resolver(names, a_wheel()).resolve(address) == [address]
     assert names.asked == []
 
 
 async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(
     names: Names,
 ) -> None:
-    resolver = Resolver(names, clock_of_loop())
+    resolver = Resolver(names, a_wheel())
     assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
     names.answers["pod"] = ["10.0.0.3"]
     await asyncio.sleep(0.9)
@@ -66,7 +66,7 @@ async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(
 async def test_resolve_questions_that_are_asked_together_share_one_look_up_however_long_it_takes(
     names: Names,
 ) -> None:
-    resolver = Resolver(names, clock_of_loop())
+    resolver = Resolver(names, a_wheel())
     names.gate.clear()
     first = [asyncio.ensure_future(resolver.resolve("pod")) for _ in range(100)]
     await asyncio.sleep(30.0)
@@ -82,7 +82,7 @@ async def test_resolve_questions_that_are_asked_together_share_one_look_up_howev
 async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_again(
     names: Names,
 ) -> None:
-    resolver = Resolver(names, clock_of_loop())
+    resolver = Resolver(names, a_wheel())
     with pytest.raises(OSError, match="Name or service not known"):
         await resolver.resolve("gone")
     assert resolver.problem == "cannot resolve gone: Name or service not known"
@@ -95,7 +95,7 @@ async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_agai
 async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(names: Names) -> None:
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    resolver = Resolver(names, clock_of_loop())
+    resolver = Resolver(names, a_wheel())
     names.gate.clear()
     asking = asyncio.ensure_future(resolver.resolve("gone"))
     await until(lambda: names.asked)
@@ -110,18 +110,18 @@ async def test_resolve_failure_that_nobody_waits_for_any_more_is_not_logged(name
 
 @pytest.mark.kernel
 async def test_resolve_asks_the_system() -> None:
-    assert set(await Resolver(Dns(), clock_of_loop()).resolve("localhost")) & {"127.0.0.1", "::1"}
+    assert set(await Resolver(Dns(), a_wheel()).resolve("localhost")) & {"127.0.0.1", "::1"}
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("make", [lambda: "x" * 70, lambda: "a..b"])
 async def test_resolve_of_what_no_name_can_be_is_a_failure_to_resolve(make: Callable[[], str]) -> None:
     with pytest.raises(socket.gaierror):
-        await Resolver(Dns(), clock_of_loop()).resolve(make())
+        await Resolver(Dns(), a_wheel()).resolve(make())
 
 
 async def test_an_answer_that_comes_late_is_used_and_shared_from_when_it_came(names: Names) -> None:
-    resolver = Resolver(names, clock_of_loop())
+    resolver = Resolver(names, a_wheel())
     names.gate.clear()
     asking = asyncio.ensure_future(resolver.resolve("pod"))
     await asyncio.sleep(40)
@@ -133,7 +133,7 @@ async def test_an_answer_that_comes_late_is_used_and_shared_from_when_it_came(na
 
 
 async def test_an_answer_that_is_late_is_a_problem_until_it_comes(names: Names) -> None:
-    resolver = Resolver(names, clock_of_loop())
+    resolver = Resolver(names, a_wheel())
     names.gate.clear()
     asking = asyncio.ensure_future(resolver.resolve("pod"))
     await asyncio.sleep(LATE_SECONDS - 0.1)
@@ -170,7 +170,7 @@ async def test_names_whose_servers_are_silent_do_not_delay_others(names: Names) 
             return await super()._answer(host)
 
     half = Half()
-    resolver, loop = Resolver(half, clock_of_loop()), virtual_loop()
+    resolver, loop = Resolver(half, a_wheel()), virtual_loop()
     began = loop.time()
     for _ in range(3):
         silent = [asyncio.ensure_future(resolver.resolve(f"silent-{n}")) for n in range(10 * LOOK_UPS_AT_ONCE)]

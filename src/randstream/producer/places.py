@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from ..clock import Clock
+from ..net.timers import Alarm, TimerWheel
 
 PATIENCE: Final = 0.1
 """Seconds that an attempt holds its place. What still waits then needs neither the processor nor the network."""
@@ -41,7 +41,7 @@ class Place:
         self.begin = begin
         self.is_silent = is_silent
         self.state = "waiting"
-        self.patience: asyncio.TimerHandle | None = None
+        self.patience: Alarm | None = None
 
 
 class Places:
@@ -49,8 +49,8 @@ class Places:
     and goes on, as long as there are no more than `most_late` such.
     """
 
-    def __init__(self, clock: Clock, at_once: int, most_late: float) -> None:
-        self._clock = clock
+    def __init__(self, wheel: TimerWheel, at_once: int, most_late: float) -> None:
+        self._wheel = wheel
         self._at_once = at_once
         self._most_late = most_late
         self._held = self._held_by_silent = self._late = 0
@@ -78,7 +78,7 @@ class Places:
     def leave(self, place: Place) -> None:
         """The attempt is over, or no more wanted."""
         if place.patience is not None:
-            place.patience.cancel()
+            place.patience.forget()
         if place.state == "held":
             self._release(place)
         elif place.state == "late":
@@ -95,13 +95,14 @@ class Places:
                 place.state = "held"
                 self._held += 1
                 self._held_by_silent += place.is_silent
-                place.patience = self._clock.call_at(self._clock.now() + PATIENCE, partial(self._on_late, place))
+                place.patience = self._wheel.alarm(partial(self._on_late, place))
+                place.patience.set(self._wheel.clock.now() + PATIENCE)
                 heapq.heappop(self._waiting)
                 place.begin()
             else:
                 heapq.heappop(self._waiting)
 
-    def _on_late(self, place: Place) -> None:
+    def _on_late(self, place: Place, now: float) -> None:
         if self._late < self._most_late:
             self._release(place)
             self._late += 1

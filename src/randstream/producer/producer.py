@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from math import isinf
+from math import inf, isinf
 from random import Random, SystemRandom
 from typing import Final
 
@@ -20,10 +20,12 @@ from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.tally import Tally
 from ..settings import ProducerInputs, ProducerSettings, Target
+from .dialling import DIALS_AT_ONCE
 from .discovery import Watch
 from .dns import Dns
 from .history import Histories, History
 from .link import Link, LinkContext
+from .places import Places
 from .raw_session import RawSession
 from .resolver import Resolver
 from .stream_session import StreamSession
@@ -65,7 +67,6 @@ class Producer:
         self._longest_delay = longest_delay
         self._histories = Histories(self.clock, keeps_round_trips=keeps_round_trips)
         self._dns = dns or Dns()
-        self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
@@ -88,7 +89,7 @@ class Producer:
         for watch in self._watches:
             if watch.problem is not None:
                 return watch.problem
-        problem = self._resolver.problem
+        problem = self._context.resolver.problem
         is_up = problem is not None and any(link.is_up for link in self.links)
         return None if is_up else problem
 
@@ -111,7 +112,7 @@ class Producer:
                 settings=self.settings,
                 seed=self.inputs.seed,
                 wheel=wheel,
-                resolver=self._resolver,
+                resolver=Resolver(self._dns, wheel),
                 credentials=self._credentials,
                 random=self._random,
                 spawn=group.create_task,
@@ -121,6 +122,7 @@ class Producer:
                 journal=self.journal,
                 longest_delay=self._longest_delay,
                 histories=self._histories,
+                dials=Places(wheel, DIALS_AT_ONCE, inf),
             )
             try:
                 self._start_links()

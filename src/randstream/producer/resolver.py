@@ -7,7 +7,7 @@ import ipaddress
 import socket
 from typing import Final
 
-from ..clock import Clock
+from ..net.timers import TimerWheel
 from .dns import LATE_SECONDS, Dns
 from .places import Places, Standing
 
@@ -35,11 +35,12 @@ class Resolver:
     Only questions that have a place are asked: names whose servers are silent do not keep others waiting.
     """
 
-    def __init__(self, dns: Dns, clock: Clock) -> None:
+    def __init__(self, dns: Dns, wheel: TimerWheel) -> None:
         self._dns = dns
-        self._clock = clock
+        self._wheel = wheel
+        self._clock = wheel.clock
         self._names: dict[str, Name] = {}
-        self._places = Places(clock, LOOK_UPS_AT_ONCE, MOST_LATE_LOOK_UPS)
+        self._places = Places(wheel, LOOK_UPS_AT_ONCE, MOST_LATE_LOOK_UPS)
         self.problem: str | None = None
         """Why the last name that was looked up could not be found; None if it was."""
 
@@ -62,16 +63,16 @@ class Resolver:
         """Ask in turn: `answer` gets what comes."""
 
         def begin() -> None:
-            late = self._clock.call_at(self._clock.now() + LATE_SECONDS, on_late)
+            late.set(self._clock.now() + LATE_SECONDS)
             question = self._dns.look_up_addresses(host)
-            question.add_done_callback(lambda _: late.cancel())
             question.add_done_callback(on_answer)
 
-        def on_late() -> None:
+        def on_late(now: float) -> None:
             name.standing.is_silent = True
             self.problem = f"cannot resolve {host}: no name server has answered yet"
 
         def on_answer(question: asyncio.Future[list[str]]) -> None:
+            late.forget()
             self._places.leave(place)
             name.answered_at = self._clock.now()
             error = None if question.cancelled() else question.exception()
@@ -88,6 +89,7 @@ class Resolver:
                 answer.set_exception(error)
                 answer.exception()  # those who asked may have given up, and asyncio would log it
 
+        late = self._wheel.alarm(on_late)
         place = self._places.ask(name.standing, begin)
 
 
