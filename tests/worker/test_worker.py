@@ -178,3 +178,13 @@ async def test_a_worker_whose_store_can_never_be_one_does_not_start(tmp_path: Pa
     worker = Worker(WorkerSettings(name="w", listen="127.0.0.1:0", store=tmp_path / "file"), clock=clock_of_loop())
     with pytest.raises(SettingsError, match=r"cannot use .*/file as a store: "):
         await worker.run()
+
+
+@pytest.mark.kernel
+async def test_an_empty_host_serves_both_families_on_one_port() -> None:
+    async with a_worker(listen=":0", discard=True) as worker:
+        assert worker.address is not None
+        for host in ("127.0.0.1", "::1"):
+            reader, writer = await asyncio.open_connection(host, worker.address[1])
+            assert (await reader.readline()).startswith(b"#hello ")
+            writer.close()
