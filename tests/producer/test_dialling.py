@@ -86,7 +86,7 @@ async def test_a_kernels_timeout_is_not_taken_for_ours(log: Log, monkeypatch: py
         assert (unreachable["reason"], unreachable["error"]) == ("cut", "[Errno 110] Connection timed out")
 
 
-async def test_all_addresses_of_a_name_are_tried_though_one_refuses_and_one_swallows() -> None:
+async def test_next_address_is_tried_though_one_refuses_and_one_swallows() -> None:
     virtual_loop().names.addresses["somewhere"] = ["127.0.0.3", SWALLOWS, "127.0.0.1"]
     async with a_listener() as listener, producing(f"somewhere:{listener.port}") as producer:
         began = producer.clock.now()
@@ -95,7 +95,7 @@ async def test_all_addresses_of_a_name_are_tried_though_one_refuses_and_one_swal
 
 
 @pytest.mark.parametrize("words", [b"", b"#hello randst", b"SSH-2.0-OpenSSH_9.6\r\n", b"#close reason=busy\n"])
-async def test_an_address_that_accepts_and_is_no_worker_does_not_hide_the_next(words: bytes, log: Log) -> None:
+async def test_next_address_is_not_hidden_by_one_that_accepts_and_is_no_worker(words: bytes, log: Log) -> None:
     virtual_loop().names.addresses["somewhere"] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
     port = free_port()
     accepted: list[asyncio.StreamWriter] = []
@@ -115,7 +115,7 @@ async def test_an_address_that_accepts_and_is_no_worker_does_not_hide_the_next(w
             assert (only(producer).reconnects, log.of("link.unreachable")) == (0, [])
 
 
-async def test_of_addresses_that_both_lead_to_the_worker_one_is_used_and_the_other_left_with_a_goodbye() -> None:
+async def test_next_address_or_the_first_is_used_and_the_other_left_with_a_goodbye() -> None:
     virtual_loop().names.addresses["somewhere"] = ["127.0.0.2", "127.0.0.1"]
     async with a_listener() as listener:
         other = asyncio.Queue[asyncio.StreamReader]()
@@ -171,7 +171,7 @@ class SelfDialling:
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("scheme", ["stream", "raw"])
-async def test_a_dial_that_meets_itself_is_refused_and_leaves_the_port_free(
+async def test_self_dial_is_refused_and_leaves_the_port_free(
     scheme: str, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dialling = SelfDialling()
