@@ -82,8 +82,7 @@ class Connection(asyncio.Protocol):
         self.is_writable = False
         self._high_water = high_water
         self._poked_for = NEVER
-        self.owner: Owner | None = owner
-        """Who is told; another may take over."""
+        self._owner: Owner | None = owner
         self._clock = wheel.clock
         self._alarm = wheel.alarm(self._on_alarm)
         self.transport: asyncio.Transport | None = None
@@ -93,24 +92,24 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the socket is connected."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        if self.owner is None:
+        if self._owner is None:
             self.transport.abort()
             return
         self.is_writable = True
         set_socket_options(transport)
         self._set_write_limits(self.transport)
-        self.owner.on_made(self._clock.now())
+        self._owner.on_made(self._clock.now())
         self.flush()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
-        if self.owner is not None:
+        if self._owner is not None:
             now = self._clock.now()
             self._deliver(self.end.receive_data(data, now), now)
 
     def eof_received(self) -> None:
         """asyncio: no more bytes come. The transport then closes itself, once all is written."""
-        if self.owner is not None:
+        if self._owner is not None:
             now = self._clock.now()
             self._deliver(self.end.receive_eof(now), now)
 
@@ -121,9 +120,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """asyncio: the write buffer has room."""
         self.is_writable = True
-        if self.owner is not None:
+        if self._owner is not None:
             self._is_resuming = True
-            self.owner.on_writable(self._clock.now())
+            self._owner.on_writable(self._clock.now())
             self._is_resuming = False
         self.flush()
 
@@ -133,8 +132,12 @@ class Connection(asyncio.Protocol):
         self.transport = None
         if self._lingering is not None:
             self._lingering.cancel()
-        if self.owner is not None:
+        if self._owner is not None:
             self._release().on_lost(exc, self._clock.now())
+
+    def hand_over(self, owner: Owner) -> None:
+        """Tell `owner` from now on, and whoever was told before no more."""
+        self._owner = owner
 
     def poke(self, when: float) -> None:
         """Call the owner's `on_writable` at `when`, instead of whatever was named before."""
@@ -143,7 +146,7 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what the end has to say, if there is room, and mind its deadline. Without room, the newest waits."""
-        if self.owner is None:
+        if self._owner is None:
             return
         if self.is_writable:
             self._write()
@@ -151,7 +154,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Tell the owner no more; write the end's last words and close, within LINGER. Idempotent."""
-        if self.owner is not None:
+        if self._owner is not None:
             self._release()
         if self.transport is not None and self._lingering is None:
             self._write()
@@ -164,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the socket now, whatever is unsent."""
-        self.owner = None
+        self._owner = None
         self._alarm.forget()
         if self.transport is not None:
             self.transport.abort()
@@ -184,20 +187,20 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(self._high_water, min(self._high_water, WRITE_LOW_WATER))
 
     def _on_alarm(self, now: float) -> None:
-        if self.owner is not None:
+        if self._owner is not None:
             self._poked_for = NEVER
-            self.owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
+            self._owner.on_writable(now)  # before the timer, so that a beat that is due shares the numbers' write
             self._deliver(self.end.handle_timer(now), now)
 
     def _deliver(self, events: list[Event], now: float) -> None:
         for event in events:
-            if self.owner is not None:
-                self.owner.on_event(event, now)
+            if self._owner is not None:
+                self._owner.on_event(event, now)
         self.flush()
 
     def _release(self) -> Owner:
-        assert self.owner is not None
-        owner, self.owner = self.owner, None
+        assert self._owner is not None
+        owner, self._owner = self._owner, None
         self._alarm.forget()
         return owner
 
@@ -249,7 +252,7 @@ class AcceptedConnection(Connection):
 
         A socket that is closed with bytes unread resets the connection, and a peer that writes would never read why.
         """
-        if self.owner is not None:
+        if self._owner is not None:
             self._release()
         transport = self.transport
         if transport is None:

@@ -50,7 +50,8 @@ class Attempt:
         """None: the peer has answered, and the session goes on by itself. Otherwise why there will be no answer."""
         self._session = session
         self._on_answer = on_answer
-        session.connection.owner = self
+        self.has_answer = False
+        session.connection.hand_over(self)
 
     def on_made(self, now: float) -> None:
         """The socket is connected."""
@@ -80,13 +81,13 @@ class Attempt:
 
     def _answer(self) -> bool:
         """Whether the peer is the first to answer."""
-        is_first = self._on_answer(self._session)
-        if is_first:
-            self._session.connection.owner = self._session
+        self.has_answer = self._on_answer(self._session)
+        if self.has_answer:
+            self._session.connection.hand_over(self._session)
             self._end(None)
         else:
             self._session.leave()
-        return is_first
+        return self.has_answer
 
     def _end(self, outcome: Exception | None) -> None:
         if not self.outcome.done():
@@ -168,7 +169,7 @@ class Dialler:
             session.connection.abort()
             return PeerTimeout("no connection within the handshake's limit") if limit.expired() else error
         except asyncio.CancelledError:
-            if session.connection.owner is not session:
+            if not attempt.has_answer:
                 session.leave()
             raise
 
