@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tests.protocol.network import (
     reference_crc,
     sent,
 )
+from tests.support.memory import traced
 from tests.support.stream import stream
 
 from randstream.errors import LocalProtocolError, Reason
@@ -159,14 +159,10 @@ def test_beats_that_move_nothing_are_not_piled_up_at_either_end_while_the_sink_i
     sender, receiver = a_streaming_sender(), a_streaming_receiver()
     sender.send_numbers(b"5\n", 1, START)
     beat(sender, receiver, 0)
-    tracemalloc.start()
-    try:
+    with traced() as held:
         for second in range(1, 1000):
             beat(sender, receiver, second)
-        held, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert held < 20_000  # a kept beat takes a hundred bytes and more
+        assert held() < 20_000  # a kept beat takes a hundred bytes and more
     receiver.acknowledge(1, START + 1000)
     (acked,) = sender.receive_data(sent(receiver), START + 1000.5)
     assert isinstance(acked, Acknowledged)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tracemalloc
 
 from tests.sinks.feeding import OFFERED, beat, take, working
+from tests.support.memory import traced
 from tests.support.stream import stream
 from tests.support.waiting import PATIENCE, until
 
@@ -150,12 +150,8 @@ async def test_numbers_that_wait_one_by_one_take_little_more_memory_than_their_b
     sink = Slow()
     await sink.open(OFFERED)
     sink.begin(0)
-    tracemalloc.start()
-    try:
+    with traced() as held:
         for _ in range(50_000):
             sink.append(b"42\n", 1)
-        held, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert held < 2 * 150_000
+        assert held() < 2 * 150_000
     assert await sink.open(OFFERED) == 0

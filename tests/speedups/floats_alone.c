@@ -12,6 +12,9 @@ size_t put_float_lines_within(const double *numbers, size_t count, char *room, s
 size_t draw_floats_within(
     uint64_t key0, uint64_t key1, uint64_t offset, size_t count, uint64_t family, double location, double scale,
     double *numbers, size_t size);
+size_t draw_float_lines_within(
+    uint64_t key0, uint64_t key1, uint64_t offset, size_t count, uint64_t family, double location, double scale,
+    char *room, size_t size);
 
 static uint64_t state = 42;
 
@@ -87,6 +90,15 @@ static void draw_numbers(void) {
   if (count)
     assert(draw_floats_within(key0, key1, offset, count, family, 0, 1, numbers, count - 1) == SIZE_MAX);
   assert(draw_floats_within(key0, key1, offset, count, 3, 0, 1, numbers, count) == SIZE_MAX);
+  size_t room = 25 * count;
+  char *drawn = malloc(room), *put = malloc(room);
+  size_t size = draw_float_lines_within(key0, key1, offset, count, family, -1.5, 0.25, drawn, room);
+  assert(size <= room && size == put_float_lines_within(numbers, count, put, room) && !memcmp(drawn, put, size));
+  if (count)
+    assert(draw_float_lines_within(key0, key1, offset, count, family, 0, 1, drawn, room - 1) == SIZE_MAX);
+  assert(draw_float_lines_within(key0, key1, offset, count, 3, 0, 1, drawn, room) == SIZE_MAX);
+  free(drawn);
+  free(put);
   free(numbers);
   free(later);
 }

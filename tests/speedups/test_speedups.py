@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -85,6 +86,36 @@ def test_floats_are_those_of_python_from_any_offset_on(
     speedups.draw_floats(key, offset, *distribution.standard, made)
     expected = distribution.from_words(np.array(words(key, offset, count), np.uint64))
     assert made.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["uniform:-3:7.5", "exponential:2.5", "normal:-1:0.1"])
+@given(key=keys, offset=offsets, count=counts)
+def test_float_lines_are_those_of_the_floats(kind: str, key: tuple[int, int], offset: int, count: int) -> None:
+    distribution = parse_distribution(kind)
+    assert isinstance(distribution, Continuous)
+    numbers, space = np.empty(count), np.full(count * LONGEST_LINE_BYTES + 2, ord("~"), np.uint8)
+    speedups.draw_floats(key, offset, *distribution.standard, numbers)
+    size = speedups.draw_float_lines(key, offset, count, *distribution.standard, space[1:-1])
+    assert space[1 : 1 + size].tobytes() == b"".join(b"%s\n" % orjson.dumps(number) for number in numbers.tolist())
+    assert space[0] == space[-1] == ord("~")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SOURCES, reason="the package has no sources beside it")
+@pytest.mark.parametrize("family", speedups.FAMILIES)
+def test_no_kind_of_processor_makes_other_floats(tmp_path: Path, family: str) -> None:
+    for_any = tmp_path / "for_any.so"
+    flags = "-std=c11 -O3 -ffp-contract=off -fno-math-errno -DNO_CLONES -shared -fPIC -o"
+    subprocess.run(["cc", *flags.split(), for_any, *SOURCES], check=True)
+    made = []
+    for path in (speedups.LIBRARY, str(for_any)):
+        library, room = speedups.load(path), np.zeros(200_000 * LONGEST_LINE_BYTES, np.uint8)
+        assert library is not None
+        words = 1, 2, 3, 200_000, speedups.FAMILIES.index(family)
+        size = library.draw_float_lines_within(*words, -0.5, 3.0, room.ctypes.data, len(room))
+        made.append(room[:size].tobytes())
+    assert made[0] == made[1]
+    assert made[0].count(b"\n") == 200_000
 
 
 @pytest.mark.parametrize("kind", ["uniform:-3:7.5", "uniform:0:0", "exponential:0", "exponential:2.5", "normal:-1:0.1"])
@@ -192,6 +223,27 @@ def test_floats_are_drawn_of_words_that_there_are(key: tuple[int, int], offset: 
         with pytest.raises(ValueError, match="numbers from"):
             speedups.draw_floats(key, offset, "normal", 0.0, 1.0, space[1:-1])
         assert np.isnan(space).all()
+        room = np.zeros(25 * count, np.uint8)
+        with pytest.raises(ValueError, match="numbers from"):
+            speedups.draw_float_lines(key, offset, count, "normal", 0.0, 1.0, room)
+        assert not room.any()
+
+
+@pytest.mark.parametrize("count", [3, 2**60, 2**64 - 1, 2**64, -1])
+def test_float_lines_are_drawn_into_room_enough(count: int) -> None:
+    room = np.zeros(74, np.uint8)
+    with pytest.raises(ValueError, match="numbers from 0 on"):
+        speedups.draw_float_lines((1, 2), 0, count, "normal", 0.0, 1.0, room)
+    assert not room.any()
+
+
+@pytest.mark.parametrize(
+    "room", [np.zeros(198, "u1")[::2], np.zeros(99, "u2"), np.zeros((9, 9), "u1"), np.frombuffer(bytes(99), "u1")]
+)
+def test_float_lines_are_drawn_into_bytes_in_a_row(room: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        speedups.draw_float_lines((1, 2), 0, 2, "normal", 0.0, 1.0, room)
+    assert not room.any()
 
 
 @pytest.mark.parametrize(
@@ -251,6 +303,8 @@ def test_offsets_are_put_before_as_many_lines_as_there_are(lines: bytes, offset:
 def test_no_family_but_those_known_is_drawn() -> None:
     with pytest.raises(ValueError, match="not in tuple"):
         speedups.draw_floats((1, 2), 0, "gamma", 0.0, 1.0, np.empty(1))
+    with pytest.raises(ValueError, match="not in tuple"):
+        speedups.draw_float_lines((1, 2), 0, 1, "gamma", 0.0, 1.0, np.empty(25, np.uint8))
 
 
 @given(data=st.binary(max_size=200) | st.just(b"12\n" * 50), start=anything, end=anything)
@@ -272,11 +326,19 @@ def test_only_bytes_are_looked_at(data: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("program", "rounds"), [("lines_alone", 2000), ("parse_alone", 50000), ("floats_alone", 500)])
-def test_no_byte_is_read_or_written_outside_its_room(tmp_path: Path, program: str, rounds: int) -> None:
+@pytest.mark.parametrize(
+    ("program", "define", "rounds"),
+    [
+        ("lines_alone", "", 2000),
+        ("parse_alone", "", 50000),
+        ("floats_alone", "", 500),
+        ("floats_alone", "-DNO_CLONES", 500),
+    ],
+)
+def test_no_byte_is_read_or_written_outside_its_room(tmp_path: Path, program: str, define: str, rounds: int) -> None:
     alone = tmp_path / "alone"
     sources = [Path(__file__).with_name(f"{program}.c"), *SOURCES]
-    flags = "-std=c11 -O1 -w -fno-math-errno -fsanitize=address,undefined -fno-sanitize-recover=all -o"
+    flags = f"-std=c11 -O1 -w -fno-math-errno -fsanitize=address,undefined -fno-sanitize-recover=all {define} -o"
     built = subprocess.run(["cc", *flags.split(), alone, *sources], capture_output=True, text=True, check=False)
     assert SOURCES
     if "cannot find" in built.stderr:

@@ -7,7 +7,6 @@ import errno
 import gc
 import os
 import threading
-import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ import pytest
 from tests.store.disk import Disk
 from tests.store.streams import FOLDER, OFFERED, WORKER, stored, text
 from tests.support.log import Log
+from tests.support.memory import traced
 from tests.support.sinks import a_report
 from tests.support.waiting import until
 
@@ -136,14 +136,10 @@ async def test_runs_of_any_size_end_up_as_the_same_bytes(sink: DurableSink, tmp_
 async def test_single_numbers_take_little_more_memory_than_their_bytes(sink: DurableSink) -> None:
     await sink.open(OFFERED)
     lines = [text(number, number + 1) for number in range(9_000)]
-    tracemalloc.start()
-    try:
+    with traced() as held:
         for line in lines:
             sink.append(line, 1)
-        held, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert held < 2 * sum(map(len, lines))
+        assert held() < 2 * sum(map(len, lines))
 
 
 async def test_a_beat_that_does_not_count_what_came_is_a_bug(sink: DurableSink) -> None:

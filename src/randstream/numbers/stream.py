@@ -129,6 +129,9 @@ class NumberStream:
         if speedups.ARE_COMPILED and isinstance(self.distribution, Integers | Bits64):
             begin = speedups.draw_lines(self._key, offset, count, self.distribution.low, self.distribution.span, room)
             return room[begin:].data.toreadonly()
+        if speedups.ARE_COMPILED and isinstance(self.distribution, Continuous):
+            size = speedups.draw_float_lines(self._key, offset, count, *self.distribution.standard, room)
+            return room[:size].data.toreadonly()
         size = 0
         end = offset + count
         for start in range(offset, end, BLOCK):

@@ -27,6 +27,7 @@ _PLACE: Final = ctypes.POINTER(_SIZE)
 _ARGUMENTS: Final[dict[str, list[Any]]] = {
     "draw_lines_within": [_WORD, _WORD, _WORD, _SIZE, ctypes.c_int64, _WORD, _ARRAY, _SIZE],
     "draw_floats_within": [_WORD, _WORD, _WORD, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
+    "draw_float_lines_within": [_WORD, _WORD, _WORD, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
     "make_floats_within": [_ARRAY, _SIZE, _WORD, _DOUBLE, _DOUBLE, _ARRAY, _SIZE],
     "put_float_lines_within": [_ARRAY, _SIZE, _ARRAY, _SIZE],
     "put_csv_lines_within": [_ARRAY, _SIZE, _WORD, _SIZE, _ARRAY, _SIZE],
@@ -104,6 +105,25 @@ def draw_floats(
     place, count = _place_of_room(numbers, "float64"), len(numbers)
     if _LIBRARY.draw_floats_within(*words, count, FAMILIES.index(family), location, scale, place, count):
         raise ValueError(f"no {count} numbers from {offset} on")
+
+
+def draw_float_lines(
+    key: tuple[int, int], offset: int, count: int, family: str, location: float, scale: float, room: NDArray[np.uint8]
+) -> int:
+    """Write such numbers `offset` to `offset + count - 1` as lines to the begin of `room`; how many bytes they take.
+
+    `room` has at least 25 bytes a number. Raises ValueError, TypeError, ctypes.ArgumentError: an argument cannot be,
+    and nothing was written.
+    """
+    assert _LIBRARY is not None
+    words = (*key, offset, count)
+    if min(words) < 0 or max(words) >= 2**64:  # ctypes would cut them to size
+        raise ValueError(f"no {count} numbers from {offset} on")
+    place = _place_of_room(room, "uint8")
+    size: int = _LIBRARY.draw_float_lines_within(*words, FAMILIES.index(family), location, scale, place, len(room))
+    if size > len(room):
+        raise ValueError(f"no room for {count} numbers from {offset} on in {len(room)} bytes")
+    return size
 
 
 def make_floats(words: NDArray[np.uint64], family: str, location: float, scale: float) -> NDArray[np.float64]:

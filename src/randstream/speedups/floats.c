@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "clones.h"
+#include "floats.h"
 #include "words.h"
 
 #ifdef __clang__
@@ -81,18 +83,25 @@ enum { BATCH = 512 /* words at a time, which the nearest cache holds */ };
 /* ((word >> 12) + 0.5) / 2^52, which is exact, and so is each step: word >> 12 becomes the fraction of 1.something. */
 static inline double probability(uint64_t word) { return as_double(word >> 12 | 0x3FF0000000000000) - 1.0 + 0x1p-53; }
 
-static void make_uniform(const uint64_t *words, size_t count, double *numbers) {
-  for (size_t i = 0; i < count; i++)
-    numbers[i] = (double)(int64_t)(words[i] >> 11) * 0x1p-53;
+/* (double)whole of a number below 2^53, which is exact, and so are both sums: few processors convert several at once. */
+static inline double as_whole(uint64_t whole) {
+  double high = as_double(whole >> 32 | 0x4530000000000000); /* 2^84 + 2^32 times its first bits */
+  double low = as_double((uint32_t)whole | 0x4330000000000000); /* 2^52 + the others */
+  return high - (0x1p84 + 0x1p52) + low;
 }
 
-static void make_exponential(const uint64_t *words, size_t count, double *numbers) {
+static inline void make_uniform(const uint64_t *words, size_t count, double *numbers) {
+  for (size_t i = 0; i < count; i++)
+    numbers[i] = as_whole(words[i] >> 11) * 0x1p-53;
+}
+
+static inline void make_exponential(const uint64_t *words, size_t count, double *numbers) {
   for (size_t i = 0; i < count; i++)
     numbers[i] = -natural_log(1.0 - probability(words[i]));
 }
 
 /* All as if they were in the centre; then the tails, which three of twenty are in. */
-static void make_normal(const uint64_t *words, size_t count, double *numbers) {
+static inline void make_normal(const uint64_t *words, size_t count, double *numbers) {
   double distances[BATCH], lower[BATCH];
   size_t tail[BATCH], tails = 0;
   for (size_t i = 0; i < count; i++) {
@@ -120,14 +129,8 @@ static void make_normal(const uint64_t *words, size_t count, double *numbers) {
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------- */
 
-enum { UNIFORM, EXPONENTIAL, NORMAL };
-
-/* Of each of `count` words location + scale * the standard number of the family, to `numbers`, which has room for `size`.
-   If that is too little, or there is no such family, nothing is written, and it is SIZE_MAX; else 0. */
-size_t make_floats_within(
-    const uint64_t *words, size_t count, uint64_t family, double location, double scale, double *numbers, size_t size) {
-  if (count > size || family > NORMAL)
-    return SIZE_MAX;
+static inline void make(
+    const uint64_t *words, size_t count, uint64_t family, double location, double scale, double *numbers) {
   for (size_t made; count; words += made, numbers += made, count -= made) {
     made = count < BATCH ? count : BATCH;
     if (family == UNIFORM)
@@ -139,11 +142,20 @@ size_t make_floats_within(
     for (size_t i = 0; i < made; i++)
       numbers[i] = location + scale * numbers[i];
   }
+}
+
+/* Of each of `count` words location + scale * the standard number of the family, to `numbers`, which has room for `size`.
+   If that is too little, or there is no such family, nothing is written, and it is SIZE_MAX; else 0. */
+CLONED size_t make_floats_within(
+    const uint64_t *words, size_t count, uint64_t family, double location, double scale, double *numbers, size_t size) {
+  if (count > size || family > NORMAL)
+    return SIZE_MAX;
+  make(words, count, family, location, scale, numbers);
   return 0;
 }
 
 /* The same of words `offset` to `offset + count - 1` of a stream; SIZE_MAX also if there are none. */
-size_t draw_floats_within(
+CLONED size_t draw_floats_within(
     uint64_t key0, uint64_t key1, uint64_t offset, size_t count, uint64_t family, double location, double scale,
     double *numbers, size_t size) {
   if (count > size || family > NORMAL || count > UINT64_MAX - offset)
@@ -153,7 +165,7 @@ size_t draw_floats_within(
   for (size_t made; count; skipped = 0, offset += made, numbers += made, count -= made) {
     made = count < BATCH - skipped ? count : BATCH - skipped;
     make_words(key0, key1, offset / 4, (skipped + made + 3) / 4 * 4, words);
-    make_floats_within(words + skipped, made, family, location, scale, numbers, made);
+    make(words + skipped, made, family, location, scale, numbers);
   }
   return 0;
 }
