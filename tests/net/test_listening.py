@@ -57,8 +57,9 @@ async def test_a_family_that_the_machine_lacks_is_left_out(number: int | None) -
 
 
 async def test_an_address_that_the_machine_lacks_is_an_error_if_there_is_no_other() -> None:
+    virtual_loop().network.names["elsewhere"] = ["elsewhere"]
     with pytest.raises(OSError, match="trouble"):
-        await listen(Machine(**{"10.0.0.1": [errno.EADDRNOTAVAIL]}).make_server, Address("10.0.0.1", 9000))
+        await listen(Machine(elsewhere=[errno.EADDRNOTAVAIL]).make_server, Address("elsewhere", 9000))
 
 
 async def test_a_port_that_is_taken_for_one_family_is_an_error_and_leaves_nothing_open() -> None:

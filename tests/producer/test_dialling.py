@@ -54,10 +54,10 @@ async def test_a_worker_that_is_new_waits_only_moments_for_dials_that_nobody_ans
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "somewhere"])
-async def test_a_worker_that_was_linked_comes_before_a_thousand_that_swallow_all(host: str) -> None:
+async def test_a_worker_that_was_linked_comes_before_hundreds_that_swallow_all(host: str) -> None:
     port, addresses = free_port(), virtual_loop().names.addresses
     addresses[host] = ["127.0.0.1"]
-    async with producing(*swallowed(1000), f"{host}:{port}") as producer:
+    async with producing(*swallowed(500), f"{host}:{port}") as producer:
         link = producer.links[-1]
         for _ in range(2):
             addresses[host] = ["127.0.0.1"]
@@ -67,7 +67,7 @@ async def test_a_worker_that_was_linked_comes_before_a_thousand_that_swallow_all
                 assert producer.clock.now() - begun_at < LONGEST_DELAY
                 await until(lambda: link.acked_offset)
             addresses[host] = [SWALLOWS]  # as a machine that is switched off
-            await asyncio.sleep(20)
+            await asyncio.sleep(12)
             assert not link.is_up
 
 

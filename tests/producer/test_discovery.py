@@ -51,7 +51,7 @@ async def gone(worker: Worker) -> None:
 async def test_links_start_as_workers_come_and_end_when_they_have_gone_and_dns_has_said_so_for_a_while(
     services: Services,
 ) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with workers(3) as three, running(producer):
         services.workers[SERVICE] = targets_of(three[:2])
         await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
@@ -67,7 +67,7 @@ async def test_links_start_as_workers_come_and_end_when_they_have_gone_and_dns_h
 
 
 async def test_links_to_live_workers_are_not_disturbed_by_answers_that_rotate(services: Services, log: Log) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with workers(4) as four, running(producer):
         targets = targets_of(four)
         for turn in range(40):
@@ -78,7 +78,7 @@ async def test_links_to_live_workers_are_not_disturbed_by_answers_that_rotate(se
 
 
 async def test_links_that_never_lived_and_are_left_out_for_a_moment_are_kept(services: Services) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with running(producer):
         for turn in range(60):
             services.workers[SERVICE] = [NOBODY] if turn % 5 == 0 else []
@@ -87,7 +87,7 @@ async def test_links_that_never_lived_and_are_left_out_for_a_moment_are_kept(ser
 
 
 async def test_a_link_that_dns_has_long_left_out_outlives_a_cut_of_its_connection(services: Services) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with workers(2) as two, running(producer):
         services.workers[SERVICE] = targets_of(two)
         await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
@@ -100,7 +100,7 @@ async def test_a_link_that_dns_has_long_left_out_outlives_a_cut_of_its_connectio
 
 
 async def test_a_worker_that_left_and_came_back_is_linked_again(services: Services) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with workers(1) as [worker], running(producer):
         services.workers[SERVICE] = targets_of([worker])
         await until(lambda: streaming(producer) == ["worker-0"])
@@ -115,7 +115,7 @@ async def test_a_worker_that_left_and_came_back_is_linked_again(services: Servic
 
 
 async def test_dns_failing_keeps_the_links_that_live(services: Services) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with workers(2) as two, running(producer):
         services.workers[SERVICE] = targets_of(two)
         await until(lambda: streaming(producer) == ["worker-0", "worker-1"])
@@ -131,7 +131,7 @@ async def test_dns_failing_keeps_the_links_that_live(services: Services) -> None
 
 
 async def test_an_empty_answer_ends_only_links_that_do_not_live_and_those_not_at_once(services: Services) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with workers(1) as one, running(producer):
         services.workers[SERVICE] = [*targets_of(one), NOBODY]
         await until(lambda: streaming(producer) == ["worker-0"] and len(producer.links) == 2)
@@ -144,7 +144,7 @@ async def test_an_empty_answer_ends_only_links_that_do_not_live_and_those_not_at
 
 
 async def test_a_pod_that_moves_is_dialled_at_its_new_address(services: Services) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with running(producer):
         async with a_worker(discard=True) as worker:
             assert worker.address is not None
@@ -159,7 +159,7 @@ async def test_a_pod_that_moves_is_dialled_at_its_new_address(services: Services
 
 
 async def test_the_name_of_a_worker_that_moved_is_free_for_its_new_address(services: Services, log: Log) -> None:
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=20, heartbeat_interval=1.0)
     async with AsyncExitStack() as stack:
         async with a_worker(discard=True) as worker:
             assert worker.address is not None

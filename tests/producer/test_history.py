@@ -39,7 +39,7 @@ def the_cause(history: History) -> str:
 @pytest.mark.parametrize("cause", ["shutdown", "cut"])
 async def test_a_worker_that_comes_back_at_another_address_was_interrupted_all_the_while(cause: str) -> None:
     services = Services()
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=50)
     async with running(producer):
         async with a_worker(discard=True) as worker:
             services.workers[SERVICE] = targets_of([worker])
@@ -65,7 +65,7 @@ async def test_a_worker_that_comes_back_at_another_address_was_interrupted_all_t
 
 async def test_who_has_left_is_no_link_but_is_remembered_as_interrupted() -> None:
     services = Services()
-    producer = a_producer(SERVICE, dns=services)
+    producer = a_producer(SERVICE, dns=services, rate=50)
     async with (
         a_worker(name="stays", discard=True) as stays,
         a_worker(name="goes", discard=True) as goes,
@@ -80,7 +80,7 @@ async def test_who_has_left_is_no_link_but_is_remembered_as_interrupted() -> Non
         assert [link.worker for link in producer.links] == ["stays"]
         (history,) = producer.departed
         assert (history.worker, history.target) == ("goes", str(targets_of([goes])[0]))
-        await asyncio.sleep(100.0)
+        await asyncio.sleep(10.0)
         current = history.interruptions.status(clock_of_loop().now()).current
         assert current is not None
         assert current.cause == "shutdown"
