@@ -151,6 +151,8 @@ class SelfDialling:
     def __init__(self) -> None:
         self.dials = 0
         self.sock = socket.socket()
+        self.sock.bind(("127.0.0.1", 0))
+        self.port: int = self.sock.getsockname()[1]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
@@ -162,8 +164,6 @@ class SelfDialling:
         self.dials += 1
         if self.dials > 1:
             raise ConnectionRefusedError
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind((host, port))
         self.sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(self.sock, (host, port))
         return await asyncio.get_running_loop().create_connection(factory, sock=self.sock)
@@ -176,8 +176,7 @@ async def test_self_dial_is_refused_and_leaves_the_port_free(
 ) -> None:
     dialling = SelfDialling()
     monkeypatch.setattr("randstream.producer.dialling.asyncio", dialling)
-    port = free_port()
-    async with producing(f"{scheme}://127.0.0.1:{port}") as producer:
+    async with producing(f"{scheme}://127.0.0.1:{dialling.port}") as producer:
         unreachable = await log.wait("link.unreachable")
         assert "the dial met itself" in unreachable["error"]
         assert (only(producer).acked_offset, only(producer).offset) == (0, 0)
@@ -185,5 +184,5 @@ async def test_self_dial_is_refused_and_leaves_the_port_free(
     dialling.sock.detach()  # uvloop closes what it took over, and leaves the object open
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind(("127.0.0.1", dialling.port))
         listener.listen()

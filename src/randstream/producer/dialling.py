@@ -174,7 +174,6 @@ class Dialler:
             raise
 
     def _take(self, session: Session) -> bool:
-        if self._is_answered or not self._on_answer(session):
-            return False
-        self._is_answered = True
-        return True
+        is_wanted = self._on_answer(session)
+        self._is_answered = self._is_answered or is_wanted
+        return is_wanted
