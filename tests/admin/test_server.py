@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
 from tests.admin.site import site_of
+from tests.support.log import Log
 from tests.support.roles import a_pair
 from tests.support.waiting import until
 
@@ -19,6 +20,7 @@ from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import Reason, SettingsError
 from randstream.producer.producer import Producer
 from randstream.settings import Address, ProducerSettings, WorkerSettings
+from randstream.settings.addresses import check_address
 from randstream.worker.worker import Worker
 
 
@@ -178,3 +180,12 @@ async def test_the_json_of_a_role_that_has_done_nothing_is_complete(role: RoleNa
         found = json.loads((await site.get("/api/links"))[1])
         assert (found["role"], found["problem"] is None) == (role, False)
         assert (await site.get("/metrics"))[0] == 200
+
+
+@pytest.mark.parametrize(("host", "shown"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::1]")])
+async def test_the_url_that_is_logged_works(host: str, shown: str, log: Log) -> None:
+    async with serve_admin(FakeRole(), check_address(f"{host}:0")) as (_, port):
+        (listening,) = log.of("admin.listening")
+        assert listening["url"] == f"http://{shown}:{port}/"
+        async with aiohttp.ClientSession() as client, client.get(f"{listening['url']}livez") as answer:
+            assert answer.status == 200

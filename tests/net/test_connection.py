@@ -41,7 +41,7 @@ def options(transport: Any) -> tuple[bool, bool, int]:
 async def test_socket_options_are_nodelay_and_keepalive_and_no_user_timeout_on_links() -> None:
     async with a_listener() as listener, producing(listener, f"raw://localhost:{listener.port}") as producer:
         for _ in producer.links:
-            await listener.peer()
+            (await listener.peer()).say(b"#hello randstream/1 worker=worker-0\n")
         for link in producer.links:
             transport = await until(lambda link=link: link.session and link.session.connection.transport)
             assert options(transport) == (True, True, 0)

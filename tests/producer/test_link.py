@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from tests.producer.links import Longest, numbers_until_beat, only
@@ -19,8 +19,8 @@ from tests.support.waiting import until
 from randstream.backoff import LONGEST_DELAY
 from randstream.errors import Reason
 from randstream.observe.status import LinkState
-from randstream.producer.link import DIALS_AT_ONCE, STREAMS_REMEMBERED
-from randstream.protocol import HANDSHAKE_LIMIT, MAX_OFFSET
+from randstream.producer.link import STREAMS_REMEMBERED
+from randstream.protocol import MAX_OFFSET
 
 GREETING: Final = b"#hello randstream/1 worker=worker-0\n"
 SWALLOWS: Final = "10.0.0.9"
@@ -305,51 +305,6 @@ async def test_late_timer_ends_nothing_on_a_link(log: Log) -> None:
         virtual_loop().block(100.0)
         beat = await peer.line_starting(b"#beat ")
         assert log.of("link.lost") == []
-
-
-async def test_handshake_limit_ends_a_connection_whose_worker_does_not_greet(log: Log) -> None:
-    async with a_listener() as listener, producing(listener) as producer:
-        peer = await listener.peer()
-        began = producer.clock.now()
-        assert (await peer.rest()) == b"#close reason=timeout\n"
-        assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
-        assert (await log.wait("link.unreachable"))["reason"] == "timeout"
-
-
-async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log) -> None:
-    async with producing(f"{SWALLOWS}:9") as producer:
-        began = producer.clock.now()
-        lost = await log.wait("link.unreachable")
-        assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
-        assert (lost["reason"], lost["error"]) == ("timeout", "no connection within the handshake's limit")
-
-
-async def test_handshake_limit_does_not_count_the_wait_for_a_turn_to_dial(log: Log) -> None:
-    swallowed = [f"{SWALLOWS}:{port}" for port in range(1, DIALS_AT_ONCE + 1)]
-    async with a_listener() as listener, producing(*swallowed, listener.target) as producer:
-        began = producer.clock.now()
-        await (await listener.peer()).accept()
-        assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
-        assert producer.links[-1].last_error is None
-
-
-async def test_a_kernels_timeout_is_not_taken_for_ours(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def time_out(*arguments: Any) -> None:
-        raise TimeoutError(110, "Connection timed out")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", time_out)
-    async with producing("127.0.0.1:9"):
-        unreachable = await log.wait("link.unreachable")
-        assert (unreachable["reason"], unreachable["error"]) == ("cut", "[Errno 110] Connection timed out")
-
-
-async def test_all_addresses_of_a_name_are_tried_though_one_refuses_and_one_swallows() -> None:
-    loop = virtual_loop()
-    loop.names.addresses["somewhere"] = ["127.0.0.3", SWALLOWS, "127.0.0.1"]
-    async with a_listener() as listener, producing(f"somewhere:{listener.port}") as producer:
-        began = producer.clock.now()
-        await (await listener.peer()).accept()
-        assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT / 3, abs=0.1)
 
 
 async def test_an_unreachable_worker_is_said_once_and_then_at_intervals(log: Log) -> None:

@@ -19,7 +19,8 @@ from randstream.net.connection import Connection
 from randstream.net.timers import Alarm, TimerWheel
 from randstream.observe.interruptions import Interruptions
 from randstream.producer import link, producer, pump, stream_session
-from randstream.producer.discovery import Resolver
+from randstream.producer.places import Places
+from randstream.producer.resolver import Resolver
 from randstream.protocol import end, receiver, sender
 from randstream.store import segment, sink, store
 from randstream.worker import line, session, worker
@@ -404,15 +405,11 @@ MUTANTS: Final = (
     ),
     Mutant(
         "timed-out-dial-ends-the-link", "a link whose dial took too long is not dialled again",
-        Link, "_dial_in_turn", "except (OSError, PeerTimeout) as error:", "except OSError as error:",
+        Link, "_dial_once", "except (OSError, RandstreamError) as error:", "except OSError as error:",
     ),
     Mutant(
         "dial-keeps-its-place", "the place of a dial that failed is never given back",
-        Link, "_dial_in_turn",
-        "            async with self._context.dials:\n                await self._dial_addresses()\n",
-        "            await self._context.dials.acquire()\n"
-        "            await self._dial_addresses()\n"
-        "            self._context.dials.release()\n",
+        Places, "leave", "            self._release(place)\n", "            pass\n",
     ),
     Mutant(
         "backoff-never-grows", "a worker that is away is dialled ten times a second",
@@ -432,7 +429,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "dns-answers-for-ever", "a worker that moved is never found again",
-        Resolver, "resolve", "now - asked_at >= ANSWER_SECONDS", "False",
+        Resolver, "resolve", "self._clock.now() - name.answered_at >= ANSWER_SECONDS", "False",
     ),
     Mutant(
         "producer-leaves-its-wheel", "a producer that has ended leaves a timer",

@@ -18,7 +18,7 @@ from tests.simulation.plan import Plan
 from tests.simulation.promises import GOODBYE_SECONDS, Promises, grace_of_all
 from tests.simulation.world import START, Note, World
 
-from randstream.producer import link
+from randstream.producer import link, producer
 from randstream.protocol import receiver, sender
 from randstream.worker import intake
 
@@ -127,7 +127,7 @@ def limits_of(plan: Plan) -> Iterator[None]:
         for owner, name, value in (
             (sender, "WINDOW_BYTES", plan.shape.window_bytes),
             (receiver, "WINDOW_BYTES", plan.shape.window_bytes),
-            (link, "DIALS_AT_ONCE", 2 * plan.shape.workers),
+            (producer, "DIALS_AT_ONCE", 2 * plan.shape.workers),
             (link, "Interruptions", WitnessedInterruptions),
             (intake, "Interruptions", WitnessedInterruptions),
         ):

@@ -9,12 +9,22 @@ from time import monotonic
 from tests.simulation.virtual import running_virtual_loop
 
 from randstream.clock import Clock
+from randstream.net.timers import TimerWheel
 
 
 def clock_of_loop() -> Clock:
     """A clock on the time of the running loop, real or virtual."""
     loop = running_virtual_loop()
     return Clock() if loop is None else loop.clock
+
+
+def a_wheel() -> TimerWheel:
+    """A timer wheel on that clock, for alarms that have no bugs."""
+
+    def raise_bug(bug: Exception) -> None:
+        raise bug
+
+    return TimerWheel(clock_of_loop(), raise_bug)
 
 
 class JumpingClock(Clock):

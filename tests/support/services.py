@@ -23,11 +23,11 @@ class Services(Dns):
         self.trouble = ""
         self.questions = 0
 
-    async def look_up_workers(self, service: Target) -> tuple[tuple[Target, ...], float]:
+    async def look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
         self.questions += 1
         if self.trouble:
             raise LookUpError(self.trouble)
-        return tuple(self.workers.get(str(service), ())), 0.0
+        return () if kind == "AAAA" else tuple(self.workers.get(str(service), ())), 0.0
 
     def look_up_addresses(self, host: str) -> asyncio.Future[list[str]]:
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()

@@ -193,3 +193,13 @@ async def test_the_kernel_is_told_to_hold_few_connections_that_wait_to_be_accept
     monkeypatch.setattr(asyncio, "start_server", recording)
     async with a_worker():
         assert asked == [BACKLOG]
+
+
+@pytest.mark.kernel
+async def test_an_empty_host_serves_both_families_on_one_port() -> None:
+    async with a_worker(listen=":0", discard=True) as worker:
+        assert worker.address is not None
+        for host in ("127.0.0.1", "::1"):
+            reader, writer = await asyncio.open_connection(host, worker.address[1])
+            assert (await reader.readline()).startswith(b"#hello ")
+            writer.close()

@@ -24,6 +24,7 @@ import structlog
 from aiohttp import web
 
 from ..errors import SettingsError
+from ..net.listening import listen, reachable
 from ..observe.interruptions import KEPT
 from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
@@ -75,7 +76,7 @@ class AdminServer:
         self.observer = Observer(role)
         self._loop_lag = Buckets()
         self.guard = GuardedServer(self._answer)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self.events = Events(self.observer, self.guard)
         self._numbers = None if role.tap is None else NumbersFeed(role.tap, self.guard, role.clock)
         self._metrics = Metrics(role, self._loop_lag, self.count_clients)
@@ -94,12 +95,14 @@ class AdminServer:
         """Listen; the address that it is. Raises SettingsError if it cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self.guard, self._listen.host, self._listen.port, backlog=BACKLOG)
+            self._servers = await listen(
+                lambda host, port: loop.create_server(self.guard, host, port, backlog=BACKLOG), self._listen
+            )
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own text is long
             raise SettingsError(f"cannot listen on {self._listen}: {why}; give another --admin HOST:PORT") from error
-        host, port = self._server.sockets[0].getsockname()[:2]
-        log.info("admin.listening", url=f"http://{host}:{port}/")
+        host, port = self._servers[0].sockets[0].getsockname()[:2]
+        log.info("admin.listening", url=f"http://{reachable(host, port)}/")
         return host, port
 
     async def run(self) -> None:
@@ -119,9 +122,10 @@ class AdminServer:
 
     async def close(self) -> None:
         """Stop serving. Idempotent."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._servers:
+            for server in self._servers:
+                server.close()
+            self._servers = []
             await self.guard.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -27,7 +27,9 @@ def judge_worker(address: Address, only: Sequence[str], junit: str | None, secon
     """Judge the worker at `address`; the exit status. Raises SettingsError."""
 
     def suite(cases: list[Case], note: Callable[[Outcome], None]) -> Coroutine[Any, Any, None]:
-        return run_worker_suite(address.host, address.port, cases, note, seconds=seconds, random=SystemRandom())
+        return run_worker_suite(
+            address.host or "127.0.0.1", address.port, cases, note, seconds=seconds, random=SystemRandom()
+        )
 
     return _judge("worker", WORKER_CASES, suite, only, junit)
 
@@ -38,7 +40,13 @@ def judge_producer(address: Address, only: Sequence[str], junit: str | None, sec
 
     def suite(cases: list[Case], note: Callable[[Outcome], None]) -> Coroutine[Any, Any, None]:
         return run_producer_suite(
-            address.host, address.port, cases, note, seconds=seconds, seed=seed, listening=listening
+            address.host or "0.0.0.0",  # noqa: S104 - an empty host means it
+            address.port,
+            cases,
+            note,
+            seconds=seconds,
+            seed=seed,
+            listening=listening,
         )
 
     return _judge("producer", PRODUCER_CASES, suite, only, junit)

@@ -24,6 +24,8 @@ UNSEEN: Final[dict[str, str]] = {
     "draining": _STOP,
     "socket-options": "it is between a process and its kernel",
     "resolve-anew": "it is between a process and its resolver",
+    "next-address": "it needs a name with several addresses",
+    "self-dial": "only the kernel can bring it about",
     "immediate-sink": _INSIDE,
     "raw-target": "the producer is to be told of a raw target",
     "raw-half-close": "of raw targets, the producer is to be told; raw-last-line plays the rest",

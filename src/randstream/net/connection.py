@@ -170,6 +170,10 @@ class Connection(asyncio.Protocol):
         if self._owner is not None:
             self._release().on_lost(exc, self._clock.now())
 
+    def hand_over(self, owner: Owner) -> None:
+        """Tell `owner` from now on, and whoever was told before no more."""
+        self._owner = owner
+
     def expect_runs(self, size: int) -> None:
         """The owner is about to write up to `size` bytes at once. All that it leaves unsent is kept within its share.
 

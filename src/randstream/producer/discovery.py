@@ -1,23 +1,18 @@
-"""Discovery: remembers for a moment what DNS says of names, and keeps asking it which workers a service has."""
+"""Discovery: keeps asking DNS which workers a service has."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from ..clock import Clock
-from ..errors import shortage_of
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import Target
-from .dns import Dns, LookUpError
-
-ANSWER_SECONDS: Final = 1.0
-"""How long an answer is shared: ten thousand links to one name ask once, and a pod that moved is found at once."""
+from .dns import LATE_SECONDS, Dns, LookUpError, kinds_of
+from .membership import Membership
 
 REFRESH_SECONDS: Final = (1.0, 5.0)
 """A service is asked for again when its answer's time to live is over, within these bounds: DNS is not pestered, and a
@@ -26,99 +21,86 @@ pod that came or went is noticed in time."""
 log = structlog.get_logger("randstream")
 
 
-class Resolver:
-    """Host names to addresses. Literal addresses are their own answer; equal questions share one for ANSWER_SECONDS."""
-
-    def __init__(self, dns: Dns, clock: Clock) -> None:
-        self._dns = dns
-        self._clock = clock
-        self._answers: dict[str, tuple[float, asyncio.Future[list[str]]]] = {}
-        self.problem: str | None = None
-        """Why the last name that was looked up could not be found; None if it was."""
-
-    async def resolve(self, host: str) -> list[str]:
-        """The addresses of `host`, in the resolver's order; never empty.
-
-        Raises:
-            OSError: the name does not resolve (`socket.gaierror`).
-        """
-        if _is_literal(host):
-            return [host]
-        now = self._clock.now()
-        asked_at, answer = self._answers.get(host, (-ANSWER_SECONDS, None))
-        if answer is None or (answer.done() and now - asked_at >= ANSWER_SECONDS):
-            answer = self._dns.look_up_addresses(host)
-            answer.add_done_callback(_note_heard)
-            self._answers[host] = (now, answer)
-        try:
-            addresses = await asyncio.shield(answer)
-        except OSError as error:
-            self.problem = f"cannot resolve {host}: {shortage_of(error) or error.strerror or error}"
-            raise
-        self.problem = None
-        return addresses
-
-
-def _note_heard(answer: asyncio.Future[list[str]]) -> None:
-    """Mark a failure as seen: those who asked may have given up, and asyncio would log it."""
-    if not answer.cancelled():
-        answer.exception()
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 class Watch:
-    """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_answer` with them.
+    """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_change` when they change.
 
-    A service without workers is an empty answer. A question that fails is none: it changes nothing but `problem`.
+    Each kind of record is a question of its own: what becomes of one is nothing to the other's answers. A question that
+    fails changes nothing but `problem`. `is_up` tells whether the link to a member lives.
     """
 
     def __init__(
-        self, target: Target, dns: Dns, on_answer: Callable[[Watch, tuple[Target, ...]], None], clock: Clock
+        self,
+        target: Target,
+        dns: Dns,
+        clock: Clock,
+        is_up: Callable[[Target], bool],
+        on_change: Callable[[Watch], None],
     ) -> None:
         self.target = target
         self.problem: str | None = f"{target} is not looked up yet"
         """Why the workers are not known now; None while they are."""
         self._dns = dns
-        self._on_answer = on_answer
         self._clock = clock
+        self._is_up = is_up
+        self._on_change = on_change
         self._lines = Throttle(LINES_A_MINUTE)
+        self._memberships = {kind: Membership() for kind in kinds_of(target)}
+        self._problems: dict[str, str | None] = {}
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Ask until `stopping`. A question under way ends by itself: cancelled, it may leave uvloop an open socket."""
-        while not stopping.is_set():
-            workers, time_to_live = await self._ask()
-            if workers is not None and not stopping.is_set():
-                self._on_answer(self, workers)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(refresh_delay(time_to_live)):
-                    await stopping.wait()
+    @property
+    def members(self) -> tuple[Target, ...]:
+        """The workers, as far as known."""
+        return tuple(dict.fromkeys(target for each in self._memberships.values() for target in each.members))
 
-    async def _ask(self) -> tuple[tuple[Target, ...] | None, float]:
-        """Ask once: the workers, None if DNS does not say; and for how many seconds the answer holds."""
-        try:
-            workers, time_to_live = await self._dns.look_up_workers(self.target)
-        except LookUpError as error:
-            self._note(f"cannot look up {self.target}: {error}")
-            return None, 0.0
-        self._note(None if workers else f"{self.target} names no worker")
-        return workers, time_to_live
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for kind in self._memberships:
+                group.create_task(self._keep_asking(kind))
 
-    def _note(self, problem: str | None) -> None:
-        was, self.problem = self.problem, problem
-        if problem == was:
+    async def _keep_asking(self, kind: str) -> None:
+        while True:
+            late = self._clock.call_at(self._clock.now() + LATE_SECONDS, lambda: self._note_late(kind))
+            try:
+                named, time_to_live = await self._dns.look_up_workers(self.target, kind)
+            except LookUpError as error:
+                time_to_live = 0.0
+                self._note(kind, f"cannot look up {self.target}: {error}")
+            else:
+                self._note(kind, None if named else f"{self.target} names no worker")
+                self._update(kind, named)
+            finally:
+                late.cancel()
+            await asyncio.sleep(refresh_delay(time_to_live))
+
+    def _update(self, kind: str, named: tuple[Target, ...]) -> None:
+        before = self.members
+        self._memberships[kind].update(named, self._is_up, self._clock.now())
+        if self.members != before:
+            self._on_change(self)
+
+    def _note_late(self, kind: str) -> None:
+        self._note(kind, f"cannot look up {self.target}: no name server gives an answer")
+
+    def _note(self, kind: str, problem: str | None) -> None:
+        self._problems[kind] = problem
+        was, self.problem = self.problem, self._sum_up()
+        if self.problem == was:
             return
         now, target = self._clock.now(), str(self.target)
-        if problem is None:
+        if self.problem is None:
             self._lines.say(log.info, "discovery.working", now, target=target)
         else:
-            self._lines.say(log.warning, "discovery.failing", now, target=target, error=problem)
+            self._lines.say(log.warning, "discovery.failing", now, target=target, error=self.problem)
+
+    def _sum_up(self) -> str | None:
+        """One kind that names workers is enough. Of several problems that of a question that failed tells most."""
+        problems = self._problems.values()
+        if None in problems:
+            return None
+        if len(problems) < len(self._memberships):
+            return self.problem  # the other answer is to come
+        return min((problem for problem in problems if problem), key=lambda each: each.startswith(str(self.target)))
 
 
 def refresh_delay(time_to_live: float) -> float:

@@ -6,17 +6,27 @@ import asyncio
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import shortage_of, words_of
 from ..net.descriptors import check_descriptors
 from ..settings import Target
 
 if TYPE_CHECKING:
-    from dns.asyncresolver import Resolver
+    from dns.name import Name
+    from dns.resolver import Answer, Resolver
 
-QUESTION_SECONDS: Final = 3.0
-"""How long a question about a service may take, with all its repetitions. A producer that ends waits for the answer."""
+NAME_SECONDS: Final = 10.0
+"""How long a question about one name may take, with all its repetitions: two rounds of two name servers, which have two
+seconds each. Every name of the search list has as long."""
+
+LATE_SECONDS: Final = 3.0
+"""After so long a question that has no answer yet is trouble to tell of; whatever answer comes is used nonetheless."""
+
+Found = TypeVar("Found")
 
 
 class LookUpError(OSError):
@@ -31,20 +41,28 @@ class Dns:
 
     def look_up_addresses(self, host: str) -> asyncio.Future[list[str]]:
         """The addresses of `host`, in the resolver's order; never empty. Fails with OSError (`socket.gaierror`)."""
-        return asyncio.get_running_loop().run_in_executor(None, _look_up_addresses, host)
+        return _in_thread(lambda: _look_up_addresses(host))
 
-    async def look_up_workers(self, service: Target) -> tuple[tuple[Target, ...], float]:
-        """The workers that a `srv://` or `dns://` target names now, and for how many seconds that holds.
+    async def look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
+        """The workers that the records of this `kind` (see `kinds_of`) name now, and for how many seconds that holds.
 
         Raises:
             LookUpError: DNS did not say.
         """
+        return await _in_thread(lambda: self._look_up_workers(service, kind))
+
+    def make_resolver(self) -> Resolver:
+        """A resolver set up as the machine is. Blocks: it reads `/etc/resolv.conf`."""
+        from dns.resolver import Resolver  # 0.15 s, and only for services
+
+        return Resolver()
+
+    def _look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
         from dns.exception import DNSException
 
         try:
-            if self._resolver is None:
-                self._resolver = await asyncio.to_thread(self.make_resolver)
-            return await _look_up_workers(service, self._resolver)
+            resolver = self._resolver = self._resolver or self.make_resolver()
+            return _look_up_workers(service, kind, resolver)
         except (DNSException, OSError) as error:
             self._resolver = None  # the machine's DNS settings may have changed
             try:
@@ -53,45 +71,101 @@ class Dns:
                 raise LookUpError(words_of(shortage)) from error
             raise LookUpError(_reason(error)) from error
 
-    def make_resolver(self) -> Resolver:
-        """A resolver set up as the machine is. Blocks: it reads `/etc/resolv.conf`."""
-        from dns.asyncresolver import Resolver  # 0.15 s, and only for services
 
-        return Resolver()
+def kinds_of(service: Target) -> tuple[str, ...]:
+    """The kinds of records that name its workers, each a question of its own."""
+    return ("SRV",) if service.scheme == "srv" else ("A", "AAAA")
+
+
+def _in_thread(function: Callable[[], Found]) -> asyncio.Future[Found]:
+    """What `function` gives, from a thread of its own, which holds up neither others nor the exit."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Found] = loop.create_future()
+
+    def settle(give: Callable[[Any], None], outcome: object) -> None:
+        if not answer.done():
+            give(outcome)
+
+    def work() -> None:
+        give: Callable[[Any], None]
+        outcome: object
+        try:
+            give, outcome = answer.set_result, function()
+        except Exception as error:
+            give, outcome = answer.set_exception, error
+        with suppress(RuntimeError):  # the loop is closed, and nobody asks any more
+            loop.call_soon_threadsafe(settle, give, outcome)
+
+    Thread(target=work, name="dns", daemon=True).start()
+    return answer
 
 
 def _look_up_addresses(host: str) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return _ask_system(host, socket.AF_UNSPEC)
     except socket.gaierror as error:
         check_descriptors()
         if error.errno == socket.EAI_MEMORY:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
+        # The C library may give up both families for the failure of one: each is asked alone.
+        for family in (socket.AF_INET, socket.AF_INET6):
+            with suppress(socket.gaierror):
+                return _ask_system(host, family)
         raise
+
+
+def _ask_system(host: str, family: socket.AddressFamily) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
     except UnicodeError as error:  # a label that is empty or too long
         raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def _look_up_workers(service: Target, resolver: Resolver) -> tuple[tuple[Target, ...], float]:
+def _look_up_workers(service: Target, kind: str, resolver: Resolver) -> tuple[tuple[Target, ...], float]:
+    from dns.exception import DNSException
     from dns.resolver import NXDOMAIN
 
-    found: set[tuple[str, int]] = set()
-    lives: list[int] = []
-    for kind in ("SRV",) if service.scheme == "srv" else ("A", "AAAA"):
+    failure: Exception | None = None
+    for name in _names_to_try(service.host, resolver):
         try:
-            answer = await resolver.resolve(
-                service.host, kind, search=True, raise_on_no_answer=False, lifetime=QUESTION_SECONDS
-            )
+            answer = resolver.resolve(name, kind, search=False, raise_on_no_answer=False, lifetime=NAME_SECONDS)
         except NXDOMAIN:
             continue  # what a service without pods looks like
-        for record in answer.rrset or ():
-            if kind == "SRV":
-                found.add((record.target.to_text(omit_final_dot=True), record.port))
-            else:
-                found.add((record.address, service.port))
-        lives += [] if answer.rrset is None else [answer.rrset.ttl]
-    return tuple(Target("stream", host, port) for host, port in sorted(found)), min(lives, default=0)
+        except (DNSException, OSError) as error:  # it says nothing of the other names
+            failure = failure or error
+            continue
+        _prefer(answer.nameserver, resolver)
+        if answer.rrset is not None:
+            return tuple(sorted(_workers_in(answer, service), key=str)), answer.rrset.ttl
+    if failure is not None:
+        raise failure
+    return (), 0.0
+
+
+def _names_to_try(host: str, resolver: Resolver) -> list[Name]:
+    """What a short name may mean, likeliest first, as the C library has it (resolv.conf(5): `search`, `ndots`)."""
+    import dns.name
+
+    name = dns.name.from_text(host, None)
+    if name.is_absolute():
+        return [name]
+    longer = [name + suffix for suffix in resolver.search or [resolver.domain] if suffix != dns.name.root]
+    as_is = [name + dns.name.root]
+    dots = len(name) - 1
+    return as_is + longer if dots >= (1 if resolver.ndots is None else resolver.ndots) else longer + as_is
+
+
+def _prefer(nameserver: object, resolver: Resolver) -> None:
+    """Ask the server first that has just answered: each question would wait for the silence of those before it."""
+    resolver.nameservers = sorted(resolver.nameservers, key=lambda each: each != nameserver)
+
+
+def _workers_in(answer: Answer, service: Target) -> set[Target]:
+    if answer.rdtype.name != "SRV":
+        return {Target("stream", record.address, service.port) for record in answer}
+    named = {(record.target.to_text(omit_final_dot=True), record.port) for record in answer}
+    return {Target("stream", host, port) for host, port in named if host not in ("", ".") and port}  # RFC 2782: "."
 
 
 def _reason(error: Exception) -> str:

@@ -10,21 +10,11 @@ import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..backoff import Backoff
-from ..errors import (
-    LocalProtocolError,
-    PeerTimeout,
-    RandstreamError,
-    Reason,
-    is_transient,
-    reason_of,
-    silent_end,
-    words_of,
-)
+from ..errors import LocalProtocolError, RandstreamError, Reason, is_transient, reason_of, silent_end, words_of
 from ..net.budget import SendBudget
-from ..net.connection import Connection
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
 from ..numbers.distributions import NumberArray
@@ -35,15 +25,12 @@ from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..observe.throttle import Throttle
-from ..protocol import HANDSHAKE_LIMIT
 from ..settings import ProducerSettings, Seed, Target
-from .discovery import Resolver
+from .dialling import Dialler, Session
 from .history import Histories
 from .names import Names
-
-DIALS_AT_ONCE: Final = 100
-"""Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
-
+from .places import Places
+from .resolver import Resolver
 
 STREAMS_REMEMBERED: Final = 8
 """Of one target: a peer that gives itself new names shall not fill the memory."""
@@ -67,21 +54,10 @@ class LinkContext:
     longest_delay: float
     histories: Histories
     budget: SendBudget
-    dials: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DIALS_AT_ONCE))
+    dials: Places
     names: Names[Link] = field(default_factory=Names)
     throttles: dict[str, dict[str, Throttle]] = field(default_factory=dict)
     """Those of targets that left, the latest last: DNS may bring them back each second."""
-
-
-class Session(Protocol):
-    """One connection's life. It tells its link what happens."""
-
-    @property
-    def connection(self) -> Connection:
-        """The connection, which the link makes."""
-
-    def finish(self, now: float) -> None:
-        """Get what was sent acknowledged, say goodbye, then call the link's `set_finished`."""
 
 
 class Link:
@@ -109,8 +85,10 @@ class Link:
         self.instance = f"{context.random.getrandbits(64):016x}"
         self._starts: dict[str, int] = {}
         self._context = context
-        self._begin = begin
         self._clock = context.wheel.clock
+        self._dialler = Dialler(
+            target, context.resolver, context.dials, self._clock, lambda now: begin(self, context, now), self._on_answer
+        )
         self._backoff = Backoff(context.random, context.longest_delay)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
@@ -188,7 +166,7 @@ class Link:
         """End gracefully: get what was sent acknowledged, say goodbye, call `on_finished`."""
         self._is_finishing = True
         self._alarm.set(math.inf)
-        if self.session is None or self._dialling is not None:
+        if self.session is None:
             self.abort(now)
         else:
             self.session.finish(now)
@@ -197,6 +175,7 @@ class Link:
         """End now, whatever is unsent."""
         if self._dialling is not None:
             self._dialling.cancel()
+            self._dialling = None
         if self.session is not None:
             self.session.connection.abort()
         self.set_finished(now)
@@ -366,45 +345,21 @@ class Link:
 
     def _dial(self, now: float) -> None:
         self.state = LinkState.DIALLING
-        self._dialling = self._context.spawn(self._dial_in_turn())
+        self._dialling = self._context.spawn(self._dial_once())
 
-    async def _dial_in_turn(self) -> None:
+    async def _dial_once(self) -> None:
         try:
-            async with self._context.dials:
-                await self._dial_addresses()
-        except (OSError, PeerTimeout) as error:
-            self.on_lost(error, self._clock.now())
-        finally:
+            await self._dialler.dial()
+        except (OSError, RandstreamError) as error:
             self._dialling = None
+            self.on_lost(error, self._clock.now())
 
-    async def _dial_addresses(self) -> None:
-        limit = asyncio.timeout(HANDSHAKE_LIMIT)
-        try:
-            async with limit:
-                addresses = await self._context.resolver.resolve(self.target.host)
-                for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
-                    # An address that swallows what it is sent must leave the others their time.
-                    share = HANDSHAKE_LIMIT / len(addresses) if left else None
-                    try:
-                        async with asyncio.timeout(share):
-                            return await self._connect(address)
-                    except OSError:
-                        if not left:
-                            raise
-        except TimeoutError as error:  # the kernel's ETIMEDOUT is one too: only the timer knows whether it was ours
-            if limit.expired():
-                raise PeerTimeout("no connection within the handshake's limit") from error
-            raise
-
-    async def _connect(self, address: str) -> None:
-        session = self.session = self._begin(self, self._context, self._clock.now())
-        connection = session.connection
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: connection, address, self.target.port)
-        except BaseException:
-            connection.abort()
-            self.session = None
-            raise
+    def _on_answer(self, session: Session) -> bool:
+        if self._dialling is None:
+            return False
+        self._dialling = None
+        self.session = session
+        return True
 
     def _delay_after(self, error: Exception, held: float) -> float:
         match reason_of(error):

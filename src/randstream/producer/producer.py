@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from math import isinf
+from math import inf, isinf
 from random import Random, SystemRandom
 from typing import Final
 
@@ -22,11 +22,14 @@ from ..observe.journal import Journal
 from ..observe.tally import Tally
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import ProducerInputs, ProducerSettings, Target
-from .discovery import Resolver, Watch
+from .dialling import DIALS_AT_ONCE
+from .discovery import Watch
 from .dns import Dns
 from .history import MOST_DEPARTED, Histories, History
 from .link import Link, LinkContext
+from .places import Places
 from .raw_session import RawSession
+from .resolver import Resolver
 from .stream_session import StreamSession
 
 DIALS_A_SECOND: Final = 5000
@@ -66,14 +69,14 @@ class Producer:
         self._longest_delay = longest_delay
         self._histories = Histories(self.clock, keeps_round_trips=keeps_round_trips)
         self._dns = dns or Dns()
-        self._resolver = Resolver(self._dns, self.clock)
         self._credentials = Credentials(settings) if settings.uses_tls else None
         self.budget = SendBudget(settings.buffer_bytes)
         self.links: list[Link] = []
         # What an observer asks of a role, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
-        self._wanted: dict[Watch | None, tuple[Target, ...]] = {}  # None: those that the settings name themselves
+        self._fixed: list[Target] = []  # those that the settings name themselves
+        self._watches: list[Watch] = []
         self._linked: dict[Target, Link] = {}
         self._changes = Throttle(LINES_A_MINUTE)
         self._context: LinkContext | None = None
@@ -87,10 +90,10 @@ class Producer:
         """Why the producer is not ready, for an operator; None while it is. An absent worker is no reason."""
         if self._context is None or self._stopping.is_set():
             return "not streaming"
-        for watch in self._wanted:
-            if watch is not None and watch.problem is not None:
+        for watch in self._watches:
+            if watch.problem is not None:
                 return watch.problem
-        problem = self._resolver.problem
+        problem = self._context.resolver.problem
         is_up = problem is not None and any(link.is_up for link in self.links)
         return None if is_up else problem
 
@@ -113,7 +116,7 @@ class Producer:
                 settings=self.settings,
                 seed=self.inputs.seed,
                 wheel=wheel,
-                resolver=self._resolver,
+                resolver=Resolver(self._dns, wheel),
                 credentials=self._credentials,
                 random=self._random,
                 spawn=group.create_task,
@@ -124,11 +127,14 @@ class Producer:
                 longest_delay=self._longest_delay,
                 histories=self._histories,
                 budget=self.budget,
+                dials=Places(wheel, DIALS_AT_ONCE, inf),
             )
             try:
-                for watch in self._start_links():
-                    group.create_task(watch.run(self._stopping))
+                self._start_links()
+                asking = [group.create_task(watch.run()) for watch in self._watches]
                 await self._stopping.wait()
+                for task in asking:
+                    task.cancel()
                 await self._finish_links()
             finally:  # before the group ends, which takes no more dials
                 self._stopping.set()
@@ -137,36 +143,39 @@ class Producer:
         if self._bug is not None:
             raise self._bug
 
-    def _start_links(self) -> list[Watch]:
+    def _start_links(self) -> None:
         targets = self.inputs.targets
-        watches = [Watch(target, self._dns, self._on_answer, self.clock) for target in targets if target.is_service]
-        self._wanted = {None: tuple(target for target in targets if not target.is_service)}
-        self._wanted |= dict.fromkeys(watches, ())
+        self._fixed = [target for target in targets if not target.is_service]
+        self._watches = [
+            Watch(target, self._dns, self.clock, self._is_up, self._on_change)
+            for target in targets
+            if target.is_service
+        ]
         self._adjust_links()
         log.info(
-            "producer.started", links=len(self.links), services=len(watches),
+            "producer.started", links=len(self.links), services=len(self._watches),
             rate="max" if isinf(self.settings.rate) else self.settings.rate,
             numbers=self.settings.numbers,
         )  # fmt: skip
-        return watches
 
-    def _on_answer(self, watch: Watch, targets: tuple[Target, ...]) -> None:
-        # That a service has no worker at all may be DNS's own trouble: links that live are then kept.
-        known = self._wanted[watch]
-        self._wanted[watch] = targets or tuple(target for target in known if self._linked[target].is_up)
-        if self._wanted[watch] != known:
-            self._adjust_links()
-            self._changes.say(
-                log.info, "discovery.changed", self.clock.now(),
-                target=str(watch.target), workers=len(targets), links=len(self._linked),
-            )  # fmt: skip
+    def _on_change(self, watch: Watch) -> None:
+        self._adjust_links()
+        self._changes.say(
+            log.info, "discovery.changed", self.clock.now(),
+            target=str(watch.target), workers=len(watch.members), links=len(self._linked),
+        )  # fmt: skip
+
+    def _is_up(self, target: Target) -> bool:
+        return self._linked[target].is_up if target in self._linked else False
 
     def _adjust_links(self) -> None:
         """Have one link for each target that is wanted, and none for others."""
-        wanted = dict.fromkeys(target for targets in self._wanted.values() for target in targets)
+        wanted = dict.fromkeys(self._fixed)
+        for watch in self._watches:
+            wanted |= dict.fromkeys(watch.members)
         self._link_all([target for target in wanted if target not in self._linked])
         for target in [target for target in self._linked if target not in wanted]:
-            self._unlink(self._linked.pop(target))
+            self._linked.pop(target).finish(self.clock.now())  # none of these is up: see `Membership`
 
     def _link_all(self, targets: list[Target]) -> None:
         assert self._context is not None
@@ -177,13 +186,6 @@ class Producer:
             self.links.append(link)
             self._unfinished += 1
             link.start(now + spread * number / len(targets))
-
-    def _unlink(self, link: Link) -> None:
-        assert self._context is not None
-        now = self.clock.now()
-        link.finish(now)
-        # A worker that stalls never acknowledges the last beat: it gets as long as at our own end.
-        self._context.wheel.alarm(link.abort).set(now + self.settings.grace_period)
 
     async def _finish_links(self) -> None:
         for link in self._linked.values():

@@ -59,13 +59,14 @@ class RawSession:
     There are no acks: what the kernel has taken counts as arrived, but not while the sender doubts that anybody reads.
     """
 
+    is_greeted: Final = False
+
     def __init__(self, link: Link, context: LinkContext, now: float) -> None:
         self._link = link
         self._context = context
         self._sender = RawSender()
         # Without a buffer of our own, writable means that the kernel has taken everything.
         self.connection = Connection(self._sender, self, context.wheel, context.budget, high_water=0)
-        self._stream = link.set_worker(link.target.raw_worker)
         self._pump: Pump | None = None
         self._made_at = math.inf
         self._is_finishing = False
@@ -75,12 +76,16 @@ class RawSession:
         self._pump = None
         self.on_writable(now)
 
+    def leave(self) -> None:
+        self.connection.close()
+
     def on_made(self, now: float) -> None:
         """The socket is connected."""
         self._made_at = now
+        stream = self._link.set_worker(self._link.target.raw_worker)
         pacer = Pacer(self._context.settings.rate, now)
-        self._pump = Pump(self._stream, pacer, self.connection, self._send, self._context.tally)
-        self._link.set_streaming(self._stream, self._link.acked_offset, now, raw=True)
+        self._pump = Pump(stream, pacer, self.connection, self._send, self._context.tally)
+        self._link.set_streaming(stream, self._link.acked_offset, now, raw=True)
         self._link.note_proof(now, None)
         self.on_writable(now)
 

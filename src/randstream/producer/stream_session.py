@@ -23,6 +23,8 @@ WAITS_OF_THE_STEADY: Final = 4
 class StreamSession:
     """Sends the numbers of whichever worker answers, from the offset that its sink names. Implements `Session`."""
 
+    is_greeted: Final = True
+
     def __init__(self, link: Link, context: LinkContext, now: float) -> None:
         settings = context.settings
         self._link = link
@@ -47,6 +49,10 @@ class StreamSession:
             self.connection.flush()
         else:
             self._say_goodbye(now)
+
+    def leave(self) -> None:
+        self._sender.close(Reason.SHUTDOWN)
+        self.connection.close()
 
     def on_made(self, now: float) -> None:
         """The socket is connected; the worker speaks first."""
@@ -141,6 +147,5 @@ class StreamSession:
             self._say_goodbye(now)
 
     def _say_goodbye(self, now: float) -> None:
-        self._sender.close(Reason.SHUTDOWN)
-        self.connection.close()
+        self.leave()
         self._link.set_finished(now)

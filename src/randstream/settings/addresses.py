@@ -20,7 +20,7 @@ _TARGET: Final = re.compile(r"(?:([a-z]+)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen. Port 0: any free one."""
+    """Where to listen. An empty host: every address of the machine. Port 0: any free one."""
 
     host: str
     port: int
@@ -56,13 +56,13 @@ class Target:
 
 
 def check_address(value: Any) -> Address:
-    """`host:port`; an empty host means every address of the machine."""
+    """`host:port`; an empty host means every address of the machine, of both families."""
     if isinstance(value, Address):
         return replace(value, port=_check_port(value.port, least=0))
     host, colon, port = str(value).rpartition(":")
     if not colon or not _HOST.fullmatch(host):
-        raise ValueError("give HOST:PORT, such as 127.0.0.1:9000 or 0.0.0.0:9000 (port 0: any free one)")
-    return Address(host.strip("[]") or "0.0.0.0", _check_port(port, least=0))  # noqa: S104 - an empty host means it
+        raise ValueError("give HOST:PORT, such as 127.0.0.1:9000 or :9000 (port 0: any free one)")
+    return Address(host.strip("[]"), _check_port(port, least=0))
 
 
 def check_target(value: Any) -> Target:

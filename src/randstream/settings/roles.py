@@ -183,7 +183,7 @@ class WorkerSettings(CommonSettings):
 
     # fmt: off
     listen: Given[Address, str] = setting("listen", "HOST:PORT", check_address,
-        "Where to listen for the producer; 0.0.0.0 for other machines, port 0 for any free one.",
+        "Where to listen for the producer; :9000 for other machines too, port 0 for any free one.",
         default=f"127.0.0.1:{DEFAULT_PORT}")
     store: Given[Path | None, str] = setting("store", "FOLDER", check_folder,
         "Keep the numbers in FOLDER, safe from whatever dies.", default=None, default_text="none", choice="sink")

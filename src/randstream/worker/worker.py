@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+from collections.abc import Awaitable
+from contextlib import ExitStack, closing
 from random import Random, SystemRandom
 from typing import Final
 
@@ -14,6 +15,7 @@ from ..errors import OfferError, Reason, SettingsError, SinkError
 from ..net.connection import AcceptedConnection
 from ..net.credentials import Credentials
 from ..net.descriptors import tell_if_used_up
+from ..net.listening import listen
 from ..net.timers import TimerWheel
 from ..observe.journal import Journal
 from ..observe.report import SinkReport
@@ -121,7 +123,8 @@ class Worker:
         await self.sink.start()
         wheel = TimerWheel(self.clock, self._on_bug)
         try:
-            with closing(await self._bind()) as server:
+            with ExitStack() as listening:
+                servers = [listening.enter_context(closing(server)) for server in await self._bind()]
                 async with asyncio.TaskGroup() as group:
                     patience = Patience(wheel, self.sink, self._sink_report)
                     self._context = SessionContext(
@@ -134,12 +137,12 @@ class Worker:
                         patience,
                         group.create_task,
                     )
-                    await self._listen(server)
+                    await self._listen(servers)
                     minding = group.create_task(self._mind_sink())
                     promoting = group.create_task(self._promote(patience))
                     await self._stopping.wait()
                     self.intake.interruptions.finish(self.clock.now())  # our own end is none
-                    server.close()
+                    listening.close()
                     promoting.cancel()
                     await self._drain()
                     if self.settings.accept_raw and isinstance(self.sink, ImmediateSink):  # it will not come again
@@ -155,20 +158,21 @@ class Worker:
         if self._bug is not None:
             raise self._bug
 
-    async def _bind(self) -> asyncio.Server:
-        listen = self.settings.listen
+    async def _bind(self) -> list[asyncio.Server]:
+        def make_server(host: str, port: int) -> Awaitable[asyncio.Server]:
+            return asyncio.start_server(self._accept, host, port, backlog=BACKLOG, start_serving=False)
+
         try:
-            return await asyncio.start_server(
-                self._accept, listen.host, listen.port, backlog=BACKLOG, start_serving=False
-            )
+            return await listen(make_server, self.settings.listen)
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on {listen}: {error.strerror or error}; give another --listen HOST:PORT"
+                f"cannot listen on {self.settings.listen}: {error.strerror or error}; give another --listen HOST:PORT"
             ) from error
 
-    async def _listen(self, server: asyncio.Server) -> None:
-        await server.start_serving()
-        self.address = server.sockets[0].getsockname()[:2]
+    async def _listen(self, servers: list[asyncio.Server]) -> None:
+        for server in servers:
+            await server.start_serving()
+        self.address = servers[0].sockets[0].getsockname()[:2]
         self._listening.set()
         log.info("worker.listening", worker=self.settings.name, address=str(Address(*self.address)))
 

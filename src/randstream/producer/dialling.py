@@ -1,0 +1,179 @@
+"""Dialling: the first address of a target that answers. The next is tried when one fails or is silent for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from ..clock import Clock
+from ..errors import PeerTimeout, is_transient, silent_end
+from ..net.connection import Connection, Owner
+from ..protocol import HANDSHAKE_LIMIT
+from ..protocol.events import Closed, Event
+from ..settings import Target
+from .places import Places, Standing
+from .resolver import Resolver
+
+DIALS_AT_ONCE: Final = 100
+"""Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
+NEXT_ADDRESS_SECONDS: Final = 0.5
+"""Without an answer for so long, the next address is tried too. Twice what RFC 8305 (5) gives a connection alone."""
+
+
+class Session(Owner, Protocol):
+    """One connection's life. It tells its link what happens."""
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether the peer speaks first, so that until then a connection proves nothing."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, which is made elsewhere."""
+
+    def finish(self, now: float) -> None:
+        """Get what was sent acknowledged, say goodbye, then call the link's `set_finished`."""
+
+    def leave(self) -> None:
+        """Say goodbye and close, at once."""
+
+
+class Attempt:
+    """A session's connection until the peer answers. Implements `net.connection.Owner`."""
+
+    def __init__(self, session: Session, on_answer: Callable[[Session], bool]) -> None:
+        self.outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        """None: the peer has answered, and the session goes on by itself. Otherwise why there will be no answer."""
+        self._session = session
+        self._on_answer = on_answer
+        self.has_answer = False
+        session.connection.hand_over(self)
+
+    def on_made(self, now: float) -> None:
+        """The socket is connected."""
+        transport = self._session.connection.transport
+        assert transport is not None
+        if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+            # Two ends of one socket: the kernel chose the very port that is dialled. A reset leaves it for a listener.
+            sock: socket.socket = transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._session.connection.abort()
+            self._end(ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, and the dial met itself"))
+        elif self._session.is_greeted or self._answer():
+            self._session.on_made(now)
+
+    def on_event(self, event: Event, now: float) -> None:
+        if isinstance(event, Closed):
+            self._session.connection.close()
+            self._end(event.error)
+        elif self._answer():
+            self._session.on_event(event, now)
+
+    def on_writable(self, now: float) -> None:
+        """There is nothing to say yet."""
+
+    def on_lost(self, error: Exception | None, now: float) -> None:
+        self._end(error or silent_end())
+
+    def _answer(self) -> bool:
+        """Whether the peer is the first to answer."""
+        self.has_answer = self._on_answer(self._session)
+        if self.has_answer:
+            self._session.connection.hand_over(self._session)
+            self._end(None)
+        else:
+            self._session.leave()
+        return self.has_answer
+
+    def _end(self, outcome: Exception | None) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+
+class Dialler:
+    """Dials one target again and again. `begin` makes a session; `on_answer` takes the one whose peer has answered, and
+    tells whether it is still wanted.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        resolver: Resolver,
+        places: Places,
+        clock: Clock,
+        begin: Callable[[float], Session],
+        on_answer: Callable[[Session], bool],
+    ) -> None:
+        self._target = target
+        self._resolver = resolver
+        self._places = places
+        self._clock = clock
+        self._begin = begin
+        self._on_answer = on_answer
+        self._is_answered = False
+        self._standing = Standing()
+
+    async def dial(self) -> None:
+        """Until a peer has answered. The time of the look-up is its own, and so is that of each address.
+
+        Raises:
+            OSError, RandstreamError: none has; what the last said, or else one that haste cannot mend.
+        """
+        addresses = await self._resolver.resolve(self._target.host)
+        self._is_answered = False
+        async with self._places.place(self._standing):
+            error = await self._try_all(addresses)
+        if error is None:
+            self._standing = Standing(has_answered=True)
+        else:
+            self._standing.is_silent = isinstance(error, (PeerTimeout, TimeoutError))
+            raise error
+
+    async def _try_all(self, addresses: list[str]) -> Exception | None:
+        """None as soon as one has answered, and the others are dismissed."""
+        if len(addresses) == 1:  # ten thousand links need no task more than this
+            return await self._try(addresses[0])
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as group:
+            running: set[asyncio.Task[Exception | None]] = set()
+            left = iter(addresses)
+            while (address := next(left, None)) or running:
+                if address is not None:
+                    running.add(group.create_task(self._try(address)))
+                patience = None if address is None else NEXT_ADDRESS_SECONDS
+                done, running = await asyncio.wait(running, timeout=patience, return_when="FIRST_COMPLETED")
+                if self._is_answered:
+                    break
+                for error in (task.result() for task in done):
+                    failure = failure if failure is not None and not is_transient(failure) else error
+            for task in running:
+                task.cancel()
+        return None if self._is_answered else failure
+
+    async def _try(self, address: str) -> Exception | None:
+        """None once the peer has answered, or else why it will not."""
+        session = self._begin(self._clock.now())
+        attempt = Attempt(session, self._take)
+        limit = asyncio.timeout(HANDSHAKE_LIMIT)
+        try:
+            async with limit:
+                await asyncio.get_running_loop().create_connection(
+                    lambda: session.connection, address, self._target.port
+                )
+            return await attempt.outcome  # the protocol's own limit holds
+        except OSError as error:  # the kernel's ETIMEDOUT is a TimeoutError too: only the timer knows whose it was
+            session.connection.abort()
+            return PeerTimeout("no connection within the handshake's limit") if limit.expired() else error
+        except asyncio.CancelledError:
+            if not attempt.has_answer:
+                session.leave()
+            raise
+
+    def _take(self, session: Session) -> bool:
+        is_wanted = self._on_answer(session)
+        self._is_answered = self._is_answered or is_wanted
+        return is_wanted

@@ -1,0 +1,35 @@
+"""Membership: which workers a service has, by what DNS names and by what links prove. Pure: never reads a clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from typing import Final
+
+from ..settings import Target
+
+LEFT_OUT_SECONDS: Final = 30.0
+"""A worker has left once it has had no connection and DNS has left it out for so long. An answer may name only some of
+the workers, a different choice each time: of one that names half, thirty in a row miss a worker once in 10^9."""
+
+
+class Membership:
+    """The workers that the answers to one question stand for. Times are in seconds."""
+
+    def __init__(self) -> None:
+        self._missed_since: dict[Target, float] = {}
+
+    @property
+    def members(self) -> Collection[Target]:
+        """In the order in which they were first named."""
+        return self._missed_since.keys()
+
+    def update(self, named: Collection[Target], is_up: Callable[[Target], bool], now: float) -> None:
+        """DNS has named these. A worker that `is_up` is there, whatever DNS says."""
+        for target in [*self._missed_since, *named]:
+            if target in named or is_up(target):
+                self._missed_since[target] = math.inf
+            else:
+                since = self._missed_since[target] = min(now, self._missed_since[target])
+                if now - since >= LEFT_OUT_SECONDS:
+                    del self._missed_since[target]
