@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 from randstream.cli.check import program as module
 from randstream.cli.check.program import Program, is_in_foreground
@@ -60,6 +60,7 @@ async def test_one_that_cannot_be_started_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 async def test_it_gets_the_signal(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE_SECONDS", PATIENCE)  # no other follows it, however slow the machine is
     monkeypatch.setattr(module, "is_in_foreground", lambda: False)
     program = a_program("sleep", "1000")
     running = await begun(program)

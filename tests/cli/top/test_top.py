@@ -43,7 +43,7 @@ HURRIED_TOP = """
 import sys
 from randstream.cli import top
 top.PERIOD_SECONDS = top.source.PERIOD_SECONDS = 0.02
-top.screen.STALE_SECONDS = 0.1
+top.screen.STALE_SECONDS = 1.0
 top.run_top(sys.argv[1:])
 """
 
