@@ -1,5 +1,7 @@
 # One image for both roles: RANDSTREAM_ROLE=producer or worker decides. Simple enough for the classic builder.
-ARG PYTHON_IMAGE=python:3.13-slim-trixie
+# Its base is one image, whatever the tag will mean (here: Python 3.13.15); where no registry can be reached, another is
+# given: --build-arg PYTHON_IMAGE=python:3.13-slim-trixie.
+ARG PYTHON_IMAGE=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 FROM ${PYTHON_IMAGE} AS build
 # `make clean` finds this stage's leftovers by this label.

@@ -16,19 +16,25 @@ PROCESSES ?= 2
 CLUSTER      ?= minikube
 OVERLAY      ?= minikube
 IMAGE        ?= randstream
-PYTHON_IMAGE ?= python:3.13-slim-trixie
+# The Dockerfile's base, by digest; but one of its name that was made on this machine, and so has no digest, comes first:
+# where no registry can be reached there is no other.
+BASE_NAME    := python:3.13-slim-trixie
+BASE         := python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+MADE_HERE     = $(shell docker image inspect --format '{{if not .RepoDigests}}yes{{end}}' $(BASE_NAME) 2>/dev/null)
+PYTHON_IMAGE ?= $(eval PYTHON_IMAGE := $(if $(MADE_HERE),$(BASE_NAME),$(BASE)))$(PYTHON_IMAGE)
 # More options for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
 BUILD_ARGS   ?=
 # A hash of the image's inputs, committed or not: a changed image has another tag, so no cluster runs the old one. Computed
 # once, when first needed: an edit while `make all` runs does not change what is loaded and deployed.
-TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md pyproject.toml requirements/image.txt \
-	requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
+TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md hatch_build.py pyproject.toml \
+	requirements/image.txt requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
 TAGGED        = $(IMAGE):$(TAG)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit sbom
-.PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs release-check lock tidy clean-venv
+.PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit
+.PHONY: wheels describe-image release release-check check-image
+.PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence check clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
@@ -69,6 +75,7 @@ lock: ## regenerate requirements/*.txt from pyproject.toml (needs uv; ARGS=--upg
 	$(LOCK) -o requirements/image.txt -c requirements/dev.txt --group pyproject.toml:image
 	$(LOCK) -o requirements/deploy.txt -c requirements/dev.txt --group pyproject.toml:deploy
 	$(LOCK) pyproject.toml -o requirements/fuzz.txt -c requirements/dev.txt --group fuzz
+	$(LOCK) -o requirements/release.txt -c requirements/dev.txt --group pyproject.toml:release
 	$(LOCK) -o requirements/audit.txt --group pyproject.toml:audit
 	$(LOCK) -o requirements/checkov.txt --group pyproject.toml:checkov
 
@@ -119,12 +126,15 @@ screenshots: setup $(VENV)/.stamp-browser ## make new screenshots in docs/images
 metrics-check: setup ## check metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
 	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/project/test_monitoring.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
 
-lint: setup lint-deploy ## ruff, mypy (--strict on src), the import layers, and lint-deploy
+lint: setup lint-deploy ## ruff, mypy (--strict on src), the import layers, the workflows, and lint-deploy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
-	$(BIN)/mypy tests benchmarks examples docs/settings_table.py docs/vectors/make.py
+	$(BIN)/mypy tests benchmarks examples docs/settings_table.py docs/vectors/make.py .ci/release
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/zizmor --offline --persona auditor --no-progress --quiet .github/workflows
+	@command -v actionlint >/dev/null || echo "SKIPPED: the workflows are checked by zizmor only, without actionlint"
+	@! command -v actionlint >/dev/null || actionlint
 
 # checkov pins packages that others want newer.
 $(VENV)/checkov/.stamp: requirements/checkov.txt | $(BIN)/pip
@@ -148,11 +158,6 @@ $(VENV)/audit/.stamp: requirements/audit.txt | $(BIN)/pip
 audit: $(VENV)/audit/.stamp ## look up our dependencies in the advisory database (reports if it cannot be reached)
 	@$(VENV)/audit/bin/python requirements/audit.py requirements/runtime.txt requirements/image.txt
 
-sbom: $(VENV)/audit/.stamp ## write build/sbom.cdx.json: the image's Python packages, with hashes (CycloneDX)
-	@mkdir -p build
-	$(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
-		--of JSON -o build/sbom.cdx.json requirements/runtime.txt
-
 format: setup ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -160,12 +165,30 @@ format: setup ## let ruff fix what it can
 docs: setup ## regenerate docs/settings.md from the settings
 	$(BIN)/python docs/settings_table.py
 
-release-check: setup ## check everything a release needs; leaves the wheel and the sdist in dist/
-	$(BIN)/python .ci/release.py
+## ---- releasing ----------------------------------------------------------------------------------------------------
+
+RELEASE = PYTHONPATH=.ci $(BIN)/python -m release
+
+release: setup ## all that a release needs: check the tree, lint, test, build into dist/, check that
+	@$(RELEASE) tree
 	@$(MAKE) --no-print-directory lint test
 	rm -rf dist
-	$(BIN)/python -m hatchling build
-	$(BIN)/python .ci/release.py dist/*
+	@$(MAKE) --no-print-directory wheels release-check
+
+wheels: setup $(VENV)/.stamp-release ## build the last commit into dist/: sdist and a wheel for each platform, with SBOM and provenance
+	@$(RELEASE) wheels
+
+release-check: setup $(VENV)/.stamp-release ## is dist/ what it says, whole, and what the last commit gives when built again?
+	@$(RELEASE) check
+	@$(RELEASE) rebuild
+
+describe-image: setup ## write SBOM and provenance of the image that `make build` made into dist/
+	$(need-docker)
+	@$(RELEASE) image --image $(TAGGED) --base $(PYTHON_IMAGE)
+
+check-image: setup ## is that image what its SBOM and provenance say?
+	$(need-docker)
+	@$(RELEASE) check-image --image $(TAGGED)
 
 ## ---- measuring ----------------------------------------------------------------------------------------------------
 

@@ -451,7 +451,7 @@ def test_the_image_that_is_missing_is_named(make: MakeCall) -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_the_tag_follows_the_content(tmp_path: Path) -> None:
-    for name in ("Makefile", "Dockerfile", "LICENSE", "README.md", "pyproject.toml"):
+    for name in ("Makefile", "Dockerfile", "LICENSE", "README.md", "hatch_build.py", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "requirements").mkdir()
     for name in ("image.txt", "runtime.txt"):

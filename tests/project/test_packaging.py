@@ -1,10 +1,9 @@
-"""The package outside the repository: what a wheel contains, that it runs elsewhere, what a release needs."""
+"""The package outside the repository: what a wheel and the sdist contain, and that they run elsewhere."""
 
 from __future__ import annotations
 
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -14,12 +13,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from release.tree import git
 
 from randstream import __version__, speedups
 
 ROOT = Path(__file__).parents[2]
 HAS_COMPILER = shutil.which("cc") is not None
-RELEASE = runpy.run_path(str(ROOT / ".ci/release.py"))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,9 @@ def test_without_a_compiler_the_wheel_is_for_any_machine(tmp_path: Path) -> None
 
 
 def test_sdist_holds_what_is_tracked_and_nothing_else(dist: Path) -> None:
-    tracked = tracked_files(ROOT)
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    tracked = set(git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard"))
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -128,45 +129,3 @@ def test_pip_install_of_the_source_gives_the_command_and_its_completion(bin_fold
         echo "${COMPREPLY[@]}"
     """
     assert run_in(tmp_path, bin_folder, "bash", "-c", script) == "producer\n"
-
-
-# ---- what `make release-check` asks for ----
-
-
-def tracked_files(root: Path) -> set[str]:
-    if not (root / ".git").exists():
-        pytest.skip("this is no checkout")
-    return set(RELEASE["git"](root, "ls-files", "--cached", "--others", "--exclude-standard"))
-
-
-def test_wheel_and_sdist_have_metadata_that_an_index_would_accept(dist: Path) -> None:
-    assert [flaw for path in dist.iterdir() for flaw in RELEASE["dist_flaws"](path, __version__)] == []
-
-
-def test_no_file_names_an_index_or_a_path_of_a_machine() -> None:
-    assert tracked_files(ROOT)
-    assert [flaw for flaw in RELEASE["tree_flaws"](ROOT) if not flaw.startswith("not committed")] == []
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_a_tree_that_is_not_clean_or_names_an_index_is_rejected(tmp_path: Path) -> None:
-    index = ".".join(("pypi", "org"))  # split, so that this file is not found too
-    (tmp_path / "a.txt").write_text(f"from {index}\nsee {tmp_path}/b\n")
-    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
-    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
-    flaws = list(RELEASE["tree_flaws"](tmp_path))
-    assert [flaw.partition(":")[0] for flaw in flaws] == ["not committed", *["names an index or a machine's path"] * 2]
-
-
-@pytest.mark.parametrize(
-    ("text", "flaws"),
-    [
-        ("## [Unreleased]\n\n## [1.2.0] - 2026-11-25\n\n- A thing.\n\n## [1.1.0] - 2026-01-01\n", 0),
-        ("## [Unreleased]\n\n- A thing.\n", 2),
-        ("## [Unreleased]\n\n## [1.2.0]\n\n- A thing.\n", 1),
-        ("## [Unreleased]\n\n## [1.1.0] - 2026-01-01\n\n- A thing.\n", 1),
-        ("## [Unreleased]\n\n## [1.2.0] - 2026-11-25\n\n## [1.1.0] - 2026-01-01\n\n- A thing.\n", 1),
-    ],
-)
-def test_changelog_must_say_what_is_new_in_this_version(text: str, flaws: int) -> None:
-    assert len(list(RELEASE["changelog_flaws"](f"# Changelog\n\n{text}", "1.2.0"))) == flaws

@@ -348,6 +348,29 @@ def test_no_byte_is_read_or_written_outside_its_room(tmp_path: Path, program: st
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{rounds}\n", "")
 
 
+@pytest.mark.skipif(not SOURCES, reason="the package has no sources beside it")
+@pytest.mark.parametrize("define", ["__clang__", "NO_CLONES"])
+def test_a_compiler_that_cannot_compile_twice_compiles_once(define: str) -> None:
+    compiler = ["cc", "-E", f"-D{define}", f"-I{SOURCES[0].parent}", "-"]
+    given = '#include "clones.h"\nCLONED size_t f(void);'
+    made = subprocess.run(compiler, input=given, capture_output=True, text=True, check=True).stdout
+    assert made.splitlines()[-1].strip() == "size_t f(void);"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_order", [1, -1])
+def test_a_library_needs_no_order_of_what_runs_when_it_is_loaded(tmp_path: Path, in_order: int) -> None:
+    path = tmp_path / "libspeedups.so"
+    without_priorities = "-Dconstructor(priority)=constructor"  # as on macOS
+    sources = SOURCES[::in_order]
+    subprocess.run(["cc", "-std=c11", "-w", without_priorities, "-shared", "-fPIC", "-o", path, *sources], check=True)
+    library = speedups.load(str(path))
+    assert library is not None
+    numbers, room = np.array([0.1, -1e23]), np.empty(64, np.uint8)
+    size = library.put_float_lines_within(numbers.ctypes.data, 2, room.ctypes.data, 64)
+    assert bytes(room[:size]) == b"0.1\n-1e+23\n"
+
+
 def test_no_more_numbers_are_parsed_than_there_is_room_for() -> None:
     lines = b"1\n22\n333\n"
     for dtype in (np.int64, np.uint64, np.float64):

@@ -5,9 +5,10 @@
 
 #include <string.h> /* says whether this is glibc, whose loader can choose */
 
-/* For any x86-64 processor, and for those with AVX2 and BMI2, as all are that were made for a decade. With all that it
-   calls: a function in another place would be compiled for any. The results are the same bits. */
-#if defined __x86_64__ && defined __GLIBC__ && !defined NO_CLONES
+/* For any x86-64 processor, and for those with AVX2, as all have that were made for a decade. With all that it calls: a
+   function in another place would be compiled for any. The results are the same bits. GCC only: Clang refuses both
+   attributes together, and without `flatten` nothing is gained. */
+#if defined __x86_64__ && defined __GLIBC__ && !defined __clang__ && !defined NO_CLONES
 #define CLONED __attribute__((target_clones("avx2", "default"), flatten))
 #else
 #define CLONED

@@ -46,6 +46,7 @@ static Step make_step(int q, int k) {
 static Step steps[EXPONENTS]; /* by the exponent's bits; the last, which no number has, is there for safety */
 
 __attribute__((constructor)) static void make_steps(void) {
+  make_powers();
   for (int exponent = 0; exponent < EXPONENTS; exponent++) {
     int q = exponent - 1074 - (exponent > 0);
     steps[exponent] = make_step(q, q * 315653 >> 20); /* log10(2) */

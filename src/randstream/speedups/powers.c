@@ -37,7 +37,9 @@ static void divide_by_ten(uint32_t *limbs) {
   }
 }
 
-__attribute__((constructor(101))) static void make_powers(void) {
+__attribute__((constructor)) void make_powers(void) {
+  if (powers[0]) /* the last one made */
+    return;
   uint32_t growing[LIMBS] = {[4] = 1}; /* four limbs below the unit, so that any number has 128 bits */
   for (int e = 0; e <= GREATEST_POWER; e++, multiply_by_ten(growing))
     powers[e - LEAST_POWER] = first_bits(growing);
