@@ -79,9 +79,8 @@ def test_the_version_is_read_without_the_package() -> None:
 
 def test_the_base_image_is_one_image_and_the_same_everywhere() -> None:
     texts = [(ROOT / name).read_text() for name in ("Dockerfile", "Makefile")]
-    bases = {
-        base for text in texts for base in re.findall(r"^(?:ARG PYTHON_IMAGE|BASE) *:?= *(\S+)", text, re.MULTILINE)
-    }
+    named = re.compile(r"^(?:ARG PYTHON_IMAGE|BASE) *:?= *(\S+)", re.MULTILINE)
+    bases = {base for text in texts for base in named.findall(text)}
     assert len(bases) == 1
     assert re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", *bases)
     assert set(re.findall(r"^FROM (\S+)", texts[0], re.MULTILINE)) == {"${PYTHON_IMAGE}", "build", "runtime"}
