@@ -83,7 +83,9 @@ async def _run(make_role: Callable[[], Role], settings: CommonSettings) -> None:
         if settings.admin is not None:
             from .admin.server import serve_admin  # aiohttp: 0.2 s
 
-            await stack.enter_async_context(serve_admin(role, settings.admin, names=settings.admin_host))
+            await stack.enter_async_context(
+                serve_admin(role, settings.admin, names=settings.admin_host, token_file=settings.admin_token_file)
+            )
         stack.enter_context(reaping(role.clock))
         await role.run()
 

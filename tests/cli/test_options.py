@@ -66,7 +66,7 @@ def test_every_option_is_a_variable_too(
     set_variables(monkeypatch, {**given, "role": role})
     assert settings(role) == expected
     assert settings() == expected
-    others = {"seed-file", "discard", "command", "accept-raw"}  # below
+    others = {"admin-token-file", "seed-file", "discard", "command", "accept-raw"}  # below
     others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer", "allow-worker"}  # with what they secure
     assert set(names) - set(given) <= others, "a setting that no test gives"
 

@@ -25,11 +25,12 @@ _CODING: Final = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([01](?:\.[0-
 
 
 class Refusal(Exception):
-    """The request cannot be answered: `status`, and one line that says why and what to do."""
+    """The request cannot be answered: `status`, one line that says why and what to do, and `headers` of its own."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers
 
 
 def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:

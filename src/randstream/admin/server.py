@@ -37,6 +37,7 @@ from .metrics import Metrics
 from .numbers import NumbersFeed
 from .observer import Observer, to_json
 from .page import PAGE
+from .token import Token
 
 TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000
@@ -52,10 +53,10 @@ log = structlog.get_logger("randstream")
 
 @asynccontextmanager
 async def serve_admin(
-    role: ObservedRole, listen: Address, *, names: Iterable[str] = ()
+    role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve for as long as the context lasts; gives the address. Raises SettingsError if it cannot be bound."""
-    server = AdminServer(role, listen, names=names)
+    """Serve for as long as the context lasts; gives the address. Raises SettingsError: it cannot, as it is set."""
+    server = AdminServer(role, listen, names=names, token_file=token_file)
     address = await server.start()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.run())
@@ -66,13 +67,16 @@ async def serve_admin(
 class AdminServer:
     """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain.
 
-    `names`: those by which clients may call it, beside the usual ones (`Hosts`).
+    `names`: those by which clients may call it, beside the usual ones (`Hosts`). `token_file`: see `Token`.
     """
 
-    def __init__(self, role: ObservedRole, listen: Address, *, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
+    ) -> None:
         self.role = role
         self._listen = listen
         self._hosts = Hosts((listen.host, *names))
+        self._token = None if token_file is None else Token(token_file)
         self.observer = Observer(role)
         self._loop_lag = Buckets()
         self.guard = GuardedServer(self._answer)
@@ -133,12 +137,14 @@ class AdminServer:
         try:
             return await self._route(request)
         except Refusal as refusal:
-            return text(refusal.status, str(refusal))
+            return text(refusal.status, str(refusal), refusal.headers)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         self._hosts.check_origin(request)
         if request.path not in HEALTH_PATHS:
             self._hosts.check_host(request)
+            if self._token is not None:
+                self._token.check(request)
         route = self._routes.get(request.path)
         if route is None:
             return text(404, f"there is no {request.path} here; try {', '.join(self._routes)}")

@@ -277,8 +277,9 @@ def cat(
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
+@click.option("--token-file", metavar="FILE", help="File with the token of --admin-token-file; all the URLs get it.")
 @click.option("--once", is_flag=True, help="Print one table and end, as when the output is no terminal.")
-def top(urls: tuple[str, ...], name_filter: str, once: bool) -> None:
+def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, once: bool) -> None:
     """Watch the streams of producers and workers that run with --admin: the live page for a terminal.
 
     Each URL is that of a page, such as http://127.0.0.1:9001 or 127.0.0.1:9001. Several processes make one table: for
@@ -287,7 +288,7 @@ def top(urls: tuple[str, ...], name_filter: str, once: bool) -> None:
     from .top import run_top
 
     require_output()
-    run_top(urls, name_filter=name_filter, is_once=once)
+    run_top(urls, name_filter=name_filter, token_file=token_file, is_once=once)
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")

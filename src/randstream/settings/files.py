@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Final
 
 from .checks import shorten
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""RFC 6750, 2.1."""
 
 
 def read_text(path: str) -> str:
@@ -21,3 +26,11 @@ def read_text(path: str) -> str:
         raise ValueError(f"cannot read {what}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{what} is not UTF-8 text; give a text file") from None
+
+
+def read_token(path: str) -> str:
+    """The token in a file, which is one line of it. Raises ValueError: it cannot be read, or is none."""
+    token = read_text(path).strip()
+    if not _TOKEN.fullmatch(token):
+        raise ValueError(f"no token in {shorten(path)}; give a line of letters, digits and any of -._~+/=")
+    return token

@@ -68,6 +68,9 @@ class CommonSettings:
         "Names by which clients may call the admin server, separated by commas or each with a flag of its own;"
         " *.example.org is all that end in it. Others are refused, so that no web page can read it under a name of its"
         " own.", default=(), default_text="addresses, localhost, the host's name", is_list=True)
+    admin_token_file: str | None = setting("admin-token-file", "FILE", check_file,
+        "File with a token that clients of the admin server must show, except for /livez and /readyz; read again when"
+        " it changes.", default=None, default_text="none: no token")
     tls_cert: str | None = setting("tls-cert", "FILE", check_file,
         "Certificate (PEM) to show. With it and the next two, all is TLS 1.3 and both ends show certificates; new"
         " connections use the files as they are then.", default=None, default_text="none: plain text")
@@ -88,8 +91,9 @@ class CommonSettings:
         missing = [settings[name].label for name in ("tls_cert", "tls_key", "tls_ca") if not values[name]]
         if 0 < len(missing) < 3:
             raise SettingsError(f"{' and '.join(missing)} missing; TLS needs --tls-cert, --tls-key and --tls-ca")
-        if self.admin_host and self.admin is None:
-            raise SettingsError("--admin-host is of no use without --admin; give --admin HOST:PORT too")
+        unused = [settings[name].label for name in ("admin_host", "admin_token_file") if values[name]]
+        if unused and self.admin is None:
+            raise SettingsError(f"{unused[0]} is of no use without --admin; give --admin HOST:PORT too")
 
     @property
     def uses_tls(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from tests.admin.roles import FakeRole
@@ -131,3 +132,16 @@ async def test_a_proxy_hears_nothing_of_loopback(name: str, monkeypatch: pytest.
         assert not heard
         assert "no answer" in await complaint("http://admin.invalid:1")
         assert heard[0].startswith(b"GET http://admin.invalid:1/api/links")
+
+
+async def test_a_token_is_read_from_its_file_at_each_request(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    source = Source("127.0.0.1:1", token_file=str(file))
+    with pytest.raises(SettingsError, match=r"^--token-file: cannot read .*: No such file"):
+        source.fetch(limit=1)
+    file.write_text("c2VjcmV0\n")
+    async with site_of(FakeRole(), token_file=str(file)) as site:
+        url = f"127.0.0.1:{site.port}"
+        assert ": 401, a token is needed; " in await complaint(url)
+        for given in (Source(url, token_file=str(file)), Source(f"me:c2VjcmV0@{url}")):
+            assert (await asyncio.to_thread(given.fetch, limit=1))["name"] == "producer-0"

@@ -24,7 +24,9 @@ FIRST_SECONDS: Final = 10.0
 """For the first answers. Names, and servers that answer a byte at a time, know no limit of their own."""
 
 
-def run_top(urls: Sequence[str], *, name_filter: str = "", is_once: bool = False) -> None:
+def run_top(
+    urls: Sequence[str], *, name_filter: str = "", token_file: str | None = None, is_once: bool = False
+) -> None:
     """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is no terminal
     on which the cursor moves.
 
@@ -32,7 +34,7 @@ def run_top(urls: Sequence[str], *, name_filter: str = "", is_once: bool = False
     """
     is_live = not is_once and sys.stdout.isatty() and not Console().is_dumb_terminal
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    views = [View(Source(url, name_filter)) for url in dict.fromkeys(urls)]
+    views = [View(Source(url, name_filter, token_file)) for url in dict.fromkeys(urls)]
     for view in views:
         view.start()
     for view in views:

@@ -15,6 +15,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from ...clock import Clock
 from ...errors import SettingsError
+from ...settings.files import read_token
 from ..words import plain
 from .snapshot import WrongShape, read_snapshot
 
@@ -38,10 +39,11 @@ class _NoRedirects(HTTPRedirectHandler):
 class Source:
     """An admin server's `/api/links`. `url`: `http://host:port`, or `host:port`.
 
-    A user and a password in it are sent as HTTP Basic credentials, and shown nowhere.
+    A user and a password in it are sent as HTTP Basic credentials, and shown nowhere; without them the token in
+    `token_file` is sent, as it is at each request.
     """
 
-    def __init__(self, url: str, name_filter: str = "") -> None:
+    def __init__(self, url: str, name_filter: str = "", token_file: str | None = None) -> None:
         parts = _split(url)
         if parts is None:
             shown = "what has an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
@@ -50,6 +52,7 @@ class Source:
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
         self._filter = name_filter
         self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
+        self._token_file = None if user else token_file
         # Proxies are of no use to reach this machine, and would be told all.
         proxies = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
         self._opener = build_opener(_NoRedirects, *proxies)
@@ -57,8 +60,14 @@ class Source:
     def fetch(self, *, limit: int) -> dict[str, Any]:
         """A snapshot as `read_snapshot` gives it. Raises SettingsError if the server gives none."""
         url = f"{self._base}/api/links?limit={limit}&filter={quote(self._filter, errors='replace')}"
+        headers = self._headers
         try:
-            request = Request(url, headers=self._headers)  # noqa: S310 - http or https, as checked above
+            if self._token_file is not None:
+                headers = {"Authorization": f"Bearer {read_token(self._token_file)}"}
+        except ValueError as error:
+            raise SettingsError(f"--token-file: {error}") from None
+        try:
+            request = Request(url, headers=headers)  # noqa: S310 - http or https, as checked above
             with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
                 body = answer.read(MOST_BYTES + 1)
             if len(body) > MOST_BYTES:
