@@ -368,4 +368,4 @@ async def test_a_service_that_cannot_be_looked_up_for_want_of_descriptors_says_s
     dns = Dns()
     dns.make_resolver()
     with no_descriptor_left(), pytest.raises(LookUpError, match="this process has no file descriptor left"):
-        await dns.look_up_workers(check_target("dns://worker.example:9000"))
+        await dns.look_up_workers(check_target("dns://worker.example:9000"), "A")
