@@ -18,6 +18,7 @@ from tests.support.waiting import until
 
 from randstream.backoff import LONGEST_DELAY
 from randstream.errors import Reason
+from randstream.observe.report import LINK_LINES_A_MINUTE
 from randstream.observe.status import LinkState
 from randstream.producer.link import STREAMS_REMEMBERED
 from randstream.protocol import MAX_OFFSET
@@ -314,6 +315,18 @@ async def test_an_unreachable_worker_is_said_once_and_then_at_intervals(log: Log
         again = await log.wait("link.unreachable", 2)
         assert again["left_out"] >= 9
         assert [entry.event for entry in producer.journal.entries] == ["link.unreachable"]
+
+
+async def test_a_link_that_flaps_says_so_a_few_times_a_minute(log: Log) -> None:
+    began = virtual_loop().time()
+    async with a_listener() as listener, producing(listener) as producer:
+        for _ in range(3 * LINK_LINES_A_MINUTE):
+            peer = await listener.peer()
+            peer.say(ack_of(await peer.accept()))
+            peer.cut()
+        assert producer.tally.ends["cut"] >= 2 * LINK_LINES_A_MINUTE
+        assert virtual_loop().time() - began < 60
+        assert len([event for event in log.events if event["event"].startswith("link.")]) == LINK_LINES_A_MINUTE
 
 
 async def test_drain_aborts_when_the_grace_is_over(log: Log) -> None:

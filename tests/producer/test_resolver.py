@@ -15,7 +15,7 @@ from tests.support.roles import producing
 from tests.support.waiting import until
 
 from randstream.producer.dns import LATE_SECONDS, Dns
-from randstream.producer.resolver import LOOK_UPS_AT_ONCE, Resolver
+from randstream.producer.resolver import LOOK_UPS_AT_ONCE, MOST_LATE_LOOK_UPS, Resolver
 
 
 class Names(Dns):
@@ -180,3 +180,15 @@ async def test_names_whose_servers_are_silent_do_not_delay_others(names: Names) 
         await asyncio.wait(silent)
         assert all(each.exception() for each in silent)
     assert loop.time() - began < 3 * 42
+
+
+async def test_however_many_names_have_silent_servers_look_ups_are_bounded(names: Names) -> None:
+    names.gate.clear()
+    resolver, most = Resolver(names, a_wheel()), MOST_LATE_LOOK_UPS + LOOK_UPS_AT_ONCE
+    asking = [asyncio.ensure_future(resolver.resolve(f"silent-{n}")) for n in range(most + 100)]
+    await asyncio.sleep(30)
+    assert len(names.asked) == most
+    names.gate.set()
+    await asyncio.wait(asking)
+    assert len(names.asked) == most + 100
+    assert all(each.exception() for each in asking)

@@ -37,8 +37,7 @@ class LinkReport:
     """What happens to one link, at either end of it.
 
     `name` is what the journal calls the link, `fields` are part of each of its log events. Offsets are those of the
-    next number, `now` is in seconds of the monotonic clock. `interruption` is the one that has just ended. `throttles`
-    are those of an earlier link to the same peer: one that comes and goes gets no new lines each time.
+    next number, `now` is in seconds of the monotonic clock. `interruption` is the one that has just ended.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class LinkReport:
         tally: Tally,
         journal: Journal,
         lines_a_minute: int,
-        throttles: dict[str, Throttle] | None = None,
         **fields: object,
     ) -> None:
         self._name = name
@@ -55,7 +53,7 @@ class LinkReport:
         self._journal = journal
         self._log = structlog.get_logger("randstream").bind(**fields)
         self._lines_a_minute = lines_a_minute
-        self._throttles: dict[str, Throttle] = {} if throttles is None else throttles
+        self._throttles: dict[str, Throttle] = {}
 
     def about(self, name: str | None = None, **fields: object) -> LinkReport:
         """A report of the same link, with the same limits, that has more to say in each event."""

@@ -24,7 +24,6 @@ from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
-from ..observe.throttle import Throttle
 from ..settings import ProducerSettings, Seed, Target
 from .dialling import Dialler, Session
 from .history import Histories
@@ -56,8 +55,6 @@ class LinkContext:
     budget: SendBudget
     dials: Places
     names: Names[Link] = field(default_factory=Names)
-    throttles: dict[str, dict[str, Throttle]] = field(default_factory=dict)
-    """Those of targets that left, the latest last: DNS may bring them back each second."""
 
 
 class Link:
@@ -98,10 +95,7 @@ class Link:
         """What is to be told of a stream that has resumed, but is not proved yet to flow."""
         self._is_finishing = False
         name = str(target)
-        self.throttles = context.throttles.pop(name, {})
-        self._report = LinkReport(
-            name, context.tally, context.journal, LINK_LINES_A_MINUTE, self.throttles, target=name
-        )
+        self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
         context.budget.join(self)  # it counts before it is up: who comes last must find as much as who comes first
 
     @property

@@ -25,7 +25,7 @@ from ..settings import ProducerInputs, ProducerSettings, Target
 from .dialling import DIALS_AT_ONCE
 from .discovery import Watch
 from .dns import Dns
-from .history import MOST_DEPARTED, Histories, History
+from .history import Histories, History
 from .link import Link, LinkContext
 from .places import Places
 from .raw_session import RawSession
@@ -208,18 +208,10 @@ class Producer:
         if not self._stopping.is_set():  # it left; at our own end observers still look
             self.links.remove(link)
             self._histories.leave(link, now)
-            self._keep_throttles(link)
             return
         link.interruptions.finish(now)
         if not self._unfinished:
             self._all_finished.set()
-
-    def _keep_throttles(self, link: Link) -> None:
-        assert self._context is not None
-        kept = self._context.throttles
-        kept[str(link.target)] = link.throttles
-        if len(kept) > MOST_DEPARTED:
-            del kept[next(iter(kept))]
 
     def _on_bug(self, bug: Exception) -> None:
         self._bug = self._bug or bug
