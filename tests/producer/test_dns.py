@@ -142,6 +142,12 @@ async def test_srv_names_every_worker_by_its_stable_name_and_port(name_server: N
         assert watch.problem is None
 
 
+async def test_srv_names_that_differ_only_in_capitals_are_one_worker(name_server: NameServer) -> None:
+    name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.test.", "1 50 9000 Worker-0.TEST."]
+    async with watching(f"srv://{SRV}") as (_, answers):
+        await answers.wait("worker-0.test:9000")
+
+
 async def test_a_short_name_is_looked_up_in_the_search_list(name_server: NameServer) -> None:
     name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
     async with watching("srv://_stream._tcp.worker") as (_, answers):

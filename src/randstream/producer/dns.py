@@ -164,7 +164,8 @@ def _prefer(nameserver: object, resolver: Resolver) -> None:
 def _workers_in(answer: Answer, service: Target) -> set[Target]:
     if answer.rdtype.name != "SRV":
         return {Target("stream", record.address, service.port) for record in answer}
-    named = {(record.target.to_text(omit_final_dot=True), record.port) for record in answer}
+    # In small letters: name servers may spell one name in several ways (RFC 4343), and it is one worker.
+    named = {(record.target.canonicalize().to_text(omit_final_dot=True), record.port) for record in answer}
     return {Target("stream", host, port) for host, port in named if host not in ("", ".") and port}  # RFC 2782: "."
 
 
