@@ -118,11 +118,13 @@ async def test_next_address_is_not_hidden_by_one_that_accepts_and_is_no_worker(w
 async def test_next_address_or_the_first_is_used_and_the_other_left_with_a_goodbye() -> None:
     virtual_loop().names.addresses["somewhere"] = ["127.0.0.2", "127.0.0.1"]
     async with a_listener() as listener:
-        other = asyncio.Queue[asyncio.StreamReader]()
-        server = await asyncio.start_server(lambda reader, _: other.put_nowait(reader), "127.0.0.2", listener.port)
+        other = asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+        server = await asyncio.start_server(lambda *ends: other.put_nowait(ends), "127.0.0.2", listener.port)
         async with producing(f"somewhere:{listener.port}"):
             await (await listener.peer()).accept()
-            assert await (await other.get()).read() == b"#close reason=shutdown\n"
+            reader, writer = await other.get()
+            assert await reader.read() == b"#close reason=shutdown\n"
+            writer.close()
             listener.cut()
         server.close()
 

@@ -43,6 +43,7 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
     except asyncio.CancelledError:
         if process.returncode is None:
             process.kill()
+            await process.wait()
         raise
     finally:
         os.close(reading)
