@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import until
 
 from randstream.children import spawn as spawning
 from randstream.children.spawn import is_ours, spawn
@@ -115,7 +114,8 @@ async def test_a_program_whose_start_is_given_up_does_not_stay() -> None:
     await asyncio.wait([starting])
     if not starting.cancelled():
         starting.result().kill()
-    await until(lambda: not children & children_of_this())
+        await starting.result().wait()
+    assert not children & children_of_this()
 
 
 def children_of_this() -> set[int]:

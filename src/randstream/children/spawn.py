@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,18 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
 
     Raises OSError: it cannot be run.
     """
+    starting = asyncio.ensure_future(_start(command, streams))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            process = await starting  # uvloop leaves one behind whose start is cancelled
+            process.kill()
+            await process.wait()
+        raise
+
+
+async def _start(command: Sequence[str], streams: dict[str, Any]) -> asyncio.subprocess.Process:
     with _started():
         reading, writing = os.pipe()
         try:
@@ -40,11 +52,6 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
         if failure:
             await process.wait()
             raise OSError(int(failure), os.strerror(int(failure)), command[0])
-    except asyncio.CancelledError:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        raise
     finally:
         os.close(reading)
     return process
