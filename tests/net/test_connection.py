@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
-from tests.protocol.network import START, a_streaming_sender, reason_of_close
+from tests.net.carrying import Owning, Recording, StoppedClock, reraise
+from tests.protocol.network import a_streaming_sender
 from tests.support.log import Log
 from tests.support.peers import a_listener, dialled
 from tests.support.roles import a_worker, producing, transport_of
 from tests.support.waiting import until
 
-from randstream.clock import Clock
-from randstream.errors import Reason
 from randstream.net.budget import SendBudget
-from randstream.net.connection import WRITE_HIGH_WATER, AcceptedConnection, Connection, Owner, Spoken
+from randstream.net.connection import WRITE_HIGH_WATER, Connection, Owner, Spoken
 from randstream.net.timers import TICK, TimerWheel
-from randstream.protocol import RAW_SILENCE_LIMIT
 from randstream.protocol.end import NEVER
-from randstream.protocol.events import Event
-from randstream.protocol.frames import Numbers
-from randstream.protocol.receiver import Receiver
-from randstream.protocol.sender import Sender
 
 
 def options(transport: Any) -> tuple[bool, bool, int]:
@@ -116,84 +109,6 @@ async def test_what_comes_after_a_close_in_the_same_breath_is_ignored(log: Log) 
 # ---- what an alarm does, and when ------------------------------------------------------------------------------------
 
 
-class StoppedClock(Clock):
-    """Time that only the test moves on, by hand; it turns the wheel by hand too."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> float:
-        return self.time
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(3600, callback)
-
-
-class Recording(asyncio.Transport):
-    """Keeps each write, and never has to wait. It stands in for a stream's writer as well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.transport = self
-        self._protocol: asyncio.BaseProtocol = asyncio.Protocol()
-        self._socket = socket.socket()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._socket if name == "socket" else default
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = protocol
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def writelines(self, chunks: Iterable[Any]) -> None:
-        self.writes.append(b"".join(chunks))
-
-    def is_closing(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None:
-        pass
-
-    resume_reading = pause_reading
-
-    def abort(self) -> None:
-        self._socket.close()
-
-
-class Owning:
-    """Sends a number whenever there is a moment for it, and keeps all it is told."""
-
-    def __init__(self, sender: Sender | None = None) -> None:
-        self._sender = sender
-        self.events: list[Event] = []
-
-    def on_made(self, now: float) -> None:
-        pass
-
-    def on_event(self, event: Event, now: float) -> None:
-        self.events.append(event)
-
-    def on_writable(self, now: float) -> None:
-        if self._sender is not None:
-            self._sender.send_numbers(b"52\n", 1, now)
-
-    def on_lost(self, error: Exception | None, now: float) -> None:
-        raise AssertionError("nothing was lost")
-
-
-def reraise(bug: Exception) -> None:
-    raise bug
-
-
 async def test_beat_that_is_due_shares_a_write_with_the_numbers_and_comes_after_them() -> None:
     clock, transport = StoppedClock(), Recording()
     wheel = TimerWheel(clock, reraise)
@@ -208,47 +123,6 @@ async def test_beat_that_is_due_shares_a_write_with_the_numbers_and_comes_after_
     assert written.count(b"\n") == 2
     connection.abort()
     wheel.close()
-
-
-@asynccontextmanager
-async def a_raw_peer_held_back_until_its_deadline_is_over() -> AsyncIterator[
-    tuple[StoppedClock, TimerWheel, AcceptedConnection, Owning]
-]:
-    """It sent a number, and nothing more is read. Its deadline passed less than half a heartbeat ago: it counts."""
-    clock, transport, owner = StoppedClock(), Recording(), Owning()
-    wheel = TimerWheel(clock, reraise)
-    receiver = Receiver("worker-0", now=clock.now(), accepts_raw=True)
-    connection = AcceptedConnection(receiver, owner, wheel, cast("asyncio.StreamWriter", transport))
-    connection.data_received(b"1\n")
-    connection.pause_reading()
-    connection.flush()  # as after a commit, say
-    clock.time += RAW_SILENCE_LIMIT + 0.2
-    wheel.turn()
-    assert owner.events == [Numbers(b"1\n", 1)]
-    yield clock, wheel, connection, owner
-    connection.abort()
-    wheel.close()
-
-
-async def test_silence_counts_no_earlier_than_what_waited_in_the_kernel_can_have_been_read() -> None:
-    async with a_raw_peer_held_back_until_its_deadline_is_over() as (clock, wheel, connection, owner):
-        connection.resume_reading()
-        wheel.turn()
-        clock.time += 0.09
-        wheel.turn()
-        assert owner.events == [Numbers(b"1\n", 1)]
-        connection.data_received(b"2\n")
-        clock.time += 0.02
-        wheel.turn()
-        assert owner.events == [Numbers(b"1\n", 1), Numbers(b"2\n", 1)]
-
-
-async def test_silence_that_goes_on_once_reading_went_on_is_the_peers() -> None:
-    async with a_raw_peer_held_back_until_its_deadline_is_over() as (clock, wheel, connection, owner):
-        connection.resume_reading()
-        clock.time += 0.11
-        wheel.turn()
-        assert reason_of_close(owner.events) is Reason.TIMEOUT
 
 
 # ---- what it may hold unsent -----------------------------------------------------------------------------------------

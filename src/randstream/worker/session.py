@@ -18,7 +18,7 @@ from ..errors import (
     reason_of,
     silent_end,
 )
-from ..net.connection import AcceptedConnection
+from ..net.accepted import AcceptedConnection
 from ..net.timers import TimerWheel
 from ..numbers.distributions import is_canonical
 from ..observe.report import SinkReport

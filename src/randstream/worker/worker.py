@@ -12,7 +12,7 @@ import structlog
 
 from ..clock import Clock
 from ..errors import OfferError, Reason, SettingsError, SinkError
-from ..net.connection import AcceptedConnection
+from ..net.accepted import AcceptedConnection
 from ..net.credentials import Credentials
 from ..net.descriptors import tell_if_used_up
 from ..net.listening import listen
