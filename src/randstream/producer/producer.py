@@ -128,6 +128,7 @@ class Producer:
                 histories=self._histories,
                 budget=self.budget,
                 dials=Places(wheel, DIALS_AT_ONCE, inf),
+                reminders=Throttle(LINES_A_MINUTE),
             )
             try:
                 self._start_links()
