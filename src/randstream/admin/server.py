@@ -76,7 +76,7 @@ class AdminServer:
         self.role = role
         self._listen = listen
         self._hosts = Hosts((listen.host, *names))
-        self._token = None if token_file is None else Token(token_file)
+        self._token = None if token_file is None else Token(token_file, role.clock)
         self.observer = Observer(role)
         self._loop_lag = Buckets()
         self.guard = GuardedServer(self._answer)
