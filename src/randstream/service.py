@@ -84,7 +84,13 @@ async def _run(make_role: Callable[[], Role], settings: CommonSettings) -> None:
             from .admin.server import serve_admin  # aiohttp: 0.2 s
 
             await stack.enter_async_context(
-                serve_admin(role, settings.admin, names=settings.admin_host, token_file=settings.admin_token_file)
+                serve_admin(
+                    role,
+                    settings.admin,
+                    names=settings.admin_host,
+                    token_file=settings.admin_token_file,
+                    certificate=settings.admin_certificate,
+                )
             )
         stack.enter_context(reaping(role.clock))
         await role.run()

@@ -372,7 +372,9 @@ def test_a_goodbye_of_tls_ends_a_raw_peers_last_line_and_a_fin_alone_does_not(
 ) -> None:
     for ends_tls in (True, False):
         peer = a_producer_by_hand(producer_files)
-        receiver = Credentials(worker_settings(worker_files), Clock()).secure(Receiver(WORKER, now=START, accepts_raw=True))
+        receiver = Credentials(worker_settings(worker_files), Clock()).secure(
+            Receiver(WORKER, now=START, accepts_raw=True)
+        )
         Talk(peer, receiver).settle()
         said = peer.goodbye(b"52\n", b"78")
         if ends_tls:

@@ -46,6 +46,11 @@ def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
     return found
 
 
+def is_secure(request: web.BaseRequest) -> bool:
+    """Whether it came over TLS. Its `scheme` is what it says itself, if it gives a whole URL."""
+    return request.get_extra_info("sslcontext") is not None
+
+
 def text(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """One line of plain text."""
     return web.Response(status=status, text=f"{message}\n", headers={**HEADERS, **(headers or {})})

@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -28,15 +28,17 @@ from ..net.listening import listen, reachable
 from ..observe.interruptions import KEPT
 from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .hosts import Hosts
-from .http import Refusal, finite, parameters, text
+from .http import Refusal, finite, is_secure, parameters, text
 from .metrics import Metrics
 from .numbers import NumbersFeed
 from .observer import Observer, to_json
 from .page import PAGE
+from .secured import Secured, read_certificate
 from .token import Token
 
 TICK_SECONDS: Final = 1.0
@@ -52,11 +54,12 @@ log = structlog.get_logger("randstream")
 
 
 @asynccontextmanager
-async def serve_admin(
-    role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
-) -> AsyncIterator[tuple[str, int]]:
-    """Serve for as long as the context lasts; gives the address. Raises SettingsError: it cannot, as it is set."""
-    server = AdminServer(role, listen, names=names, token_file=token_file)
+async def serve_admin(role: ObservedRole, listen: Address, **given: Any) -> AsyncIterator[tuple[str, int]]:
+    """Serve for as long as the context lasts; gives the address. `given`: what `AdminServer` may be.
+
+    Raises SettingsError: it cannot, as it is set.
+    """
+    server = AdminServer(role, listen, **given)
     address = await server.start()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.run())
@@ -68,10 +71,17 @@ class AdminServer:
     """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain.
 
     `names`: those by which clients may call it, beside the usual ones (`Hosts`). `token_file`: see `Token`.
+    `certificate`: the files of a certificate and its key; with them it speaks HTTPS alone.
     """
 
     def __init__(
-        self, role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
+        self,
+        role: ObservedRole,
+        listen: Address,
+        *,
+        names: Iterable[str] = (),
+        token_file: str | None = None,
+        certificate: tuple[str, str] | None = None,
     ) -> None:
         self.role = role
         self._listen = listen
@@ -79,7 +89,11 @@ class AdminServer:
         self._token = None if token_file is None else Token(token_file, role.clock)
         self.observer = Observer(role)
         self._loop_lag = Buckets()
-        self.guard = GuardedServer(self._answer)
+        self._lines = Throttle(LINES_A_MINUTE)
+        self.guard = GuardedServer(
+            self._answer, lambda transport: self._note_failure(transport, "it speaks TLS, and this port plain HTTP")
+        )
+        self._contexts = None if certificate is None else read_certificate(*certificate, role.clock)
         self._servers: list[asyncio.Server] = []
         self.events = Events(self.observer, self.guard)
         self._numbers = None if role.tap is None else NumbersFeed(role.tap, self.guard, role.clock)
@@ -100,14 +114,29 @@ class AdminServer:
         loop = asyncio.get_running_loop()
         try:
             self._servers = await listen(
-                lambda host, port: loop.create_server(self.guard, host, port, backlog=BACKLOG), self._listen
+                lambda host, port: loop.create_server(self._make_protocol, host, port, backlog=BACKLOG), self._listen
             )
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own text is long
             raise SettingsError(f"cannot listen on {self._listen}: {why}; give another --admin HOST:PORT") from error
         host, port = self._servers[0].sockets[0].getsockname()[:2]
-        log.info("admin.listening", url=f"http://{reachable(host, port)}/")
+        log.info("admin.listening", url=f"{self._scheme}://{reachable(host, port)}/")
         return host, port
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._contexts is None else "https"
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        handler = self.guard()
+        return handler if self._contexts is None else Secured(handler, self._contexts.newest(), self._note_failure)
+
+    def _note_failure(self, transport: asyncio.BaseTransport | None, why: str) -> None:
+        """A client and this server do not understand each other."""
+        peername = transport and transport.get_extra_info("peername")
+        self._lines.say(
+            log.info, "admin.tls_failed", self.role.clock.now(), peer=peername[0] if peername else "unknown", error=why
+        )
 
     async def run(self) -> None:
         """Look at the role once a second, until cancelled; then stop serving."""
@@ -140,6 +169,9 @@ class AdminServer:
             return text(refusal.status, str(refusal), refusal.headers)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._contexts is not None and not is_secure(request):
+            self._note_failure(request.transport, "it speaks plain HTTP, and this port HTTPS")
+            raise Refusal(400, "that is plain HTTP, and this port speaks HTTPS; ask https:// instead")
         self._hosts.check_origin(request)
         if request.path not in HEALTH_PATHS:
             self._hosts.check_host(request)

@@ -29,6 +29,7 @@ from .options import (
     WORKER,
     WholeNumber,
     WithProgram,
+    forget_variables,
     options,
     read_given,
 )
@@ -84,6 +85,7 @@ def demo(seconds: float | None) -> int:
     """
     from .demo import run_demo
 
+    forget_variables()
     return run_demo(seconds)
 
 
@@ -278,17 +280,18 @@ def cat(
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
 @click.option("--token-file", metavar="FILE", help="File with the token of --admin-token-file; all the URLs get it.")
+@click.option("--ca", metavar="FILE", help="Certificates (PEM) to trust for https://. Default: those of this system.")
 @click.option("--once", is_flag=True, help="Print one table and end, as when the output is no terminal.")
-def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, once: bool) -> None:
+def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, ca: str | None, once: bool) -> None:
     """Watch the streams of producers and workers that run with --admin: the live page for a terminal.
 
-    Each URL is that of a page, such as http://127.0.0.1:9001 or 127.0.0.1:9001. Several processes make one table: for
-    each worker which producer serves, and who stands by.
+    Each URL is that of a page, such as http://127.0.0.1:9001, 127.0.0.1:9001 or https://HOST:9001. Several processes
+    make one table: for each worker which producer serves, and who stands by.
     """
     from .top import run_top
 
     require_output()
-    run_top(urls, name_filter=name_filter, token_file=token_file, is_once=once)
+    run_top(urls, name_filter=name_filter, token_file=token_file, ca_file=ca, is_once=once)
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")

@@ -1,4 +1,4 @@
-"""Pem: certificates and keys from files, for OpenSSL, whose own errors name neither the file nor what is missing in it."""
+"""Pem: certificates and keys from files. OpenSSL's own errors name neither the file nor what is missing in it."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from base64 import b64encode
@@ -11,10 +12,11 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from ...clock import Clock
 from ...errors import SettingsError
+from ...net.pem import load_authorities
 from ...settings.files import read_token
 from ..words import plain
 from .snapshot import WrongShape, read_snapshot
@@ -27,6 +29,10 @@ MOST_BYTES: Final = 16 * 2**20
 """Of an answer: ten times what a thousand links take."""
 TOLD_BYTES: Final = 300
 """Of why a server refuses: more than one line of ours."""
+_WRONG_NAMES: Final = (62, 64)  # a host name, an address: X509_V_ERR_..._MISMATCH
+_WRONG_TIMES: Final = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+"""What OpenSSL makes of "HTTP/1.0 400", by version."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -37,25 +43,30 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 class Source:
-    """An admin server's `/api/links`. `url`: `http://host:port`, or `host:port`.
+    """An admin server's `/api/links`. `url`: `http://host:port`, `https://host:port`, or `host:port` for the former.
 
     A user and a password in it are sent as HTTP Basic credentials, and shown nowhere; without them the token in
-    `token_file` is sent, as it is at each request.
+    `token_file` is sent, as it is at each request. Of https, `ca_file` has the certificates to trust, or the system.
     """
 
-    def __init__(self, url: str, name_filter: str = "", token_file: str | None = None) -> None:
+    def __init__(
+        self, url: str, name_filter: str = "", token_file: str | None = None, ca_file: str | None = None
+    ) -> None:
         parts = _split(url)
         if parts is None:
             shown = "what has an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
             raise SettingsError(f"{shown} is no address of an admin server; give http://HOST:PORT")
+        self.is_secure = parts.scheme == "https"
         user, _, self.address = parts.netloc.rpartition("@")
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
         self._filter = name_filter
         self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
         self._token_file = None if user else token_file
         # Proxies are of no use to reach this machine, and would be told all.
-        proxies = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
-        self._opener = build_opener(_NoRedirects, *proxies)
+        handlers: list[Any] = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
+        if self.is_secure:
+            handlers.append(HTTPSHandler(context=trusting(ca_file)))
+        self._opener = build_opener(_NoRedirects, *handlers)
 
     def fetch(self, *, limit: int) -> dict[str, Any]:
         """A snapshot as `read_snapshot` gives it. Raises SettingsError if the server gives none."""
@@ -80,12 +91,43 @@ class Source:
             with error:
                 raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
         except (HTTPException, OSError, ValueError, OverflowError) as error:
-            reason = _line(str(getattr(error, "reason", error)) or type(error).__name__)
-            raise SettingsError(f"no answer from {self._shown}: {reason}; start a role with --admin there") from None
+            reason = error if isinstance(error, ssl.SSLError) else getattr(error, "reason", None) or error
+            told = _tls_trouble(reason) if isinstance(reason, ssl.SSLError) else None
+            told = told or f"{_line(str(reason)) or type(error).__name__}; start a role with --admin there"
+            raise SettingsError(f"no answer from {self._shown}: {told}") from None
 
     @property
     def _shown(self) -> str:
         return plain(self._base)
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Who must have signed a server's certificate: those in `ca_file`, or whom this system trusts.
+
+    Raises SettingsError: there is no certificate in it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        load_authorities(context, "--ca", ca_file)
+    return context
+
+
+def _tls_trouble(error: ssl.SSLError) -> str | None:
+    """What is wrong, and what to do; None: no more is known than `error` says."""
+    match error:
+        case ssl.SSLCertVerificationError(verify_code=code):
+            why = f"its certificate does not hold: {_line(error.verify_message).rstrip('.')}"
+            if code in _WRONG_NAMES:
+                return f"{why}; call it by a name in its certificate, or have one issued for this name"
+            if code in _WRONG_TIMES:
+                return f"{why}; renew it, or look at this machine's clock"
+            return f"{why}; give the CA that signed it, or the certificate itself, with --ca FILE"
+        case ssl.SSLError(reason=reason) if reason in _NO_TLS:
+            return "it speaks no TLS; ask http:// instead, or start it with --admin-tls-cert"
+    return None
 
 
 def _split(url: str) -> SplitResult | None:
