@@ -47,7 +47,7 @@ def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
 
 
 def is_secure(request: web.BaseRequest) -> bool:
-    """Whether it came over TLS. Its `scheme` is what it says itself, if it gives a whole URL."""
+    """Whether it came over TLS. With older versions of aiohttp a whole URL that a client gives decides its `scheme`."""
     return request.get_extra_info("sslcontext") is not None
 
 
