@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
+from tests.protocol.network import START
 from tests.simulation.virtual import running_virtual_loop
 
 from randstream.clock import Clock
@@ -25,6 +26,19 @@ def a_wheel() -> TimerWheel:
         raise bug
 
     return TimerWheel(clock_of_loop(), raise_bug)
+
+
+class StoppedClock(Clock):
+    """Time that only the test moves on, by hand; it turns the wheel by hand too."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> float:
+        return self.time
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(3600, callback)
 
 
 class JumpingClock(Clock):
