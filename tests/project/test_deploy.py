@@ -404,7 +404,7 @@ def make(tmp_path: Path) -> MakeCall:
                 (folder / name).chmod(0o755)
         environment = {"PATH": str(folder), "HOME": str(tmp_path)}
         command = [str(folder / "make"), "--no-print-directory", "-C", str(ROOT), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("make")]
 
     return call
