@@ -69,7 +69,7 @@ def test_a_program_reads_the_numbers_exactly(language: str, program: str, folder
 
 def test_the_numbers_on_the_page_are_the_largest_and_no_float_holds_the_integer() -> None:
     assert f"prints {LARGEST}, the largest" in PAGE
-    assert f"prints {LARGEST_REAL}, as the largest" in PAGE
+    assert f"prints {LARGEST_REAL}, the largest" in PAGE
     assert int(float(LARGEST)) != int(LARGEST)
 
 
