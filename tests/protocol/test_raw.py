@@ -186,7 +186,7 @@ def test_tls_is_recognised_byte_by_byte() -> None:
 def test_a_raw_decoder_alone_counts_from_its_first_line() -> None:
     decoder = RawDecoder()
     assert list(decoder.decode(b"1\n")) == [Numbers(b"1\n", 1)]
-    with pytest.raises(RawLineError, match="line 2 is no number: 'x'"):
+    with pytest.raises(RawLineError, match="line 2 is not a number: 'x'"):
         list(decoder.decode(b"x\n"))
 
 
