@@ -151,7 +151,7 @@ def test_a_certificate_that_does_not_hold_is_told_by_both_ends_and_nobody_is_gre
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
     judge = "producer" if at_fault == "worker" else "worker"
     assert finding in str(talk.error(judge))
-    assert str(talk.error(judge)).startswith("the peer's certificate does not hold: ")
+    assert str(talk.error(judge)).startswith("the peer's certificate is not valid: ")
     assert str(talk.error(at_fault)).startswith("the peer ended TLS: ")
     for name in ("producer", "worker"):
         assert isinstance(talk.error(name), TlsError)
@@ -246,7 +246,7 @@ def test_a_worker_that_gives_a_name_its_certificate_lacks_is_refused(
     assert isinstance(told, PeerClosed)
     assert judged.reason is told.reason is Reason.REFUSED
     assert str(judged) == (
-        "it calls itself worker-0, and its certificate is for worker-1.example, my-worker-0.example; allow it with"
+        "it calls itself worker-0, but its certificate is for worker-1.example, my-worker-0.example; allow it with"
         " --allow-worker"
     )
 
@@ -281,7 +281,7 @@ def test_where_producers_are_named_each_opens_with_a_name_of_its_certificate(
     talk.settle()
     assert isinstance(talk.heard["worker"][-1], Opened) == is_heard
     if not is_heard:
-        assert str(talk.error("worker")) == "it calls itself producer-1, and its certificate is for producer-0.example"
+        assert str(talk.error("worker")) == "it calls itself producer-1, but its certificate is for producer-0.example"
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_a_certificate_that_is_only_for_servers_does_not_pass_for_a_producer(
     producer_files.put("cert", certificate)
     producer_files.put("key", key)
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
-    assert str(talk.error("worker")) == "the peer's certificate does not hold: unsuitable certificate purpose"
+    assert str(talk.error("worker")) == "the peer's certificate is not valid: unsuitable certificate purpose"
 
 
 GOODBYE = b"\x15\x03\x03\x00\x02\x01\x00"
@@ -395,13 +395,13 @@ def test_plain_text_from_a_producer_is_told(worker_files: Files) -> None:
     receiver = secured_receiver(worker_files)
     (closed,) = receiver.receive_data(b"52\n78\n and so on", START)
     assert isinstance(closed, Closed)
-    assert str(closed.error) == "the peer speaks no TLS: b'52\\n78\\n and so on'"
+    assert str(closed.error) == "the peer does not speak TLS: b'52\\n78\\n and so on'"
 
 
 def test_plain_text_from_a_worker_is_told_by_both(producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), a_receiver()).settle()
-    assert str(talk.error("producer")).startswith("the peer speaks no TLS: b'#hello randstream/1")
-    assert str(talk.error("worker")) == "TLS, where this end speaks plain text: see --tls-cert"
+    assert str(talk.error("producer")).startswith("the peer does not speak TLS: b'#hello randstream/1")
+    assert str(talk.error("worker")) == "TLS, but this end speaks plain text: see --tls-cert"
 
 
 def test_the_handshakes_limit_covers_tls(worker_files: Files) -> None:
