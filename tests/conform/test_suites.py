@@ -126,7 +126,7 @@ async def test_producer_in_javascript_keeps_every_rule_of_one_link(numbers: str)
 
 
 async def test_nobody_there_is_one_line_at_once() -> None:
-    with pytest.raises(SettingsError, match="nobody listens at 127"):
+    with pytest.raises(SettingsError, match="nothing listens at 127"):
         await judged_worker(free_port())
 
 

@@ -180,7 +180,7 @@ WRONG_WORKERS: dict[str, tuple[Plant, str, str]] = {
     "turns newcomers away": (wrap(Admission, "enter", newcomer_is_busy), "slots", ""),
     "hands over at once": (const(line, "SETTLE_SECONDS", 0.1), "settle", ""),
     "passes on what raw peers send unread": (
-        wrap(raw, "read_lines", lambda original, lines: (lines, lines.count(b"\n"))), "raw-line", "no numbers"),
+        wrap(raw, "read_lines", lambda original, lines: (lines, lines.count(b"\n"))), "raw-line", "not numbers"),
     "says no raw peer what was wrong": (
         wrap(Receiver, "_close_because_of", lambda original, self, error: self._close_for(error.reason)),
         "raw-fault", "much more"),

@@ -326,7 +326,8 @@ async def test_raw_source_is_taken_with_a_last_line_without_lf_and_the_offset_un
 
 FAULTY = b"\xef\xbb\xbf# values\r\n+1\r\n 2E3 \r\n\r\n2024-01-01\r\n7\r\n"
 TOLD = (
-    b"# line 5 is not a number: '2024-01-01'; write one decimal number per line, such as -1.5e-3; 2 numbers before it taken\n"
+    b"# line 5 is not a number: '2024-01-01'; write one decimal number per line, such as -1.5e-3;"
+    b" 2 numbers before it taken\n"
 )
 
 

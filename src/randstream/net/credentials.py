@@ -89,9 +89,7 @@ class Credentials:
                     f"--tls-key {paths['--tls-key']} does not belong to --tls-cert {paths['--tls-cert']}; give its key"
                 ) from None
             with_key = f" and --tls-key {paths['--tls-key']}" if blamed == "--tls-cert" else ""
-            raise SettingsError(
-                f"{blamed} {paths[blamed]}{with_key}: no usable PEM; give intact files"
-            ) from None
+            raise SettingsError(f"{blamed} {paths[blamed]}{with_key}: no usable PEM; give intact files") from None
         return context
 
 
