@@ -1,4 +1,4 @@
-"""The suites' own reading of lines: what is a fault, and what is none."""
+"""The suites' own line reader: what is a fault, and what is not."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def may_send(role: Role, state: State, kind: type, then: State) -> Plant:
 
 
 def lenient(text: bytes, instead: bytes) -> Plant:
-    """A reader to whom `text`, a regular expression, is as good as `instead`."""
+    """A reader that takes matches of `text`, a regular expression, for `instead`."""
     return wrap(decoder, "parse_control_line", lambda original, raw: original(re.sub(text, instead, bytes(raw))))
 
 
@@ -94,7 +94,7 @@ def any_offset(original: Any, self: Any, beat: Beat) -> None:
 
 
 def said(kind: type, change: Callable[[Any], Any]) -> Plant:
-    """Each line of this `kind` that an end says is changed first."""
+    """Change each line of this `kind` before an end sends it."""
 
     def plant(patch: Patch) -> None:
         original = frames.encode

@@ -1,4 +1,4 @@
-"""TLS: who is let in, and what both ends say of it. Two ends and the bytes between them, without a loop."""
+"""TLS: which peers are let in, and what both ends report. Two ends and the bytes between them, without a loop."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_tls_survives_any_slicing(tmp_path_factory: pytest.TempPathFactory) -> N
 
 
 Break = Callable[[Files, Files], tuple[str, str]]
-"""Spoils the worker's or the producer's files, and says whose certificate is at fault, and what its peer finds."""
+"""Spoil the worker's or the producer's files; return whose certificate is at fault, and what its peer finds."""
 
 
 def wrong_worker_ca(worker: Files, producer: Files) -> tuple[str, str]:
@@ -297,7 +297,7 @@ def test_where_producers_are_named_each_opens_with_a_name_of_its_certificate(
 def test_whatever_a_refused_certificate_names_is_told_on_one_short_line(
     names: bytes, told: str, worker_files: Files, producer_files: Files
 ) -> None:
-    """An authority may sign what it is given; a line break is then none in a log, and nothing raises."""
+    """A CA may sign anything; a line break in a name must not reach a log as one, and nothing raises."""
     extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), der_sequence(names))
     certificate, key = signed(extension)
     producer_files.put("cert", certificate)
@@ -350,7 +350,7 @@ def test_a_goodbye_of_tls_is_an_end_and_nothing_that_follows_is_kept(
     assert isinstance(closed.error, PeerClosed)
     assert closed.error.reason is Reason.CUT
     assert end.data_to_send() == []
-    kept = end._incoming.pending  # OpenSSL's memory, which is seen nowhere else
+    kept = end._incoming.pending  # OpenSSL's memory, which nothing else shows
     assert end.receive_data(bytes(2**16), START) == []
     assert end._incoming.pending == kept
 

@@ -141,7 +141,7 @@ async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_th
 async def test_a_slow_reader_behind_tls_stops_the_numbers_not_the_link(
     worker_files: Files, producer_files: Files
 ) -> None:
-    """What waits to be written stays within the write buffer and a run: TLS must not hide the peer's slowness."""
+    """Unwritten bytes stay within the write buffer and a run: TLS must not hide the peer's slowness."""
     context = worker_files.context(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     patient = {"rate": "max", "heartbeat_interval": 60, **producer_files.settings}

@@ -1,4 +1,4 @@
-"""Dialling: addresses that swallow, refuse, accept and say nothing; who waits for whom; a dial that meets itself."""
+"""Dialling: addresses that swallow, refuse, or accept and say nothing; which dials wait; a dial that meets itself."""
 
 from __future__ import annotations
 

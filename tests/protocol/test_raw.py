@@ -1,4 +1,4 @@
-"""A raw peer's bytes: any slicing gives the same, and all before a line that is no number is taken."""
+"""A raw peer's bytes: any slicing gives the same, and everything before a line that is not a number is taken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Fault = tuple[Reason, str, int, int, str]
 
 
 def read(slices: Iterable[bytes], *, to_end: bool = True) -> tuple[bytes, int, Fault | None]:
-    """The lines that are taken, how many they are, and what is said of the one that is no number."""
+    """The lines that are taken, their count, and the error for the one that is not a number."""
     decoder = FirstLineDecoder()
     taken, count = b"", 0
     try:
@@ -42,7 +42,7 @@ def bytewise(data: bytes) -> list[bytes]:
 
 
 def outcome(data: bytes, *, to_end: bool = True) -> tuple[bytes, int, Fault | None]:
-    """What `read` says of `data` in one piece, which is what it says of every slicing."""
+    """What `read` makes of `data` in one piece, and of every slicing."""
     whole = read([data], to_end=to_end)
     assert read(bytewise(data), to_end=to_end) == whole
     if len(data) < 200:

@@ -1,4 +1,4 @@
-"""How people spell numbers, the one spelling that is passed on, and what is said of all else."""
+"""How people spell numbers, the one spelling that is passed on, and the advice on everything else."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def a_wheel() -> TimerWheel:
 
 
 class JumpingClock(Clock):
-    """The running loop's time, plus all jumps so far. Hand it to roles and timer wheels."""
+    """The running loop's time, plus all jumps so far. Pass it to roles and timer wheels."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
