@@ -42,7 +42,7 @@ class Offer(Conversation):
         return await self.expect("#hello")
 
     async def expect_fault(self, line: int, *reasons: str) -> None:
-        """Expect what a raw peer gets for `line` if it is not a number: that line's number, and a `#close`."""
+        """Expect what a raw peer gets if its `line`-th line is not a number: `# line N`, and a `#close`."""
         await self.expect(f"# line {line}")
         await self.expect_close(*(reasons or ("malformed",)))
 

@@ -17,7 +17,7 @@ READ_ON_SECONDS: Final = 0.1
 class AcceptedConnection(Connection):
     """The worker's side: takes the socket over from the reader and writer of `asyncio.start_server`.
 
-    It buffers nothing: what cannot be written at once gives way to what is newest when the socket has room.
+    It buffers nothing: what cannot be written at once is replaced by whatever is newest when the socket has room.
     """
 
     def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, writer: asyncio.StreamWriter) -> None:

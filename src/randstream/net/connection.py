@@ -45,7 +45,7 @@ class Owner(Protocol):
         """The socket is connected."""
 
     def on_event(self, event: Event, now: float) -> None:
-        """An event came of a frame or of the time. `Closed` is the last; the owner then closes the connection."""
+        """A frame or the clock produced `event`. `Closed` is the last; the owner then closes the connection."""
 
     def on_writable(self, now: float) -> None:
         """There is room to write again, or the time given to `poke` has come: say more now. A flush follows."""

@@ -86,7 +86,8 @@ class Credentials:
         except OSError as error:  # ssl.SSLError is one
             if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
                 raise SettingsError(
-                    f"--tls-key {paths['--tls-key']} does not belong to --tls-cert {paths['--tls-cert']}; give its key"
+                    f"--tls-key {paths['--tls-key']} does not belong to --tls-cert {paths['--tls-cert']}; "
+                    "give a matching pair"
                 ) from None
             with_key = f" and --tls-key {paths['--tls-key']}" if blamed == "--tls-cert" else ""
             raise SettingsError(f"{blamed} {paths[blamed]}{with_key}: no usable PEM; give intact files") from None
@@ -94,7 +95,7 @@ class Credentials:
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
-    """The size tells a half-written file from the whole one: both may have the same time, one tick of the kernel."""
+    """The size tells a half-written file from the whole one, which may have the same time: the kernel's clock ticks."""
     try:
         status = path.stat()
     except OSError:

@@ -93,7 +93,7 @@ class Interruptions:
         self.count = 0
         self.longest = 0.0
         self.total = 0.0
-        """Seconds of all that are over, in all."""
+        """The sum of all that are over, in seconds."""
         self.first_proved_at: float | None = None
         """The first contact: nothing can be interrupted before."""
         self._clock = clock

@@ -118,7 +118,7 @@ class Dialler:
         self._standing = Standing()
 
     async def dial(self) -> None:
-        """Dial until a peer has answered. The look-up has its own time limit, and so has each address.
+        """Dial until a peer has answered. The look-up takes as long as it takes; each address has its own limit.
 
         Raises:
             OSError, RandstreamError: none has answered; the last error, or rather one that a quick retry cannot cure.

@@ -277,7 +277,7 @@ class Link:
             self.history.round_trips.observe(seconds)
 
     def prove(self) -> None:
-        """The peer has made real progress: after the next loss, the first delay is short again."""
+        """The peer has proved itself: after the next loss, the first delay is short again."""
         self._backoff.reset()
 
     def set_stalled(self, why: str, now: float) -> None:

@@ -19,7 +19,7 @@ PATIENCE: Final = 0.1
 
 @dataclass(slots=True)
 class Standing:
-    """What is known about what is tried: a target to dial, a name to look up."""
+    """What is known about the object of an attempt: a target to dial, a name to look up."""
 
     has_answered: bool = False
     """At any attempt."""

@@ -1,6 +1,6 @@
 """Line: which producer serves a worker, and which stand by. The rules are those of "The line" in docs/protocol.md.
 
-It decides and reads no clock: sessions bring the time, and one task of the worker opens the sink for whoever is next.
+It decides and reads no clock: sessions bring the time, and one task of the worker opens the sink for the next.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LONGEST_SETTLE: Final = 3600.0
 MOST_TURMOIL: Final = 9
 """Doublings that are counted: ten seconds, doubled this often, exceed the longest."""
 SETTLED_FACTOR: Final = 10
-"""A hand-over was right if its connection lasted this many times as long as it had waited."""
+"""A hand-over was right if its connection lasted this many times the SETTLE that decided it."""
 ASKS_OF_THE_STEADY: Final = 4
-"""A connection asked this often is not one whose end has gone unnoticed so far."""
+"""After this many asks a connection is not a dead one that has gone unnoticed."""
 
 
 class Holder(Protocol):
@@ -80,7 +80,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """How a member serves. `settle`: the SETTLE it had waited for, in seconds, if the stream was handed over to it."""
+    """How a member serves. `settle`: the SETTLE of its hand-over, in seconds; None if it began otherwise."""
 
     since: float
     settle: float | None
