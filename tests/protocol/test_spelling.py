@@ -110,7 +110,7 @@ def test_line_is_shortened_alike_wherever_it_is_cut(line: bytes) -> None:
         ("1d5", "tr dD e"), ("\u22125", "ASCII -"), ("5\0", "UTF-16"), ("#open worker=x", "grep -v '^#'"),
         ("true", "1 and 0"), ("2024-01-01", "one decimal number per line"), ("value", "tail -n +2"),
         ("1-2", "one decimal number per line"), ("1,234,567", "tr -d ,"), ("1,234,567.8", "tr -d ,"),
-        ("1,234.5", "tr -d ,"), ("1,234", "thousands (tr -d ,)"), ("1,2345", "tr , ."), ("[1,2]", "jq"),
+        ("1,234.5", "tr -d ,"), ("1,234", "thousands separator (tr -d ,)"), ("1,2345", "tr , ."), ("[1,2]", "jq"),
         ("9" * 64, "fewer digits"), ("0." + "3" * 70, "fewer digits"),
     ],
 )  # fmt: skip
