@@ -1,4 +1,4 @@
-"""What a connection carries and is carried by, where only the test moves time on."""
+"""Stand-ins for what surrounds a connection. Only the test moves time on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Recording(asyncio.Transport):
 
 
 class Owning:
-    """Sends a number whenever there is a moment for it, and keeps all it is told."""
+    """Sends a number at every `on_writable`, and keeps everything it is told."""
 
     def __init__(self, sender: Sender | None = None) -> None:
         self._sender = sender

@@ -1,4 +1,4 @@
-"""Connections: socket options, and what the callbacks of a loop may do in any order."""
+"""Connections: socket options, and a loop's callbacks in any order."""
 
 from __future__ import annotations
 

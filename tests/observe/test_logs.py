@@ -97,7 +97,7 @@ def test_a_stuck_reader_blocks_no_write_and_every_line_is_written_or_counted(
     monkeypatch.setattr(logs, "QUEUE_LINES", 10)
     writer = LineWriter(pipe.writing, lambda count: writer.write(f"left out {count}"))
     for _ in range(100):
-        writer.write("x" * 10_000)  # more than the pipe takes: nobody reads it yet
+        writer.write("x" * 10_000)  # more than the pipe takes: nothing reads it yet
     assert not writer.flush(seconds=0)
     text = pipe.read_until(lambda text: "left out" in text and text.endswith("\n"))
     while not writer.flush(seconds=0.05):

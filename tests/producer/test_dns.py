@@ -35,7 +35,7 @@ pytestmark = pytest.mark.kernel
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers from `records`; for the rest there is no such name. It says nothing while `is_silent`."""
+    """Answers from `records`; no other name exists. It says nothing while `is_silent`."""
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
@@ -43,7 +43,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.rcode = dns.rcode.NOERROR
         self.is_silent = False
         self.troubles: dict[tuple[str, str], dns.rcode.Rcode | None] = {}
-        """What is answered to single questions; None: nothing."""
+        """Answers to single questions; None for no answer."""
         self.questions: list[tuple[str, str]] = []
         self.port = 0
         self.search, self.ndots = ["ns.svc.test."], 1
@@ -73,7 +73,7 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport.sendto(answer.to_wire(), addr)
 
     async def wait_asked(self, times: int = 1) -> None:
-        """Wait for so many questions more."""
+        """Wait for that many more questions."""
         wanted = len(self.questions) + times
         while len(self.questions) < wanted:
             self._asked.clear()

@@ -29,7 +29,7 @@ def a_wheel() -> TimerWheel:
 
 
 class StoppedClock(Clock):
-    """Time that only the test moves on, by hand; it turns the wheel by hand too."""
+    """Time that only the test moves on; it also turns the wheel by hand."""
 
     def __init__(self) -> None:
         self.time = START
@@ -42,7 +42,7 @@ class StoppedClock(Clock):
 
 
 class JumpingClock(Clock):
-    """The running loop's time, plus all jumps so far. Hand it to roles and timer wheels."""
+    """The running loop's time, plus all jumps so far. Pass it to roles and timer wheels."""
 
     def __init__(self) -> None:
         self.ahead = 0.0

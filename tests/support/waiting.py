@@ -1,4 +1,4 @@
-"""Waiting for what has no event of its own."""
+"""Waiting for conditions that have no event of their own."""
 
 from __future__ import annotations
 
