@@ -32,7 +32,7 @@ SETTLE_LIMIT: Final = 120.0
 LOOK_SECONDS: Final = 0.1
 """Between two looks at the links. They measure themselves: this is only how soon a person sees it."""
 LOOKS_SHARE: Final = 0.05
-"""The most of the time that looks may take. With thousands of links they are rarer, or they would cause interruptions."""
+"""The most of the time that looks may take: with thousands of links they are rarer, not to cause interruptions."""
 STORIES_AT_ONCE: Final = 20
 
 
