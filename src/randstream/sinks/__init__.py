@@ -69,8 +69,8 @@ class Sink(Protocol):
     async def run(self, report: SinkReport) -> None:
         """Do what the sink has to do all its life besides being called, such as watching a command.
 
-        Reports failures that no call by the worker sees. Returns when the sink can never take numbers again and the
-        worker may end: a closed standard output.
+        Tells `report` of failures that no call by the worker sees. Returns when the sink can never take numbers again
+        and the worker may end: a closed standard output.
         """
 
     async def close(self) -> None:
