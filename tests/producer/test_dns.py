@@ -350,7 +350,7 @@ def test_a_service_is_a_target(text: str, shown: str) -> None:
 
 
 def test_srv_records_tell_the_port_so_the_target_has_none() -> None:
-    with pytest.raises(SettingsError, match="has a port, which SRV records tell"):
+    with pytest.raises(SettingsError, match="has a port, but SRV records have their own"):
         ProducerSettings(workers="srv://_stream._tcp.worker:9000")
 
 

@@ -288,7 +288,7 @@ def test_a_ready_pod_is_no_trouble() -> None:
 
 
 def test_a_wrong_setting_is_hopeless_and_told_in_its_own_words() -> None:
-    told = "randstream: RANDSTREAM_RAET is no setting; did you mean RANDSTREAM_RATE?"
+    told = "randstream: RANDSTREAM_RAET is not a setting; did you mean RANDSTREAM_RATE?"
     ended = {"exitCode": 2, "message": f"...\n{told}\n"}
     assert rollout.trouble_of(a_pod(**container(terminated=ended))) == (
         f"it ended with status 2: {told}", True,
