@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+from tests.support.memory import traced
 
 from randstream.clock import Clock
 from randstream.errors import Reason
@@ -253,16 +254,13 @@ def test_interruptions_never_overlap(case: Case) -> None:
 
 
 def test_the_last_hundred_are_kept_and_all_are_counted_in_bounded_memory(case: Case) -> None:
-    tracemalloc.start()
-    try:
+    with traced() as held:
         for number in range(10_000):
             if number == KEPT:
-                before = tracemalloc.get_traced_memory()[0]
+                before = held()
             case.lose(3.0 * number + 1.0)
             case.prove(3.0 * number + 3.0)
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
+        grown = held() - before
     assert grown < 200_000  # of the 1.4 MB that all of them would take
     assert (case.link.count, len(case.link.last)) == (10_000, KEPT)
     assert all(one.start < other.start for one, other in pairwise(case.link.last))
