@@ -8,7 +8,7 @@ from typing import Any, Final
 
 
 class Reason(StrEnum):
-    """Why a connection ended: the word of `#close reason=`, plus four that only a log sees."""
+    """Why a connection ended: the word of `#close reason=`, or one of four that only a log has."""
 
     SHUTDOWN = "shutdown"
     YIELD = "yield"
@@ -33,7 +33,7 @@ class Reason(StrEnum):
 
 
 UNWRITTEN = frozenset({Reason.CUT, Reason.OTHER, Reason.TLS, Reason.SHORTAGE})
-"""Reasons that no `#close` tells."""
+"""Reasons that no `#close` gives."""
 PERSISTENT = frozenset(
     {Reason.VERSION, Reason.REFUSED, Reason.MALFORMED, Reason.TOO_LONG, Reason.MISMATCH, Reason.BUSY, Reason.TLS}
 )
@@ -41,7 +41,7 @@ PERSISTENT = frozenset(
 
 
 class RandstreamError(Exception):
-    """Everything this package raises of its own."""
+    """The base of all errors of this package."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied without `__init__`, whose arguments are not `args`: an error that a pool cannot unpickle hangs it."""
@@ -49,7 +49,7 @@ class RandstreamError(Exception):
 
 
 class SettingsError(RandstreamError):
-    """What the user gave cannot be used. The message is one line, for standard error: what is wrong, how to mend it."""
+    """What the user gave cannot be used. The message is one line, for standard error: what is wrong, how to fix it."""
 
 
 class ProtocolError(RandstreamError):
@@ -69,7 +69,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class RawLineError(RemoteProtocolError):
-    """A raw peer's line `line`, counted from 1, is no number. The `taken` numbers before it have been taken."""
+    """A raw peer's line `line`, counted from 1, is not a number. The `taken` numbers before it have been taken."""
 
     def __init__(self, reason: Reason, detail: str, *, line: int, taken: int, advice: str) -> None:
         super().__init__(reason, detail)
@@ -102,11 +102,11 @@ class SinkError(RandstreamError):
     """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
 
     needs_person = False
-    """Whether waiting alone cannot mend it, for the stream that was tried."""
+    """Whether waiting alone cannot cure it, for the stream that was tried."""
 
 
 class NotStoredError(SettingsError):
-    """A store does not hold the number that is asked for: no more, or not yet."""
+    """A store does not hold the number that was asked for: no longer, or not yet."""
 
 
 class OfferError(RandstreamError):
@@ -134,7 +134,7 @@ def words_of(error: Exception) -> str:
 
 
 def reason_of(error: Exception) -> Reason:
-    """The one word that logs and metrics use for whatever ended a connection."""
+    """The one word that logs and metrics use for what ended a connection."""
     if shortage_of(error):
         return Reason.SHORTAGE
     reason = getattr(error, "reason", None)
@@ -152,5 +152,5 @@ def is_polite(error: Exception) -> bool:
 
 
 def silent_end() -> OSError:
-    """What the end of a connection counts as if neither end gave a reason."""
+    """What ended a connection, if neither end gave a reason."""
     return ConnectionResetError("the peer ended the connection without a word")

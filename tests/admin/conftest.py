@@ -1,4 +1,4 @@
-"""Files of a certificate for the admin server."""
+"""A certificate for the admin server, in files."""
 
 from __future__ import annotations
 

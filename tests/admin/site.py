@@ -27,7 +27,7 @@ async def wait_cut(reader: asyncio.StreamReader) -> bytes:
 
 
 def client_context() -> ssl.SSLContext:
-    """Of a client that trusts the tests' CA."""
+    """For a client that trusts the tests' CA."""
     context = ssl.create_default_context()
     CA.configure_trust(context)
     return context
@@ -54,7 +54,7 @@ class Site:
 
 @asynccontextmanager
 async def site_of(role: ObservedRole, **given: Any) -> AsyncIterator[Site]:
-    """The admin server of `role`, with what it may be `given`. It ticks only when the test calls `tick`. With a
+    """The admin server of `role`, with the options `given`. It ticks only when the test calls `tick`. With a
     `certificate`, its client trusts the tests' CA.
     """
     admin = AdminServer(role, Address("127.0.0.1", 0), **given)

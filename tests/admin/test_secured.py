@@ -1,4 +1,4 @@
-"""Secured: HTTPS, and what is said to those who speak something else, never finish a handshake or trust nobody."""
+"""Secured: HTTPS, and what happens to clients that do not speak it, do not finish a handshake or do not trust us."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def talking(
 
 
 async def ask_plainly(site: Site, request: bytes = GET) -> bytes:
-    """What `request` is answered without TLS."""
+    """The answer to `request` without TLS."""
     async with talking(site, None) as (reader, writer):
         writer.write(request)
         return await reader.readuntil(b"\r\n\r\n") + await reader.readline()
@@ -96,30 +96,30 @@ async def test_the_numbers_are_those_of_the_stream(certificate: Certificate) -> 
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/nothing", "https://localhost/livez"])
-async def test_who_asks_plainly_is_told_to_ask_https(certificate: Certificate, log: Log, path: str) -> None:
+async def test_a_client_of_plain_http_is_told_to_use_https(certificate: Certificate, log: Log, path: str) -> None:
     async with site_of(FakeRole(), certificate=certificate) as site:
         answer = await ask_plainly(site, GET.replace(b"/livez", path.encode()))
         assert answer.startswith(b"HTTP/1.1 400 ")
-        assert answer.endswith(b"that is plain HTTP, and this port speaks HTTPS; ask https:// instead\n")
+        assert answer.endswith(b"this is plain HTTP, but the port speaks HTTPS; use https://\n")
         (event,) = log.of("admin.tls_failed")
-        assert (event["peer"], event["error"]) == ("127.0.0.1", "it speaks plain HTTP, and this port HTTPS")
+        assert (event["peer"], event["error"]) == ("127.0.0.1", "the client speaks plain HTTP to an HTTPS port")
 
 
-async def test_what_is_neither_is_answered_in_a_line(certificate: Certificate) -> None:
+async def test_bytes_that_are_neither_are_answered_in_one_line(certificate: Certificate) -> None:
     async with site_of(FakeRole(), certificate=certificate) as site:
-        assert b"that is no HTTP request" in await ask_plainly(site, b"hello\r\n\r\n")
+        assert b"this is not an HTTP request" in await ask_plainly(site, b"hello\r\n\r\n")
 
 
-async def test_tls_where_there_is_none_is_told_in_the_log_and_its_client_sees_http(log: Log) -> None:
+async def test_tls_to_a_plain_port_is_logged_and_its_client_sees_http(log: Log) -> None:
     async with site_of(FakeRole()) as site:
         assert (await ask_plainly(site, client_hello())).startswith(b"HTTP/1.0 400 ")
         assert "WRONG_VERSION_NUMBER" in await shake_hands(site, client_context())
     assert [event["error"] for event in log.events if event["event"] == "admin.tls_failed"] == [
-        "it speaks TLS, and this port plain HTTP"
+        "the client speaks TLS to a plain HTTP port"
     ] * 2
 
 
-async def test_why_a_handshake_fails_is_told_on_both_sides(certificate: Certificate, log: Log) -> None:
+async def test_both_sides_learn_why_a_handshake_failed(certificate: Certificate, log: Log) -> None:
     old = client_context()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     async with site_of(FakeRole(), certificate=certificate) as site:
@@ -146,7 +146,7 @@ async def test_failures_do_not_fill_the_log(certificate: Certificate, log: Log) 
     assert len(log.of("admin.tls_failed")) == LINES_A_MINUTE
 
 
-async def test_half_handshakes_take_only_the_places_there_are_and_keep_nobody_out(certificate: Certificate) -> None:
+async def test_half_handshakes_take_no_more_than_the_places_and_keep_no_client_out(certificate: Certificate) -> None:
     half = client_hello()[:100]
     async with site_of(FakeRole(), certificate=certificate) as site:
         writers = []
@@ -163,7 +163,7 @@ async def test_half_handshakes_take_only_the_places_there_are_and_keep_nobody_ou
 
 
 @pytest.mark.parametrize("is_open", [False, True])
-async def test_who_does_not_finish_a_handshake_or_ask_in_time_is_cut(
+async def test_a_client_that_does_not_finish_its_handshake_or_request_in_time_is_cut(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch, is_open: bool
 ) -> None:
     monkeypatch.setattr(guard, "REQUEST_SECONDS", 0.5)
@@ -196,7 +196,7 @@ async def test_a_large_answer_comes_whole(certificate: Certificate) -> None:
         assert len((await answer.json())["links"]) == 10_000
 
 
-async def test_each_side_may_say_goodbye(certificate: Certificate) -> None:
+async def test_each_side_may_end_tls(certificate: Certificate) -> None:
     async with site_of(FakeRole(), certificate=certificate) as site:
         async with talking(site, client_context()):
             await until(lambda: site.admin.guard.waiting == 1)
@@ -243,7 +243,7 @@ async def test_a_handshake_and_a_request_may_come_byte_by_byte(certificate: Cert
             incoming.write(await reader.read(1000))
 
 
-async def test_a_renewed_certificate_is_shown_to_the_next_client_and_an_unreadable_one_to_nobody(
+async def test_the_next_client_gets_a_renewed_certificate_but_never_an_unreadable_one(
     certificate: Certificate, files: Files, log: Log
 ) -> None:
     async def issuer(site: Site) -> str:
@@ -272,9 +272,7 @@ async def test_a_renewed_certificate_is_shown_to_the_next_client_and_an_unreadab
 
 
 @pytest.mark.parametrize(("spoilt", "told"), [("cert", "no certificate in it"), ("key", "no private key in it")])
-def test_files_that_cannot_be_used_are_a_settings_error(
-    certificate: Certificate, files: Files, spoilt: str, told: str
-) -> None:
+def test_unusable_files_are_a_settings_error(certificate: Certificate, files: Files, spoilt: str, told: str) -> None:
     files.put(spoilt, b"hello")
     with pytest.raises(SettingsError, match=f"^--admin-tls-{spoilt} .*: {told}"):
         read_certificate(*certificate, Clock())
@@ -293,7 +291,7 @@ def test_a_key_of_another_certificate_is_a_settings_error(certificate: Certifica
         ("http://localhost:9001", 403), ("null", 403), ("", 403), ("https://localhost:9002", 403),
     ],
 )  # fmt: skip
-async def test_a_page_of_plain_http_is_of_another_site(certificate: Certificate, origin: str, status: int) -> None:
+async def test_a_page_from_plain_http_is_another_sites(certificate: Certificate, origin: str, status: int) -> None:
     async with (
         site_of(FakeRole(), certificate=certificate) as site,
         site.client.get("/api/links", headers={"Host": "localhost:9001", "Origin": origin}) as answer,
@@ -302,7 +300,7 @@ async def test_a_page_of_plain_http_is_of_another_site(certificate: Certificate,
 
 
 @pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:80"])
-async def test_nor_are_the_usual_ports_the_same(certificate: Certificate, origin: str) -> None:
+async def test_the_default_ports_of_http_and_https_differ(certificate: Certificate, origin: str) -> None:
     async with (
         site_of(FakeRole(), certificate=certificate) as site,
         site.client.get("/api/links", headers={"Host": "localhost", "Origin": origin}) as answer,
@@ -310,7 +308,7 @@ async def test_nor_are_the_usual_ports_the_same(certificate: Certificate, origin
         assert answer.status == 403
 
 
-async def test_a_page_of_plain_http_stays_one_whatever_url_its_request_gives(certificate: Certificate) -> None:
+async def test_a_page_from_plain_http_is_another_sites_whatever_url_it_requests(certificate: Certificate) -> None:
     async with (
         site_of(FakeRole(), certificate=certificate) as site,
         talking(site, client_context()) as (reader, writer),
@@ -319,7 +317,7 @@ async def test_a_page_of_plain_http_stays_one_whatever_url_its_request_gives(cer
         assert (await reader.readline()).startswith(b"HTTP/1.1 403 ")
 
 
-async def test_the_token_is_asked_for_behind_tls(certificate: Certificate, tmp_path: Path) -> None:
+async def test_the_token_is_required_behind_tls(certificate: Certificate, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("c2VjcmV0")
     async with site_of(FakeRole(), certificate=certificate, token_file=str(tmp_path / "token")) as site:
         assert (await site.get("/metrics"))[0] == 401

@@ -1,4 +1,4 @@
-"""Renewed: files that change are read again, those that cannot be used change nothing, and neither fills the log."""
+"""Renewed: changed files are read again, unusable ones change nothing, and neither fills the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from randstream.observe.throttle import LINES_A_MINUTE
 
 
 class Words:
-    """A file of one word, and how often it was read. Without a word it cannot be used."""
+    """A file of one word, and how often it was read. Without a word it is unusable."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class Words:
         self.put("one")
 
     def put(self, word: str) -> None:
-        """As a volume of Kubernetes does: another file at once."""
+        """Replace the file at once, as a Kubernetes volume does."""
         fresh = self.path.with_name("fresh")
         fresh.write_text(word)
         fresh.replace(self.path)
@@ -55,7 +55,7 @@ def told(log: Log) -> list[str]:
     return [event["event"] for event in log.events]
 
 
-def test_a_file_that_cannot_be_used_at_first_is_a_settings_error(words: Words, clock: JumpingClock) -> None:
+def test_a_file_that_is_unusable_at_first_is_a_settings_error(words: Words, clock: JumpingClock) -> None:
     words.put("")
     with pytest.raises(SettingsError, match="no word"):
         Renewed([str(words.path)], words.read, clock, events=("a", "b"), advice="")
@@ -71,7 +71,7 @@ def test_a_file_is_read_when_it_has_changed_and_only_then(words: Words, renewed:
 
 
 @pytest.mark.parametrize("spoil", [lambda words: words.put(""), lambda words: words.path.unlink()])
-def test_a_file_that_cannot_be_used_changes_nothing_and_is_told_at_once_and_each_minute(
+def test_an_unusable_file_changes_nothing_and_is_logged_at_once_and_each_minute(
     words: Words, renewed: Renewed[str], log: Log, clock: JumpingClock, spoil: Callable[[Words], None]
 ) -> None:
     spoil(words)
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_used_changes_nothing_and_is_told_at_once_and_each
     assert len(told(log)) == 4
 
 
-def test_a_file_that_flaps_does_not_fill_the_log_and_its_last_state_is_told(
+def test_a_flapping_file_does_not_fill_the_log_and_its_last_state_is_logged(
     words: Words, renewed: Renewed[str], log: Log, clock: JumpingClock
 ) -> None:
     for number in range(500):
@@ -101,7 +101,7 @@ def test_a_file_that_flaps_does_not_fill_the_log_and_its_last_state_is_told(
     assert log.events[-1]["left_out"] == 500 - LINES_A_MINUTE
 
 
-def test_what_fails_though_the_file_is_good_is_tried_again(
+def test_a_good_file_that_could_not_be_read_is_tried_again(
     words: Words, renewed: Renewed[str], clock: JumpingClock
 ) -> None:
     words.put("two")
@@ -112,7 +112,7 @@ def test_what_fails_though_the_file_is_good_is_tried_again(
     assert renewed.newest() == "two"
 
 
-def test_a_file_that_this_process_may_read_again_is_read_at_once(words: Words, renewed: Renewed[str]) -> None:
+def test_a_file_with_mended_permissions_is_read_at_once(words: Words, renewed: Renewed[str]) -> None:
     words.is_broken = True
     words.put("two")
     assert renewed.newest() == "one"
@@ -121,9 +121,7 @@ def test_a_file_that_this_process_may_read_again_is_read_at_once(words: Words, r
     assert renewed.newest() == "two"
 
 
-def test_a_file_that_was_met_half_written_is_read_again_though_the_clock_has_not_moved(
-    words: Words, renewed: Renewed[str]
-) -> None:
+def test_a_half_written_file_is_read_again_even_if_the_clock_has_not_moved(words: Words, renewed: Renewed[str]) -> None:
     for word in ("tw", "two"):
         words.path.write_text(word)  # in place, as `cp` does
         os.utime(words.path, (1e9, 1e9))

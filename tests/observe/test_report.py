@@ -137,7 +137,7 @@ LASTING: dict[str, Callable[[LinkReport, float], None]] = {
 
 
 @pytest.mark.parametrize("event", LASTING)
-def test_what_lasts_is_said_of_each_of_a_thousand_links_once_and_then_of_a_dozen_a_minute(
+def test_a_thousand_links_each_log_a_lasting_condition_once_and_then_a_dozen_a_minute_together(
     event: str, log: Log, tally: Tally, journal: Journal
 ) -> None:
     reminders = Throttle(LINES_A_MINUTE)
@@ -148,7 +148,7 @@ def test_what_lasts_is_said_of_each_of_a_thousand_links_once_and_then_of_a_dozen
     assert len(log.of(event)) == 1000 + 4 * LINES_A_MINUTE
 
 
-def test_links_that_remind_keep_no_news_of_others_out_of_the_log(log: Log, tally: Tally, journal: Journal) -> None:
+def test_reminders_keep_no_news_out_of_the_log(log: Log, tally: Tally, journal: Journal) -> None:
     reminders = Throttle(LINES_A_MINUTE)
     reports = [LinkReport(f"worker-{n}", tally, journal, LIMIT, reminders) for n in range(100)]
     for now in (0.0, 60.0):

@@ -40,13 +40,13 @@ def test_no_60_seconds_hold_more_than_the_limit() -> None:
     assert len(admitted) == 40
 
 
-def test_each_says_a_thing_once_and_again_only_as_often_as_all_together_may() -> None:
+def test_each_throttle_admits_once_and_then_only_what_the_shared_one_admits() -> None:
     shared = Throttle(2)
     each = [Throttle(1, shared) for _ in range(5)]
     said = [[throttle.admit(now) for throttle in each] for now in (0.0, 60.0, 90.0, 120.0)]
     assert said == [[0] * 5, [0, 0, None, None, None], [None] * 5, [1, 1, None, None, None]]
 
 
-def test_who_shares_keeps_to_a_limit_of_its_own_too() -> None:
+def test_a_throttle_that_shares_keeps_its_own_limit_too() -> None:
     throttle = Throttle(1, Throttle(5))
     assert [throttle.admit(now) for now in (0.0, 1.0, 60.0, 61.0)] == [0, None, 1, None]

@@ -1,4 +1,4 @@
-"""Dialling: addresses that swallow, refuse, accept and say nothing; who waits for whom; a dial that meets itself."""
+"""Dialling: addresses that swallow, refuse, or accept and say nothing; which dials wait; a dial that meets itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log) -> 
         began = producer.clock.now()
         lost = await log.wait("link.unreachable")
         assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
-        assert (lost["reason"], lost["error"]) == ("timeout", "no connection within the handshake's limit")
+        assert (lost["reason"], lost["error"]) == ("timeout", "no connection within the handshake limit")
 
 
 @pytest.mark.parametrize("count", [DIALS_AT_ONCE, 10 * DIALS_AT_ONCE])
@@ -180,7 +180,7 @@ async def test_self_dial_is_refused_and_leaves_the_port_free(
     monkeypatch.setattr("randstream.producer.dialling.asyncio", dialling)
     async with producing(f"{scheme}://127.0.0.1:{dialling.port}") as producer:
         unreachable = await log.wait("link.unreachable")
-        assert "the dial met itself" in unreachable["error"]
+        assert "the dial connected to itself" in unreachable["error"]
         assert (only(producer).acked_offset, only(producer).offset) == (0, 0)
         assert only(producer).state is not LinkState.STREAMING
     dialling.sock.detach()  # uvloop closes what it took over, and leaves the object open

@@ -1,4 +1,4 @@
-"""Producer and worker together, in one process: whatever is cut or started anew, the stream goes on unbroken."""
+"""Producer and worker together, in one process: whatever is cut or restarted, the stream goes on unbroken."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ async def test_a_name_that_does_not_resolve_is_tried_on_and_said_once(log: Log) 
         assert "cannot resolve nowhere.invalid" in (producer.problem or "")
 
 
-async def test_fifty_workers_that_stay_away_are_each_said_once_and_then_a_dozen_a_minute(log: Log) -> None:
+async def test_fifty_absent_workers_are_each_logged_once_and_then_a_dozen_a_minute(log: Log) -> None:
     async with producing(*[f"127.0.0.1:{port}" for port in range(50_000, 50_050)]):
         await asyncio.sleep(59)
         assert len(log.of("link.unreachable")) == 50

@@ -81,7 +81,7 @@ def test_a_raw_target_cannot_have_tls_even_if_a_file_names_it(tmp_path: Path) ->
     [({"admin_host": "a"}, "host"), ({"admin_token_file": "a"}, "token-file"),
      ({"admin_tls_cert": "a", "admin_tls_key": "b"}, "tls-cert")],
 )  # fmt: skip
-def test_what_is_for_an_admin_server_that_there_is_not_is_refused(given: dict[str, str], flag: str) -> None:
+def test_admin_settings_without_an_admin_server_are_refused(given: dict[str, str], flag: str) -> None:
     told = f"--admin-{flag} is of no use without --admin; give --admin HOST:PORT too"
     assert refusal(producer, **given) == told
 

@@ -107,7 +107,7 @@ def test_a_store_a_streams_folder_and_a_segment_each_name_a_stream(tmp_path: Pat
 
 def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", tmp_path / "file"):
-        with pytest.raises(SettingsError, match=f"{path} (is no store|holds no stream); give a worker's --store"):
+        with pytest.raises(SettingsError, match=f"{path} (is not a store|holds no stream); give a worker's --store"):
             find_streams(FILES, path)
 
 
@@ -150,4 +150,4 @@ def test_a_bad_header_is_damage_and_comes_with_advice(tmp_path: Path, content: b
     damage = caught.value.damage
     assert (damage.path, damage.offset) == (path, 7)
     assert damage.position in (0, len(encode(OFFERED)), content.find(b"\n") + 1)
-    assert damage.what.endswith("restore the file from a copy, or move the folder away to start anew")
+    assert damage.what.endswith("restore the file from a copy, or move the folder away to start over")

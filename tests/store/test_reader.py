@@ -93,7 +93,7 @@ def test_a_stream_removed_under_a_reader_is_named(tmp_path: Path) -> None:
     with StoreReader(folder) as following:
         assert following.next_run() is not None
         segment_path(folder, 0).unlink()
-        with pytest.raises(SettingsError, match="holds no segment any more"):
+        with pytest.raises(SettingsError, match="no longer holds a segment"):
             following.next_run()
 
 
@@ -299,7 +299,7 @@ def test_a_number_that_is_none_of_the_streams_type_is_damage_in_its_place(tmp_pa
     with StoreReader(path) as reading:
         assert reading.next_run() is not None
         for _ in range(2):
-            with pytest.raises(DamagedStore, match="no number of int64") as caught:
+            with pytest.raises(DamagedStore, match="not a number of type int64") as caught:
                 reading.next_run()
             damage = caught.value.damage
             assert (damage.path, damage.offset, damage.position) == (path, 11, len(stored(0, 10)) + 2)
@@ -315,5 +315,5 @@ def test_numbers_of_an_unknown_distribution_are_read_as_text(tmp_path: Path) -> 
     with StoreReader(path) as reading:
         assert reading.dtype is None
         assert [run.lines for run in reading] == [text(0, 10)]
-        with pytest.raises(SettingsError, match="is no distribution"):
+        with pytest.raises(SettingsError, match="is not a distribution"):
             reading.next_numbers()

@@ -1,7 +1,7 @@
-"""Secured: TLS between a socket and an HTTP handler: the protocol of the one, and the transport of the other.
+"""Secured: TLS between a socket and an HTTP handler. It is the socket's protocol and the handler's transport.
 
-asyncio's own TLS shows a connection only once its handshake is done, so nobody could count, time or answer those that
-never get there. Here the handler has its place and its time from the first moment, and what comes without TLS too.
+asyncio's own TLS shows a connection only after its handshake, so unfinished handshakes could be neither counted nor
+timed, and plain HTTP not answered. Here the handler has its place and its time limit from the first byte.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ..net.renewed import Renewed
 from ..net.tls import RECORD_BYTES, explain
 
 HANDSHAKE: Final = 22
-"""What a client's first TLS record begins with (RFC 8446, 5.1), and no HTTP."""
+"""The first byte of a client's TLS (RFC 8446, 5.1), and never of HTTP."""
 
 
 def read_certificate(cert: str, key: str, clock: Clock) -> Renewed[ssl.SSLContext]:
-    """What the server shows: TLS 1.3 with the files as they are for each new connection. Raises SettingsError."""
+    """The server's side of TLS 1.3, with the files as they are at each new connection. Raises SettingsError."""
 
     def read() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.num_tickets = 0  # each connection sees the certificate of its time
+        context.num_tickets = 0  # a resumed session would keep a certificate that has been replaced since
         context.set_alpn_protocols(["http/1.1"])
         load_pair(context, ("--admin-tls-cert", "--admin-tls-key"), (cert, key))
         return context
@@ -36,7 +36,7 @@ def read_certificate(cert: str, key: str, clock: Clock) -> Renewed[ssl.SSLContex
     return Renewed(
         (cert, key), read, clock,
         events=("tls.unreadable", "tls.reloaded"),
-        advice="new connections use what was read before", certificate=cert,
+        advice="new connections use the files as last read", certificate=cert,
     )  # fmt: skip
 
 
@@ -45,12 +45,12 @@ class _State(Enum):
     SHAKING = auto()
     OPEN = auto()
     PLAIN = auto()
-    """The client speaks no TLS. Its bytes go to the handler, whose requests then have no `sslcontext`."""
+    """The client does not speak TLS. Its bytes go to the handler, whose requests then have no `sslcontext`."""
     OVER = auto()
 
 
 class Secured(asyncio.Protocol, asyncio.Transport):
-    """`handler`, behind TLS. `on_failure` is told why a handshake came to nothing."""
+    """`handler`, behind TLS. `on_failure` gets the reason when a handshake fails."""
 
     def __init__(
         self, handler: asyncio.Protocol, context: ssl.SSLContext, on_failure: Callable[[asyncio.Transport, str], None]
@@ -64,7 +64,7 @@ class Secured(asyncio.Protocol, asyncio.Transport):
         self._state = _State.NEW
         self._socket: asyncio.Transport
 
-    # -- what the socket tells
+    # -- called by the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -86,7 +86,7 @@ class Secured(asyncio.Protocol, asyncio.Transport):
                 self.close()
 
     def eof_received(self) -> None:
-        """The socket closes itself: without the client's goodbye the end may be anybody's doing."""
+        """Let the socket close: without a TLS `close_notify`, the end may be forged."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._handler.connection_lost(exc)
@@ -97,7 +97,7 @@ class Secured(asyncio.Protocol, asyncio.Transport):
     def resume_writing(self) -> None:
         self._handler.resume_writing()
 
-    # -- what the handler asks
+    # -- called by the handler
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "sslcontext":
@@ -120,10 +120,10 @@ class Secured(asyncio.Protocol, asyncio.Transport):
         return self._socket.is_closing()
 
     def close(self) -> None:
-        """Say goodbye, if there is anybody, and close what has been written."""
+        """End TLS if it has begun, and close once all is written."""
         if not self._socket.is_closing():
             if self._state is not _State.PLAIN:
-                with suppress(ssl.SSLError):  # it wants the client's goodbye, which is not waited for
+                with suppress(ssl.SSLError):  # it asks for the client's close_notify, which is not waited for
                     self._tls.unwrap()
                 self._flush()
             self._socket.close()
@@ -138,7 +138,7 @@ class Secured(asyncio.Protocol, asyncio.Transport):
         self._socket.resume_reading()
 
     def _decrypt(self) -> tuple[bytes, bool]:
-        """What the client says, and whether it has ended TLS, or broken it."""
+        """The client's bytes, and whether it has ended or broken TLS."""
         records: list[bytes] = []
         is_over = True
         try:

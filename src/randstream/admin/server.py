@@ -43,21 +43,21 @@ from .token import Token
 
 TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000
-"""Links in an answer unless it is asked for more: 3 ms of the loop's time."""
+"""Links in an answer unless more are asked for: 3 ms of the loop's time."""
 MOST_LINKS: Final = 10_000
 HEALTH_PATHS: Final = ("/livez", "/readyz")
-"""For probes, which call a process whatever they like."""
+"""For probes, which call a process by any name they like."""
 USUAL_INTERRUPTIONS: Final = 10
-"""Of each link, the last ones. All that are kept, of a thousand links, would be 8 MB."""
+"""The last ones of each link. All that are kept, of a thousand links, would be 8 MB."""
 
 log = structlog.get_logger("randstream")
 
 
 @asynccontextmanager
 async def serve_admin(role: ObservedRole, listen: Address, **given: Any) -> AsyncIterator[tuple[str, int]]:
-    """Serve for as long as the context lasts; gives the address. `given`: what `AdminServer` may be.
+    """Serve as long as the context lasts; yield the address. `given`: the options of `AdminServer`.
 
-    Raises SettingsError: it cannot, as it is set.
+    Raises SettingsError if the settings do not allow it.
     """
     server = AdminServer(role, listen, **given)
     address = await server.start()
@@ -70,8 +70,8 @@ async def serve_admin(role: ObservedRole, listen: Address, **given: Any) -> Asyn
 class AdminServer:
     """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain.
 
-    `names`: those by which clients may call it, beside the usual ones (`Hosts`). `token_file`: see `Token`.
-    `certificate`: the files of a certificate and its key; with them it speaks HTTPS alone.
+    `names`: those by which clients may call it, besides the usual ones (`Hosts`). `token_file`: see `Token`.
+    `certificate`: the files of a certificate and its key; with them, the server speaks only HTTPS.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class AdminServer:
         self._loop_lag = Buckets()
         self._lines = Throttle(LINES_A_MINUTE)
         self.guard = GuardedServer(
-            self._answer, lambda transport: self._note_failure(transport, "it speaks TLS, and this port plain HTTP")
+            self._answer, lambda transport: self._note_failure(transport, "the client speaks TLS to a plain HTTP port")
         )
         self._contexts = None if certificate is None else read_certificate(*certificate, role.clock)
         self._servers: list[asyncio.Server] = []
@@ -110,7 +110,7 @@ class AdminServer:
             self._routes["/numbers"] = self._numbers.serve
 
     async def start(self) -> tuple[str, int]:
-        """Listen; the address that it is. Raises SettingsError if it cannot be bound."""
+        """Listen; return the address. Raises SettingsError if it cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
             self._servers = await listen(
@@ -132,7 +132,7 @@ class AdminServer:
         return handler if self._contexts is None else Secured(handler, self._contexts.newest(), self._note_failure)
 
     def _note_failure(self, transport: asyncio.BaseTransport | None, why: str) -> None:
-        """A client and this server do not understand each other."""
+        """Log a client that speaks TLS where the server does not, or the reverse, or whose handshake failed."""
         peername = transport and transport.get_extra_info("peername")
         self._lines.say(
             log.info, "admin.tls_failed", self.role.clock.now(), peer=peername[0] if peername else "unknown", error=why
@@ -170,8 +170,8 @@ class AdminServer:
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._contexts is not None and not is_secure(request):
-            self._note_failure(request.transport, "it speaks plain HTTP, and this port HTTPS")
-            raise Refusal(400, "that is plain HTTP, and this port speaks HTTPS; ask https:// instead")
+            self._note_failure(request.transport, "the client speaks plain HTTP to an HTTPS port")
+            raise Refusal(400, "this is plain HTTP, but the port speaks HTTPS; use https://")
         self._hosts.check_origin(request)
         if request.path not in HEALTH_PATHS:
             self._hosts.check_host(request)
@@ -181,14 +181,14 @@ class AdminServer:
         if route is None:
             return text(404, f"there is no {request.path} here; try {', '.join(self._routes)}")
         if request.method not in ("GET", "HEAD"):
-            return text(405, f"{request.method} is not for {request.path}; use GET", {"Allow": "GET, HEAD"})
+            return text(405, f"{request.method} is not allowed for {request.path}; use GET", {"Allow": "GET, HEAD"})
         return await route(request)
 
     async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
         return finite(request, PAGE.body, PAGE.headers)
 
     def count_clients(self) -> dict[str, int]:
-        """How many take answers without an end, by what they take."""
+        """How many clients take endless answers, by answer."""
         return {"events": self.events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
 
     async def _livez(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -215,5 +215,5 @@ class AdminServer:
 def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
     given = query.get(name, str(usual))
     if not (re.fullmatch(r"[0-9]{1,5}", given) and int(given) <= most):
-        raise Refusal(400, f"{name}={given} is no whole number from 0 to {most}")
+        raise Refusal(400, f"{name}={given} is not a whole number from 0 to {most}")
     return int(given)

@@ -1,4 +1,4 @@
-"""Token: what clients must show, from a file that somebody may replace while the server runs."""
+"""Token: what clients must show, from a file that may be replaced while the server runs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ class Token:
         self._path = path
         self._token = Renewed(
             (path,), self._read, clock,
-            events=("admin.token_unreadable", "admin.token_reloaded"), advice="the token that was read before is valid",
+            events=("admin.token_unreadable", "admin.token_reloaded"),
+            advice="the token that was read before stays valid",
         )  # fmt: skip
 
     def check(self, request: web.BaseRequest) -> None:
-        """Raises Refusal unless the request shows the token: as `Bearer`, or, from a browser, as a password."""
+        """Raise Refusal unless the request shows the token: as `Bearer`, or, from a browser, as a password."""
         given = request.headers.getall("Authorization", [])
         token = self._token.newest()
         if len(given) != 1 or not hmac.compare_digest(_shown_by(given[0]), token):

@@ -1,4 +1,4 @@
-"""Credentials: this process's certificate, key and CA, from files that somebody may replace while it runs."""
+"""Credentials: this process's certificate, key and CA, from files that may be replaced while it runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Credentials:
         self._contexts = Renewed(
             (*self._pair, self._ca), self._read, clock,
             events=("tls.unreadable", "tls.reloaded"),
-            advice="new connections use what was read before", certificate=settings.tls_cert,
+            advice="new connections use the files as last read", certificate=settings.tls_cert,
         )  # fmt: skip
 
     def secure(self, end: End, host: str | None = None) -> SecuredEnd:
@@ -44,7 +44,7 @@ class Credentials:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
         if self._listens:
-            context.num_tickets = 0  # a resumed session would go on with certificates that were changed since
+            context.num_tickets = 0  # a resumed session would keep certificates that have been replaced since
         else:
             context.hostname_checks_common_name = False
         load_pair(context, ("--tls-cert", "--tls-key"), self._pair)

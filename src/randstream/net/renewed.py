@@ -1,4 +1,4 @@
-"""Renewed: what is made of files that somebody may replace while this process runs."""
+"""Renewed: a value read from files that may be replaced while this process runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..errors import SettingsError
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 
 RETRY_SECONDS: Final = 60.0
-"""Files that could not be used are tried again after so long though they have not changed, since what was missing may
-not be theirs (a descriptor, say); and it is said again."""
+"""How often unusable files are tried again although they have not changed, since the cause may lie outside them (no
+descriptor left, say); and how often that is logged."""
 
 Value = TypeVar("Value")
 Stamp = tuple[int, int, int, int, int]
@@ -23,15 +23,15 @@ log = structlog.get_logger("randstream")
 
 
 class Renewed(Generic[Value]):
-    """What `read` makes of the files at `paths`, made again when one of them has changed.
+    """The value that `read` returns for the files at `paths`, read again when one of them has changed.
 
-    Files that cannot be used any more change nothing: what was made before stays in use. `events` are the log's names
-    for that and for its contrary, `advice` says what it means, `fields` are part of the event of files that are in use.
+    If they become unusable (`read` raises SettingsError), the last good value stays in use. `events` are the log events
+    for that and for a new value, `advice` goes with the former and `fields` with the latter.
 
-    They are looked at (a call of `stat` each, 5 µs) and, when they have changed, read (1 ms) on the loop: a few KiB,
-    and somebody has just written them.
+    The loop's thread checks the files (a `stat` call each, 5 µs) and reads them if they have changed (1 ms): a few KiB
+    that were just written.
 
-    Raises SettingsError, as `read` does: they cannot be used at first.
+    Raises SettingsError if they are unusable at first.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Renewed(Generic[Value]):
         self._value = read()
 
     def newest(self) -> Value:
-        """As the files are now, if they can be used."""
+        """The value of the files as they are now, if they are usable."""
         now = self._clock.now()
         stamps = self._look()
         is_due = self._failed_at is not None and now - self._failed_at >= RETRY_SECONDS
@@ -73,13 +73,13 @@ class Renewed(Generic[Value]):
         return self._value
 
     def _look(self) -> list[Stamp | None]:
-        """Which files these are, and as of when. A volume of Kubernetes changes them by changing a link to them."""
+        """Which files these are, and as of when. A Kubernetes volume replaces them by changing a link to them."""
         return [_stamp_of(path) for path in self._paths]
 
 
 def _stamp_of(path: Path) -> Stamp | None:
-    """The size tells a file that is half written from the whole: both may bear the time of one tick of the kernel. The
-    time of its status changes when somebody lets this process read it.
+    """The size tells a half-written file from the whole one, which may have the same time: the kernel's clock ticks.
+    The time of the last status change (ctime) shows that permissions have changed.
     """
     try:
         status = path.stat()

@@ -45,7 +45,7 @@ async def complaint(url: str, ca_file: str | None = None) -> str:
     "url", ["", "ftp://a:1", "http://", "://", "http://[::1", "http://a:port", "http://a:99999", "a:0", "http://\u2100"]
 )
 def test_an_unusable_address_is_a_settings_error(url: str) -> None:
-    with pytest.raises(SettingsError, match="is no address of an admin server; give http://HOST:PORT"):
+    with pytest.raises(SettingsError, match="is not the address of an admin server; give http://HOST:PORT"):
         Source(url)
 
 
@@ -59,7 +59,7 @@ async def test_why_a_server_refuses_is_told() -> None:
     [
         (b"", "Remote end closed connection without response"),
         (b"\x1b]0;taken\x07\r\n\r\n", "]0;taken"),
-        (b"HTTP/1.1 200 \x1b[2J\r\nContent-Length: 2\r\n\r\n[]", "the whole is not as it must be"),
+        (b"HTTP/1.1 200 \x1b[2J\r\nContent-Length: 2\r\n\r\n[]", "the whole has the wrong shape"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "role is missing"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-9\r\n\x1b", "non-negative"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", "is missing"),
@@ -74,7 +74,7 @@ async def test_why_a_server_refuses_is_told() -> None:
 async def test_whatever_a_server_answers_is_told_in_one_line(answer: bytes, told: str) -> None:
     async with answering(answer) as (address, _):
         said = await complaint(address)
-    assert said.startswith(("no answer from http://127.0.0.1:", "no answer of an admin server from http://127.0.0.1:"))
+    assert said.startswith(("no answer from http://127.0.0.1:", "no admin server's answer from http://127.0.0.1:"))
     assert told in said
 
 
@@ -150,13 +150,13 @@ async def secured(files: Files) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("trusted", ["ca", "cert"])
-async def test_https_is_read_with_the_ca_that_is_given_or_the_certificate_itself(files: Files, trusted: str) -> None:
+async def test_https_works_with_a_given_ca_or_the_certificate_itself(files: Files, trusted: str) -> None:
     async with secured(files) as address:
         source = Source(f"https://{address}", ca_file=str(files.folder / trusted))
         assert (await asyncio.to_thread(source.fetch, limit=1))["name"] == "producer-0"
 
 
-async def test_the_ca_of_the_system_is_trusted_if_none_is_given(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_systems_cas_are_trusted_by_default(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     async with secured(files) as address:
         assert "; give the CA that signed it, or the certificate itself, with --ca FILE" in await complaint(
             f"https://{address}"
@@ -168,30 +168,30 @@ async def test_the_ca_of_the_system_is_trusted_if_none_is_given(files: Files, mo
 @pytest.mark.parametrize(
     ("certificate", "told"),
     [
-        (CA.issue_cert("other.example"), "IP address mismatch, certificate is not valid for '127.0.0.1'; call it by"),
+        (CA.issue_cert("other.example"), "IP address mismatch, certificate is not valid for '127.0.0.1'; use a name"),
         (CA.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)), "certificate has expired; renew it"),
         (OTHER_CA.issue_cert("127.0.0.1"), "unable to get local issuer certificate; give the CA that signed it"),
     ],
 )
-async def test_a_certificate_that_does_not_hold_is_told_in_one_line_with_what_to_do(
+async def test_a_rejected_certificate_is_reported_in_one_line_with_what_to_do(
     files: Files, certificate: LeafCert, told: str
 ) -> None:
     files.write(certificate, CA)
     async with secured(files) as address:
-        assert f"its certificate does not hold: {told}" in await complaint(
+        assert f"its certificate is not accepted: {told}" in await complaint(
             f"https://{address}", str(files.folder / "ca")
         )
 
 
-async def test_http_where_https_is_spoken_and_the_contrary_are_told(files: Files) -> None:
+async def test_http_to_an_https_port_and_the_reverse_are_reported(files: Files) -> None:
     async with secured(files) as address:
-        assert "400, that is plain HTTP, and this port speaks HTTPS; ask https:// instead" in await complaint(address)
+        assert "400, this is plain HTTP, but the port speaks HTTPS; use https://" in await complaint(address)
     async with site_of(FakeRole()) as site:
-        assert "it speaks no TLS; ask http:// instead" in await complaint(f"https://127.0.0.1:{site.port}")
+        assert "it does not speak TLS; use http://" in await complaint(f"https://127.0.0.1:{site.port}")
 
 
 @pytest.mark.parametrize("text", [None, "hello", "-----BEGIN CERTIFICATE-----"])
-def test_a_ca_that_cannot_be_used_is_a_settings_error(tmp_path: Path, text: str | None) -> None:
+def test_an_unusable_ca_is_a_settings_error(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "ca").write_text(text)
     with pytest.raises(SettingsError, match=r"^--ca .*; give|^--ca .*: cannot read it"):

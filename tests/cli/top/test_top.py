@@ -27,8 +27,8 @@ def test_no_answer_is_a_settings_error_that_says_what_to_do() -> None:
         run_top(["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:1"])
 
 
-def test_a_ca_without_https_is_of_no_use() -> None:
-    with pytest.raises(SettingsError, match=r"^--ca is of no use: none of the addresses is https://"):
+def test_a_ca_without_an_https_url_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match=r"^--ca is of no use without an https:// URL"):
         run_top(["127.0.0.1:1"], ca_file="ca")
 
 

@@ -1,4 +1,4 @@
-"""Source: where `top` asks, and what it was told last."""
+"""Source: an admin server that `top` polls, and its last answer."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ from .snapshot import WrongShape, read_snapshot
 PERIOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
 MOST_LINKS: Final = 1000
-"""Asked of each process. Every one has trouble first, so what is cut off is what flows."""
+"""Requested from each process, which lists trouble first: what is cut off flows."""
 MOST_BYTES: Final = 16 * 2**20
-"""Of an answer: ten times what a thousand links take."""
+"""The longest answer: ten times what a thousand links take."""
 TOLD_BYTES: Final = 300
-"""Of why a server refuses: more than one line of ours."""
-_WRONG_NAMES: Final = (62, 64)  # a host name, an address: X509_V_ERR_..._MISMATCH
-_WRONG_TIMES: Final = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+"""How much of a server's reason to refuse is read: more than one line of ours."""
+_WRONG_NAMES: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+_WRONG_TIMES: Final = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 _NO_TLS: Final = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
-"""What OpenSSL makes of "HTTP/1.0 400", by version."""
+"""OpenSSL's reasons, by version, for "HTTP/1.0 400" where a record should be."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Whoever is asked does not choose who is asked next."""
+    """A server does not choose which server is asked next."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Leave it an error."""
+        """Leave a redirect an error."""
 
 
 class Source:
     """An admin server's `/api/links`. `url`: `http://host:port`, `https://host:port`, or `host:port` for the former.
 
-    A user and a password in it are sent as HTTP Basic credentials, and shown nowhere; without them the token in
-    `token_file` is sent, as it is at each request. Of https, `ca_file` has the certificates to trust, or the system.
+    A user and a password in it are sent as HTTP Basic credentials, and never shown; without them, the token in
+    `token_file` is sent, read again for each request. `ca_file`: see `trusting`.
     """
 
     def __init__(
@@ -54,15 +56,15 @@ class Source:
     ) -> None:
         parts = _split(url)
         if parts is None:
-            shown = "what has an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
-            raise SettingsError(f"{shown} is no address of an admin server; give http://HOST:PORT")
+            shown = "a URL with an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
+            raise SettingsError(f"{shown} is not the address of an admin server; give http://HOST:PORT")
         self.is_secure = parts.scheme == "https"
         user, _, self.address = parts.netloc.rpartition("@")
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
         self._filter = name_filter
         self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
         self._token_file = None if user else token_file
-        # Proxies are of no use to reach this machine, and would be told all.
+        # A proxy cannot reach this machine, and would see everything.
         handlers: list[Any] = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
         if self.is_secure:
             handlers.append(HTTPSHandler(context=trusting(ca_file)))
@@ -86,7 +88,7 @@ class Source:
             return read_snapshot(body)
         except WrongShape as error:
             why, advice = f"{error}", "give the address of a role's --admin"
-            raise SettingsError(f"no answer of an admin server from {self._shown}: {why}; {advice}") from None
+            raise SettingsError(f"no admin server's answer from {self._shown}: {why}; {advice}") from None
         except HTTPError as error:
             with error:
                 raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
@@ -102,9 +104,9 @@ class Source:
 
 
 def trusting(ca_file: str | None) -> ssl.SSLContext:
-    """Who must have signed a server's certificate: those in `ca_file`, or whom this system trusts.
+    """A client's context that trusts the certificates in `ca_file`, or by default the system's.
 
-    Raises SettingsError: there is no certificate in it.
+    Raises SettingsError if `ca_file` is unusable.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.hostname_checks_common_name = False
@@ -116,22 +118,22 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _tls_trouble(error: ssl.SSLError) -> str | None:
-    """What is wrong, and what to do; None: no more is known than `error` says."""
+    """What is wrong, and what to do; None if `error` itself says all that is known."""
     match error:
         case ssl.SSLCertVerificationError(verify_code=code):
-            why = f"its certificate does not hold: {_line(error.verify_message).rstrip('.')}"
+            why = f"its certificate is not accepted: {_line(error.verify_message).rstrip('.')}"
             if code in _WRONG_NAMES:
-                return f"{why}; call it by a name in its certificate, or have one issued for this name"
+                return f"{why}; use a name that the certificate holds, or have one issued for this name"
             if code in _WRONG_TIMES:
-                return f"{why}; renew it, or look at this machine's clock"
+                return f"{why}; renew it, or check this machine's clock"
             return f"{why}; give the CA that signed it, or the certificate itself, with --ca FILE"
         case ssl.SSLError(reason=reason) if reason in _NO_TLS:
-            return "it speaks no TLS; ask http:// instead, or start it with --admin-tls-cert"
+            return "it does not speak TLS; use http://, or start it with --admin-tls-cert"
     return None
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of `url`; None: it names no server, or has an @ behind that, as where a password has a slash."""
+    """The parts of `url`; None: it names no server, or has an @ after it, as when a password contains a slash."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         has_server = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -154,7 +156,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_old_loopback(host: str) -> bool:
-    """Of what the C library still takes for an address, such as 127.1."""
+    """The same for what the C library still takes for an address, such as 127.1."""
     try:
         return socket.inet_aton(host)[0] in (0, 127)
     except (OSError, ValueError):
@@ -162,7 +164,7 @@ def _is_old_loopback(host: str) -> bool:
 
 
 def _refusal(error: HTTPError) -> str:
-    """What the server says of why, if it is one of ours, or else its status."""
+    """Its status, and the server's reason if it gives one."""
     told = ""
     if error.headers.get_content_type() == "text/plain":
         try:
@@ -177,7 +179,7 @@ def _line(text: str) -> str:
 
 
 class View:
-    """What an admin server said last. A thread of its own asks it, so that one without an answer delays no other."""
+    """An admin server's last answer. Its own thread polls it, so a server that does not answer delays no other."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
