@@ -16,11 +16,11 @@ from tests.admin.site import Site, client_context, site_of, wait_cut
 from tests.net.certificates import CA, HOST, OTHER_CA, Files
 from tests.support.log import Log
 from tests.support.roles import a_worker, producing
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 from randstream.admin import guard
 from randstream.admin.guard import PLACES
-from randstream.admin.secured import Secured, read_certificate
+from randstream.admin.secured import HANDSHAKE, Secured, read_certificate
 from randstream.clock import Clock
 from randstream.errors import SettingsError
 from randstream.observe.throttle import LINES_A_MINUTE
@@ -57,7 +57,7 @@ async def shake_hands(site: Site, context: ssl.SSLContext) -> str:
 
     def shake() -> str:  # asyncio's own client aborts, and does not tell the server why
         try:
-            with socket.create_connection(("127.0.0.1", site.port), timeout=10) as plain:
+            with socket.create_connection(("127.0.0.1", site.port), timeout=PATIENCE) as plain:
                 secured = context.wrap_socket(plain, server_hostname=HOST)
                 return f"it does not fail, but hears {secured.recv(100)!r}"
         except ssl.SSLError as error:
@@ -117,6 +117,16 @@ async def test_tls_to_a_plain_port_is_logged_and_its_client_sees_http(log: Log) 
     assert [event["error"] for event in log.events if event["event"] == "admin.tls_failed"] == [
         "the client speaks TLS to a plain HTTP port"
     ] * 2
+
+
+async def test_bytes_inside_tls_that_look_like_tls_are_no_failed_handshake(certificate: Certificate, log: Log) -> None:
+    async with (
+        site_of(FakeRole(), certificate=certificate) as site,
+        talking(site, client_context()) as (reader, writer),
+    ):
+        writer.write(bytes([HANDSHAKE]) + b"\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
+        assert not log.of("admin.tls_failed")
 
 
 async def test_both_sides_learn_why_a_handshake_failed(certificate: Certificate, log: Log) -> None:
@@ -207,7 +217,7 @@ async def test_each_side_may_end_tls(certificate: Certificate) -> None:
 def read_to_goodbye(port: int) -> bytes:
     """An answer that the server ends. Raises ssl.SSLEOFError if it does so without a goodbye."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         client_context().wrap_socket(plain, server_hostname=HOST, suppress_ragged_eofs=False) as secured,
     ):
         secured.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
@@ -244,8 +254,10 @@ async def test_a_handshake_and_a_request_may_come_byte_by_byte(certificate: Cert
 
 
 async def test_the_next_client_gets_a_renewed_certificate_but_never_an_unreadable_one(
-    certificate: Certificate, files: Files, log: Log
+    certificate: Certificate, files: Files, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(guard, "REQUEST_SECONDS", PATIENCE)
+
     async def issuer(site: Site) -> str:
         context = client_context()
         OTHER_CA.configure_trust(context)
