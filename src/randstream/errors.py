@@ -26,9 +26,9 @@ class Reason(StrEnum):
     OTHER = "other"
     """A word this version does not know, read as transient. Never written."""
     TLS = "tls"
-    """A certificate does not hold, or one end speaks plain text. Never on the wire: TLS has words of its own."""
+    """A certificate is not valid, or one end speaks plain text. Never on the wire: TLS has its own alerts."""
     SHORTAGE = "shortage"
-    """This process, or its machine, has no descriptor or no memory left for a socket: not the peer's doing. Never on
+    """This process, or its machine, has no descriptor or no memory left for a socket: not the peer's fault. Never on
     the wire."""
 
 
@@ -44,12 +44,12 @@ class RandstreamError(Exception):
     """The base of all errors of this package."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied without `__init__`, whose arguments are not `args`: an error that a pool cannot unpickle hangs it."""
+        """Pickle without `__init__`, whose arguments are not `args`: an error that a pool cannot unpickle hangs it."""
         return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class SettingsError(RandstreamError):
-    """What the user gave cannot be used. The message is one line, for standard error: what is wrong, how to fix it."""
+    """The user's input cannot be used. The message is one line, for standard error: what is wrong, how to fix it."""
 
 
 class ProtocolError(RandstreamError):
@@ -79,7 +79,7 @@ class RawLineError(RemoteProtocolError):
 
 
 class PeerClosed(RandstreamError):
-    """The peer, or `who` else, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
+    """The peer, or `who`, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
 
     def __init__(self, reason: Reason, who: str = "the peer") -> None:
         super().__init__(f"{who} closed the connection: {reason}")
@@ -93,7 +93,7 @@ class PeerTimeout(RandstreamError):
 
 
 class TlsError(RandstreamError):
-    """TLS failed: the peer is not who it must be, its certificate does not hold, or it speaks no TLS."""
+    """TLS failed: the peer is not the expected one, its certificate is not valid, or it does not speak TLS."""
 
     reason = Reason.TLS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 from unittest.mock import Mock
 
@@ -18,6 +19,7 @@ from tests.support.roles import a_worker, producing
 from tests.support.waiting import until
 
 from randstream.backoff import LONGEST_DELAY
+from randstream.net.connection import Connection
 from randstream.observe.status import LinkState
 from randstream.producer.dialling import DIALS_AT_ONCE, NEXT_ADDRESS_SECONDS
 from randstream.producer.places import PATIENCE
@@ -145,6 +147,66 @@ async def test_a_link_that_ends_while_several_addresses_are_tried_leaves_them_al
         assert producer.clock.now() - stopped_at < 0.1
         for peer in peers:
             assert await peer.rest() == b"#close reason=shutdown\n"
+
+
+def when_connected(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> asyncio.Event:
+    """Call `act` when the next socket connects, a moment before its dial hears of it. The event is set after that."""
+    original, has_acted = Connection.connection_made, asyncio.Event()
+
+    def connection_made(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        monkeypatch.setattr(Connection, "connection_made", original)
+        original(connection, transport)
+        act()
+        has_acted.set()
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+    return has_acted
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("scheme", ["stream", "raw"])
+async def test_a_dial_that_is_cancelled_just_as_it_connects_harms_nothing(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_listener() as listener, producing(f"{scheme}://{listener.target}") as producer:
+        link = only(producer)
+        has_ended = when_connected(monkeypatch, lambda: link.abort(producer.clock.now()))
+        await has_ended.wait()
+        assert link.state is LinkState.FINISHED
+        await (await listener.peer()).rest()
+
+
+class LateLimit:
+    """asyncio, for a module whose time limits pass only by `expire`, and all at once."""
+
+    def __init__(self) -> None:
+        self.limits: list[asyncio.Timeout] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def timeout(self, delay: float) -> asyncio.Timeout:
+        self.limits.append(asyncio.timeout(None))
+        return self.limits[-1]
+
+    def expire(self) -> None:
+        for limit in self.limits:
+            limit.reschedule(0)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("scheme", ["stream", "raw"])
+async def test_a_limit_that_passes_just_as_a_dial_connects_leaves_a_link_that_dials_again(
+    scheme: str, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateLimit()
+    monkeypatch.setattr("randstream.producer.dialling.asyncio", late)
+    async with a_listener() as listener, producing(f"{scheme}://{listener.target}") as producer:
+        await when_connected(monkeypatch, late.expire).wait()
+        await (await listener.peer()).rest()
+        await listener.peer()
+        assert len(log.of("link.lost")) + len(log.of("link.unreachable")) == 1
+        assert only(producer).reconnects == len(log.of("link.lost"))
 
 
 class SelfDialling:

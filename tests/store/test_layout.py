@@ -132,8 +132,8 @@ def test_file_is_the_wire_but_for_the_links_secret_which_a_copy_must_not_tell() 
 HEADERS = {
     "an empty file": (b"", "the header is cut short"),
     "a header that is cut short": (stored(7)[:-1], "the header is cut short"),
-    "a header with a wrong byte": (stored(7).replace(b"=worker-0", b"=worker-1"), "the header does not hold"),
-    "numbers without a header": (b"1\n2\n3\n", "the header does not hold"),
+    "a header with a wrong byte": (stored(7).replace(b"=worker-0", b"=worker-1"), "the header is not valid"),
+    "numbers without a header": (b"1\n2\n3\n", "the header is not valid"),
     "a beat before the #open": (b"#beat offset=7 crc=00000000 t=0\n" * 3, "the first line is not an #open"),
     "no first beat": (encode(OFFERED) * 2, "the second line is not a first beat"),
     "a first beat that proves numbers": (encode(OFFERED) + encode(Beat(7, 1, "0")), "is not a first beat"),

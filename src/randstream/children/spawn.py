@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,7 +30,7 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
     except asyncio.CancelledError:
         with suppress(OSError):
             process = await starting  # uvloop leaves one behind whose start is cancelled
-            process.kill()
+            send_signal(process, signal.SIGKILL)
             await process.wait()
         raise
 
@@ -55,6 +56,17 @@ async def _start(command: Sequence[str], streams: dict[str, Any]) -> asyncio.sub
     finally:
         os.close(reading)
     return process
+
+
+def send_signal(process: asyncio.subprocess.Process, number: int) -> None:
+    """Send signal `number` to `process` if it still runs.
+
+    asyncio's own methods first poll the process. If it has just ended, that takes its status from the loop, which then
+    reports 255.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def is_ours(pid: int) -> bool:

@@ -386,7 +386,7 @@ async def _last_number(site: Site) -> None:
     offer = await site.dial()
     await offer.open(stream=site.another_stream())
     if "offset" in (await offer.resumed()).keys:
-        raise NotPlayedError("the worker names the offset of a new stream, and nobody sends 2^63-1 numbers")
+        raise NotPlayedError("the worker names the offset of a new stream, and sending 2^63-1 numbers takes too long")
     offer.offset = MAX_OFFSET - 1
     offer.beat()
     await offer.acked(offer.offset)

@@ -224,6 +224,13 @@ class Connection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def drop(self) -> None:
+        """Cut a socket that may be gone: uvloop closes that of a cancelled dial, and tells its protocol nothing."""
+        transport = self.transport
+        self.connection_lost(None)
+        if transport is not None:
+            transport.abort()
+
     def _write(self) -> None:
         out = self.end.data_to_send()
         transport = self.transport

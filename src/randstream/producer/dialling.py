@@ -161,16 +161,23 @@ class Dialler:
         limit = asyncio.timeout(HANDSHAKE_LIMIT)
         try:
             async with limit:
-                await asyncio.get_running_loop().create_connection(
-                    lambda: session.connection, address, self._target.port
-                )
+                await self._connect(session.connection, address)
             return await attempt.outcome  # the protocol has its own limit
         except OSError as error:  # the kernel's ETIMEDOUT is a TimeoutError too: only the timer knows whose it was
+            if attempt.has_answer:
+                return None  # the limit came too late: the session has been told that its connection is lost
             session.connection.abort()
             return PeerTimeout("no connection within the handshake limit") if limit.expired() else error
         except asyncio.CancelledError:
             if not attempt.has_answer:
                 session.leave()
+            raise
+
+    async def _connect(self, connection: Connection, address: str) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: connection, address, self._target.port)
+        except asyncio.CancelledError:
+            connection.drop()
             raise
 
     def _take(self, session: Session) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import signal
 from collections.abc import Sequence
 from functools import partial
 from random import Random
@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from ..backoff import Backoff
-from ..children.spawn import spawn
+from ..children.spawn import send_signal, spawn
 from ..clock import Clock
 from ..errors import SettingsError
 from ..observe.report import SinkReport
@@ -62,12 +62,11 @@ class CommandSink(PipeSink):
         if self.process is None or self._writer is None:
             return
         self._writer.end()
-        for end in (self.process.terminate, self.process.kill):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 await asyncio.wait_for(self.process.wait(), CLOSE_SECONDS)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    end()
+                send_signal(self.process, number)
             else:
                 return
         await self.process.wait()

@@ -39,7 +39,7 @@ class FdWriter(threading.Thread):
             outcome = _write_all(self._fd, batch)
             try:
                 written.get_loop().call_soon_threadsafe(_settle, written, outcome)
-            except RuntimeError:  # the loop has closed: nobody waits any more
+            except RuntimeError:  # the loop has closed: nothing waits any more
                 break
         os.close(self._fd)
 

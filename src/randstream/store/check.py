@@ -28,11 +28,11 @@ BLOCK: Final = 2**16
 
 @dataclass(slots=True)
 class StreamReport:
-    """What `Check` has found of one stream: the numbers from `first_offset` up to `end_offset` hold."""
+    """What `Check` has found of one stream: the numbers from `first_offset` up to `end_offset` are valid."""
 
     folder: Path
     opened: Open | None = None
-    """How the stream was opened; None if its first header does not hold."""
+    """How the stream was opened; None if its first header is not valid."""
     segments: int = 0
     first_offset: int = 0
     end_offset: int = 0
@@ -70,7 +70,7 @@ class Check:
         self._report = StreamReport(stored.folder)
 
     def run(self) -> StreamReport:
-        """Check every segment. Raises nothing: other streams may hold."""
+        """Check every segment. Raises nothing, so the other streams are still checked."""
         folder = self._stored.folder
         try:
             if self._stored.only is None:

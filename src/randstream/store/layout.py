@@ -239,7 +239,7 @@ def read_header(file: File, path: Path) -> Header:
         if first != segment_first(path) or first > MAX_OFFSET:
             raise ValueError(f"the name is not that of the first offset, {first}")
     except RemoteProtocolError as error:
-        what = f"the header does not hold: {error}"
+        what = f"the header is not valid: {error}"
     except ValueError as error:
         what = str(error)
     else:

@@ -96,7 +96,7 @@ class StoreReader:
         self.close()
 
     def __iter__(self) -> Iterator[Run]:
-        """Every run up to the last beat that holds now."""
+        """Every run up to the last beat that is valid now."""
         return iter(self.next_run, None)
 
     def close(self) -> None:
@@ -106,9 +106,9 @@ class StoreReader:
             self._walk = None
 
     def next_run(self) -> Run | None:
-        """The numbers up to the next beat; None after the last one that holds, for now.
+        """The numbers up to the next beat; None after the last valid one, for now.
 
-        Raises NotStoredError: retention has removed what comes next; DamagedStore: it does not hold, or is missing.
+        Raises NotStoredError: retention has removed what comes next; DamagedStore: it is damaged or missing.
         """
         found = self._next()
         return None if found is None else found[0]
@@ -239,7 +239,7 @@ class StoreReader:
         return walk
 
     def _find_opened(self, firsts: tuple[int, ...]) -> Open:
-        """What the oldest segment's header says; if it does not hold, the next one's."""
+        """What the oldest segment's header says; if it is not valid, the next one's."""
         error: Exception | None = None
         for first in firsts:
             path = segment_path(self.folder, first)

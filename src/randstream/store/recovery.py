@@ -34,7 +34,7 @@ class Recovery:
 
 
 def recover(files: Files, folder: Path, listing: Listing, offered: Open) -> tuple[Segment, Recovery] | None:
-    """Make `folder`, whose contents are `listing`, end durably with a beat that holds; None: it has no segment yet.
+    """Make `folder`, whose contents are `listing`, end durably with a valid beat; None: it has no segment yet.
 
     Raises OSError: not now; OfferError: its stream is of other numbers; DamagedStore: it holds what no crash leaves, or
     another stream. Nothing was changed.

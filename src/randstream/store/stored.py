@@ -34,7 +34,7 @@ class StoredNumbers:
     an interval (8 MiB of text at most) at a time, and checked as it is read.
 
     Raises IndexError for an offset that is not there; NotStoredError (a SettingsError) for a slice or blocks that begin
-    with numbers that retention has removed; DamagedStore if what was asked for does not hold; OSError.
+    with numbers that retention has removed; DamagedStore if what was asked for is damaged; OSError.
     """
 
     def __init__(self, path: Path | str, stream: str | None = None) -> None:
@@ -238,14 +238,14 @@ def read_store(
     Args:
         path: a stream's folder, a store, or one segment.
         offset: of the first number; None: the oldest kept.
-        count: the most numbers to read; None: all up to the last beat that holds. Fewer may be stored.
+        count: the most numbers to read; None: all up to the last valid beat. Fewer may be stored.
         stream: which, if the store holds several: its id, its worker or its folder's name.
-        skip_damaged: leave out what does not hold, and warn of each gap (UserWarning) with its offsets.
+        skip_damaged: leave out what is damaged, and warn of each gap (UserWarning) with its offsets.
 
     Raises:
         SettingsError: there is no such stream, or a choice; NotStoredError, which is one: `offset` is not kept any
             more, or lies past the end.
-        DamagedStore: what was to be read does not hold; all before its `damage.offset` does.
+        DamagedStore: what was to be read is damaged; all before its `damage.offset` is valid.
         OSError: it cannot be read.
     """
     gaps: list[Gap] = []

@@ -1,4 +1,4 @@
-"""Walk: goes through a segment interval by interval, for as long as they hold. Changes nothing."""
+"""Walk: goes through a segment interval by interval, for as long as they are valid. Changes nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
 class Walk:
     """Stands at the end of a beat of a segment and steps to the next, checking all between.
 
-    `position` (bytes) and `offset` are those of the last beat that held, `first` is the offset of the first number
-    before it. `flaw` says what does not hold after it: None before a tail that no beat ends, as more may come.
+    `position` (bytes) and `offset` are those of the last valid beat, `first` is the offset of the first number
+    before it. `flaw` says what is invalid after it: None before a tail that no beat ends, as more may come.
     """
 
     def __init__(self, file: File, position: int, offset: int) -> None:
@@ -42,7 +42,7 @@ class Walk:
         self._cursor = 0
 
     def next_run(self) -> bytes | None:
-        """Step to the end of the next beat and return the number lines before it; None: no interval holds here.
+        """Step to the end of the next beat and return the number lines before it; None: no valid interval here.
 
         May be called again after None: the file may have changed. Raises OSError.
         """
@@ -94,7 +94,7 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
 
 
 def walk_past_flaw(file: File, position: int, least: int, most: int) -> Walk | None:
-    """A walk from the first beat at `position` or after that is followed by an interval that holds, the next to read.
+    """A walk from the first beat at `position` or after that is followed by a valid interval, the next to read.
 
     `least` and `most` are offsets that this interval lies between. None: there is none. Raises OSError.
     """

@@ -8,10 +8,9 @@ import shlex
 import shutil
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
-from ...children.spawn import spawn
+from ...children.spawn import send_signal, spawn
 from ...clock import Clock
 from ...errors import SettingsError
 from .report import Command
@@ -65,9 +64,8 @@ class Program:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal: now if it runs, else once it does."""
         self._told = number
-        if self._child is not None and self._child.returncode is None:
-            with suppress(ProcessLookupError):
-                self._child.send_signal(number)
+        if self._child is not None:
+            send_signal(self._child, number)
 
 
 def is_in_foreground() -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...children.spawn import spawn
+from ...children.spawn import send_signal, spawn
 
 
 @dataclass(slots=True)
@@ -65,8 +65,7 @@ class Process:
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal and wait until it has gone."""
         if self.child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.child.send_signal(number)
+            send_signal(self.child, number)
             await self.child.wait()
 
     async def _listen(self, child: asyncio.subprocess.Process) -> None:
