@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -51,20 +51,6 @@ USUAL_INTERRUPTIONS: Final = 10
 """The last ones of each link. All that are kept, of a thousand links, would be 8 MB."""
 
 log = structlog.get_logger("randstream")
-
-
-@asynccontextmanager
-async def serve_admin(role: ObservedRole, listen: Address, **given: Any) -> AsyncIterator[tuple[str, int]]:
-    """Serve as long as the context lasts; yield the address. `given`: the options of `AdminServer`.
-
-    Raises SettingsError if the settings do not allow it.
-    """
-    server = AdminServer(role, listen, **given)
-    address = await server.start()
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.run())
-        yield address
-        serving.cancel()
 
 
 class AdminServer:
@@ -217,3 +203,13 @@ def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
     if not (re.fullmatch(r"[0-9]{1,5}", given) and int(given) <= most):
         raise Refusal(400, f"{name}={given} is not a whole number from 0 to {most}")
     return int(given)
+
+
+@asynccontextmanager
+async def serve_admin(server: AdminServer) -> AsyncIterator[tuple[str, int]]:
+    """Run `server` as long as the context lasts; yield its address. Raises SettingsError if it cannot be bound."""
+    address = await server.start()
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.run())
+        yield address
+        serving.cancel()
