@@ -36,10 +36,14 @@ class Backoff:
         """The link has stood in line: the next time that there is no place for it counts as the first."""
         self._spare = FIRST_SPARE
 
-    def delay(self) -> float:
-        """The next delay, up to a bound that doubles to the longest."""
+    def delay(self, longest: float | None = None) -> float:
+        """The next delay, up to a bound that doubles to the longest; while there is haste, to `longest`. Such a delay is
+        half of that at least: what an earlier attempt has found out is not shared then (see `ANSWER_SECONDS`).
+        """
         bound, self._bound = self._bound, min(2 * self._bound, self._longest)
-        return self._random.uniform(0, bound)
+        if longest is None or bound < longest or longest >= self._longest:
+            return self._random.uniform(0, bound)
+        return self._random.uniform(longest / 2, longest)
 
     def longest_delay(self) -> float:
         """The delay after an end that haste cannot mend."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from datetime import UTC, datetime
 from typing import Final
@@ -27,6 +28,8 @@ _LINES_A_MINUTE: Final = {
 }
 """Events with a limit of their own: a worker that stays away is said once and then at intervals, and what strangers
 bring about does not keep the link's own events out of the log."""
+FAILING_AGAIN_SECONDS: Final = 60.0
+"""How often a sink that goes on failing is told of: who looks at the end of a log shall find it there."""
 WARNINGS: Final = frozenset(
     {"link.lost", "link.unreachable", "link.stalled", "link.other_stream", "link.refused", "worker.unproven"}
 )
@@ -117,6 +120,10 @@ class LinkReport:
         self._count_end(error, was_up=False)
         self._tell("link.unreachable", now, words_of(error) if is_news else "", **_cause(error), **fields)
 
+    def failed(self, error: Exception) -> None:
+        """An attempt came to nothing, as was expected: it is counted, and nobody is told."""
+        self._count_end(error, was_up=False)
+
     def closed(self, error: Exception | None, now: float, *, was_up: bool = True, **fields: object) -> None:
         """A polite end, by the peer (`error`) or by this end."""
         if error is not None:
@@ -172,6 +179,7 @@ class SinkReport:
 
     def __init__(self, worker: str, tally: Tally, journal: Journal) -> None:
         self._failure: str | None = None
+        self._told_at = -math.inf
         self._stall: str | None = None
         self.warning: str | None = None
         """What does not stop it, but needs a person."""
@@ -189,13 +197,19 @@ class SinkReport:
         return self._failure or self._stall
 
     def failed(self, problem: str, now: float, *, retry_in: float) -> None:
-        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is said once."""
+        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is said once, and then
+        at intervals.
+        """
         self._tally.sink_failures += 1
-        if problem != self._failure:
-            self._failure = problem
-            advice = "nothing is acknowledged until this is mended"
-            self._lines.say(self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice)
+        is_news, self._failure = problem != self._failure, problem
+        if is_news:
             self._journal.note("sink.failing", self._worker, problem)
+        if is_news or now - self._told_at >= FAILING_AGAIN_SECONDS:
+            advice = "nothing is acknowledged until this is mended"
+            is_told = self._lines.say(
+                self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice
+            )
+            self._told_at = now if is_told else -math.inf
 
     def worked(self, now: float, warning: str | None = None) -> None:
         """It took them, with `warning` if there is something to complain of."""

@@ -19,11 +19,12 @@ class Throttle:
         self._admitted: list[float] = []  # a dozen at most, and a deque would take ten times the memory
         self._left_out = 0
 
-    def say(self, write: Callable[..., object], event: str, now: float, **fields: object) -> None:
-        """`write` the event, and with it how many were left out before it; or leave it out."""
+    def say(self, write: Callable[..., object], event: str, now: float, **fields: object) -> bool:
+        """`write` the event, and with it how many were left out before it; or leave it out: false."""
         left_out = self.admit(now)
         if left_out is not None:
             write(event, **fields, **({"left_out": left_out} if left_out else {}))
+        return left_out is not None
 
     def admit(self, now: float) -> int | None:
         """None: leave this line out. Else write it, with this count of lines that were left out before it."""
