@@ -37,8 +37,9 @@ class Backoff:
         self._spare = FIRST_SPARE
 
     def delay(self, longest: float | None = None) -> float:
-        """The next delay, up to a bound that doubles to the longest; while there is haste, to `longest`. Such a delay is
-        half of that at least: what an earlier attempt has found out is not shared then (see `ANSWER_SECONDS`).
+        """The next delay, up to a bound that doubles to the longest; while there is haste, to `longest`.
+
+        A delay with that bound is half of it at least, so that each attempt has an answer of DNS of its own.
         """
         bound, self._bound = self._bound, min(2 * self._bound, self._longest)
         if longest is None or bound < longest or longest >= self._longest:

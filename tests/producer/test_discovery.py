@@ -203,7 +203,9 @@ def is_away(target: Target) -> bool:
 
 
 def a_watch(services: Services, told: list[tuple[Target, ...]]) -> Watch:
-    return Watch(check_target(SERVICE), services, clock_of_loop(), is_up, is_away, lambda watch: told.append(watch.members))
+    return Watch(
+        check_target(SERVICE), services, clock_of_loop(), is_up, is_away, lambda watch: told.append(watch.members)
+    )
 
 
 async def test_trouble_that_comes_and_goes_is_told_so_many_times_a_minute(services: Services, log: Log) -> None:

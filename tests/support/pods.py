@@ -73,22 +73,21 @@ class NameServer(Dns):
 class Pod:
     """One of a StatefulSet: its name and its sink stay, its address is another in each of its lives."""
 
-    def __init__(self, name: str, dns: NameServer, **settings: Any) -> None:
+    def __init__(self, name: str, dns: NameServer) -> None:
         self.name = name
         self.host = f"{name}.worker"
         self.sink = Memory()
         self.heard: list[float] = []
         """When numbers came."""
         self._dns = dns
-        self._settings = settings
         self._role: Worker | None = None
         self._life: asyncio.Task[None] | None = None
 
-    async def start(self, named_after: float = 0.0) -> None:
-        """Listen at a new address. `named_after`: seconds until DNS has it."""
+    async def start(self) -> None:
+        """Listen at a new address, which DNS has then."""
         address = self._dns.new_address()
         loop = virtual_loop()
-        given: dict[str, Any] = {"name": self.name, "listen": f"{address}:{PORT}", "grace_period": 5.0, **self._settings}
+        given: dict[str, Any] = {"name": self.name, "listen": f"{address}:{PORT}", "grace_period": 5.0}
         self._role = Worker(WorkerSettings(**given), self.sink, clock=loop.clock, random=loop.world.random)
         append = type(self.sink).append
 
@@ -99,7 +98,7 @@ class Pod:
         self.sink.append = hear  # type: ignore[method-assign]
         self._life = loop.create_task(self._role.run())
         await self._role.wait_listening()
-        loop.call_later(named_after, self._dns.pods.__setitem__, self.host, address)
+        self._dns.pods[self.host] = address
 
     async def stop(self, *, leaves_dns: bool = True) -> None:
         """End politely; then its name leaves DNS."""

@@ -197,8 +197,9 @@ class SinkReport:
         return self._failure or self._stall
 
     def failed(self, problem: str, now: float, *, retry_in: float) -> None:
-        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is said once, and then
-        at intervals.
+        """It could not take numbers; the next attempt is in `retry_in` seconds.
+
+        An unchanged problem is said once, and then at intervals.
         """
         self._tally.sink_failures += 1
         is_news, self._failure = problem != self._failure, problem

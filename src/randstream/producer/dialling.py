@@ -121,8 +121,8 @@ class Dialler:
         """Until a peer has answered. The time of the look-up is its own, and so is that of each address.
 
         Args:
-            again: seconds after which the name is looked up again while no address has answered: a pod that moved is
-                not at those that swallow what is sent. None: it is not.
+            again: seconds after which a name is looked up again while no address has answered: a pod that moved is not
+                at those that swallow what is sent. None: there is no hurry.
 
         Raises:
             OSError, RandstreamError: none has; what the last said, or else one that haste cannot mend.
@@ -130,7 +130,8 @@ class Dialler:
         addresses = await self._resolver.resolve(self._target.host)
         self._is_answered = False
         async with self._places.place(self._standing):
-            error = await self._try_all(addresses, None if addresses == [self._target.host] else again)
+            may_move = addresses != [self._target.host] and again is not None and again < HANDSHAKE_LIMIT
+            error = await self._try_all(addresses, again if may_move else None)
         if error is None:
             self._standing = Standing(has_answered=True)
         else:

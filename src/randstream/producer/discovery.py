@@ -27,8 +27,8 @@ class Watch:
     """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_change` when they change.
 
     Each kind of record is a question of its own: what becomes of one is nothing to the other's answers. A question that
-    fails changes nothing but `problem`. `is_up` tells whether the link to a member lives, `is_away` whether it has stopped
-    on purpose a moment ago.
+    fails changes nothing but `problem`. `is_up` tells whether the link to a member lives, `is_away` whether the member
+    has stopped on purpose a moment ago.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Watch:
                 time_to_live = 0.0
                 self._note(kind, f"cannot look up {self.target}: {error}")
             else:
-                is_no_news = bool(named) or any(map(self._is_away, self._memberships[kind].members))
-                self._note(kind, None if is_no_news else f"{self.target} names no worker")
+                is_well = bool(named) or any(map(self._is_away, self._memberships[kind].members))
+                self._note(kind, None if is_well else f"{self.target} names no worker")
                 self._update(kind, named)
             finally:
                 late.cancel()

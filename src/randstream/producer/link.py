@@ -367,12 +367,11 @@ class Link:
                 self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
             self._context.on_finished(self, now)
 
-    def _part(self, goodbye: PeerClosed, now: float, **fields: object) -> None:
+    def _part(self, goodbye: PeerClosed, now: float, **fields: Any) -> None:
         """The worker stops on purpose: to come back, or for good."""
         self._away_until = now + AWAY_SECONDS
         self._context.resolver.excuse(self.target.host, self._away_until)
-        waits_for = f"{self.target}, until it is there again or DNS has left it out for a while"
-        self._report.closed(goodbye, now, waits_for=waits_for, **fields)
+        self._report.closed(goodbye, now, waits_for=f"{self.target} to be there again", **fields)
 
     def _forget_service(self, now: float) -> None:
         self.served_by = None
