@@ -12,6 +12,7 @@ from tests.support.roles import transport_of
 from tests.support.sinks import Memory
 
 from randstream.producer.dns import Dns
+from randstream.protocol.frames import Lines
 from randstream.settings import Target, WorkerSettings
 from randstream.worker.worker import Worker
 
@@ -22,7 +23,7 @@ RECORD_SECONDS: Final = 30.0
 """For how long an answer of the name server holds, as a cluster's usually does."""
 
 
-class NameServer(Dns):
+class PodNames(Dns):
     """Names and addresses of pods, and a cache before it that keeps what there is not for `cached` seconds, and what
     there is for as long.
     """
@@ -70,15 +71,25 @@ class NameServer(Dns):
         return found
 
 
+class Ear(Memory):
+    """Notes when numbers come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[float] = []
+
+    def append(self, lines: Lines, count: int) -> None:
+        self.heard.append(asyncio.get_running_loop().time())
+        super().append(lines, count)
+
+
 class Pod:
     """One of a StatefulSet: its name and its sink stay, its address is another in each of its lives."""
 
-    def __init__(self, name: str, dns: NameServer) -> None:
+    def __init__(self, name: str, dns: PodNames) -> None:
         self.name = name
         self.host = f"{name}.worker"
-        self.sink = Memory()
-        self.heard: list[float] = []
-        """When numbers came."""
+        self.sink = Ear()
         self._dns = dns
         self._role: Worker | None = None
         self._life: asyncio.Task[None] | None = None
@@ -89,13 +100,6 @@ class Pod:
         loop = virtual_loop()
         given: dict[str, Any] = {"name": self.name, "listen": f"{address}:{PORT}", "grace_period": 5.0}
         self._role = Worker(WorkerSettings(**given), self.sink, clock=loop.clock, random=loop.world.random)
-        append = type(self.sink).append
-
-        def hear(lines: Any, count: int) -> None:
-            self.heard.append(loop.time())
-            append(self.sink, lines, count)
-
-        self.sink.append = hear  # type: ignore[method-assign]
         self._life = loop.create_task(self._role.run())
         await self._role.wait_listening()
         self._dns.pods[self.host] = address
