@@ -25,7 +25,7 @@ COPY requirements/runtime.txt requirements/
 RUN uv pip install --require-hashes -r requirements/runtime.txt
 COPY LICENSE hatch_build.py pyproject.toml ./
 COPY src src
-# The README only describes a package on an index: left out, it changes no image.
+# The README only describes the package on an index. Left out, it does not change the image.
 RUN touch README.md \
  && hatchling build --target wheel \
  && uv pip install --no-deps dist/*.whl

@@ -1,4 +1,4 @@
-"""Haste: who is missed is dialled each second; pods that come back elsewhere, whatever DNS makes of it."""
+"""Haste: a lost worker is dialled every second; pods that come back at another address, whatever DNS answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTS: Final = f"worker-0.worker:{PORT},worker-1.worker:{PORT},worker-2.worker:{
 TARGETS: Final = pytest.mark.parametrize("targets", [SRV, HEADLESS, HOSTS])
 HEARTBEAT: Final = 1.0
 MOST_SECONDS: Final = DELAY_SECONDS + 0.2
-"""From when a pod is back to its first numbers: the next attempt, and what is due at the stream's rate."""
+"""From a pod's return to its first numbers: the next attempt, then the first number at the stream's rate."""
 SWALLOWS: Final = "10.0.0.9"
 REFUSES: Final = "127.0.0.254"
 
@@ -49,7 +49,7 @@ def test_of_many_there_are_so_many_attempts_a_second_and_who_is_back_does_not_co
 async def a_cluster(
     targets: str, dns: PodNames, producers: int = 1, count: int = 3
 ) -> AsyncIterator[tuple[list[Pod], list[Producer]]]:
-    """Pods that are streamed to, for long enough that nothing hurries."""
+    """Pods with a stream, up for long enough that no link is in haste."""
     pods = [Pod(f"worker-{number}", dns) for number in range(count)]
     for pod in pods:
         await pod.start()
@@ -68,7 +68,7 @@ async def a_cluster(
 
 
 async def seconds_until_heard(pod: Pod) -> float:
-    """How long a pod that is back has to wait for its numbers."""
+    """How long a pod waits for its numbers after its return."""
     began, heard = asyncio.get_running_loop().time(), len(pod.sink.heard)
     await until(lambda: len(pod.sink.heard) > heard)
     return asyncio.get_running_loop().time() - began
@@ -165,7 +165,7 @@ async def test_a_worker_that_stops_on_purpose_and_comes_back_is_one_line_and_no_
         (closed,) = told(log)
         assert (closed["event"], closed["log_level"]) == ("link.closed", "info")
         assert (closed["reason"], closed["worker"]) == ("shutdown", "worker-0")
-        assert closed["waits_for"] == f"{producer.links[0].target} to be there again"
+        assert closed["waits_for"] == f"{producer.links[0].target} to come back"
         assert (producer.links[0].last_error or "").startswith("shutdown: ")
         assert [entry.event for entry in producer.journal.entries][-1] == "link.closed"
         await pod.start()

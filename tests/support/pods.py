@@ -1,4 +1,4 @@
-"""Pods: workers of a StatefulSet on virtual time, whose names leave DNS when they end and come back elsewhere."""
+"""Pods: workers of a StatefulSet on virtual time. Their names leave DNS when they end and return at a new address."""
 
 from __future__ import annotations
 
@@ -20,25 +20,23 @@ SRV: Final = "srv://_stream._tcp.worker"
 PORT: Final = 9000
 HEADLESS: Final = f"dns://worker:{PORT}"
 RECORD_SECONDS: Final = 30.0
-"""For how long an answer of the name server holds, as a cluster's usually does."""
+"""An answer's time to live, as is usual in a cluster."""
 
 
 class PodNames(Dns):
-    """Names and addresses of pods, and a cache before it that keeps what there is not for `cached` seconds, and what
-    there is for as long.
-    """
+    """The names and addresses of pods, behind a cache that keeps answers, negative ones too, for `cached` seconds."""
 
     def __init__(self, cached: float = 0.0) -> None:
         super().__init__()
         self.pods: dict[str, str] = {}
-        """The address of each, by its name."""
+        """The address of each pod, by its name."""
         self.questions = 0
         self._cached = cached
         self._given = 0
         self._cache: dict[str, tuple[float, list[str]]] = {}
 
     def new_address(self) -> str:
-        """One that no pod had before."""
+        """Return an address that no pod had before."""
         self._given += 1
         return f"127.0.0.{self._given + 1}"
 
@@ -72,7 +70,7 @@ class PodNames(Dns):
 
 
 class Ear(Memory):
-    """Notes when numbers come."""
+    """Records when numbers arrive."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +82,7 @@ class Ear(Memory):
 
 
 class Pod:
-    """One of a StatefulSet: its name and its sink stay, its address is another in each of its lives."""
+    """A pod of a StatefulSet: its name and sink stay, its address changes with each restart."""
 
     def __init__(self, name: str, dns: PodNames) -> None:
         self.name = name
@@ -95,7 +93,7 @@ class Pod:
         self._life: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen at a new address, which DNS has then."""
+        """Listen at a new address, and add it to DNS."""
         address = self._dns.new_address()
         loop = virtual_loop()
         given: dict[str, Any] = {"name": self.name, "listen": f"{address}:{PORT}", "grace_period": 5.0}
@@ -105,7 +103,7 @@ class Pod:
         self._dns.pods[self.host] = address
 
     async def stop(self, *, leaves_dns: bool = True) -> None:
-        """End politely; then its name leaves DNS."""
+        """Drain and end; then its name leaves DNS."""
         assert self._role is not None
         assert self._life is not None
         self._role.stop()
@@ -114,7 +112,7 @@ class Pod:
             del self._dns.pods[self.host]
 
     async def die(self) -> None:
-        """End without a word; then its name leaves DNS."""
+        """End without a goodbye; then its name leaves DNS."""
         assert self._role is not None
         assert self._life is not None
         transport_of(self._role).abort()
@@ -123,6 +121,6 @@ class Pod:
         del self._dns.pods[self.host]
 
     def end(self) -> None:
-        """Begin to end, if it runs."""
+        """Start to drain, if it runs."""
         if self._role is not None:
             self._role.stop()

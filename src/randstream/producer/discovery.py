@@ -17,8 +17,8 @@ from .haste import HASTE_SECONDS
 from .membership import Membership
 
 REFRESH_SECONDS: Final = (1.0, 5.0)
-"""A service is asked for again when its answer's time to live is over, within these bounds: DNS is not pestered, and a
-pod that came or went is noticed in time. In haste it is asked for as often as may be."""
+"""A service is looked up again when its answer's time to live is over, within these bounds: DNS is not flooded, and a
+pod that comes or goes is noticed in time. In haste, it is looked up at the lower bound."""
 
 log = structlog.get_logger("randstream")
 
@@ -26,9 +26,9 @@ log = structlog.get_logger("randstream")
 class Watch:
     """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_change` when they change.
 
-    Each kind of record is a question of its own: what becomes of one is nothing to the other's answers. A question that
-    fails changes nothing but `problem`. `is_up` tells whether the link to a member lives, `is_away` whether the member
-    has stopped on purpose a moment ago.
+    Each kind of record is a question of its own, and does not affect the other's answers. A question that fails
+    changes only `problem`. `is_up` tells whether the link to a member lives, `is_away` whether the
+    member has just stopped on purpose.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class Watch:
         on_change: Callable[[Watch], None],
     ) -> None:
         self.target = target
-        self.problem: str | None = f"{target} is not looked up yet"
-        """Why the workers are not known now; None while they are."""
+        self.problem: str | None = f"{target} has not been looked up yet"
+        """Why the workers are unknown now; None while they are known."""
         self._dns = dns
         self._clock = clock
         self._is_up = is_up
@@ -59,7 +59,7 @@ class Watch:
         return tuple(dict.fromkeys(target for each in self._memberships.values() for target in each.members))
 
     def hurry(self, now: float) -> None:
-        """A worker has come, has gone or is missed: others may follow, and it may be back somewhere else."""
+        """A worker has come, gone or lost its link: others may follow, and it may come back at another address."""
         self._hurries_until = now + HASTE_SECONDS
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ class Watch:
             await self._rest(refresh_delay(time_to_live))
 
     async def _rest(self, seconds: float) -> None:
-        """Or less, if there is a hurry."""
+        """Sleep for `seconds`, or less in haste."""
         while True:
             nap = min(seconds, REFRESH_SECONDS[0])
             await asyncio.sleep(nap)
@@ -115,7 +115,7 @@ class Watch:
             self._lines.say(log.warning, "discovery.failing", now, target=target, error=self.problem)
 
     def _sum_up(self) -> str | None:
-        """One kind that names workers is enough. Of several problems that of a question that failed tells most."""
+        """One kind that names workers is enough. Of several problems, a failed question's says the most."""
         problems = self._problems.values()
         if None in problems:
             return None

@@ -14,17 +14,17 @@ from .dns import LATE_SECONDS, Dns
 from .places import Places, Standing
 
 ANSWER_SECONDS: Final = 0.5
-"""How long an answer is shared: ten thousand links to one name ask once, and a pod that moved is found at once, since
-whoever tries again in haste waits no less."""
+"""How long an answer is shared: ten thousand links to one name ask once, and a pod that has moved is found at once,
+since no link in haste tries again sooner."""
 LOOK_UPS_AT_ONCE: Final = 32
 MOST_LATE_LOOK_UPS: Final = 512
-"""Each has a thread, and the C library asks name servers that are silent for up to minutes."""
+"""Each has a thread, and the C library may ask silent name servers for minutes."""
 _GONE: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-"""Name servers work, and know of no such name."""
+"""Name servers answer, and know no such name."""
 
 
 class Name:
-    """A host name: the question under way or the last answer, when that came, and what is known of the name."""
+    """A host name: the pending question or the last answer, when that came, and what is known about the name."""
 
     __slots__ = ("answer", "answered_at", "excused_until", "standing")
 
@@ -48,7 +48,7 @@ class Resolver:
         self._names: dict[str, Name] = {}
         self._places = Places(wheel, LOOK_UPS_AT_ONCE, MOST_LATE_LOOK_UPS)
         self.problem: str | None = None
-        """Why the last name that was looked up could not be found; None if it was."""
+        """Why the last look-up found nothing; None if it found something."""
 
     async def resolve(self, host: str) -> list[str]:
         """The addresses of `host`, in the resolver's order; never empty. It takes as long as DNS does.
@@ -66,17 +66,17 @@ class Resolver:
         return await asyncio.shield(answer)
 
     def excuse(self, host: str, until: float) -> None:
-        """That `host` is gone is no problem until then: what it names has stopped on purpose."""
+        """Do not report `host` as missing until then: its worker has stopped on purpose."""
         if (name := self._names.get(host)) is not None:
             name.excused_until = until
 
     def forget(self, host: str) -> None:
-        """Nobody wants to know about `host` any more."""
+        """Forget `host`: no link needs it any more."""
         if self._names.pop(host, None) is not None and (self.problem or "").startswith(f"cannot resolve {host}: "):
             self.problem = None
 
     def _ask(self, host: str, name: Name, answer: asyncio.Future[list[str]]) -> None:
-        """Ask in turn: `answer` gets what comes."""
+        """Ask when there is a place; `answer` gets the result."""
 
         def begin() -> None:
             late.set(self._clock.now() + LATE_SECONDS)
@@ -92,7 +92,7 @@ class Resolver:
             self._places.leave(place)
             name.answered_at = self._clock.now()
             error = None if question.cancelled() else question.exception()
-            if answer.done() or question.cancelled():  # the loop ends
+            if answer.done() or question.cancelled():  # the loop is ending
                 answer.cancel()
             elif error is None:
                 name.standing = Standing(has_answered=True)
@@ -105,7 +105,7 @@ class Resolver:
                 if isinstance(error, OSError) and not is_excused and self._names.get(host) is name:
                     self.problem = f"cannot resolve {host}: {shortage_of(error) or error.strerror or error}"
                 answer.set_exception(error)
-                answer.exception()  # those who asked may have given up, and asyncio would log it
+                answer.exception()  # the callers may have given up, and asyncio would log it
 
         late = self._wheel.alarm(on_late)
         place = self._places.ask(name.standing, begin)
