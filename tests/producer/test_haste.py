@@ -33,7 +33,7 @@ def test_a_link_is_in_haste_until_its_time_is_over() -> None:
     assert [haste.miss("a", 60.0, now) for now in (0.0, 59.9, 60.0)] == [DELAY_SECONDS, DELAY_SECONDS, None]
 
 
-def test_of_many_there_are_so_many_attempts_a_second_and_who_is_back_does_not_count() -> None:
+def test_attempts_per_second_are_limited_and_a_link_that_is_back_does_not_count() -> None:
     haste: Haste[int] = Haste()
     delays = [haste.miss(number, 60.0, 0.0) for number in range(10 * ATTEMPTS_A_SECOND)]
     assert delays[ATTEMPTS_A_SECOND - 1] == DELAY_SECONDS
@@ -76,7 +76,7 @@ async def seconds_until_heard(pod: Pod) -> float:
 
 @pytest.mark.parametrize(("targets", "producers"), [(SRV, 1), (SRV, 3), (HEADLESS, 1), (HOSTS, 1)])
 @pytest.mark.parametrize("away", [3.3, 8.1])
-async def test_a_pod_that_is_restarted_politely_waits_a_second_at_most_for_its_numbers(
+async def test_a_pod_that_drains_and_restarts_waits_a_second_at_most_for_its_numbers(
     targets: str, producers: int, away: float
 ) -> None:
     dns = PodNames()
@@ -101,7 +101,7 @@ async def test_a_pod_whose_name_stays_with_an_address_that_is_dead_waits_no_long
 
 
 @TARGETS
-async def test_a_name_server_that_keeps_what_there_was_not_costs_as_long_as_it_keeps_that(targets: str) -> None:
+async def test_a_name_server_that_caches_negative_answers_costs_as_long_as_it_keeps_them(targets: str) -> None:
     dns = PodNames(cached=5.0)
     async with a_cluster(targets, dns) as (pods, _):
         await pods[0].stop()
@@ -134,7 +134,7 @@ async def test_a_worker_that_is_away_for_long_is_no_longer_in_haste() -> None:
         assert asked[2] <= HASTE_SECONDS / 1.5
 
 
-async def test_a_thousand_names_that_leave_together_are_asked_for_so_many_times_a_second() -> None:
+async def test_queries_for_a_thousand_names_that_leave_together_are_limited_per_second() -> None:
     dns = PodNames()
     names = [f"gone-{number}.worker" for number in range(1000)]
     dns.pods |= dict.fromkeys(names, REFUSES)
@@ -150,7 +150,7 @@ async def test_a_thousand_names_that_leave_together_are_asked_for_so_many_times_
         producer.stop()
 
 
-# ---- what is told of it ----------------------------------------------------------------------------------------------
+# ---- what is logged --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("targets", [SRV, HEADLESS, f"worker-0.worker:{PORT}"])
@@ -219,5 +219,5 @@ async def test_a_worker_that_dies_without_a_word_is_lost_and_then_unreachable(lo
 
 
 def told(log: Log) -> list[Any]:
-    """What producers say."""
+    """The events of producers about their links."""
     return [event for event in log.events if "target" in event]

@@ -105,7 +105,7 @@ async def test_resolve_failure_of_a_name_whose_worker_has_stopped_is_excused_for
     names.answers["pod"] = pod
 
 
-async def test_resolve_failure_of_a_name_that_nobody_wants_any_more_is_forgotten(names: Names) -> None:
+async def test_resolve_failure_of_a_name_that_no_link_needs_any_more_is_forgotten(names: Names) -> None:
     resolver = Resolver(names, a_wheel())
     with pytest.raises(OSError, match="Name or service not known"):
         await resolver.resolve("gone")
