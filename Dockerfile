@@ -23,9 +23,11 @@ RUN python -m venv --without-pip "$VIRTUAL_ENV" \
 ENV PATH=/opt/tools/bin:$PATH
 COPY requirements/runtime.txt requirements/
 RUN uv pip install --require-hashes -r requirements/runtime.txt
-COPY LICENSE README.md hatch_build.py pyproject.toml ./
+COPY LICENSE hatch_build.py pyproject.toml ./
 COPY src src
-RUN hatchling build --target wheel \
+# The README only describes the package on an index. Left out, it does not change the image.
+RUN touch README.md \
+ && hatchling build --target wheel \
  && uv pip install --no-deps dist/*.whl
 
 FROM ${PYTHON_IMAGE} AS runtime

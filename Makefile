@@ -24,9 +24,10 @@ MADE_HERE     = $(shell docker image inspect --format '{{if not .RepoDigests}}ye
 PYTHON_IMAGE ?= $(eval PYTHON_IMAGE := $(if $(MADE_HERE),$(BASE_NAME),$(BASE)))$(PYTHON_IMAGE)
 # More options for `docker build`, such as --network host or --build-arg PIP_INDEX_URL=...
 BUILD_ARGS   ?=
-# A hash of the image's inputs, committed or not: a changed image has another tag, so no cluster runs the old one. Computed
-# once, when first needed: an edit while `make all` runs does not change what is loaded and deployed.
-TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile LICENSE README.md hatch_build.py pyproject.toml \
+# A hash of the image's inputs, committed or not: a changed image has another tag, so no cluster runs the old one. The
+# license is not one: nothing depends on its text. Computed once, when first needed: an edit while `make all` runs does
+# not change what is loaded and deployed.
+TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile hatch_build.py pyproject.toml \
 	requirements/image.txt requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
 TAGGED        = $(IMAGE):$(TAG)
 

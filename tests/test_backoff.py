@@ -94,6 +94,19 @@ def test_a_spare_keeps_its_other_delays_as_they_were() -> None:
     assert (backoff.delay(), backoff.succession_delay(0.0)) == (0.2, 20)
 
 
+def test_while_there_is_haste_delays_stay_at_a_bound_and_are_half_of_it_at_least() -> None:
+    found = bounds("delay", 7, 1.0)
+    assert [least for least, _ in found] == [0.0] * 4 + [0.5] * 3
+    assert [most for _, most in found] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0])
+    backoff = Backoff(Extreme(1.0))
+    assert [backoff.delay(1.0) for _ in range(9)][-1] == 1.0
+    assert backoff.delay() == 5.0  # the haste is over
+
+
+def test_haste_of_so_many_that_their_bound_is_the_longest_is_none() -> None:
+    assert bounds("delay", 8, 5.0)[-1] == bounds("delay", 8)[-1] == (0.0, 5.0)
+
+
 @pytest.mark.parametrize("longest", [0.05, 0.1, 0.3])
 def test_whoever_asks_for_haste_has_a_lower_bound(longest: float) -> None:
     backoff = Backoff(Extreme(1.0), longest)

@@ -15,7 +15,7 @@ from .statements import bill, file_of, package, provenance, write_beside
 from .tree import git
 from .wheels import Source
 
-INPUTS = ("Dockerfile", "LICENSE", "README.md", "hatch_build.py", "pyproject.toml", "requirements", "src")
+INPUTS = ("Dockerfile", "LICENSE", "hatch_build.py", "pyproject.toml", "requirements", "src")
 LIST = """
 import importlib.metadata, json, platform, shutil, subprocess
 deb = "dpkg-query --show --showformat ${Package}=${Version}\\\\n".split()

@@ -36,10 +36,15 @@ class Backoff:
         """The link has stood in line: the next time the line is full counts as the first."""
         self._spare = FIRST_SPARE
 
-    def delay(self) -> float:
-        """The next delay, up to a bound that doubles to the longest."""
+    def delay(self, longest: float | None = None) -> float:
+        """The next delay, up to a bound that doubles to the longest; in haste, to `longest`.
+
+        A delay with that bound is at least half of it, so each attempt gets a DNS answer of its own.
+        """
         bound, self._bound = self._bound, min(2 * self._bound, self._longest)
-        return self._random.uniform(0, bound)
+        if longest is None or bound < longest or longest >= self._longest:
+            return self._random.uniform(0, bound)
+        return self._random.uniform(longest / 2, longest)
 
     def longest_delay(self) -> float:
         """The delay after an end that a quick retry cannot cure."""

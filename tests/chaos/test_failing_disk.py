@@ -39,6 +39,7 @@ async def test_a_full_disk_stalls_the_stream_and_with_space_it_resumes_with_noth
         async with running_duo(ledger, disk / "store") as duo:
             ballast = fill(disk)
             await assert_stalled(duo, "No space left on device", 0)
+            assert sum(event["event"] == "sink.failing" for event in duo.worker.events) == 1
             ballast.unlink()
             await duo.worker.wait_said("sink.recovered")
             await duo.producer.wait_said("link.recovered")

@@ -269,6 +269,25 @@ def test_an_unchanged_problem_is_reported_once_but_every_failure_is_counted(
     assert counted(tally) == ({}, {}, 3)
 
 
+def test_a_problem_that_lasts_is_logged_again_at_intervals(sink_report: SinkReport, log: Log, journal: Journal) -> None:
+    for second in range(150):
+        sink_report.failed("the disk is full", float(second), retry_in=1.0)
+    assert len(log.of("sink.failing")) == 3
+    assert len(noted(journal)) == 1
+
+
+def test_a_problem_that_came_when_the_log_was_full_is_logged_as_soon_as_the_limit_allows(
+    sink_report: SinkReport, log: Log
+) -> None:
+    for second in range(LINES_A_MINUTE):
+        sink_report.failed(f"short of {second} bytes", float(second), retry_in=1.0)
+    for second in range(LINES_A_MINUTE, 100):
+        sink_report.failed("the disk is full", float(second), retry_in=1.0)
+    *_, last = log.of("sink.failing")
+    assert (last["error"], last["left_out"]) == ("the disk is full", 60 - LINES_A_MINUTE)
+    assert len(log.of("sink.failing")) == LINES_A_MINUTE + 1
+
+
 def test_a_recovery_is_reported_once_with_the_problem_it_ends(
     sink_report: SinkReport, log: Log, journal: Journal
 ) -> None:

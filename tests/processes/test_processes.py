@@ -57,8 +57,8 @@ def test_sigterm_of_the_worker_ends_at_a_beat_with_all_it_acknowledged_written()
         worker, producer = start(*WORKER_ARGUMENTS, address), start(*PRODUCER_ARGUMENTS, address)
         worker.wait_out(lambda out: out.count(b"\n") > 100)
         assert worker.end() == 0
-        lost = producer.wait_event("link.lost", reason="shutdown")
-        assert worker.out[: len(stream().lines(0, lost["acked"]))] == stream().lines(0, lost["acked"])
+        closed = producer.wait_event("link.closed", reason="shutdown")
+        assert worker.out[: len(stream().lines(0, closed["acked"]))] == stream().lines(0, closed["acked"])
         assert worker.out == stream().lines(0, worker.out.count(b"\n"))
         assert producer.end(signal.SIGINT) == 0
 

@@ -22,6 +22,7 @@ from randstream.backoff import LONGEST_DELAY
 from randstream.net.connection import Connection
 from randstream.observe.status import LinkState
 from randstream.producer.dialling import DIALS_AT_ONCE, NEXT_ADDRESS_SECONDS
+from randstream.producer.haste import DELAY_SECONDS
 from randstream.producer.places import PATIENCE
 from randstream.protocol import HANDSHAKE_LIMIT
 
@@ -129,6 +130,27 @@ async def test_next_address_or_the_first_is_used_and_the_other_left_with_a_goodb
             writer.close()
             listener.cut()
         server.close()
+
+
+async def test_a_name_that_moves_while_its_old_address_swallows_all_is_dialled_where_it_is_now() -> None:
+    addresses = virtual_loop().names.addresses
+    addresses["somewhere"] = [SWALLOWS]
+    async with a_listener() as listener, producing(f"somewhere:{listener.port}") as producer:
+        await asyncio.sleep(2.3)
+        began = producer.clock.now()
+        addresses["somewhere"] = [SWALLOWS, "127.0.0.1"]
+        await (await listener.peer()).accept()
+        assert producer.clock.now() - began <= DELAY_SECONDS + 0.1
+
+
+async def test_a_name_that_fails_while_its_address_is_dialled_ends_no_attempt() -> None:
+    names = virtual_loop().names
+    names.addresses["somewhere"] = ["127.0.0.1"]
+    async with a_listener() as listener, producing(f"somewhere:{listener.port}"):
+        peer = await listener.peer()
+        names.trouble = "fails"
+        await asyncio.sleep(3.3)
+        assert (await peer.greet()).startswith(b"#open ")
 
 
 async def test_of_several_failures_the_one_that_haste_cannot_mend_is_told(log: Log) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -15,8 +16,9 @@ from tests.support.services import SERVICE, Services, targets_of
 from tests.support.waiting import until
 
 from randstream.observe.throttle import LINES_A_MINUTE
-from randstream.producer.discovery import Watch, refresh_delay
+from randstream.producer.discovery import REFRESH_SECONDS, Watch, refresh_delay
 from randstream.producer.dns import LATE_SECONDS, LookUpError
+from randstream.producer.haste import HASTE_SECONDS
 from randstream.producer.membership import LEFT_OUT_SECONDS
 from randstream.producer.producer import Producer
 from randstream.settings import Target
@@ -195,8 +197,15 @@ def is_up(target: Target) -> bool:
     return False
 
 
+def is_away(target: Target) -> bool:
+    """Return whether a worker has stopped on purpose: none has."""
+    return False
+
+
 def a_watch(services: Services, told: list[tuple[Target, ...]]) -> Watch:
-    return Watch(check_target(SERVICE), services, clock_of_loop(), is_up, lambda watch: told.append(watch.members))
+    return Watch(
+        check_target(SERVICE), services, clock_of_loop(), is_up, is_away, lambda watch: told.append(watch.members)
+    )
 
 
 async def test_trouble_that_comes_and_goes_is_told_so_many_times_a_minute(services: Services, log: Log) -> None:
@@ -255,7 +264,7 @@ async def test_what_one_kind_of_record_says_is_used_at_once_whatever_becomes_of_
     answers: dict[str, list[Target] | str | float] = {"A": other, "AAAA": other, kind: [NOBODY]}
     told: list[tuple[Target, ...]] = []
     watch = Watch(
-        check_target("dns://worker.test:9000"), ByKind(**answers), clock_of_loop(), is_up,
+        check_target("dns://worker.test:9000"), ByKind(**answers), clock_of_loop(), is_up, is_away,
         lambda watch: told.append(watch.members),
     )  # fmt: skip
     async with asyncio.TaskGroup() as group:
@@ -270,7 +279,7 @@ async def test_what_one_kind_of_record_says_is_used_at_once_whatever_becomes_of_
 
 async def test_workers_of_a_kind_of_record_that_fails_have_not_left() -> None:
     dns = ByKind(A=[NOBODY], AAAA=[Target("stream", "::1", 1)])
-    watch = Watch(check_target("dns://worker.test:9000"), dns, clock_of_loop(), is_up, lambda watch: None)
+    watch = Watch(check_target("dns://worker.test:9000"), dns, clock_of_loop(), is_up, is_away, lambda watch: None)
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(watch.run())
         await asyncio.sleep(2)
@@ -292,7 +301,7 @@ async def test_a_question_that_is_late_is_a_problem_and_its_answer_is_used(servi
             await asyncio.sleep(25)
             return (NOBODY,), 60.0
 
-    watch = Watch(check_target(SERVICE), Late(), clock_of_loop(), is_up, lambda watch: None)
+    watch = Watch(check_target(SERVICE), Late(), clock_of_loop(), is_up, is_away, lambda watch: None)
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(watch.run())
         await asyncio.sleep(LATE_SECONDS + 0.1)
@@ -308,6 +317,35 @@ async def test_an_exit_waits_for_no_answer() -> None:
         await asyncio.sleep(1)
         stopped_at = producer.clock.now()
     assert producer.clock.now() - stopped_at < 0.1
+
+
+async def test_a_service_is_asked_each_second_for_a_minute_after_a_change_and_whenever_there_is_haste(
+    services: Services,
+) -> None:
+    class Lasting(Services):
+        """Answers that hold for long."""
+
+        async def look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
+            return (await super().look_up_workers(service, kind))[0], 30.0
+
+    lasting = Lasting()
+    lasting.workers[SERVICE] = [NOBODY]
+    watch = Watch(check_target(SERVICE), lasting, clock_of_loop(), is_up, is_away, lambda watch: None)
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(watch.run())
+        asked = []
+        for _ in range(3):
+            await asyncio.sleep(HASTE_SECONDS)
+            asked.append(lasting.questions)
+        watch.hurry(clock_of_loop().now())
+        await asyncio.sleep(1.1)
+        asked.append(lasting.questions)
+        await asyncio.sleep(5.0)
+        asked.append(lasting.questions)
+        asking.cancel()
+    first, *then = [each - before for before, each in itertools.pairwise([0, *asked])]
+    assert first == pytest.approx(HASTE_SECONDS / REFRESH_SECONDS[0], abs=2)
+    assert then == pytest.approx([HASTE_SECONDS / REFRESH_SECONDS[1]] * 2 + [1, 5], abs=1)
 
 
 @pytest.mark.parametrize(("time_to_live", "delay"), [(0, 1.0), (3, 3.0), (5, 5.0), (300, 5.0)])

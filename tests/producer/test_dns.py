@@ -125,7 +125,7 @@ class Answers:
 @asynccontextmanager
 async def watching(target: str) -> AsyncIterator[tuple[Watch, Answers]]:
     answers = Answers()
-    watch = Watch(check_target(target), Dns(), clock_of_loop(), lambda target: False, answers)
+    watch = Watch(check_target(target), Dns(), clock_of_loop(), lambda target: False, lambda target: False, answers)
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(watch.run())
         yield watch, answers

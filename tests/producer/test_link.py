@@ -20,6 +20,7 @@ from randstream.backoff import LONGEST_DELAY
 from randstream.errors import Reason
 from randstream.observe.report import LINK_LINES_A_MINUTE
 from randstream.observe.status import LinkState
+from randstream.producer.haste import DELAY_SECONDS, HASTE_SECONDS
 from randstream.producer.link import STREAMS_REMEMBERED
 from randstream.protocol import MAX_OFFSET
 
@@ -239,7 +240,21 @@ async def test_reconnect_for_ever_with_delays_that_start_over_at_the_first_ack_a
         await until(lambda: only(producer).acked_offset)
         peer.cut()
         await listener.peer()
-    assert chance.delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 0.1]
+    assert chance.delays == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 1.0, 0.1]  # of the first minute
+
+
+async def test_backoff_grows_to_the_longest_delay_once_a_minute_has_passed_without_progress() -> None:
+    chance = Longest()
+    async with a_listener() as listener, producing(listener, random=chance) as producer:
+        began = producer.clock.now()
+        while producer.clock.now() < began + HASTE_SECONDS:
+            peer = await listener.peer()
+            peer.say(ack_of(await peer.accept()))
+            peer.cut()
+        count = len(chance.delays)
+        await until(lambda: len(chance.delays) > count + 2)
+    assert chance.delays[count - 1] == DELAY_SECONDS
+    assert chance.delays[-1] == LONGEST_DELAY
 
 
 @pytest.mark.parametrize("reason", ["version", "refused", "malformed", "too-long", "mismatch", "busy"])
@@ -266,11 +281,12 @@ async def test_longest_delay_follows_what_is_no_worker(line: bytes, log: Log) ->
 
 @pytest.mark.parametrize("reason", ["shutdown", "timeout", "a-word-of-tomorrow"])
 async def test_a_polite_or_unknown_end_is_followed_by_a_short_delay(reason: str, log: Log) -> None:
+    event = "link.closed" if reason == "shutdown" else "link.lost"
     async with a_listener() as listener, producing(listener):
         peer = await listener.peer()
         await peer.accept()
         peer.say(f"#close reason={reason}\n".encode())
-        assert (await log.wait("link.lost"))["retry_in"] <= 0.1
+        assert (await log.wait(event))["retry_in"] <= 0.1
 
 
 async def test_successor_makes_the_producer_wait_5_to_10_seconds_doubling_though_it_makes_progress_between() -> None:

@@ -263,8 +263,8 @@ async def test_a_worker_that_drains_loses_nothing_and_the_producer_dials_on(log:
     async with producing(f"127.0.0.1:{port}") as producer:
         async with a_worker(first, port=port, grace_period=5):
             await first.wait_count(30)
-        (lost,) = [each for each in log.of("link.lost") if "target" in each]
-        assert lost["reason"] == "shutdown"
+        (closed,) = [each for each in log.of("link.closed") if "target" in each]
+        assert closed["reason"] == "shutdown"
         acked = producer.links[0].acked_offset
         async with a_worker(second, port=port):
             await second.wait_count(30)

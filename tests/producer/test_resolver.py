@@ -50,13 +50,13 @@ async def test_literal_addresses_skip_the_resolver(address: str, names: Names) -
     assert names.asked == []
 
 
-async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_a_second(
+async def test_resolve_anew_for_each_attempt_but_share_an_answer_for_half_a_second(
     names: Names,
 ) -> None:
     resolver = Resolver(names, a_wheel())
     assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
     names.answers["pod"] = ["10.0.0.3"]
-    await asyncio.sleep(0.9)
+    await asyncio.sleep(0.4)
     assert await resolver.resolve("pod") == ["10.0.0.1", "10.0.0.2"]
     await asyncio.sleep(0.1)
     assert await resolver.resolve("pod") == ["10.0.0.3"]
@@ -89,6 +89,37 @@ async def test_resolve_failures_are_told_and_forgotten_when_a_name_resolves_agai
     names.answers["gone"] = ["10.0.0.9"]
     await asyncio.sleep(1.0)
     assert await resolver.resolve("gone") == ["10.0.0.9"]
+    assert resolver.problem is None
+
+
+async def test_resolve_failure_of_a_name_whose_worker_has_stopped_is_excused_for_a_while(names: Names) -> None:
+    resolver = Resolver(names, a_wheel())
+    await resolver.resolve("pod")
+    resolver.excuse("pod", asyncio.get_running_loop().time() + 10.0)
+    pod = names.answers.pop("pod")
+    for seconds, problem in ((5.0, None), (6.0, "cannot resolve pod: Name or service not known")):
+        await asyncio.sleep(seconds)
+        with pytest.raises(OSError, match="Name or service not known"):
+            await resolver.resolve("pod")
+        assert resolver.problem == problem
+    names.answers["pod"] = pod
+
+
+async def test_resolve_failure_of_a_name_that_no_link_needs_any_more_is_forgotten(names: Names) -> None:
+    resolver = Resolver(names, a_wheel())
+    with pytest.raises(OSError, match="Name or service not known"):
+        await resolver.resolve("gone")
+    resolver.forget("other")
+    assert resolver.problem is not None
+    resolver.forget("gone")
+    assert resolver.problem is None
+    names.gate.clear()
+    asking = asyncio.ensure_future(resolver.resolve("gone"))
+    await until(lambda: len(names.asked) == 2)
+    resolver.forget("gone")
+    names.gate.set()
+    await asyncio.wait([asking])
+    assert asking.exception() is not None
     assert resolver.problem is None
 
 
@@ -127,7 +158,7 @@ async def test_an_answer_that_comes_late_is_used_and_shared_from_when_it_came(na
     await asyncio.sleep(40)
     names.gate.set()
     assert await asking == ["10.0.0.1", "10.0.0.2"]
-    await asyncio.sleep(0.9)
+    await asyncio.sleep(0.4)
     await resolver.resolve("pod")
     assert names.asked == ["pod"]
 

@@ -473,4 +473,7 @@ def test_the_tag_follows_the_content(tmp_path: Path) -> None:
     source.write_text("1")
     (tmp_path / "src" / "some.pyc").write_text("compiled")
     assert tag() == first
+    for name in ("README.md", "LICENSE"):
+        (tmp_path / name).write_text("other words")
+        assert tag() == first
     assert tag("PYTHON_IMAGE=python:3.12") != first

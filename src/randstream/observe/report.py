@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from datetime import UTC, datetime
 from typing import Final
@@ -29,6 +30,8 @@ _LINES_A_MINUTE: Final = {
 strangers cause do not keep the link's own events out of the log."""
 _LASTING: Final = frozenset(event for event, lines in _LINES_A_MINUTE.items() if lines == 1)
 """Conditions that last. Their repetitions are limited across all links: there may be a thousand."""
+FAILING_AGAIN_SECONDS: Final = 60.0
+"""How often a sink that keeps failing is logged: the end of a log should show it."""
 WARNINGS: Final = frozenset(
     {"link.lost", "link.unreachable", "link.stalled", "link.other_stream", "link.refused", "worker.unproven"}
 )
@@ -122,6 +125,10 @@ class LinkReport:
         self._count_end(error, was_up=False)
         self._tell("link.unreachable", now, words_of(error) if is_news else "", **_cause(error), **fields)
 
+    def failed(self, error: Exception) -> None:
+        """An attempt failed, as expected: it is counted, but not logged."""
+        self._count_end(error, was_up=False)
+
     def closed(self, error: Exception | None, now: float, *, was_up: bool = True, **fields: object) -> None:
         """An orderly end, by the peer (`error`) or by this end."""
         if error is not None:
@@ -178,6 +185,7 @@ class SinkReport:
 
     def __init__(self, worker: str, tally: Tally, journal: Journal) -> None:
         self._failure: str | None = None
+        self._logged_at = -math.inf
         self._stall: str | None = None
         self.warning: str | None = None
         """A problem that does not stop the sink but needs a person."""
@@ -195,13 +203,20 @@ class SinkReport:
         return self._failure or self._stall
 
     def failed(self, problem: str, now: float, *, retry_in: float) -> None:
-        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is logged once."""
+        """It could not take numbers; the next attempt is in `retry_in` seconds.
+
+        An unchanged problem is logged once, and then at intervals.
+        """
         self._tally.sink_failures += 1
-        if problem != self._failure:
-            self._failure = problem
-            advice = "nothing is acknowledged until this is fixed"
-            self._lines.say(self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice)
+        is_news, self._failure = problem != self._failure, problem
+        if is_news:
             self._journal.note("sink.failing", self._worker, problem)
+        if is_news or now - self._logged_at >= FAILING_AGAIN_SECONDS:
+            advice = "nothing is acknowledged until this is fixed"
+            is_logged = self._lines.say(
+                self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice
+            )
+            self._logged_at = now if is_logged else -math.inf
 
     def worked(self, now: float, warning: str | None = None) -> None:
         """It took them, with a `warning` if something needs a person."""

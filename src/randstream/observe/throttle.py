@@ -23,11 +23,12 @@ class Throttle:
         self._admitted: list[float] = []  # a dozen at most, and a deque would take ten times the memory
         self._left_out = 0
 
-    def say(self, write: Callable[..., object], event: str, now: float, **fields: object) -> None:
-        """`write` the event with the count of lines left out before it, or leave it out too."""
+    def say(self, write: Callable[..., object], event: str, now: float, **fields: object) -> bool:
+        """`write` the event with the count of lines left out before it and return True, or leave it out too."""
         left_out = self.admit(now)
         if left_out is not None:
             write(event, **fields, **({"left_out": left_out} if left_out else {}))
+        return left_out is not None
 
     def admit(self, now: float) -> int | None:
         """Return None to leave this line out, else the count of lines left out before it."""

@@ -117,8 +117,12 @@ class Dialler:
         self._is_answered = False
         self._standing = Standing()
 
-    async def dial(self) -> None:
+    async def dial(self, again: float | None = None) -> None:
         """Dial until a peer has answered. The look-up takes as long as it takes; each address has its own limit.
+
+        Args:
+            again: seconds after which the name is looked up again while no address has answered, since a pod that has
+                moved does not answer at its old address. None: there is no haste.
 
         Raises:
             OSError, RandstreamError: none has answered; the last error, or rather one that a quick retry cannot cure.
@@ -126,33 +130,54 @@ class Dialler:
         addresses = await self._resolver.resolve(self._target.host)
         self._is_answered = False
         async with self._places.place(self._standing):
-            error = await self._try_all(addresses)
+            may_move = addresses != [self._target.host] and again is not None and again < HANDSHAKE_LIMIT
+            error = await self._try_all(addresses, again if may_move else None)
         if error is None:
             self._standing = Standing(has_answered=True)
         else:
             self._standing.is_silent = isinstance(error, (PeerTimeout, TimeoutError))
             raise error
 
-    async def _try_all(self, addresses: list[str]) -> Exception | None:
+    async def _try_all(self, addresses: list[str], again: float | None) -> Exception | None:
         """Return None as soon as one has answered, and drop the others."""
-        if len(addresses) == 1:  # ten thousand links need no more tasks than this one
+        if len(addresses) == 1 and again is None:  # ten thousand links need no more tasks than this one
             return await self._try(addresses[0])
         failure: Exception | None = None
+        tried: set[str] = set()
+        left = list(addresses)
+        asking: asyncio.Task[list[str]] | None = None
         async with asyncio.TaskGroup() as group:
             running: set[asyncio.Task[Exception | None]] = set()
-            left = iter(addresses)
-            while (address := next(left, None)) or running:
-                if address is not None:
-                    running.add(group.create_task(self._try(address)))
-                patience = None if address is None else NEXT_ADDRESS_SECONDS
-                done, running = await asyncio.wait(running, timeout=patience, return_when="FIRST_COMPLETED")
+            while left or running:
+                if left:
+                    tried.add(left[0])
+                    running.add(group.create_task(self._try(left.pop(0))))
+                if not left and asking is None and again is not None:
+                    asking = group.create_task(self._ask_again(again))
+                waiting = {*running, asking} if asking is not None else running
+                await asyncio.wait(
+                    waiting, timeout=NEXT_ADDRESS_SECONDS if left else None, return_when="FIRST_COMPLETED"
+                )
                 if self._is_answered:
                     break
+                done = {task for task in running if task.done()}
+                running -= done
                 for error in (task.result() for task in done):
                     failure = failure if failure is not None and not is_transient(failure) else error
-            for task in running:
+                if asking is not None and asking.done():
+                    left += [address for address in asking.result() if address not in tried]
+                    asking = None
+            for task in (*running, *([asking] if asking is not None else [])):
                 task.cancel()
         return None if self._is_answered else failure
+
+    async def _ask_again(self, delay: float) -> list[str]:
+        """The target's addresses `delay` seconds later; empty if the look-up fails."""
+        await asyncio.sleep(delay)
+        try:
+            return await self._resolver.resolve(self._target.host)
+        except OSError:
+            return []
 
     async def _try(self, address: str) -> Exception | None:
         """Return None once the peer has answered, or else why it will not."""

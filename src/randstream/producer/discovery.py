@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -12,11 +13,12 @@ from ..clock import Clock
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import Target
 from .dns import LATE_SECONDS, Dns, LookUpError, kinds_of
+from .haste import HASTE_SECONDS
 from .membership import Membership
 
 REFRESH_SECONDS: Final = (1.0, 5.0)
 """A service is looked up again when its answer's time to live is over, within these bounds: DNS is not flooded, and a
-pod that comes or goes is noticed in time."""
+pod that comes or goes is noticed in time. In haste, it is looked up at the lower bound."""
 
 log = structlog.get_logger("randstream")
 
@@ -25,7 +27,8 @@ class Watch:
     """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_change` when they change.
 
     Each kind of record is a question of its own, and does not affect the other's answers. A question that fails
-    changes only `problem`. `is_up` tells whether the link to a member lives.
+    changes only `problem`. `is_up` tells whether the link to a member lives, `is_away` whether the
+    member has just stopped on purpose.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Watch:
         dns: Dns,
         clock: Clock,
         is_up: Callable[[Target], bool],
+        is_away: Callable[[Target], bool],
         on_change: Callable[[Watch], None],
     ) -> None:
         self.target = target
@@ -42,6 +46,8 @@ class Watch:
         self._dns = dns
         self._clock = clock
         self._is_up = is_up
+        self._is_away = is_away
+        self._hurries_until = -math.inf
         self._on_change = on_change
         self._lines = Throttle(LINES_A_MINUTE)
         self._memberships = {kind: Membership() for kind in kinds_of(target)}
@@ -51,6 +57,10 @@ class Watch:
     def members(self) -> tuple[Target, ...]:
         """The workers, as far as known."""
         return tuple(dict.fromkeys(target for each in self._memberships.values() for target in each.members))
+
+    def hurry(self, now: float) -> None:
+        """A worker has come, gone or lost its link: others may follow, and it may come back at another address."""
+        self._hurries_until = now + HASTE_SECONDS
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -67,16 +77,27 @@ class Watch:
                 time_to_live = 0.0
                 self._note(kind, f"cannot look up {self.target}: {error}")
             else:
-                self._note(kind, None if named else f"{self.target} names no worker")
+                is_well = bool(named) or any(map(self._is_away, self._memberships[kind].members))
+                self._note(kind, None if is_well else f"{self.target} names no worker")
                 self._update(kind, named)
             finally:
                 late.cancel()
-            await asyncio.sleep(refresh_delay(time_to_live))
+            await self._rest(refresh_delay(time_to_live))
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep for `seconds`, or less in haste."""
+        while True:
+            nap = min(seconds, REFRESH_SECONDS[0])
+            await asyncio.sleep(nap)
+            seconds -= nap
+            if seconds <= 0 or self._clock.now() < self._hurries_until:
+                return
 
     def _update(self, kind: str, named: tuple[Target, ...]) -> None:
         before = self.members
         self._memberships[kind].update(named, self._is_up, self._clock.now())
         if self.members != before:
+            self.hurry(self._clock.now())
             self._on_change(self)
 
     def _note_late(self, kind: str) -> None:

@@ -13,7 +13,16 @@ from random import Random
 from typing import Any, Final
 
 from ..backoff import Backoff
-from ..errors import LocalProtocolError, RandstreamError, Reason, is_transient, reason_of, silent_end, words_of
+from ..errors import (
+    LocalProtocolError,
+    PeerClosed,
+    RandstreamError,
+    Reason,
+    is_transient,
+    reason_of,
+    silent_end,
+    words_of,
+)
 from ..net.budget import SendBudget
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
@@ -27,6 +36,7 @@ from ..observe.tally import Tally
 from ..observe.throttle import Throttle
 from ..settings import ProducerSettings, Seed, Target
 from .dialling import Dialler, Session
+from .haste import HASTE_SECONDS, Haste
 from .history import Histories
 from .names import Names
 from .places import Places
@@ -34,6 +44,8 @@ from .resolver import Resolver
 
 STREAMS_REMEMBERED: Final = 8
 """Per target: a peer that keeps changing its name must not fill memory."""
+AWAY_SECONDS: Final = HASTE_SECONDS
+"""A worker that stops on purpose is expected back, or gone from DNS for good, within this time: no alarm before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class LinkContext:
     credentials: Credentials | None
     random: Random
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    on_missed: Callable[[float], None]
     on_finished: Callable[[Link, float], None]
     on_bug: Callable[[Exception], None]
     tally: Tally
@@ -57,6 +70,7 @@ class LinkContext:
     dials: Places
     reminders: Throttle
     names: Names[Link] = field(default_factory=Names)
+    haste: Haste[Link] = field(default_factory=Haste)
 
 
 class Link:
@@ -96,6 +110,9 @@ class Link:
         self._resumed: dict[str, Any] | None = None
         """What to report about a stream that has resumed, once it is proved to flow; None when reported."""
         self._is_finishing = False
+        self._has_progressed = False
+        self._hurries_until = -math.inf
+        self._away_until = -math.inf
         name = str(target)
         self._report = LinkReport(
             name, context.tally, context.journal, LINK_LINES_A_MINUTE, context.reminders, target=name
@@ -111,6 +128,10 @@ class Link:
     def is_up(self) -> bool:
         """Whether a connection carries numbers, or could at once."""
         return self.state in (LinkState.STREAMING, LinkState.STALLED, LinkState.STANDBY)
+
+    def is_away(self, now: float) -> bool:
+        """Whether its worker has stopped on purpose within the last minute."""
+        return now < self._away_until
 
     @property
     def label(self) -> tuple[str, str]:
@@ -158,6 +179,7 @@ class Link:
 
     def start(self, when: float) -> None:
         """Dial for the first time at `when`."""
+        self._hurries_until = when + HASTE_SECONDS
         self._alarm.set(when)
 
     def finish(self, now: float) -> None:
@@ -197,6 +219,7 @@ class Link:
         """Claim the worker; return the link that has it: this one, if no other had it before."""
         assert self.worker is not None
         holder = self._context.names.claim(self.worker, self)
+        self._away_until = -math.inf
         if holder is self:
             self._context.histories.take(self.worker, self, self._clock.now())
         return holder
@@ -283,6 +306,7 @@ class Link:
     def prove(self) -> None:
         """The peer has proved itself: after the next loss, the first delay is short again."""
         self._backoff.reset()
+        self._has_progressed = True
 
     def set_stalled(self, why: str, now: float) -> None:
         """The worker lives, but takes no numbers."""
@@ -302,21 +326,32 @@ class Link:
         if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
             self._context.on_bug(error)
         reason, was_up = reason_of(error), self.is_up
-        delay = self._delay_after(error, max(0.0, now - self._up_since))
+        if self._has_progressed:
+            self._has_progressed, self._hurries_until = False, now + HASTE_SECONDS
+        delay = self._delay_after(error, max(0.0, now - self._up_since), now)
         fields: dict[str, Any] = {"retry_in": round(delay, 3), "offset": self.offset, "acked": self.acked_offset}
         is_well = reason in (Reason.YIELD, Reason.SPARE)
         if not is_well:
             self.interruptions.lost(reason, now)
+            if was_up:
+                self._context.on_missed(now)
         self._resumed = None
         if reason is Reason.YIELD:
             self._report.yielded(now, self.interruptions.proved(now, None), **fields)
         elif reason is Reason.SPARE:
             self._report.turned_away(now, self.interruptions.proved(now, None), **fields)
+        elif was_up and reason is Reason.SHUTDOWN and isinstance(error, PeerClosed):
+            self._part(error, now, **fields)
         elif was_up:
             self._report.lost(error, now, **fields)
+        elif self.is_away(now):
+            self._report.failed(error)
         else:
-            self._report.unreachable(error, now, is_news=self.last_error is None, **fields)
-        self.last_error = None if is_well else f"{reason}: {words_of(error)}"
+            is_news = self.last_error is None or self._away_until > -math.inf
+            self._away_until = -math.inf
+            self._report.unreachable(error, now, is_news=is_news, **fields)
+        if not self.is_away(now) or was_up:
+            self.last_error = None if is_well else f"{reason}: {words_of(error)}"
         self.reconnects += was_up and not is_well
         self.state = LinkState.WAITING
         self._context.budget.leave(self)
@@ -327,11 +362,20 @@ class Link:
         """The link has ended for good."""
         self.session = None
         self._context.budget.leave(self)
+        self._context.haste.forget(self)
+        self._context.resolver.forget(self.target.host)
         self._forget_service(now)
         if self.state is not LinkState.FINISHED:
             self.state = LinkState.FINISHED
-            self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
+            if not self.is_away(now):  # otherwise its end has been logged
+                self._report.closed(None, now, offset=self.offset, acked=self.acked_offset)
             self._context.on_finished(self, now)
+
+    def _part(self, goodbye: PeerClosed, now: float, **fields: Any) -> None:
+        """The worker stops on purpose, to come back or for good."""
+        self._away_until = now + AWAY_SECONDS
+        self._context.resolver.excuse(self.target.host, self._away_until)
+        self._report.closed(goodbye, now, waits_for=f"{self.target} to come back", **fields)
 
     def _forget_service(self, now: float) -> None:
         self.served_by = None
@@ -343,11 +387,12 @@ class Link:
 
     def _dial(self, now: float) -> None:
         self.state = LinkState.DIALLING
-        self._dialling = self._context.spawn(self._dial_once())
+        again = self._context.haste.miss(self, self._hurries_until, now)
+        self._dialling = self._context.spawn(self._dial_once(again))
 
-    async def _dial_once(self) -> None:
+    async def _dial_once(self, again: float | None) -> None:
         try:
-            await self._dialler.dial()
+            await self._dialler.dial(again)
         except (OSError, RandstreamError) as error:
             self._dialling = None
             self.on_lost(error, self._clock.now())
@@ -356,13 +401,18 @@ class Link:
         if self._dialling is None:
             return False
         self._dialling = None
+        self._context.haste.forget(self)
         self.session = session
         return True
 
-    def _delay_after(self, error: Exception, held: float) -> float:
+    def _delay_after(self, error: Exception, held: float, now: float) -> float:
         match reason_of(error):
             case Reason.TAKEOVER:
                 return self._backoff.succession_delay(held)
             case Reason.SPARE:
                 return self._backoff.spare_delay()
-        return self._backoff.delay() if is_transient(error) else self._backoff.longest_delay()
+            case Reason.SHORTAGE:  # on this machine: a quick retry does not cure it
+                return self._backoff.delay()
+        if not is_transient(error):
+            return self._backoff.longest_delay()
+        return self._backoff.delay(self._context.haste.miss(self, self._hurries_until, now))

@@ -120,6 +120,7 @@ class Producer:
                 credentials=self._credentials,
                 random=self._random,
                 spawn=group.create_task,
+                on_missed=self._on_missed,
                 on_finished=self._on_finished,
                 on_bug=self._on_bug,
                 tally=self.tally,
@@ -148,7 +149,7 @@ class Producer:
         targets = self.inputs.targets
         self._fixed = [target for target in targets if not target.is_service]
         self._watches = [
-            Watch(target, self._dns, self.clock, self._is_up, self._on_change)
+            Watch(target, self._dns, self.clock, self._is_up, self._is_away, self._on_change)
             for target in targets
             if target.is_service
         ]
@@ -168,6 +169,13 @@ class Producer:
 
     def _is_up(self, target: Target) -> bool:
         return self._linked[target].is_up if target in self._linked else False
+
+    def _is_away(self, target: Target) -> bool:
+        return self._linked[target].is_away(self.clock.now()) if target in self._linked else False
+
+    def _on_missed(self, now: float) -> None:
+        for watch in self._watches:
+            watch.hurry(now)
 
     def _adjust_links(self) -> None:
         """Have one link for each target that is wanted, and none for others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import socket
 from typing import Final
 
@@ -12,21 +13,25 @@ from ..net.timers import TimerWheel
 from .dns import LATE_SECONDS, Dns
 from .places import Places, Standing
 
-ANSWER_SECONDS: Final = 1.0
-"""How long an answer is shared: ten thousand links to one name ask once, and a pod that has moved is found at once."""
+ANSWER_SECONDS: Final = 0.5
+"""How long an answer is shared: ten thousand links to one name ask once, and a pod that has moved is found at once,
+since no link in haste tries again sooner."""
 LOOK_UPS_AT_ONCE: Final = 32
 MOST_LATE_LOOK_UPS: Final = 512
 """Each has a thread, and the C library may ask silent name servers for minutes."""
+_GONE: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+"""Name servers answer, and know no such name."""
 
 
 class Name:
     """A host name: the pending question or the last answer, when that came, and what is known about the name."""
 
-    __slots__ = ("answer", "answered_at", "standing")
+    __slots__ = ("answer", "answered_at", "excused_until", "standing")
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[list[str]] | None = None
         self.answered_at = 0.0
+        self.excused_until = -math.inf
         self.standing = Standing()
 
 
@@ -60,6 +65,16 @@ class Resolver:
             self._ask(host, name, answer)
         return await asyncio.shield(answer)
 
+    def excuse(self, host: str, until: float) -> None:
+        """Do not report `host` as missing until then: its worker has stopped on purpose."""
+        if (name := self._names.get(host)) is not None:
+            name.excused_until = until
+
+    def forget(self, host: str) -> None:
+        """Forget `host`: no link needs it any more."""
+        if self._names.pop(host, None) is not None and (self.problem or "").startswith(f"cannot resolve {host}: "):
+            self.problem = None
+
     def _ask(self, host: str, name: Name, answer: asyncio.Future[list[str]]) -> None:
         """Ask when there is a place; `answer` gets the result."""
 
@@ -86,6 +101,8 @@ class Resolver:
             else:
                 if isinstance(error, OSError):
                     name.standing.is_silent |= error.errno == socket.EAI_AGAIN
+                is_excused = self._clock.now() < name.excused_until and getattr(error, "errno", None) in _GONE
+                if isinstance(error, OSError) and not is_excused and self._names.get(host) is name:
                     self.problem = f"cannot resolve {host}: {shortage_of(error) or error.strerror or error}"
                 answer.set_exception(error)
                 answer.exception()  # the callers may have given up, and asyncio would log it

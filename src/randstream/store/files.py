@@ -96,8 +96,7 @@ class OSFile:
                 end += 1
             written = os.pwritev(self._descriptor, chunks[first:end], position)
             if written != asked:  # how a disk says that it has just become full
-                full = os.strerror(errno.ENOSPC)
-                raise OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {full}")
+                raise OSError(errno.ENOSPC, f"short write: {os.strerror(errno.ENOSPC)}")  # the same at each attempt
             if end < len(chunks):
                 with suppress(OSError):  # it is only advice
                     os.posix_fadvise(self._descriptor, position, written, os.POSIX_FADV_DONTNEED)
