@@ -282,8 +282,8 @@ async def test_a_new_connection_waits_while_the_command_has_not_taken_what_it_wa
             await until(lambda: worker.tally.numbers == 40_000 and text(tmp_path / "pid").endswith("\n"))
             await until(lambda: has_full_input(int(text(tmp_path / "pid"))))  # and the rest of it is being written
         async with dialled(worker) as peer:
-            await peer.join(heartbeat="0.05")
-            for _ in range(3):
+            await peer.join(heartbeat="0.5")
+            for _ in range(2):
                 assert await peer.line() == b"#wait offset=0\n"
                 peer.say(b"#wait\n")
             os.kill(int(text(tmp_path / "pid")), signal.SIGKILL)  # the next one reads
