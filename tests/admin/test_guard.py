@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from tests.admin.roles import FakeLink, FakeRole
@@ -30,6 +31,19 @@ async def connected(site: Site) -> AsyncIterator[list[tuple[StreamReader, Stream
     finally:
         for _, writer in clients:
             writer.close()
+
+
+@contextmanager
+def silent_socket(site: Site) -> Iterator[socket.socket]:
+    """A client whose connection holds a few KB at each end."""
+    for server in site.admin._servers:
+        for listening in server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # of those it accepts, too
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", site.port))
+        client.setblocking(False)
+        yield client
 
 
 async def test_two_hundred_silent_clients_take_only_the_places_there_are_and_keep_nobody_out() -> None:
@@ -72,6 +86,18 @@ async def test_a_client_that_does_not_read_its_answer_in_time_is_cut(monkeypatch
         await until(lambda: site.admin.guard.waiting == 1)
         await until(lambda: site.admin.guard.waiting == 0)
         writer.close()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("last", [b"\0", b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])
+async def test_a_client_that_does_not_read_its_last_answer_is_cut(monkeypatch: pytest.MonkeyPatch, last: bytes) -> None:
+    monkeypatch.setattr(guard, "REQUEST_SECONDS", 0.1)
+    async with site_of(FakeRole(links=[FakeLink(f"worker-{number}") for number in range(100)])) as site:
+        with silent_socket(site) as client:
+            # 50 KB: more than the sockets hold, and less than makes who writes wait
+            await asyncio.get_running_loop().sock_sendall(client, b"GET /api/links HTTP/1.1\r\nHost: localhost\r\n\r\n" + last)
+            await until(lambda: len(site.admin.guard.connections) == 1)
+            await until(lambda: not site.admin.guard.connections)
 
 
 async def test_an_endless_answer_takes_no_place_and_has_no_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,9 @@ class GuardedServer(web.Server):
             keepalive_timeout=REQUEST_SECONDS, lingering_time=0,
         )  # fmt: skip
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
+        """Of each connection to its very end. aiohttp's handlers let go of theirs when they close it, and one with bytes
+        that nobody reads stays open until it is aborted."""
 
     def __call__(self) -> web.RequestHandler:
         return _Handler(self, loop=asyncio.get_running_loop(), **self._kwargs)
@@ -66,6 +69,7 @@ class GuardedServer(web.Server):
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
+        self._transports[handler] = transport
         tell_if_used_up()
         if len(self._limits) >= PLACES:
             self._end(next(iter(self._limits)))
@@ -74,6 +78,7 @@ class GuardedServer(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self._stop_limit(handler)
+        del self._transports[handler]
 
     def end(self, request: web.BaseRequest) -> None:
         self._end(request.protocol)
@@ -84,14 +89,18 @@ class GuardedServer(web.Server):
         self._start_limit(request.protocol)
 
     def release(self, request: web.BaseRequest) -> None:
-        """The answer to `request` has no end; whoever writes it minds the client."""
+        """The answer to `request` has no end; whoever writes it minds the client, until `take_back`."""
         self._stop_limit(request.protocol)
+
+    def take_back(self, request: web.BaseRequest) -> None:
+        """Nothing more is written in answer to `request`: if it was released, time runs again for what is unread."""
+        if request.protocol in self._transports and request.protocol not in self._limits:
+            self._start_limit(request.protocol)
 
     async def close(self) -> None:
         """End every connection; what has been answered still goes out."""
-        for handler in self.connections:
-            if handler.transport is not None:
-                handler.transport.close()
+        for transport in list(self._transports.values()):
+            transport.close()
         await self.shutdown(SHUTDOWN_SECONDS)
 
     def _start_limit(self, handler: web.RequestHandler) -> None:
@@ -103,5 +112,5 @@ class GuardedServer(web.Server):
 
     def _end(self, handler: web.RequestHandler) -> None:
         self._stop_limit(handler)
-        if handler.transport is not None:
-            handler.transport.abort()
+        if handler in self._transports:
+            self._transports[handler].abort()
