@@ -1,4 +1,4 @@
-"""Line: a worker, the producers in its line, and a second reading of docs/protocol.md (The line) that watches them."""
+"""Line: a worker with the producers in its line, or its line alone, which is played faster and for longer."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from tests.fuzz.loop import Loop, LoopClock, Wire
+from tests.fuzz.rules import LINE_LIMIT, WORKER, Rules, Standing, kind_of, offer_of
 from tests.fuzz.tape import Tape
 
 from randstream.errors import OfferError, Reason, SinkError
 from randstream.protocol.frames import Ack, Beat, Close, Hello, Open, Resume, Wait, crc32c, encode, parse_control_line
-from randstream.protocol.rank import rank
 from randstream.settings import WorkerSettings
 from randstream.sinks.immediate import ImmediateSink
 from randstream.worker.admission import Guest
+from randstream.worker.line import Line
 from randstream.worker.worker import Worker
 
-WORKER: Final = "worker-0"
-PRODUCERS: Final = ("producer-0", "producer-1", "producer-2", "producer-3")
-OFFERS: Final = (("a" * 16, "bits64"), ("b" * 16, "bits64"), ("a" * 16, "normal:0:1"), ("a" * 16, "bits64"))
-HEARTBEATS: Final = (1.0, 2.0, 5.0, 0.5)
-INSTANCES: Final = (None, "1" * 16, "2" * 16, None)
 SLOTS: Final = 24
-STEPS: Final = 100
-SECONDS: Final = 1000.0
-"""What a life may last: honest producers that say a word a second are slow to play."""
+STEPS: Final = 40
+SECONDS: Final = 150.0
+"""What a worker's life may last: honest producers that say a word a second are slow to play."""
+LINE_STEPS: Final = 80
+WORKERS_FROM: Final = 224
+"""The first bytes of inputs that play a whole worker, which takes ten times as long."""
 WAITS: Final = (0.1, 0.5, 1.0, 2.0, 4.0, 10.0, 25.0, 120.0)
 HANDSHAKE: Final = 5.0
-LINE_LIMIT: Final = 16
 LINGER: Final = 1.0
 LATE: Final = 0.02
 """Seconds that the timer wheel may take."""
@@ -100,41 +98,19 @@ class NeedsPerson(SinkError):
     needs_person = True
 
 
-def kind_of(offered: Open) -> tuple[str, str]:
-    return offered.stream, offered.numbers
-
-
 @dataclass(eq=False)
-class Peer:
+class Peer(Standing):
     """A connection to the worker: what it has said, and what it was told."""
 
     wire: Wire
     heard_at: float
     is_honest: bool
-    offered: Open | None = None
-    state: str = "new"
-    """`new`, `waiting`, `serving`, `raw` or `over`."""
-    joined_at: float = 0.0
     asked_at: float = 0.0
-    owed: int = 0
-    has_stood_by: bool = False
-    resume: Resume | None = None
-    is_started: bool = False
-    acks: int = 0
-    offset: int = 0
-    served_since: float = 0.0
-    settle: float | None = None
-    """By which it was handed the stream, if it was."""
     is_gone: bool = False
     """Whether it has ended its connection itself."""
     was_told: bool = False
     """Whether it was told that it is over."""
     owed_yield: bool = False
-
-    @property
-    def score(self) -> tuple[int, str]:
-        assert self.offered is not None
-        return rank(WORKER, self.offered.producer), self.offered.instance or ""
 
 
 class _Server:
@@ -167,24 +143,16 @@ class Deaf(Worker):
         return next(reversed(self.admission.present))
 
 
-class Judge:
+class Judge(Rules):
     """Reads what the worker writes, when it does, and holds it to the rules."""
 
     def __init__(self, loop: Loop, part: float, *, is_immediate: bool) -> None:
+        super().__init__(1.0 + part)
         self.loop = loop
         self.vault = Vault(loop, is_immediate=is_immediate)
-        self.patience = 1.0 + part
         self.worker = Deaf(SETTINGS, self.vault, clock=LoopClock(loop), random=Fixed(part))
         self.peers: dict[int, Peer] = {}
         self.all: list[Peer] = []
-        self.line: list[Peer] = []
-        """Whoever waits, in the order in which they came."""
-        self.serving: Peer | None = None
-        self.served: Open | None = None
-        self.yielded: float | None = None
-        """The SETTLE of a hand-over that is under way."""
-        self.trusts_rank = True
-        self.doublings = 0
         self.is_stopping = False
         self.had_trouble = False
         self.is_blurred = False
@@ -198,7 +166,7 @@ class Judge:
     def leave(self, guest: object, reason: Reason, now: float) -> bool:
         """The worker calls a session over. It says so a moment later."""
         try:
-            self.over(self.sessions.pop(guest), reason)
+            self.judge_end(self.sessions.pop(guest), reason)
         except AssertionError as error:
             self.failure = self.failure or error
         return self._leave(guest, reason, now)
@@ -229,18 +197,18 @@ class Judge:
             case Wait(by):
                 assert peer in self.line
                 if not self.is_blurred:
-                    assert by == (self.serving and self.serving.offered and self.serving.offered.producer)
+                    assert by == (self.serving and self.serving.opened.producer)
                 peer.has_stood_by |= by is not None
                 peer.owed += 1
                 peer.asked_at = now
                 self.reply(peer, self.answer)
             case Resume():
-                self.judge_turn(peer, frame, now)
+                assert not self.is_stopping, "a worker that drains promotes nobody"
+                self.judge_turn(peer, frame, now, is_choice_known=not self.is_blurred)
                 self.reply(peer, self.begin)
             case Ack(offset, t):
                 assert peer is self.serving
                 assert offset <= peer.offset
-                peer.acks += 1
                 if not peer.is_started:
                     peer.is_started = self.trusts_rank = True
                 elif t is not None and not self.is_stopping:
@@ -249,71 +217,20 @@ class Judge:
                 assert peer.state == "over", f"told {reason}, and kept"
                 peer.was_told = True
 
-    def judge_turn(self, peer: Peer, resume: Resume, now: float) -> None:
-        """One of the line is to serve. Was it its turn?"""
-        assert self.serving is None, "two serve"
-        assert peer in self.line, "one serves that is not in line"
-        assert peer.offered is not None
-        assert not self.is_stopping, "a worker that drains promotes nobody"
-        if not self.is_blurred:
-            self.judge_choice(peer, resume)
-        self.line.remove(peer)
-        self.serving, self.served = peer, peer.offered
-        peer.state, peer.resume, peer.served_since = "serving", resume, now
-        peer.offset = resume.offset or 0
-        peer.settle = self.yielded if resume.after == "hand-over" else None
-        self.yielded = None
+    def judge_choice(self, one: Standing, resume: Resume) -> None:
+        if self.served is not None and not self.had_trouble and one.kind != kind_of(self.served):
+            assert not self.line_of(kind_of(self.served)), "another stream, while that one has somebody"
+        super().judge_choice(one, resume)
+        assert resume.offset == self.vault.held.get(one.kind)
 
-    def judge_choice(self, peer: Peer, resume: Resume) -> None:
-        assert peer.offered is not None
-        kind = kind_of(peer.offered)
-        rivals = [each for each in self.line if each.offered and kind_of(each.offered) == kind]
-        if self.served is not None and not self.had_trouble and kind != kind_of(self.served):
-            assert all(each.offered and kind_of(each.offered) != kind_of(self.served) for each in self.line)
-        ready = [each for each in rivals if not each.owed] or rivals
-        if self.trusts_rank:
-            assert peer.score == max(each.score for each in ready), "not the best of those that answer"
-        else:
-            assert peer is ready[0], "not the one that has waited longest"
-        after = "start" if not peer.has_stood_by else "promotion" if self.yielded is None else "hand-over"
-        assert resume.after == after
-        assert resume.offset == self.vault.held.get(kind)
-
-    def must_yield(self, serving: Peer, now: float) -> float | None:
-        """The SETTLE that is over, if a better one of the line has waited for it."""
-        assert serving.offered is not None
-        kind = kind_of(serving.offered)
-        rivals = [each for each in self.line if each.offered and kind_of(each.offered) == kind and not each.owed]
-        best = max(rivals, key=lambda each: each.score, default=serving)
-        if best.score <= serving.score:
-            return None
-        if serving.settle is not None and now - serving.served_since >= 10 * serving.settle:
-            self.doublings = 0
-        assert best.offered is not None
-        usual = max(10.0, 10 * max(serving.offered.heartbeat, best.offered.heartbeat))
-        settle = min(usual * 2**self.doublings, 3600.0) * self.patience
-        return settle if now - best.joined_at >= settle and now - serving.served_since >= settle else None
-
-    def over(self, peer: Peer, reason: Reason) -> None:
+    def judge_end(self, peer: Peer, reason: Reason) -> None:
         """The worker ends it, or has noticed that it has ended."""
         now = self.loop.time()
         if reason is Reason.YIELD and not self.is_blurred:
             assert peer is self.serving
             self.yielded = self.must_yield(peer, now)
             assert self.yielded is not None, "a hand-over that no rule asks for"
-        if peer in self.line:
-            self.line.remove(peer)
-        if reason is Reason.SPARE:
-            assert len(self.line) + (self.serving is not None) >= LINE_LIMIT
-        if peer is self.serving:
-            self.serving = None
-            self.trusts_rank &= peer.is_started
-            if peer.settle is not None:
-                if now - peer.served_since >= 10 * peer.settle:
-                    self.doublings = 0
-                elif reason not in (Reason.SHUTDOWN, Reason.YIELD):
-                    self.doublings = min(self.doublings + 1, 9)
-        peer.state = "over"
+        self.over(peer, reason, now)
 
     # ---- what the producers do ---------------------------------------------------------------------------------------
 
@@ -326,9 +243,7 @@ class Judge:
         wire.on_write = lambda data: self.hear(peer, data)  # the greeting is on its way before there is a session
         self.sessions[self.worker.accept(wire)] = peer
         if opens:
-            stream, numbers = OFFERS[much // 4 % 4]
-            heartbeat, instance = HEARTBEATS[much // 16 % 4], INSTANCES[much // 64]
-            self.open(peer, Open(WORKER, stream, numbers, PRODUCERS[much % 4], heartbeat, instance))
+            self.open(peer, offer_of(much))
 
     def open(self, peer: Peer, offered: Open) -> None:
         if peer.state != "new":
@@ -421,12 +336,10 @@ class Judge:
             assert line.serving is not None, "nobody serves"
 
 
-def fuzz_line(data: bytes) -> None:
+def fuzz_worker(tape: Tape, first: int) -> None:
     """A life of a worker: three bytes a step, what, who and how much."""
-    tape = Tape(data)
     loop = Loop()
     with loop.running():
-        first = tape.byte()
         judge = Judge(loop, first // 2 % 4 / 4, is_immediate=first % 2 == 0)
         running = loop.create_task(judge.worker.run())
         loop.turn_over()
@@ -493,3 +406,281 @@ def fuzz_line(data: bytes) -> None:
         loop.advance(10.0)
         running.result()
         assert not asyncio.all_tasks(loop)
+
+
+# ---- the line alone --------------------------------------------------------------------------------------------------
+
+LOOP: Final = Loop()
+"""On which nothing is ever played: who waits for an offer waits on one."""
+ENDS: Final = (Reason.SHUTDOWN, Reason.CUT, Reason.TIMEOUT, Reason.MALFORMED)
+
+
+class Fake(Standing):
+    """A session that opened a stream. Implements `Member`."""
+
+    def __init__(self, scene: Scene, offered: Open, now: float) -> None:
+        super().__init__(offered=offered, state="waiting", joined_at=now)
+        self.scene = scene
+        self.asks = 0
+        self.due = now
+        """When it is to be asked again, at the latest."""
+        self.ended: list[Reason] = []
+
+    @property
+    def owes_answer(self) -> bool:
+        return self.owed > 0
+
+    def end(self, reason: Reason, now: float) -> None:
+        assert self.state != "over", "ended twice"
+        self.ended.append(reason)
+        self.scene.end(self, reason)
+
+    def drain(self, now: float) -> None: ...
+    async def wait_over(self) -> None: ...
+
+    def ask(self, wait: Wait, period: float, now: float) -> None:
+        self.asks += 1
+        self.owed += 1
+        self.due = now + period
+        self.scene.judge_ask(self, wait, period)
+
+    def ask_within(self, period: float, now: float) -> None:
+        self.due = min(self.due, now + period) if self.asks else now + period
+        self.scene.judge_period(self, period)
+
+    def serve(self, resume: Resume, now: float) -> None:
+        self.scene.promoted = self
+        self.scene.judge_turn(self, resume, now)
+
+
+class Raw:
+    """A raw peer. Implements `Holder`."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.is_over = False
+
+    def end(self, reason: Reason, now: float) -> None:
+        assert reason is Reason.TAKEOVER
+        assert not self.is_over
+        self.scene.end_raw(reason)
+
+    def drain(self, now: float) -> None: ...
+    async def wait_over(self) -> None: ...
+
+
+class Scene(Rules):
+    """A line, whose sink opens and commits when the tape says so."""
+
+    def __init__(self, part: float) -> None:
+        super().__init__(1.0 + part)
+        self.subject = Line(WORKER, Fixed(part))
+        self.now = 1000.0
+        self.raw: Raw | None = None
+        self.acked: int | None = None
+        self.aside: list[tuple[str, str]] = []
+        """Streams for which the sink could not be opened, those tried longest ago first."""
+        self.opening: Open | None = None
+        """What the sink is being opened for."""
+        self.offset: int | None = None
+        self.promoted: Fake | None = None
+
+    @property
+    def members(self) -> list[Fake]:
+        """All of the line, whoever serves last."""
+        return cast("list[Fake]", [*self.line, *([self.serving] if self.serving else [])])
+
+    def pick(self, much: int, among: list[Standing]) -> Fake | None:
+        return cast("Fake", among[much % len(among)]) if among else None
+
+    # ---- what happens to it ------------------------------------------------------------------------------------------
+
+    def join(self, offered: Open) -> None:
+        before = self.members
+        full = [each for each in before if offered.instance is None or each.opened.instance != offered.instance]
+        was_raw, served = self.raw, self.served
+        newcomer = Fake(self, offered, self.now)
+        served_still = self.serving is not None and self.serving in full
+        self.line.append(newcomer)
+        self.subject.join(newcomer, self.now)
+        for each in before:
+            assert each.ended == ([] if each in full else [Reason.TAKEOVER])
+        assert was_raw is None or was_raw.is_over, "a raw peer stays"
+        if served_still and served and served.stream == offered.stream and served.numbers != offered.numbers:
+            assert newcomer.ended == [Reason.MALFORMED]
+        elif len(full) >= LINE_LIMIT:
+            assert newcomer.ended == [Reason.SPARE]
+        else:
+            assert not newcomer.ended
+            assert newcomer.asks == served_still
+            assert newcomer.due > self.now, "it is never asked"
+
+    def join_raw(self) -> None:
+        raw = Raw(self)
+        is_free = self.raw is None and not self.members
+        assert self.subject.join_raw(raw) == is_free
+        if is_free:
+            self.raw = raw
+
+    def end_raw(self, reason: Reason) -> None:
+        raw, self.raw = self.raw, None
+        if raw is not None:
+            raw.is_over = True
+            assert self.subject.leave(raw, reason, self.now)
+
+    def end(self, one: Fake, reason: Reason) -> None:
+        """It leaves, whoever wants that."""
+        was_serving, was_in = one is self.serving, one in self.members and one in self.subject.waiting
+        if reason is Reason.SPARE:
+            self.line.remove(one)  # it never was in line
+        self.over(one, reason, self.now)
+        assert self.subject.leave(one, reason, self.now) == was_serving
+        assert not was_in or one not in self.subject.waiting
+
+    def open_sink(self) -> None:
+        """The worker asks whom the sink is to be opened for."""
+        try:
+            self.subject.next_offer().send(None)
+        except StopIteration as found:
+            self.opening = found.value
+        else:
+            self.opening = None
+        if self.raw or self.serving or not self.line:
+            assert self.opening is None
+            return
+        assert self.opening is not None, "nobody is to serve, though some want to"
+        kinds = {each.kind for each in self.line}
+        kind = kind_of(self.opening)
+        assert kind in kinds
+        fresh = kinds - set(self.aside)
+        if fresh:
+            assert kind in fresh, "one that was set aside comes before others"
+            was = self.served and kind_of(self.served)
+            assert kind == was or was not in fresh, "another stream, while that one has somebody"
+        else:
+            assert kind == next(each for each in self.aside if each in kinds), "not the one tried longest ago"
+
+    def settle_sink(self, much: int) -> None:
+        """The sink is open, or cannot be."""
+        opened, self.opening = self.opening, None
+        if opened is None:
+            return
+        kind = kind_of(opened)
+        rivals = self.line_of(kind)
+        if much % 8 == 7:
+            self.subject.refuse(opened, self.now)
+            assert all(cast("Fake", each).ended == [Reason.MALFORMED] for each in rivals)
+        elif much % 8 == 6:
+            self.aside = [each for each in self.aside if each != kind and self.line_of(each)] + [kind]
+            self.subject.set_aside(opened)
+        else:
+            self.offset = None if much == 0 else much
+            is_free = self.raw is None and self.serving is None
+            was = self.served and kind_of(self.served)
+            is_wanted = was not in (None, kind) and was not in self.aside and bool(was and self.line_of(was))
+            self.promoted = None
+            self.subject.promote(opened, self.offset, self.now)
+            assert (self.promoted is not None) == (is_free and bool(rivals) and not is_wanted)
+
+    def start(self) -> None:
+        """The opening beat of whoever serves is acknowledged."""
+        if self.serving is not None and not self.serving.is_started:
+            self.serving.is_started = self.trusts_rank = True
+            self.acked = self.serving.offset
+            self.subject.note_start(self.serving.offset)
+
+    def ack(self, much: int) -> None:
+        """An ack answers a beat of whoever serves."""
+        serving = self.serving
+        if serving is None or not serving.is_started:
+            return
+        self.acked = serving.offset = serving.offset + much
+        settle = self.must_yield(serving, self.now)
+        assert self.subject.note_ack(serving.offset, self.now) == (settle is not None), "a hand-over, or none"
+        if settle is not None:
+            self.yielded = settle
+            cast("Fake", serving).end(Reason.YIELD, self.now)
+
+    # ---- what it does ------------------------------------------------------------------------------------------------
+
+    def judge_choice(self, one: Standing, resume: Resume) -> None:
+        super().judge_choice(one, resume)
+        assert resume.offset == self.offset
+        self.acked = self.offset
+        self.aside = []
+
+    def judge_ask(self, one: Fake, wait: Wait, period: float) -> None:
+        assert one in self.line
+        self.judge_period(one, period)
+        served, by = self.served, self.serving
+        one.has_stood_by |= by is not None
+        assert wait.by == (by and by.opened.producer)
+        assert wait.stream == (served.stream if by and served and served.stream != one.opened.stream else None)
+        assert wait.offset == (self.acked if served and kind_of(served) == one.kind else None)
+
+    def judge_period(self, one: Fake, period: float) -> None:
+        heartbeats = [one.opened.heartbeat, *([self.served.heartbeat] if self.served else [])]
+        assert period == min(heartbeats)
+
+    def check(self) -> None:
+        subject = self.subject
+        assert list(subject.waiting) == self.line
+        assert subject.serving is self.serving
+        assert subject.holder is (self.serving or self.raw)
+        assert len(self.members) <= LINE_LIMIT
+        steady = [each.opened.producer for each in self.members if each.asks >= 4 or each is self.serving]
+        assert subject.doubles() == sorted({name for name in steady if steady.count(name) > 1})
+
+
+def fuzz_alone(tape: Tape, first: int) -> None:
+    """A life of a line: two bytes a step, what and how much."""
+    scene = Scene(first % 4 / 4)
+    with LOOP.running():
+        play(scene, tape)
+
+
+def play(scene: Scene, tape: Tape) -> None:
+    for _ in range(LINE_STEPS):
+        if tape.is_over:
+            break
+        what, much = tape.byte() % 16, tape.byte()
+        match what:
+            case 0 | 1 | 2 | 3:
+                scene.join(offer_of(much))
+            case 4 if one := scene.pick(much, scene.line):
+                scene.subject.ask(one, scene.now)
+            case 5:
+                for each in scene.line[much % 16 :]:
+                    each.owed = 0
+            case 6 | 7:
+                scene.now += WAITS[much % len(WAITS)] * (1 + much // 32)
+            case 8:
+                scene.open_sink()
+            case 9:
+                scene.settle_sink(much)
+            case 10:
+                scene.open_sink()
+                scene.settle_sink(much % 6)
+                scene.start()
+            case 11:
+                scene.start()
+            case 12:
+                scene.ack(much)
+            case 13 if scene.serving and much < 192:
+                cast("Fake", scene.serving).end(ENDS[much % 4], scene.now)
+            case 13:
+                scene.end_raw(Reason.CUT)
+            case 14 if one := scene.pick(much // 4, scene.line):
+                one.end(ENDS[much % 4], scene.now)
+            case 15:
+                scene.join_raw()
+            case _:
+                pass
+        scene.check()
+
+
+def fuzz_line(data: bytes) -> None:
+    """The first byte says what is played, and how patient it is."""
+    tape = Tape(data)
+    first = tape.byte()
+    (fuzz_worker if first >= WORKERS_FROM else fuzz_alone)(tape, first)
