@@ -36,7 +36,8 @@ OURS: Final = re.compile(
 HEALTH: Final = ("/livez", "/readyz")
 STORED: Final = 2000
 LINKS: Final = 20
-STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) [ -~]*")
+STATUS: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ([0-9]{3}) [ -~]*")
+"""aiohttp reads a request of any version as one of its own, and repeats the version."""
 HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t -~]*)")
 STATUSES: Final = {200, 400, 401, 403, 404, 405, 409, 410, 421, 503}
 ALWAYS: Final = ("cache-control", "x-content-type-options", "content-security-policy", "x-frame-options")
