@@ -1,4 +1,4 @@
-"""Loop: asyncio's own, without a kernel. Time passes when a target says so, threads run at once, and a transport is a list.
+"""Loop: asyncio's own, without a kernel. Time passes when a target says so, threads run at once, a transport is a list.
 
 tests/simulation has a whole network of such; here only speed counts, and that an input means the same in every run.
 """

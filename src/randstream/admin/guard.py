@@ -56,8 +56,8 @@ class GuardedServer(web.Server):
         )  # fmt: skip
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
-        """Of each connection to its very end. aiohttp's handlers let go of theirs when they close it, and one with bytes
-        that nobody reads stays open until it is aborted."""
+        """Until they are lost. aiohttp's handlers let go of theirs when they close it, but one with bytes that nobody
+        reads stays open until it is aborted."""
 
     def __call__(self) -> web.RequestHandler:
         return _Handler(self, loop=asyncio.get_running_loop(), **self._kwargs)

@@ -187,7 +187,9 @@ def judge(site: Site, request: web.BaseRequest, reply: Reply) -> None:
         origins = [value for name, value in request.raw_headers if name.lower() == b"origin"]
         for origin in origins:
             assert hosts, "a page asks a server without a name"
-            assert OURS.fullmatch(re.sub(rb":[0-9]*$", b"", origin.partition(b"://")[2])), f"answers a page of {origin!r}"
+            assert OURS.fullmatch(re.sub(rb":[0-9]*$", b"", origin.partition(b"://")[2])), (
+                f"answers a page of {origin!r}"
+            )
     if reply.status != 200:
         assert reply.headers["content-type"].startswith("text/plain")
         assert request.method == "HEAD" or reply.body.endswith(b"\n")
@@ -229,7 +231,12 @@ def judge_numbers(site: Site, request: web.BaseRequest, reply: Reply) -> None:
         assert first == int(asked) < 2**63
         assert site.role.tap is not None
         assert site.role.tap.store is not None
-    if asked is not None and first < STORED and request.method == "GET" and reply.headers["content-type"].startswith("text/pl"):
+    if (
+        asked is not None
+        and first < STORED
+        and request.method == "GET"
+        and reply.headers["content-type"].startswith("text/pl")
+    ):
         expected = text(first, STORED)
         assert reply.body[: len(expected)] == expected[: len(reply.body)]
 
