@@ -99,8 +99,10 @@ async def test_a_client_that_does_not_read_its_last_answer_can_be_cut(
     async with site_of(FakeRole(links=[FakeLink(f"worker-{number}") for number in range(100)])) as site:
         with silent_socket(site) as client:
             # 50 KB: more than the sockets hold, and less than makes who writes wait
-            said = b"GET /api/links HTTP/1.1\r\nHost: localhost\r\n\r\n" + last
-            await asyncio.get_running_loop().sock_sendall(client, said)
+            send = asyncio.get_running_loop().sock_sendall
+            await send(client, b"GET /api/links HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: site.admin.guard.requests_count == 1)
+            await send(client, last)
             await until(lambda: site.admin.guard.requests_count == 2)
             [silent] = site.admin.guard.connections
             _, newcomer = await asyncio.open_connection("127.0.0.1", site.port)
