@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -33,19 +32,6 @@ async def connected(site: Site) -> AsyncIterator[list[tuple[StreamReader, Stream
     finally:
         for _, writer in clients:
             writer.close()
-
-
-@contextmanager
-def silent_socket(site: Site) -> Iterator[socket.socket]:
-    """A client whose connection holds a few KB at each end."""
-    for server in site.admin._servers:
-        for listening in server.sockets:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # of those it accepts, too
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(("127.0.0.1", site.port))
-        client.setblocking(False)
-        yield client
 
 
 async def test_two_hundred_silent_clients_take_only_the_places_there_are_and_keep_nobody_out() -> None:
@@ -88,26 +74,6 @@ async def test_a_client_that_does_not_read_its_answer_in_time_is_cut(monkeypatch
         await until(lambda: site.admin.guard.waiting == 1)
         await until(lambda: site.admin.guard.waiting == 0)
         writer.close()
-
-
-@pytest.mark.kernel
-@pytest.mark.parametrize("last", [b"\0\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
-async def test_a_client_that_does_not_read_its_last_answer_can_be_cut(
-    monkeypatch: pytest.MonkeyPatch, last: bytes
-) -> None:
-    monkeypatch.setattr(guard, "PLACES", 1)
-    async with site_of(FakeRole(links=[FakeLink(f"worker-{number}") for number in range(100)])) as site:
-        with silent_socket(site) as client:
-            # 50 KB: more than the sockets hold, and less than makes who writes wait
-            send = asyncio.get_running_loop().sock_sendall
-            await send(client, b"GET /api/links HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await until(lambda: site.admin.guard.requests_count == 1)
-            await send(client, last)
-            await until(lambda: site.admin.guard.requests_count == 2)
-            [silent] = site.admin.guard.connections
-            _, newcomer = await asyncio.open_connection("127.0.0.1", site.port)
-            await until(lambda: silent not in site.admin.guard.connections)
-            newcomer.close()
 
 
 async def test_an_endless_answer_takes_no_place_and_has_no_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

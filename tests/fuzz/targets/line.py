@@ -235,8 +235,8 @@ class Judge(Rules):
     # ---- what the producers do ---------------------------------------------------------------------------------------
 
     def connect(self, slot: int, much: int, *, is_honest: bool, opens: bool = True) -> None:
-        if slot in self.peers and self.peers[slot].state != "over":
-            return
+        if self.is_stopping or (slot in self.peers and self.peers[slot].state != "over"):
+            return  # a worker that stops no longer listens
         wire = Wire(self.loop, _Streams())
         peer = self.peers[slot] = Peer(wire, self.loop.time(), is_honest)
         self.all.append(peer)
