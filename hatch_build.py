@@ -13,7 +13,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configuration has no fields here
-    """The C of `speedups/` to one `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
+    """Compiles the C of `speedups/` to one `libspeedups.so`, beside it, with $CC (or cc), $CFLAGS and $LDFLAGS."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects the files."""
@@ -24,14 +24,14 @@ class SpeedupsHook(BuildHookInterface):  # type: ignore[type-arg] # its configur
         library = folder / "libspeedups.so"
         unfinished = library.with_suffix(".tmp")
         compiler = shlex.split(os.environ.get("CC", "cc"))
-        # No a * b + c with one rounding, which makes other numbers; sqrt is the processor's, which sets no errno.
+        # No a * b + c with a single rounding, which makes other numbers; sqrt as an instruction, which sets no errno.
         flags = shlex.split("-std=c11 -O3 -Wall -Wextra -ffp-contract=off -fno-math-errno -shared -fPIC -o")
         ours = [shlex.split(os.environ.get(name, "")) for name in ("CFLAGS", "LDFLAGS")]
         try:
             subprocess.run([*compiler, *ours[0], *flags, unfinished, *sources, *ours[1]], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             library.unlink(missing_ok=True)
-            self.app.display_warning(f"no speed-ups; all works without, numbers at half the speed: {error}")
+            self.app.display_warning(f"no speed-ups; all works without them, numbers at half the speed: {error}")
             return
         unfinished.replace(library)
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")

@@ -1,4 +1,4 @@
-"""Many workers that have a producer already, in one process: each asks whoever comes, once a second, and never resumes.
+"""Many workers that already have a producer, in one process: each asks every newcomer once a second, and never resumes.
 
 python -m benchmarks.standby_host FIRST COUNT: worker-FIRST and on, at the addresses of `address_of`.
 Answers a line on standard input with a line of JSON: how many stand by, and how many answers have come so far.

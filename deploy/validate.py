@@ -1,6 +1,6 @@
 """Validate: checks rendered manifests, strictly, against the oldest and the newest Kubernetes schemas.
 
-validate.py FILE...    status 1 if a file does not hold; kinds that have no schema are listed by name
+validate.py FILE...    status 1 if a file is not valid; kinds that have no schema are listed by name
 """
 
 from __future__ import annotations

@@ -16,18 +16,18 @@ INTRODUCTION = """\
 <!-- Made by `make docs` from src/randstream/settings/roles.py: change it there. -->
 
 Every option of `randstream producer` and `randstream worker` is an environment variable too. A flag wins over a
-variable. An empty variable counts as not set; only an empty `RANDSTREAM_SEED` is an error, so that a secret that is not
-there is not taken for the wish to have a seed drawn. A `RANDSTREAM_` variable that is in no table here is an error.
+variable. An empty variable counts as not set; only an empty `RANDSTREAM_SEED` is an error, so a missing secret does not
+silently mean a drawn seed. A `RANDSTREAM_` variable that is in no table here is an error.
 
 `RANDSTREAM_ROLE=producer` or `worker` makes `randstream` without a command run that role.
 
-Two pairs are one choice each: `--seed` or `--seed-file`; `--store`, `--discard` or a command. To give two of one choice
-is an error, but a flag sets aside the variables of its choice: `randstream worker --discard` discards, whatever
-`RANDSTREAM_STORE` says. A variable cannot be overruled by the absence of a switch: say `RANDSTREAM_DISCARD=false`.
+Two groups are one choice each: `--seed` or `--seed-file`; `--store`, `--discard` or a command. Giving two of one choice
+is an error, but a flag overrides the variables of its choice: `randstream worker --discard` discards, whatever
+`RANDSTREAM_STORE` is. Leaving a switch out does not override its variable: use `RANDSTREAM_DISCARD=false`.
 
-`randstream numbers` and `randstream verify` read the seed in the same way, and `numbers` the distribution.
+`randstream numbers` and `randstream verify` read the seed in the same way, and `numbers` also the distribution.
 
-What cannot be used is said in one line on standard error, with exit status 2. Sizes are bytes, or end in `KiB`, `MiB`,
+An invalid value is reported in one line on standard error, with exit status 2. Sizes are bytes, or end in `KiB`, `MiB`,
 `GiB` or `TiB`. Switches as variables take `true` or `false` (`1`, `yes`, `on`; `0`, `no`, `off`).
 """
 

@@ -1,7 +1,7 @@
 """An independent reckoning of `docs/protocol.md`: plain Python, nothing of randstream, constants read from the page.
 
 It is slow and it is short. The vectors are made with it, and a test compares them with what randstream itself does: so
-neither can bless itself, and whoever implements the page can read here how little it takes.
+neither can confirm itself, and implementers of the page can see here how little it takes.
 """
 
 from __future__ import annotations

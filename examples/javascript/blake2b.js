@@ -1,4 +1,4 @@
-// BLAKE2b (RFC 7693), without a key: what Node's crypto has makes 64 bytes only.
+// BLAKE2b (RFC 7693), without a key: Node's crypto only makes digests of 64 bytes.
 'use strict';
 const M64 = 2n ** 64n - 1n;
 const IV = ('6a09e667f3bcc908 bb67ae8584caa73b 3c6ef372fe94f82b a54ff53a5f1d36f1 510e527fade682d1 9b05688c2b3e6c1f '

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// producer.js HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE: sends RATE numbers a second of what `distribution` draws.
+// producer.js HOST:PORT SEED NUMBERS NAME HEARTBEAT RATE: sends RATE numbers a second.
 const crypto = require('crypto'), net = require('net'), blake2b = require('./blake2b');
 const { Connection, MAX_OFFSET, checked, crc32c, demand, distribution, hex8, seconds } = require('./wire');
 
@@ -11,7 +11,7 @@ if (/[\p{Cc}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]|^[\p{Zs}\p{Cf}]|[\p{Zs}\p{Cf}]$/u.test(see
 if (typeof toText !== 'function') throw new Error('NUMBERS: integers:LOW:HIGH, bits64, bernoulli:P, uniform:LOW:HIGH');
 const M64 = 2n ** 64n - 1n, WINDOW = 32 * 2 ** 20, INTERVAL = 8 * 2 ** 20, PIECE = 2 ** 16;
 const FAULTS = ['version', 'refused', 'malformed', 'too-long', 'mismatch', 'busy'];
-const starts = new Map(); // start-offset: of each of the last 8 streams the highest offset that is known to be acked
+const starts = new Map(); // start-offset: the highest acked offset of each of the last 8 streams
 let [delay, spare, successor] = [0.1, 5, 5]; // bounds of the next delays in s: backoff, line-limit, successor
 
 function drawWord(n, [k0, k1]) { // word-n

@@ -1,7 +1,7 @@
-// What both ends share: lines, checksums, distributions, a connection. Names in comments are rules of docs/protocol.md.
+// Shared by both ends: lines, checksums, distributions, a connection. Names in comments are rules of docs/protocol.md.
 const MAX_OFFSET = 2n ** 63n - 1n, NAME = /^[A-Za-z0-9][\w.-]{0,127}$/, WORD = /^[a-z][a-z-]{0,31}$/, T = /^\d{1,20}$/;
 const OFFSET = /^(0|[1-9]\d{0,18})$/, SPAN = /^\d{1,2}(\.\d{1,3})?$/, ID = /^[0-9a-f]{16}$/, CRC = /^[0-9a-f]{8}$/;
-const GRAMMAR = { // of each verb the keys that are required, and those that are not
+const GRAMMAR = { // for each verb, the required keys and the optional ones
   '#hello': [{ worker: NAME }, {}],
   '#open': [{ worker: NAME, producer: NAME, stream: ID, numbers: /./, heartbeat: SPAN, check: CRC }, { instance: ID }],
   '#wait': [{}, { by: NAME, offset: OFFSET, stream: ID }],
@@ -11,7 +11,7 @@ const GRAMMAR = { // of each verb the keys that are required, and those that are
   '#close': [{ reason: WORD }, {}],
 };
 
-class Broken extends Error {} // a rule, by the peer: the message is the reason to close with
+class Broken extends Error {} // the peer broke a rule: the message is the reason to close with
 function demand(holds, reason = 'malformed') { if (!holds) throw new Broken(reason); }
 const seconds = () => performance.now() / 1000;
 const hex8 = (number) => number.toString(16).padStart(8, '0');
@@ -45,7 +45,7 @@ function floatText(x) { // float-text
   if (x !== 0 && (Math.abs(x) < 1e-5 || Math.abs(x) >= 1e16)) return x.toExponential();
   return Number.isInteger(x) ? `${x}.0` : `${x}`;
 }
-function distribution(numbers) { // what makes a number's text of a word; true: one not drawn here; false: none
+function distribution(numbers) { // the function from a word to a number's text; true: not drawn here; false: unknown
   const [kind, ...texts] = numbers.split(':'), [a, b] = texts.map(Number), integer = /^(0|-?[1-9]\d*)$/;
   const isCanonical = (text) => (kind === 'integers' ? integer.test(text) : floatText(Number(text)) === text);
   const count = { bits64: 0, integers: 2, bernoulli: 1, poisson: 1, uniform: 2, exponential: 1, normal: 2 }[kind];
@@ -63,9 +63,9 @@ function distribution(numbers) { // what makes a number's text of a word; true: 
   return isGood && ((word) => `${low + ((word * span) >> 64n)}`);
 }
 
-class Connection { // each end adds what its lines do, in one state ('waiting #wait') or any ('#beat'), `act` and `over`
+class Connection { // each end adds handlers for lines, in one state ('waiting #wait') or any ('#beat'), `act`, `over`
   rest = '';
-  deadline = seconds() + 5; // handshake-limit; once there is a period, three of it without a byte: silence
+  deadline = seconds() + 5; // handshake-limit; once there is a period, three of them without a byte: silence
   clock = setInterval(() => this.tick(seconds()), 5);
   constructor(socket, state) {
     Object.assign(this, { socket, state });

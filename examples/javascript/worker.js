@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// worker.js HOST:PORT NAME [DIR]: a randstream worker. DIR/NAME-STREAM.numbers has the numbers, a line each.
+// worker.js HOST:PORT NAME [DIR]: a randstream worker. DIR/NAME-STREAM.numbers has the numbers, one per line.
 const fs = require('fs'), net = require('net'), path = require('path'), blake2b = require('./blake2b');
 const { Connection, MAX_OFFSET, NAME, crc32c, demand, distribution, hex8, seconds } = require('./wire');
 
 const [address, name, folder = '.'] = process.argv.slice(2), [, host, port] = /^(.*):([0-9]+)$/.exec(address) ?? [];
 if (!port || !NAME.test(name)) throw new Error('give HOST:PORT NAME [DIR]');
 const unopened = new Set(), line = new Set(); // connections before their #open, and after it
-let served = { isOver: true, heartbeat: Infinity }; // whoever serves, or did last
+let served = { isOver: true, heartbeat: Infinity }; // the serving connection, or the last one
 let trustsRank = true, turmoil = 0, trial = 0; // turmoil: n of settle; trial: how long a hand-over's choice is to last
 
 const byRank = (a, b) => (a.score < b.score) - (a.score > b.score);
@@ -43,18 +43,18 @@ class Session extends Connection {
     else this.ask(this.since);
   }
   shortest() { return Math.min(this.heartbeat, served.heartbeat); } // ASK
-  ask(now) { // asked, standby-liveness; somebody serves, as a promotion waits for nothing here
+  ask(now) { // asked, standby-liveness; a connection always serves, as a promotion waits for nothing here
     const what = this.kind === served.kind ? `offset=${served.acked}` : `stream=${served.stream}`;
     this.say(`#wait by=${served.producer} ${what}`);
     this.owed++;
     this.askedAt = now;
     this.period = this.shortest();
-    this.deadline = Math.min(this.deadline, now + 3 * this.period); // it moves only if ASK has become shorter
+    this.deadline = Math.min(this.deadline, now + 3 * this.period); // moves only if ASK has become shorter
   }
   '#wait'() { demand(this.owed-- > 0); }
   serve(now) {
     this.file = path.join(folder, `${name}-${this.stream}.numbers`);
-    const text = fs.readFileSync(this.file, { encoding: 'latin1', flag: 'a+' }); // it is made if there is none
+    const text = fs.readFileSync(this.file, { encoding: 'latin1', flag: 'a+' }); // created if missing
     const offset = BigInt(text.split('\n').length - 1);
     this.say(`#resume offset=${offset} after=${!this.askedAt ? 'start' : trial ? 'hand-over' : 'promotion'}`);
     Object.assign(this, { state: 'proving', since: now, ackAt: now + 1.25 * this.heartbeat });

@@ -43,10 +43,10 @@ def main() -> int:
 
 
 def stream(names: list[str], points: int, seed: str) -> int:
-    """The sum of the hits that the workers' programs counted."""
+    """The sum of the hits counted by the workers' programs."""
     processes: list[subprocess.Popen[str]] = []
     signals: list[int] = []
-    for number in ENDS:  # noted, not raised, so that a process that is just starting is ended too
+    for number in ENDS:  # recorded, not raised, so a process that is just starting is ended too
         signal.signal(number, lambda number, _: signals.append(number))
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in names]

@@ -12,6 +12,6 @@ numbers = (float(line) for line in islice(sys.stdin, 2 * points))
 hits = sum(x * x + y * y <= 1.0 for x, y in zip(numbers, numbers, strict=True))
 unfinished = file.with_suffix(".part")
 unfinished.write_text(f"{hits}\n")
-unfinished.rename(file)  # the file appears only with the count in it
+unfinished.rename(file)  # the file appears only once it holds the count
 for _ in sys.stdin:
-    pass  # the stream has no end, and the rest is not needed
+    pass  # the stream is endless, and the rest is not needed

@@ -6,10 +6,10 @@ import os
 import sys
 
 if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("randstream") and not sys.flags.safe_path:
-    # `python -m randstream`: nothing else is to be imported that merely lies in the current folder, such as typing.py.
+    # `python -m randstream` must import nothing else that merely lies in the current folder, such as typing.py.
     try:  # noqa: SIM105 - contextlib may be such a file, where Python has not imported it before
         sys.path[:1] = [folder for folder in sys.path[:1] if folder != os.getcwd()]  # noqa: PTH109 - and pathlib
-    except FileNotFoundError:  # the folder is gone, and so is not among them
+    except FileNotFoundError:  # the folder is gone, so it is not among them
         pass
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Clock: the time of a process, and its timers. It is handed to whatever needs it; nothing else reads the time."""
+"""Clock: the time of a process, and its timers. It is handed to all that needs it; nothing else reads the time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Clock:
     """All times are in seconds."""
 
     now: Callable[[], float] = staticmethod(time.monotonic)
-    """The monotonic time, which both loops' own clocks follow: uvloop's only counts whole milliseconds."""
+    """The monotonic time, which both loops' own clocks follow; uvloop's counts only whole milliseconds."""
     wall_time: Callable[[], float] = staticmethod(time.time)
     """Seconds since 1970, for people. It may step, so nothing is measured with it."""
 

@@ -52,11 +52,11 @@ class Worker(worker.Worker, _Embedded):
 
     A batch is acknowledged after the loop's body has run: a crash loses nothing, and repeats at most the batches
     whose acknowledgement had not gone out, for as long as the producer lives, which remembers the last one. A body
-    that saves `batch.end_offset` and `batch.stream` with its result, and gives them back as `offset` and `stream` at
-    the next start, repeats nothing, no matter what has died.
+    that saves `batch.end_offset` and `batch.stream` with its result, and passes them as `offset` and `stream` at the
+    next start, repeats nothing, no matter what has died.
 
     Raises SettingsError: the address cannot be bound, the settings name another place for the numbers, or `stream` is
-    none; TypeError, ValueError: `offset` is no integer, or not from 0 to 2^63 - 1.
+    not a stream's id; TypeError, ValueError: `offset` is not an integer, or not from 0 to 2^63 - 1.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Worker(worker.Worker, _Embedded):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._batches.finish(is_done=kind is None)
-        await asyncio.sleep(0)  # what is finished with may now be acknowledged
+        await asyncio.sleep(0)  # what is finished may now be acknowledged
         self.end_stream()
         await super().__aexit__(kind, error, traceback)
 

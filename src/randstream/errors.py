@@ -8,7 +8,7 @@ from typing import Any, Final
 
 
 class Reason(StrEnum):
-    """Why a connection ended: the word of `#close reason=`, plus four that only a log sees."""
+    """Why a connection ended: the word of `#close reason=`, or one of four that only a log has."""
 
     SHUTDOWN = "shutdown"
     YIELD = "yield"
@@ -26,14 +26,14 @@ class Reason(StrEnum):
     OTHER = "other"
     """A word this version does not know, read as transient. Never written."""
     TLS = "tls"
-    """A certificate does not hold, or one end speaks plain text. Never on the wire: TLS has words of its own."""
+    """A certificate is not valid, or one end speaks plain text. Never on the wire: TLS has its own alerts."""
     SHORTAGE = "shortage"
-    """This process, or its machine, has no descriptor or no memory left for a socket: not the peer's doing. Never on
+    """This process, or its machine, has no descriptor or no memory left for a socket: not the peer's fault. Never on
     the wire."""
 
 
 UNWRITTEN = frozenset({Reason.CUT, Reason.OTHER, Reason.TLS, Reason.SHORTAGE})
-"""Reasons that no `#close` tells."""
+"""Reasons that no `#close` gives."""
 PERSISTENT = frozenset(
     {Reason.VERSION, Reason.REFUSED, Reason.MALFORMED, Reason.TOO_LONG, Reason.MISMATCH, Reason.BUSY, Reason.TLS}
 )
@@ -41,15 +41,15 @@ PERSISTENT = frozenset(
 
 
 class RandstreamError(Exception):
-    """Everything this package raises of its own."""
+    """The base of all errors of this package."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied without `__init__`, whose arguments are not `args`: an error that a pool cannot unpickle hangs it."""
+        """Pickle without `__init__`, whose arguments are not `args`: an error that a pool cannot unpickle hangs it."""
         return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class SettingsError(RandstreamError):
-    """What the user gave cannot be used. The message is one line, for standard error: what is wrong, how to mend it."""
+    """The user's input cannot be used. The message is one line, for standard error: what is wrong, how to fix it."""
 
 
 class ProtocolError(RandstreamError):
@@ -69,7 +69,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class RawLineError(RemoteProtocolError):
-    """A raw peer's line `line`, counted from 1, is no number. The `taken` numbers before it have been taken."""
+    """A raw peer's line `line`, counted from 1, is not a number. The `taken` numbers before it have been taken."""
 
     def __init__(self, reason: Reason, detail: str, *, line: int, taken: int, advice: str) -> None:
         super().__init__(reason, detail)
@@ -79,7 +79,7 @@ class RawLineError(RemoteProtocolError):
 
 
 class PeerClosed(RandstreamError):
-    """The peer, or `who` else, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
+    """The peer, or `who`, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
 
     def __init__(self, reason: Reason, who: str = "the peer") -> None:
         super().__init__(f"{who} closed the connection: {reason}")
@@ -93,7 +93,7 @@ class PeerTimeout(RandstreamError):
 
 
 class TlsError(RandstreamError):
-    """TLS failed: the peer is not who it must be, its certificate does not hold, or it speaks no TLS."""
+    """TLS failed: the peer is not the expected one, its certificate is not valid, or it does not speak TLS."""
 
     reason = Reason.TLS
 
@@ -102,11 +102,11 @@ class SinkError(RandstreamError):
     """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
 
     needs_person = False
-    """Whether waiting alone cannot mend it, for the stream that was tried."""
+    """Whether waiting alone cannot cure it, for the stream that was tried."""
 
 
 class NotStoredError(SettingsError):
-    """A store does not hold the number that is asked for: no more, or not yet."""
+    """A store does not hold the number that was asked for: no longer, or not yet."""
 
 
 class OfferError(RandstreamError):
@@ -134,7 +134,7 @@ def words_of(error: Exception) -> str:
 
 
 def reason_of(error: Exception) -> Reason:
-    """The one word that logs and metrics use for whatever ended a connection."""
+    """The one word that logs and metrics use for what ended a connection."""
     if shortage_of(error):
         return Reason.SHORTAGE
     reason = getattr(error, "reason", None)
@@ -152,5 +152,5 @@ def is_polite(error: Exception) -> bool:
 
 
 def silent_end() -> OSError:
-    """What the end of a connection counts as if neither end gave a reason."""
+    """What ended a connection, if neither end gave a reason."""
     return ConnectionResetError("the peer ended the connection without a word")

@@ -1,4 +1,4 @@
-"""Service: runs one role as a process: the loop, signals, the order of shutdown, what is said at the end."""
+"""Service: runs one role as a process: the loop, signals, the order of shutdown, the last log event."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .observe.throttle import LINES_A_MINUTE, Throttle
 from .settings import CommonSettings
 
 HEAP_BYTES: Final = 16 * 2**20
-"""Allocated and freed once: it raises glibc's marks for giving memory back, so that the kernel need not clear the same
+"""Allocated and freed once: it raises glibc's thresholds for returning memory, so the kernel need not clear the same
 pages again for every run."""
 
 YOUNG_OBJECTS: Final = 50_000
 """New objects after which the garbage collector looks at them. A link is some hundred objects that live as long as it:
-at the usual 700, ten thousand links that rise are looked through again and again, a tenth of a second each time."""
+at the usual 700, ten thousand links that start are scanned again and again, a tenth of a second each time."""
 
 LAST_WORD_SECONDS: Final = 0.2
-"""What the last log line has to get out in when the second signal ends the process at once."""
+"""How long the last log line has to get out when the second signal ends the process at once."""
 
 log = structlog.get_logger("randstream")
 
@@ -48,7 +48,7 @@ class Role(ObservedRole, Protocol):
 
 
 def run_service(make_role: Callable[[], Role], settings: CommonSettings) -> int:
-    """Run the role that `make_role` makes on the loop; the exit status. Raises SettingsError: it cannot work as set."""
+    """Run the role from `make_role` on the loop; return the exit status. Raises SettingsError: it cannot work so."""
     bytearray(HEAP_BYTES)
     gc.set_threshold(YOUNG_OBJECTS)
     descriptors = raise_descriptor_limit()
@@ -91,9 +91,9 @@ async def _run(make_role: Callable[[], Role], settings: CommonSettings) -> None:
 
 
 class Mishaps:
-    """The loop's exception handler: what this process runs out of is told so many times a minute, in words of its own.
+    """The loop's exception handler: logs what this process runs out of, throttled, with advice.
 
-    All else is a bug, of which asyncio tells. Its loop tells of each connection that it cannot accept, thousands a
+    All else is a bug, which asyncio logs. By itself, asyncio logs each connection that it cannot accept, thousands a
     second.
     """
 
@@ -125,14 +125,14 @@ def _end_at_once() -> None:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """What stands at the leaves of exception groups."""
+    """The leaves of exception groups."""
     if isinstance(error, BaseExceptionGroup):
         return [cause for each in error.exceptions for cause in _causes(each)]
     return [error]
 
 
 def find_loop(name: str) -> tuple[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that `name` means, or else asyncio's own, and what makes it."""
+    """The name of the loop that `name` means, or else of asyncio's own, and what makes it."""
     if name == "uvloop":
         try:
             import uvloop

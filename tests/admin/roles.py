@@ -19,9 +19,9 @@ ROLE_NAMES: Final[tuple[RoleName, ...]] = ("producer", "worker")
 
 
 class FakeInterruptions(Interruptions):
-    """Those that it is given, of a link whose first contact was `contact` seconds ago; before them `forgotten` others.
+    """The given interruptions of a link whose first contact was `contact` seconds ago, after `forgotten` others.
 
-    `current` is since when one goes on, in seconds since 1970, and why.
+    `current` is the start of one that goes on, in seconds since 1970, and its cause.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class FakeInterruptions(Interruptions):
 
 @dataclass(eq=False)
 class FakeLink:
-    """A link in whatever state it is given."""
+    """A link in any given state."""
 
     worker: str | None = "worker-0"
     peer: str = "10.0.0.1:9000"
@@ -74,7 +74,7 @@ class FakeLink:
     offset: int = 0
     acked_offset: int = 0
     passed: list[float] = field(default_factory=list)
-    """What `recent_numbers` returns the last of."""
+    """The numbers of which `recent_numbers` returns the last."""
     silence: float = 0.5
     reconnects: int = 0
     error: str | None = None
@@ -112,7 +112,7 @@ class FakeLink:
 
 @dataclass
 class FakeRole:
-    """A role in whatever state it is given."""
+    """A role in any given state."""
 
     role: RoleName = "producer"
     name: str = "producer-0"

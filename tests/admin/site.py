@@ -46,7 +46,7 @@ class Site:
 
 @asynccontextmanager
 async def site_of(role: ObservedRole, **given: Any) -> AsyncIterator[Site]:
-    """The admin server of `role`, with what it may be `given`. It ticks only when the test calls `tick`."""
+    """The admin server of `role`, with the options `given`. It ticks only when the test calls `tick`."""
     admin = AdminServer(role, Address("127.0.0.1", 0), **given)
     _, port = await admin.start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=aiohttp.ClientTimeout(10)) as client:

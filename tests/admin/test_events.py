@@ -1,4 +1,4 @@
-"""Events: one snapshot a second for everybody who watches."""
+"""Events: one snapshot a second for all watchers."""
 
 from __future__ import annotations
 

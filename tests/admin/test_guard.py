@@ -23,7 +23,7 @@ MANY = 200
 
 @asynccontextmanager
 async def connected(site: Site) -> AsyncIterator[list[tuple[StreamReader, StreamWriter]]]:
-    """MANY clients. They are closed whatever happens: what a failed test leaves open fails the next one too."""
+    """MANY clients. They are always closed: what a failed test leaves open would fail the next one too."""
     clients: list[tuple[StreamReader, StreamWriter]] = []
     try:
         for _ in range(MANY):

@@ -1,4 +1,4 @@
-"""Hosts: under which names the admin server may be called, and by whose pages."""
+"""Hosts: by which names the admin server may be called, and by which pages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ REST = "Connection: close\r\n\r\n"
 
 
 async def ask(port: int, request: str) -> tuple[int, str]:
-    """The status of what answers `request`, to which only the empty line is added, and its whole text."""
+    """The status and the whole text of the answer to `request`, to which only the empty line is added."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"{request}\r\n{REST}".encode())
     try:
-        async with asyncio.timeout(10):  # an answer without an end is none of those expected here
+        async with asyncio.timeout(10):  # no endless answer is expected here
             answer = (await wait_cut(reader)).decode()
     finally:
         writer.close()

@@ -27,8 +27,8 @@ def test_parameters_are_unquoted_and_may_be_empty() -> None:
 @pytest.mark.parametrize(
     ("query", "known", "message"),
     [
-        ("limt=1", ("limit", "filter"), "'limt' is no parameter of /page; it takes limit, filter"),
-        ("limit=1", (), "'limit' is no parameter of /page; it takes none"),
+        ("limt=1", ("limit", "filter"), "'limt' is not a parameter of /page; it takes limit, filter"),
+        ("limit=1", (), "'limit' is not a parameter of /page; it takes none"),
         ("limit=1&limit=2", ("limit",), "'limit' is given twice; give it once"),
         ("limit=&limit=", ("limit",), "'limit' is given twice; give it once"),
     ],

@@ -92,14 +92,14 @@ async def test_without_a_store_numbers_start_with_the_next_one() -> None:
 @pytest.mark.parametrize(
     ("query", "headers", "status", "message"),
     [
-        ("offset=x", {}, 400, "offset 'x' is no offset; give a whole number from 0 to 2^63 - 1"),
-        ("offset=-1", {}, 400, "offset '-1' is no offset"),
-        ("offset=007", {}, 400, "offset '007' is no offset"),
-        (f"offset={2**63}", {}, 400, "is no offset"),
-        ("offset=", {}, 400, "offset '' is no offset"),
-        ("ofset=1", {}, 400, "'ofset' is no parameter of /numbers; it takes offset"),
+        ("offset=x", {}, 400, "offset 'x' is not an offset; give a whole number from 0 to 2^63 - 1"),
+        ("offset=-1", {}, 400, "offset '-1' is not an offset"),
+        ("offset=007", {}, 400, "offset '007' is not an offset"),
+        (f"offset={2**63}", {}, 400, "is not an offset"),
+        ("offset=", {}, 400, "offset '' is not an offset"),
+        ("ofset=1", {}, 400, "'ofset' is not a parameter of /numbers; it takes offset"),
         ("offset=1&offset=2", {}, 400, "'offset' is given twice"),
-        ("", {"Last-Event-ID": "one"}, 400, "Last-Event-ID 'one' is no offset"),
+        ("", {"Last-Event-ID": "one"}, 400, "Last-Event-ID 'one' is not an offset"),
         ("offset=5", {}, 409, "this worker stores nothing"),
     ],
 )

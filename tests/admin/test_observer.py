@@ -1,4 +1,4 @@
-"""Observer: rates, shapes and what is shown of many links. What a peer sends never makes it raise.
+"""Observer: rates, shapes and what it shows of many links. Nothing that a peer sends makes it raise.
 
 It runs beside the role: an exception of its own would end the worker.
 """
@@ -25,7 +25,7 @@ from randstream.worker.worker import Worker
 
 
 def observed(role: FakeRole, seconds: int, numbers_a_second: int) -> Observer:
-    """An observer that has ticked for so many seconds up to 0, with the role's numbers in between."""
+    """An observer that has ticked for `seconds` up to 0, with the role's numbers in between."""
     observer = Observer(role)
     for second in range(-seconds, 1):
         observer.tick(float(second))

@@ -70,13 +70,13 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
     [
         ("/nothing", 404, "there is no /nothing here; try /,"),
         ("/numbers", 404, "there is no /numbers here"),
-        ("/api/links?limit=all", 400, "limit=all is no whole number"),
-        ("/api/links?interruptions=all", 400, "interruptions=all is no whole number"),
+        ("/api/links?limit=all", 400, "limit=all is not a whole number"),
+        ("/api/links?interruptions=all", 400, "interruptions=all is not a whole number"),
         ("/api/links?interruptions=101", 400, "from 0 to 100"),
-        ("/api/links?limit=-1", 400, "limit=-1 is no whole number"),
+        ("/api/links?limit=-1", 400, "limit=-1 is not a whole number"),
         (f"/api/links?limit={MOST_LINKS + 1}", 400, f"from 0 to {MOST_LINKS}"),
         (f"/api/links?limit={'9' * 5000}", 400, f"from 0 to {MOST_LINKS}"),
-        ("/api/links?limt=1", 400, "'limt' is no parameter of /api/links; it takes limit, filter"),
+        ("/api/links?limt=1", 400, "'limt' is not a parameter of /api/links; it takes limit, filter"),
     ],
 )
 async def test_requests_that_cannot_be_answered_are_refused_in_one_line(path: str, status: int, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Token: who shows none, or another one, gets nothing but health."""
+"""Token: a client without the right one gets nothing but health."""
 
 from __future__ import annotations
 

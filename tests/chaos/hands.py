@@ -80,7 +80,7 @@ class Hand(ABC):
             self.ledger.count(fault.kind, process=self.process.name)
 
     async def blackhole(self, fault: Fault, ways: Ways) -> None:
-        """Carry nothing on these connections for `fault.lasts`, and as a rule on none that is made meanwhile."""
+        """Carry nothing on these connections for `fault.lasts`, and usually on none made during that time."""
         self.accuse(fault, ways)
         proxies = [seat.proxies[producer] for seat, producer in ways]
         if sum(proxy.shut(for_all=fault.seed % 3 > 0) for proxy in proxies):

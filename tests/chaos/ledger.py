@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Ledger:
-    """The records of one run. `path`: the journal, one line an event, for whoever investigates a failure."""
+    """The records of one run. `path`: the journal, one line per event, to investigate a failure."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

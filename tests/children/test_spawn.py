@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from randstream.children import spawn as spawning
-from randstream.children.spawn import is_ours, spawn
+from randstream.children.spawn import is_ours, send_signal, spawn
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
 PIPE = asyncio.subprocess.PIPE
@@ -145,3 +145,13 @@ def test_a_program_is_killed_when_whoever_started_it_is(loop: str) -> None:
         parent.kill()
     with os.fdopen(program) as ended:
         assert select.select([ended], [], [], 30)[0]
+
+
+@pytest.mark.kernel
+async def test_a_signal_never_costs_the_status_of_a_program_that_has_just_ended() -> None:
+    for _ in range(30):
+        process = await spawn(["sh", "-c", "exit 7"])
+        while process.returncode is None:
+            send_signal(process, 0)
+            await asyncio.sleep(0)
+        assert process.returncode == 7

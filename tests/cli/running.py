@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 started: list[subprocess.Popen[bytes]] = []
 
 
@@ -20,7 +22,7 @@ def start(*arguments: str, program: Sequence[str] = ("-m", "randstream"), **give
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err.decode()
 
 

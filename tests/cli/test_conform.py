@@ -46,7 +46,7 @@ def test_producer_that_does_not_hold_is_1(run: Run) -> None:
         (["worker", "127.0.0.1:1", "--only", "nonsense"], "--only nonsense: no case here plays a rule of that name"),
         (["worker", "127.0.0.1:1", "--only", "tls"], f"--only tls: no case plays it: {UNSEEN['tls']}"),
         (["worker", "127.0.0.1:1", "--only", "backoff"], "--only backoff: no case here plays a rule of that name"),
-        (["worker", "127.0.0.1:1"], "nobody listens at 127.0.0.1:1"),
+        (["worker", "127.0.0.1:1"], "nothing listens at 127.0.0.1:1"),
         (["producer", "--listen", "x"], "--listen x: give HOST:PORT"),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_closed_standard_output_is_refused(
 def test_the_console_script_completes() -> None:
     script = Path(sys.executable).with_name("randstream")
     variables = {**os.environ, "_RANDSTREAM_COMPLETE": "bash_source", "RANDSTREAM_BOGUS": "1"}
-    done = subprocess.run([script], env=variables, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([script], env=variables, capture_output=True, text=True, check=True)
     assert "complete -o nosort -F _randstream_completion randstream" in done.stdout
     assert done.stderr == ""
 

@@ -139,9 +139,9 @@ def test_a_role_takes_the_arguments_that_name_no_command(
     [
         ("role", "boss", "RANDSTREAM_ROLE=boss: give producer or worker"),
         ("rate", "fast", "RANDSTREAM_RATE=fast: give a number"),
-        ("ratee", "5", "RANDSTREAM_RATEE is no setting; did you mean RANDSTREAM_RATE?"),
-        ("zzz", "5", "RANDSTREAM_ZZZ is no setting; unset it; --help tells those there are"),
-        ("port", "tcp://10.0.0.1:9000", "Kubernetes makes it of a Service: set enableServiceLinks: false"),
+        ("ratee", "5", "RANDSTREAM_RATEE is not a setting; did you mean RANDSTREAM_RATE?"),
+        ("zzz", "5", "RANDSTREAM_ZZZ is not a setting; unset it; --help lists them all"),
+        ("port", "tcp://10.0.0.1:9000", "Kubernetes sets it for a Service: set enableServiceLinks: false"),
         ("worker-service-host", "10.0.0.1", "set enableServiceLinks: false"),
         ("discard", "maybe", "RANDSTREAM_DISCARD=maybe: give true or false"),
         ("workers", "@/nope", "RANDSTREAM_WORKERS=@/nope: cannot read /nope: No such file or directory"),

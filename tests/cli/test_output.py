@@ -191,7 +191,7 @@ def test_text_is_written_to_a_terminal(name: str) -> None:
 
 def test_npy_of_numbers_without_end_is_refused(refusal: Callable[..., str], tmp_path: Path) -> None:
     said = refusal("numbers", "--seed=42", "--worker=w", "--count=all", "--format=npy", f"--output={tmp_path}/x.npy")
-    assert said == "npy begins with how many numbers follow, and these have no end; give --count N"
+    assert said == "npy states how many numbers follow, and these have no end; give --count N"
     assert list(tmp_path.iterdir()) == []
 
 

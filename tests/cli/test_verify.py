@@ -40,7 +40,7 @@ def test_verify_without_the_seed_says_what_was_not_checked(store: Path, run: Run
     _, out, _ = run("verify", str(path.parent))
     numbers = "1,000 numbers, offsets 0 to 999, every checksum holds; 3 bytes after them await their beat"
     checked = "Checked: offsets, checksums, and that each line is a number."
-    advice = "Give --seed-file to have every number made again and compared, too."
+    advice = "Give --seed-file to compare every number with the seed's, too."
     assert out.splitlines() == [f"ok       {path.parent.name}: {numbers}", f"{checked} {advice}"]
 
 
@@ -65,7 +65,7 @@ def test_verify_with_another_seed_says_wrong_seed_and_exits_1(store: Path, run: 
     assert lines[0] == f"WRONG SEED  {name}: {numbers}"
     made = NumberStream("43", "worker-0", "integers:1:100").id
     assert lines[1].strip() == (
-        f"the seed given makes stream {made}, and this is {name.rpartition('-')[2]}: give the seed that it had"
+        f"the seed given makes stream {made}, and this is {name.rpartition('-')[2]}: give the seed that made it"
     )
     assert lines[-1] == "2 streams, none damaged, 2 with another seed"
     assert "DAMAGED" not in out

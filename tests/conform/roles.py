@@ -10,14 +10,14 @@ from randstream.conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer
 
 
 def of_rule(known: Iterable[Case], rule: str, part_of_name: str = "") -> list[Case]:
-    """The cases of `rule`; of those the ones with this in their name, if any is given."""
+    """The cases of `rule` whose names contain `part_of_name`."""
     found = [case for case in known if rule in case.rules and part_of_name in case.name]
     assert found, f"no case of {rule} {part_of_name}"
     return found
 
 
 async def judged_worker(port: int, cases: Iterable[Case] = WORKER_CASES, seconds: float = 120.0) -> list[Outcome]:
-    """What comes of `cases` against the worker at `port`."""
+    """The outcomes of `cases` against the worker at `port`."""
     outcomes: list[Outcome] = []
     await run_worker_suite("127.0.0.1", port, cases, outcomes.append, seconds=seconds, random=Random(1))
     return outcomes
@@ -26,7 +26,7 @@ async def judged_worker(port: int, cases: Iterable[Case] = WORKER_CASES, seconds
 async def judged_producer(
     port: int, cases: Iterable[Case] = PRODUCER_CASES, seconds: float = 120.0, seed: str | None = None
 ) -> list[Outcome]:
-    """What comes of `cases` against the producer that dials `port` of 127.0.0.1, 127.0.0.2 and so on."""
+    """The outcomes of `cases` against the producer that dials `port` of 127.0.0.1, 127.0.0.2 and so on."""
     outcomes: list[Outcome] = []
     await run_producer_suite(
         "0.0.0.0", port, cases, outcomes.append, seconds=seconds, seed=seed, listening=lambda _: None

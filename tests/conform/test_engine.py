@@ -1,4 +1,4 @@
-"""The engine: what a conversation hands out, and what becomes of a case."""
+"""The engine: what a conversation returns, and the outcomes of cases."""
 
 from __future__ import annotations
 

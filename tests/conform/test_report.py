@@ -1,4 +1,4 @@
-"""The report: a line a rule, and JUnit's XML."""
+"""The report: one line per rule, and JUnit XML."""
 
 from __future__ import annotations
 

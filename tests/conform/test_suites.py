@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.conform, pytest.mark.asyncio(loop_factories=["asyncio"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "javascript"
 LINKS = 16
 RAW = ("raw", "raw-line", "raw-last-line", "raw-fault")
-"""Rules that a worker which takes no raw peers cannot be asked about."""
+"""Rules that cannot be tested at a worker that takes no raw peers."""
 has_node = pytest.mark.skipif(not shutil.which("node"), reason="nodejs is not installed")
 
 
@@ -52,7 +52,7 @@ async def until_listening(port: int) -> None:
 
 
 def require_held(outcomes: list[Any], cases: list[Any], *skipped: str) -> None:
-    """Every case was played and held, but those that touch a rule of `skipped`."""
+    """Every case was played and held, except those that touch a rule in `skipped`."""
     assert broken(outcomes) == []
     assert len(outcomes) == len(cases)
     left = [each for each in outcomes if each.why_not and not set(each.case.rules) & set(skipped)]
@@ -126,7 +126,7 @@ async def test_producer_in_javascript_keeps_every_rule_of_one_link(numbers: str)
 
 
 async def test_nobody_there_is_one_line_at_once() -> None:
-    with pytest.raises(SettingsError, match="nobody listens at 127"):
+    with pytest.raises(SettingsError, match="nothing listens at 127"):
         await judged_worker(free_port())
 
 

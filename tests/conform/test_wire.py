@@ -1,4 +1,4 @@
-"""The suites' own reading of lines: what is a fault, and what is none."""
+"""The suites' own line reader: what is a fault, and what is not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_fault_is_named(line: str, says: str) -> None:
 def test_numbers_are_judged_line_by_line() -> None:
     assert read_numbers(b"1\n-2.5\n1e+16\n" + b"1" * 63 + b"\n", 0.0).fault == ""
     for bad in (b"1\nx\n", b"\n", b"1" * 64 + b"\n", b"5\r\n", b"5#"):
-        assert "no number line" in read_numbers(bad, 0.0).fault
+        assert "not a number line" in read_numbers(bad, 0.0).fault
 
 
 def test_beat_and_rank_are_those_of_the_page() -> None:

@@ -52,7 +52,7 @@ def may_send(role: Role, state: State, kind: type, then: State) -> Plant:
 
 
 def lenient(text: bytes, instead: bytes) -> Plant:
-    """A reader to whom `text`, a regular expression, is as good as `instead`."""
+    """A reader that takes matches of `text`, a regular expression, for `instead`."""
     return wrap(decoder, "parse_control_line", lambda original, raw: original(re.sub(text, instead, bytes(raw))))
 
 
@@ -94,7 +94,7 @@ def any_offset(original: Any, self: Any, beat: Beat) -> None:
 
 
 def said(kind: type, change: Callable[[Any], Any]) -> Plant:
-    """Each line of this `kind` that an end says is changed first."""
+    """Change each line of this `kind` before an end sends it."""
 
     def plant(patch: Patch) -> None:
         original = frames.encode
@@ -180,7 +180,7 @@ WRONG_WORKERS: dict[str, tuple[Plant, str, str]] = {
     "turns newcomers away": (wrap(Admission, "enter", newcomer_is_busy), "slots", ""),
     "hands over at once": (const(line, "SETTLE_SECONDS", 0.1), "settle", ""),
     "passes on what raw peers send unread": (
-        wrap(raw, "read_lines", lambda original, lines: (lines, lines.count(b"\n"))), "raw-line", "no numbers"),
+        wrap(raw, "read_lines", lambda original, lines: (lines, lines.count(b"\n"))), "raw-line", "not numbers"),
     "says no raw peer what was wrong": (
         wrap(Receiver, "_close_because_of", lambda original, self, error: self._close_for(error.reason)),
         "raw-fault", "much more"),

@@ -1,30 +1,14 @@
-"""What a connection carries and is carried by, where only the test moves time on."""
+"""Stand-ins for what surrounds a connection. Only the test moves time on."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from tests.protocol.network import START
-
-from randstream.clock import Clock
 from randstream.protocol.events import Event
 from randstream.protocol.sender import Sender
-
-
-class StoppedClock(Clock):
-    """Time that only the test moves on, by hand; it turns the wheel by hand too."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> float:
-        return self.time
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(3600, callback)
 
 
 class Recording(asyncio.Transport):
@@ -68,7 +52,7 @@ class Recording(asyncio.Transport):
 
 
 class Owning:
-    """Sends a number whenever there is a moment for it, and keeps all it is told."""
+    """Sends a number at every `on_writable`, and keeps everything it is told."""
 
     def __init__(self, sender: Sender | None = None) -> None:
         self._sender = sender

@@ -1,4 +1,4 @@
-"""Certificates: the files of each party, both ends behind TLS without a loop, and TLS that is spoken by hand."""
+"""Certificates: the files of each party, both ends behind TLS without a loop, and TLS spoken by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Files:
         return [f"--tls-{name}={self.folder / name}" for name in ("cert", "key", "ca")]
 
     def write(self, certificate: trustme.LeafCert, *cas: trustme.CA) -> Files:
-        """Put these there as a volume of Kubernetes does: each file is another one at once."""
+        """Replace the files as a Kubernetes volume does: all of them at once."""
         chain = b"".join(each.bytes() for each in certificate.cert_chain_pems)
         self.put("cert", chain)
         self.put("key", certificate.private_key_pem.bytes())
@@ -78,7 +78,7 @@ class Talk:
         self.wire = b""
 
     def settle(self, slices: Iterator[int] | None = None) -> Talk:
-        """Carry bytes until nobody has any, whole or in `slices`."""
+        """Carry bytes until neither end has any, whole or in `slices`."""
         while True:
             moved = self._carry(self.sender, self.receiver, "worker", slices)
             if not self._carry(self.receiver, self.sender, "producer", slices) and not moved:

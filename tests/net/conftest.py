@@ -1,4 +1,4 @@
-"""On virtual time, except for what is marked `kernel`: that runs on asyncio and on uvloop. Files of both parties."""
+"""Virtual time, except for tests marked `kernel`, which run on asyncio and on uvloop. Files of both parties."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from tests.net.carrying import Owning, Recording, StoppedClock, reraise
+from tests.net.carrying import Owning, Recording, reraise
 from tests.protocol.network import reason_of_close
+from tests.support.clock import StoppedClock
 
 from randstream.errors import Reason
 from randstream.net.accepted import AcceptedConnection

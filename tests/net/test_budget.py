@@ -1,4 +1,4 @@
-"""The budget of what is unsent: parts are equal, in whatever order they are taken, and the total holds."""
+"""The budget for unsent bytes: parts are equal, in whatever order they are taken, and the total holds."""
 
 from __future__ import annotations
 

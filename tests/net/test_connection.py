@@ -1,4 +1,4 @@
-"""Connections: socket options, and what the callbacks of a loop may do in any order."""
+"""Connections: socket options, and a loop's callbacks in any order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
-from tests.net.carrying import Owning, Recording, StoppedClock, reraise
+from tests.net.carrying import Owning, Recording, reraise
 from tests.protocol.network import a_streaming_sender
+from tests.support.clock import StoppedClock
 from tests.support.log import Log
 from tests.support.peers import a_listener, dialled
 from tests.support.roles import a_worker, producing, transport_of

@@ -74,7 +74,7 @@ def test_files_that_cannot_be_used_are_named(worker_files: Files) -> None:
         assert complaint() == f"--tls-{name} {path}: no {kind} in it; give a PEM file that has one"
         path.write_bytes(good[name][: len(good[name]) // 2])
         assert complaint().startswith(f"--tls-{'cert' if name == 'key' else name} ")
-        assert "no PEM that can be used" in complaint()
+        assert "no usable PEM" in complaint()
         path.write_bytes(good[name])
     worker_files.put("key", CA.issue_cert(HOST).private_key_pem.bytes())
     assert "does not belong to --tls-cert" in complaint()

@@ -1,4 +1,4 @@
-"""Descriptors: the limit is raised as far as it may be, and a full table is noticed."""
+"""Descriptors: the limit is raised as far as allowed, and a full table is noticed."""
 
 from __future__ import annotations
 

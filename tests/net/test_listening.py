@@ -1,4 +1,4 @@
-"""Listening: one port on every address that a host stands for, and what becomes of those that the machine lacks."""
+"""Listening: one port on every address that a host stands for, and what happens to those that the machine lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS: who is let in, and what both ends say of it. Two ends and the bytes between them, without a loop."""
+"""TLS: which peers are let in, and what both ends report. Two ends and the bytes between them, without a loop."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_tls_survives_any_slicing(tmp_path_factory: pytest.TempPathFactory) -> N
 
 
 Break = Callable[[Files, Files], tuple[str, str]]
-"""Spoils the worker's or the producer's files, and says whose certificate is at fault, and what its peer finds."""
+"""Spoil the worker's or the producer's files; return whose certificate is at fault, and what its peer finds."""
 
 
 def wrong_worker_ca(worker: Files, producer: Files) -> tuple[str, str]:
@@ -151,7 +151,7 @@ def test_a_certificate_that_does_not_hold_is_told_by_both_ends_and_nobody_is_gre
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
     judge = "producer" if at_fault == "worker" else "worker"
     assert finding in str(talk.error(judge))
-    assert str(talk.error(judge)).startswith("the peer's certificate does not hold: ")
+    assert str(talk.error(judge)).startswith("the peer's certificate is not valid: ")
     assert str(talk.error(at_fault)).startswith("the peer ended TLS: ")
     for name in ("producer", "worker"):
         assert isinstance(talk.error(name), TlsError)
@@ -246,7 +246,7 @@ def test_a_worker_that_gives_a_name_its_certificate_lacks_is_refused(
     assert isinstance(told, PeerClosed)
     assert judged.reason is told.reason is Reason.REFUSED
     assert str(judged) == (
-        "it calls itself worker-0, and its certificate is for worker-1.example, my-worker-0.example; allow it with"
+        "it calls itself worker-0, but its certificate is for worker-1.example, my-worker-0.example; allow it with"
         " --allow-worker"
     )
 
@@ -281,7 +281,7 @@ def test_where_producers_are_named_each_opens_with_a_name_of_its_certificate(
     talk.settle()
     assert isinstance(talk.heard["worker"][-1], Opened) == is_heard
     if not is_heard:
-        assert str(talk.error("worker")) == "it calls itself producer-1, and its certificate is for producer-0.example"
+        assert str(talk.error("worker")) == "it calls itself producer-1, but its certificate is for producer-0.example"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_where_producers_are_named_each_opens_with_a_name_of_its_certificate(
 def test_whatever_a_refused_certificate_names_is_told_on_one_short_line(
     names: bytes, told: str, worker_files: Files, producer_files: Files
 ) -> None:
-    """An authority may sign what it is given; a line break is then none in a log, and nothing raises."""
+    """A CA may sign anything; a line break in a name must not reach a log as one, and nothing raises."""
     extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), der_sequence(names))
     certificate, key = signed(extension)
     producer_files.put("cert", certificate)
@@ -327,7 +327,7 @@ def test_a_certificate_that_is_only_for_servers_does_not_pass_for_a_producer(
     producer_files.put("cert", certificate)
     producer_files.put("key", key)
     talk = Talk(secured_sender(producer_files), secured_receiver(worker_files)).settle()
-    assert str(talk.error("worker")) == "the peer's certificate does not hold: unsuitable certificate purpose"
+    assert str(talk.error("worker")) == "the peer's certificate is not valid: unsuitable certificate purpose"
 
 
 GOODBYE = b"\x15\x03\x03\x00\x02\x01\x00"
@@ -350,7 +350,7 @@ def test_a_goodbye_of_tls_is_an_end_and_nothing_that_follows_is_kept(
     assert isinstance(closed.error, PeerClosed)
     assert closed.error.reason is Reason.CUT
     assert end.data_to_send() == []
-    kept = end._incoming.pending  # OpenSSL's memory, which is seen nowhere else
+    kept = end._incoming.pending  # OpenSSL's memory, which nothing else shows
     assert end.receive_data(bytes(2**16), START) == []
     assert end._incoming.pending == kept
 
@@ -395,13 +395,13 @@ def test_plain_text_from_a_producer_is_told(worker_files: Files) -> None:
     receiver = secured_receiver(worker_files)
     (closed,) = receiver.receive_data(b"52\n78\n and so on", START)
     assert isinstance(closed, Closed)
-    assert str(closed.error) == "the peer speaks no TLS: b'52\\n78\\n and so on'"
+    assert str(closed.error) == "the peer does not speak TLS: b'52\\n78\\n and so on'"
 
 
 def test_plain_text_from_a_worker_is_told_by_both(producer_files: Files) -> None:
     talk = Talk(secured_sender(producer_files), a_receiver()).settle()
-    assert str(talk.error("producer")).startswith("the peer speaks no TLS: b'#hello randstream/1")
-    assert str(talk.error("worker")) == "TLS, where this end speaks plain text: see --tls-cert"
+    assert str(talk.error("producer")).startswith("the peer does not speak TLS: b'#hello randstream/1")
+    assert str(talk.error("worker")) == "TLS, but this end speaks plain text: see --tls-cert"
 
 
 def test_the_handshakes_limit_covers_tls(worker_files: Files) -> None:

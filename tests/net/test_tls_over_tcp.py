@@ -57,7 +57,7 @@ async def test_a_producer_of_another_ca_gets_no_stream_and_both_say_why(
         left = await log.wait("peer.left")
         unreachable = await log.wait("link.unreachable")
     assert (left["reason"], unreachable["reason"]) == ("tls", "tls")
-    assert left["error"] == "the peer's certificate does not hold: unable to get local issuer certificate"
+    assert left["error"] == "the peer's certificate is not valid: unable to get local issuer certificate"
     assert unreachable["error"] == "the peer ended TLS: unknown ca"
     assert sink.count == 0
     assert not log.of("link.resumed")
@@ -103,15 +103,15 @@ async def test_a_plain_peer_of_a_secured_worker_gets_nothing(worker_files: Files
         answer = await peer.rest()
         left = await log.wait("peer.left")
     assert b"worker-0" not in answer
-    assert left["error"] == "the peer speaks no TLS: b'52\\n'"
+    assert left["error"] == "the peer does not speak TLS: b'52\\n'"
 
 
 async def test_a_secured_producer_tells_a_plain_worker_nothing(producer_files: Files, log: Log) -> None:
     async with a_worker(Memory()) as worker, producing(worker, **producer_files.settings):
         left = await log.wait("peer.left")
         unreachable = await log.wait("link.unreachable")
-    assert left["error"] == "TLS, where this end speaks plain text: see --tls-cert"
-    assert unreachable["error"].startswith("the peer speaks no TLS: b'#hello")
+    assert left["error"] == "TLS, but this end speaks plain text: see --tls-cert"
+    assert unreachable["error"].startswith("the peer does not speak TLS: b'#hello")
 
 
 async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_the_next_connection(
@@ -141,7 +141,7 @@ async def test_certificates_rotated_while_numbers_flow_harm_nothing_and_serve_th
 async def test_a_slow_reader_behind_tls_stops_the_numbers_not_the_link(
     worker_files: Files, producer_files: Files
 ) -> None:
-    """What waits to be written stays within the write buffer and a run: TLS must not hide the peer's slowness."""
+    """Unwritten bytes stay within the write buffer and a run: TLS must not hide the peer's slowness."""
     context = worker_files.context(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     patient = {"rate": "max", "heartbeat_interval": 60, **producer_files.settings}

@@ -139,7 +139,7 @@ def test_a_canonical_spelling_reads_back_as_the_same_distribution(mean: float, s
         ("poisson:", "'' is not a number"),
         ("poisson:nan", "'nan' is not a number"),
         ("poisson:-1", "needs 0 <= LAMBDA <= 1000"),
-        ("poisson:1000.1", "poisson:1000.1 cannot be: it needs 0 <= LAMBDA <= 1000"),
+        ("poisson:1000.1", "poisson:1000.1 is impossible: it needs 0 <= LAMBDA <= 1000"),
         ("poisson:1e308", "needs 0 <= LAMBDA <= 1000"),
         ("poisson:1:2", "use integers:LOW:HIGH"),
         ("uniform:0:inf", "'inf' is not a number"),

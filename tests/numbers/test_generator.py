@@ -339,5 +339,5 @@ print("the same")
 @pytest.mark.slow
 def test_pools_of_processes_draw_what_this_process_draws() -> None:
     python = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", POOLS]  # of a fork beside NumPy's threads
-    run = subprocess.run(python, capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(python, capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("the same\n", "")

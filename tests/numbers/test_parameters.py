@@ -40,5 +40,5 @@ def test_parameters_of_a_frozen_distribution_are_settled_without_a_minus_zero() 
 
 def test_what_a_distribution_needs_is_told_with_its_spelling() -> None:
     require("kind:1.0", holds=True, needs="A > 0")
-    with pytest.raises(SettingsError, match=r"^kind:0\.0 cannot be: it needs A > 0$"):
+    with pytest.raises(SettingsError, match=r"^kind:0\.0 is impossible: it needs A > 0$"):
         require("kind:0.0", holds=False, needs="A > 0")

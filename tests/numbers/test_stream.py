@@ -352,13 +352,13 @@ def test_what_is_no_seed_is_refused(seed: Any) -> None:
 
 @pytest.mark.parametrize("distribution", ["dice", b"bits64", 5, None, Bits64])
 def test_what_is_no_distribution_is_refused(distribution: Any) -> None:
-    with pytest.raises(SettingsError, match="is no distribution; use"):
+    with pytest.raises(SettingsError, match="is not a distribution; use"):
         NumberStream("42", "worker-0", distribution)
 
 
 @pytest.mark.parametrize("worker", ["", "-a", ".a", "a b", "a\n", "ü", "a/b", "a" * 129, 0, None, b"worker-0"])
 def test_what_is_no_name_is_refused(worker: Any) -> None:
-    with pytest.raises(SettingsError, match="is no worker's name") as caught:
+    with pytest.raises(SettingsError, match="is not a worker's name") as caught:
         NumberStream("42", worker, "bits64")
     assert "\n" not in str(caught.value)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+from tests.support.memory import traced
 
 from randstream.clock import Clock
 from randstream.errors import Reason
@@ -20,7 +21,7 @@ LATER = 1e-6
 
 
 class Times(Clock):
-    """The time of day is so much ahead of the monotonic time, which the test tells."""
+    """How far the time of day is ahead of the monotonic time, which the test gives."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -44,7 +45,7 @@ class Case:
         return case
 
     def hear(self, now: float) -> None:
-        """A byte comes that is no proof."""
+        """A byte comes that is not a proof."""
         self.times.at = now
         self.ear.receive_data(b"#", now)
 
@@ -244,7 +245,7 @@ def test_interruptions_never_overlap(case: Case) -> None:
     case.hear(1.0)
     case.link.unproven(1.0, case.ear)
     case.times.at = 3.5
-    assert case.link.proved(3.5, case.ear) is not None  # the sink comes to an end, and the peer says nothing more
+    assert case.link.proved(3.5, case.ear) is not None  # the sink finishes, and the peer says nothing more
     case.lose(4.0, Reason.TIMEOUT)
     case.prove(6.0)
     first, second = case.link.last
@@ -253,16 +254,13 @@ def test_interruptions_never_overlap(case: Case) -> None:
 
 
 def test_the_last_hundred_are_kept_and_all_are_counted_in_bounded_memory(case: Case) -> None:
-    tracemalloc.start()
-    try:
+    with traced() as held:
         for number in range(10_000):
             if number == KEPT:
-                before = tracemalloc.get_traced_memory()[0]
+                before = held()
             case.lose(3.0 * number + 1.0)
             case.prove(3.0 * number + 3.0)
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
+        grown = held() - before
     assert grown < 200_000  # of the 1.4 MB that all of them would take
     assert (case.link.count, len(case.link.last)) == (10_000, KEPT)
     assert all(one.start < other.start for one, other in pairwise(case.link.last))
@@ -297,7 +295,7 @@ def test_a_proof_that_needs_no_byte_ends_what_the_last_byte_began(case: Case) ->
 
 
 def test_a_peer_that_says_that_it_heard_nothing_was_lost_and_did_not_stall() -> None:
-    """What it was sent got lost on the way: it goes on acknowledging what it has, then it gives up."""
+    """What we sent got lost on the way: the peer goes on acknowledging what it has, then gives up."""
     case = Case.make()
     case.prove(1.0)
     for now in (2.0, 3.0, 4.0):

@@ -97,7 +97,7 @@ def test_a_stuck_reader_blocks_no_write_and_every_line_is_written_or_counted(
     monkeypatch.setattr(logs, "QUEUE_LINES", 10)
     writer = LineWriter(pipe.writing, lambda count: writer.write(f"left out {count}"))
     for _ in range(100):
-        writer.write("x" * 10_000)  # more than the pipe takes: nobody reads it yet
+        writer.write("x" * 10_000)  # more than the pipe takes: nothing reads it yet
     assert not writer.flush(seconds=0)
     text = pipe.read_until(lambda text: "left out" in text and text.endswith("\n"))
     while not writer.flush(seconds=0.05):
@@ -285,5 +285,5 @@ def test_a_terminal_gets_colours_and_no_values_of_local_variables(own_logs: None
 
 def test_flushing_before_logs_are_set_up_does_nothing() -> None:
     code = "from randstream.observe.logs import flush_logs; flush_logs()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")

@@ -85,6 +85,6 @@ async def test_an_nc_that_has_much_more_to_send_shows_which_line_is_no_number() 
             nc.stdin.write(b"1\r\n+2\r\n10.0.0.1\r\n" + b"12345678\r\n" * 200_000)
             nc.stdin.close()
             said = await asyncio.wait_for(nc.stdout.read(), PATIENCE)
-        assert b"\n# line 3 is no number: '10.0.0.1'; " in said
+        assert b"\n# line 3 is not a number: '10.0.0.1'; " in said
         assert said.endswith(b"\n#close reason=malformed\n")
         assert sink.taken == b"1\n2\n"

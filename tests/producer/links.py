@@ -1,4 +1,4 @@
-"""Links: the only one of a producer, what it sends up to a beat, and delays without chance."""
+"""Links: a producer's only link, what it sends up to a beat, and delays without chance."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Dialling: addresses that swallow, refuse, accept and say nothing; who waits for whom; a dial that meets itself."""
+"""Dialling: addresses that swallow, refuse, or accept and say nothing; which dials wait; a dial that meets itself."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 from unittest.mock import Mock
 
@@ -18,6 +19,7 @@ from tests.support.roles import a_worker, producing
 from tests.support.waiting import until
 
 from randstream.backoff import LONGEST_DELAY
+from randstream.net.connection import Connection
 from randstream.observe.status import LinkState
 from randstream.producer.dialling import DIALS_AT_ONCE, NEXT_ADDRESS_SECONDS
 from randstream.producer.places import PATIENCE
@@ -41,7 +43,7 @@ async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log) -> 
         began = producer.clock.now()
         lost = await log.wait("link.unreachable")
         assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
-        assert (lost["reason"], lost["error"]) == ("timeout", "no connection within the handshake's limit")
+        assert (lost["reason"], lost["error"]) == ("timeout", "no connection within the handshake limit")
 
 
 @pytest.mark.parametrize("count", [DIALS_AT_ONCE, 10 * DIALS_AT_ONCE])
@@ -147,6 +149,66 @@ async def test_a_link_that_ends_while_several_addresses_are_tried_leaves_them_al
             assert await peer.rest() == b"#close reason=shutdown\n"
 
 
+def when_connected(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> asyncio.Event:
+    """Call `act` when the next socket connects, a moment before its dial hears of it. The event is set after that."""
+    original, has_acted = Connection.connection_made, asyncio.Event()
+
+    def connection_made(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        monkeypatch.setattr(Connection, "connection_made", original)
+        original(connection, transport)
+        act()
+        has_acted.set()
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+    return has_acted
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("scheme", ["stream", "raw"])
+async def test_a_dial_that_is_cancelled_just_as_it_connects_harms_nothing(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_listener() as listener, producing(f"{scheme}://{listener.target}") as producer:
+        link = only(producer)
+        has_ended = when_connected(monkeypatch, lambda: link.abort(producer.clock.now()))
+        await has_ended.wait()
+        assert link.state is LinkState.FINISHED
+        await (await listener.peer()).rest()
+
+
+class LateLimit:
+    """asyncio, for a module whose time limits pass only by `expire`, and all at once."""
+
+    def __init__(self) -> None:
+        self.limits: list[asyncio.Timeout] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def timeout(self, delay: float) -> asyncio.Timeout:
+        self.limits.append(asyncio.timeout(None))
+        return self.limits[-1]
+
+    def expire(self) -> None:
+        for limit in self.limits:
+            limit.reschedule(0)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("scheme", ["stream", "raw"])
+async def test_a_limit_that_passes_just_as_a_dial_connects_leaves_a_link_that_dials_again(
+    scheme: str, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateLimit()
+    monkeypatch.setattr("randstream.producer.dialling.asyncio", late)
+    async with a_listener() as listener, producing(f"{scheme}://{listener.target}") as producer:
+        await when_connected(monkeypatch, late.expire).wait()
+        await (await listener.peer()).rest()
+        await listener.peer()
+        assert len(log.of("link.lost")) + len(log.of("link.unreachable")) == 1
+        assert only(producer).reconnects == len(log.of("link.lost"))
+
+
 class SelfDialling:
     """asyncio, for a module whose first dial comes from the very port that it dials; the next are refused."""
 
@@ -180,7 +242,7 @@ async def test_self_dial_is_refused_and_leaves_the_port_free(
     monkeypatch.setattr("randstream.producer.dialling.asyncio", dialling)
     async with producing(f"{scheme}://127.0.0.1:{dialling.port}") as producer:
         unreachable = await log.wait("link.unreachable")
-        assert "the dial met itself" in unreachable["error"]
+        assert "the dial connected to itself" in unreachable["error"]
         assert (only(producer).acked_offset, only(producer).offset) == (0, 0)
         assert only(producer).state is not LinkState.STREAMING
     dialling.sock.detach()  # uvloop closes what it took over, and leaves the object open

@@ -1,4 +1,4 @@
-"""Discovery: workers that come and go, by what DNS says of a service and what their links prove."""
+"""Discovery: workers that come and go, judged by what DNS says about a service and what their links prove."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from randstream.worker.worker import Worker
 
 OTHER_SERVICE: Final = "dns://other.ns.svc.test:9000"
 NOBODY: Final = Target("stream", "localhost", 1)
-"""Where nobody listens."""
+"""Where nothing listens."""
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ async def test_trouble_is_told_once_and_its_end_too(services: Services, log: Log
 
 
 class ByKind(Services):
-    """Answers of each kind of record: workers, an error, or for how many seconds there is none."""
+    """Answers for each kind of record: workers, an error, or the seconds of silence before one."""
 
     def __init__(self, **answers: list[Target] | str | float) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ async def test_workers_of_a_kind_of_record_that_fails_have_not_left() -> None:
 
 async def test_a_question_that_is_late_is_a_problem_and_its_answer_is_used(services: Services) -> None:
     class Late(Services):
-        """Every answer takes so long as with a name server that is silent and a search list."""
+        """Every answer takes as long as with a silent name server and a search list."""
 
         async def look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
             await asyncio.sleep(25)

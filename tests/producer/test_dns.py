@@ -35,7 +35,7 @@ pytestmark = pytest.mark.kernel
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers from `records`; for the rest there is no such name. It says nothing while `is_silent`."""
+    """Answers from `records`; no other name exists. It says nothing while `is_silent`."""
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
@@ -43,7 +43,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.rcode = dns.rcode.NOERROR
         self.is_silent = False
         self.troubles: dict[tuple[str, str], dns.rcode.Rcode | None] = {}
-        """What is answered to single questions; None: nothing."""
+        """Answers to single questions; None for no answer."""
         self.questions: list[tuple[str, str]] = []
         self.port = 0
         self.search, self.ndots = ["ns.svc.test."], 1
@@ -73,7 +73,7 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport.sendto(answer.to_wire(), addr)
 
     async def wait_asked(self, times: int = 1) -> None:
-        """Wait for so many questions more."""
+        """Wait for that many more questions."""
         wanted = len(self.questions) + times
         while len(self.questions) < wanted:
             self._asked.clear()
@@ -357,7 +357,7 @@ def test_a_service_is_a_target(text: str, shown: str) -> None:
 
 
 def test_srv_records_tell_the_port_so_the_target_has_none() -> None:
-    with pytest.raises(SettingsError, match="has a port, which SRV records tell"):
+    with pytest.raises(SettingsError, match="has a port, but SRV records have their own"):
         ProducerSettings(workers="srv://_stream._tcp.worker:9000")
 
 

@@ -1,4 +1,4 @@
-"""What became of a worker, whichever link had it: above all how long it was away when it comes back elsewhere."""
+"""What became of a worker under any link: above all, how long it was away when it comes back elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a link counts as interruptions, against a worker that is spoken by hand and whole ones. Times are virtual."""
+"""What a link counts as interruptions, with a worker spoken by hand and with whole ones. Times are virtual."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def the(status: InterruptionsStatus) -> Interruption:
 
 
 async def answer(peer: Peer, seconds: float) -> None:
-    """Acknowledge every beat for so long."""
+    """Acknowledge every beat for `seconds`."""
     end = clock_of_loop().now() + seconds
     while clock_of_loop().now() < end:
         peer.say(ack_of(await peer.line_starting(b"#beat ")))

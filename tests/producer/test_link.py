@@ -1,4 +1,4 @@
-"""Links to a worker that is spoken by hand: the handshake, stalls, silence, reconnects, the graceful end."""
+"""Links to a worker spoken by hand: the handshake, stalls, silence, reconnects, the graceful end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Membership: who has left is a matter of both DNS and links, and of time."""
+"""Membership: DNS, links and time together decide which workers have left."""
 
 from __future__ import annotations
 

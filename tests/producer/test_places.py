@@ -1,4 +1,4 @@
-"""Places: who comes first, who waits, and what the silent leave to others."""
+"""Places: which attempts come first, which wait, and what the silent ones leave to others."""
 
 from __future__ import annotations
 

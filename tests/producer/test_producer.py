@@ -1,4 +1,4 @@
-"""Producer and worker together, in one process: whatever is cut or started anew, the stream goes on unbroken."""
+"""Producer and worker together, in one process: whatever is cut or restarted, the stream goes on unbroken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links to raw peers: number lines only, silence is no failure, a cut goes on with the next number not written."""
+"""Links to raw peers: number lines only; silence is not a failure; after a cut the next unwritten number follows."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ async def test_raw_target_that_does_not_read_holds_the_link_and_then_gets_every_
 
 
 class CountingClock(Clock):
-    """The real time, and how many timers were asked of it."""
+    """The real time, and how many timers it was asked for."""
 
     timers = 0
 

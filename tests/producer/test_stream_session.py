@@ -76,7 +76,7 @@ async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(log: Log) 
 
 
 async def answer_next_beat(producer: Producer, peer: Peer, *answers: bytes) -> bytes:
-    """Wait for the next beat and say `answers`, or else the last ack again, until they are heard; the beat."""
+    """Wait for the next beat; say `answers`, or the last ack again, until they are heard; return the beat."""
     beat = await peer.line_starting(b"#beat ")
     heard = only(producer).heard_at
     peer.say(*(answers or [b"#ack offset=%d\n" % only(producer).acked_offset]))

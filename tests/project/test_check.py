@@ -153,9 +153,7 @@ def test_a_command_that_is_nowhere_is_told_before_anything_is_made(command: str)
 def run_in_pod(script: str, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     source = (OVERLAY / script).read_text(encoding="utf-8").replace("/report", str(folder))
     command = [sys.executable, "-c", source, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **variables}
-    )
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
 
 
 def test_outside_ends_with_the_status_of_the_command(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ def test_a_ready_pod_is_no_trouble() -> None:
 
 
 def test_a_wrong_setting_is_hopeless_and_told_in_its_own_words() -> None:
-    told = "randstream: RANDSTREAM_RAET is no setting; did you mean RANDSTREAM_RATE?"
+    told = "randstream: RANDSTREAM_RAET is not a setting; did you mean RANDSTREAM_RATE?"
     ended = {"exitCode": 2, "message": f"...\n{told}\n"}
     assert rollout.trouble_of(a_pod(**container(terminated=ended))) == (
         f"it ended with status 2: {told}", True,
@@ -404,7 +404,7 @@ def make(tmp_path: Path) -> MakeCall:
                 (folder / name).chmod(0o755)
         environment = {"PATH": str(folder), "HOME": str(tmp_path)}
         command = [str(folder / "make"), "--no-print-directory", "-C", str(ROOT), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("make")]
 
     return call

@@ -35,7 +35,7 @@ READ_STORE = str(EXAMPLES / "read_store" / "read.py")
 def test_pi_over_workers_equals_pi_from_the_seed_alone() -> None:
     run = subprocess.run(
         [sys.executable, PI, "--workers", "2", "--points", "20000"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()

@@ -46,7 +46,7 @@ def run_in(folder: Path, bin_folder: Path, *command: str | Path) -> str:
     ours = ("RANDSTREAM_", "PYTHON", "COVERAGE_", "VIRTUAL_ENV")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     variables["PATH"] = f"{bin_folder}{os.pathsep}{variables['PATH']}"
-    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=110, check=False)
+    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     return run.stdout
 

@@ -85,7 +85,7 @@ async def test_crash_without_a_saved_offset_repeats_only_what_was_not_acknowledg
 
 
 def test_producer_and_worker_run_in_one_program() -> None:
-    run = subprocess.run([sys.executable, "-c", BOTH], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run([sys.executable, "-c", BOTH], capture_output=True, text=True, check=True)
     numbers = re.findall(r"^[0-9]+ \[ *([^]]*)\]", run.stdout, re.MULTILINE)
     assert [int(number) for line in numbers for number in line.split()][:20] == stream().read(0, 20).tolist()
     assert run.stderr == ""
@@ -93,9 +93,7 @@ def test_producer_and_worker_run_in_one_program() -> None:
 
 def test_events_go_to_the_standard_librarys_logging() -> None:
     levels = "import logging\nlogging.basicConfig(level=logging.INFO)\n"
-    run = subprocess.run(
-        [sys.executable, "-c", levels + LOGGING + BOTH], capture_output=True, text=True, timeout=60, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", levels + LOGGING + BOTH], capture_output=True, text=True, check=True)
     assert "INFO:randstream:worker.listening" in run.stderr
     assert "worker.listening" not in run.stdout
 
@@ -105,5 +103,5 @@ def test_programs_are_typed(tmp_path: Path) -> None:
     for number, program in enumerate((TOTAL, BOTH, LOGGING)):
         (tmp_path / f"program_{number}.py").write_text(program)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path)]
-    run = subprocess.run(mypy, capture_output=True, text=True, timeout=110, check=False, cwd=tmp_path)
+    run = subprocess.run(mypy, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, "Success: no issues found in 3 source files\n", "")

@@ -150,7 +150,7 @@ def seen_at_a_terminal(command: list[str]) -> str:
 
     reader = threading.Thread(target=read)
     reader.start()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=60)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False)
     os.close(theirs)
     reader.join()
     os.close(ours)

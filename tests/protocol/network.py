@@ -1,7 +1,7 @@
 """A pretend network: both ends of a connection, a stream to send, and models of the drivers and of the sinks.
 
 No loop, no socket, no clock: time is a number, and a step happens when a test says so. The models follow
-docs/protocol.md (The line, Sinks), so that the core is tried in the company it was made for.
+docs/protocol.md (The line, Sinks), so that the core is tested with the partners it was made for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ START: Final = 1000.0
 
 
 def repeatable(max_examples: int, stateful_step_count: int = 50) -> settings:
-    """Hypothesis without chance, clock or memory: the same examples on every machine, however slow."""
+    """Hypothesis without randomness, deadlines or a database: the same examples on every machine, however slow."""
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     return settings(
         max_examples=max_examples,
@@ -78,7 +78,7 @@ def reference_crc(data: bytes) -> int:
 
 @functools.cache
 def number_line(n: int) -> bytes:
-    """Number n of the pretend stream: of every shape, and no two near each other alike."""
+    """Number n of the pretend stream: all shapes occur, and no two near each other are equal."""
     word = (n + 1) * 2654435761 % 4294967291
     match word % 6:
         case 0:
@@ -276,7 +276,7 @@ class RevocableSink:
         return self.offset
 
     def fail_commit(self) -> None:
-        """The disk would not: what was to be written waits for the next commit."""
+        """The disk fails: what was to be written waits for the next commit."""
         if self.is_committing:
             self._proven = self._committing + self._proven
             self.is_committing = False
@@ -395,7 +395,7 @@ class WorkerModel:
         self.promote(now)
 
     def hand_over(self, now: float) -> None:
-        """Whoever serves yields to whoever waits."""
+        """The one that serves yields to one that waits."""
         if self._serving is not None and self._serving.state is State.STREAMING and self._waiting:
             self._end(self._serving, Reason.YIELD, now)
 
@@ -410,7 +410,7 @@ class WorkerModel:
         self.promote(now)
 
     def promote(self, now: float) -> None:
-        """Let one that waits serve, if nobody does and the sink can tell where the stream stands."""
+        """Let one that waits serve, if none does and the sink can tell where the stream stands."""
         if self._serving is not None or not self._waiting or self.sink.is_committing or self.is_held_up:
             return
         ready = [receiver for receiver in self._waiting if not receiver.owed_answers] or self._waiting
@@ -522,7 +522,7 @@ class World:
         return self.worker.sink
 
     def dial(self, *, is_second: bool = False) -> Wire:
-        """Dial again. The producer has given up its connection before, and the worker has not heard of that; or this
+        """Dial again. The producer has given up its connection, and the worker does not know yet; or this
         is a second producer, and the first is still there."""
         if is_second:
             self._make_producer(self._producers)
@@ -571,7 +571,7 @@ class World:
                 assert wire.receiver.deadline > self.now
 
     def restart_producer(self) -> None:
-        """The one that dialled last: of the same name, and with an instance of its own."""
+        """The one that dialled last, with the same name and an instance of its own."""
         self._make_producer(self._producers - 1 + 3)
         self.dial()
 
@@ -586,7 +586,7 @@ class World:
         self.worker = WorkerModel(self.sink)
 
     def settle(self) -> None:
-        """Let everything under way arrive, commits included, until nobody has anything to say."""
+        """Let everything under way arrive, commits included, until no end has anything to say."""
         self.worker.is_held_up = False
         self.worker.end_commit(self.now)
         while True:

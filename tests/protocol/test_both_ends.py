@@ -43,7 +43,7 @@ FIRST, SECOND = 1e-6, 2e-6
 
 
 def said_in(example: str) -> list[str]:
-    """The lines of one of the page's conversations, without what it tells of them."""
+    """The lines of one of the page's conversations, without its notes."""
     lines = [line.partition(" <- ")[0].rstrip() for line in example.splitlines()]
     return [line for line in lines if line != "            ..."]
 

@@ -28,7 +28,7 @@ LINES = st.one_of(
 
 
 def judge(run: bytes | bytearray) -> Reason | None:
-    """What is wrong first with a run of number lines, looked at one byte after the other."""
+    """The first fault in a run of number lines, read byte by byte."""
     for line in run.split(b"\n")[:-1]:
         if len(line) + 1 > 64:
             return Reason.TOO_LONG

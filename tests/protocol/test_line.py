@@ -1,4 +1,4 @@
-"""The rules of "The line" that the core keeps: who is asked when, what an answer counts for, what a standby knows."""
+"""The rules of "The line" that the core keeps: when to ask, what an answer counts for, what a standby knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A raw peer's bytes: any slicing gives the same, and all before a line that is no number is taken."""
+"""A raw peer's bytes: any slicing gives the same, and everything before a line that is not a number is taken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Fault = tuple[Reason, str, int, int, str]
 
 
 def read(slices: Iterable[bytes], *, to_end: bool = True) -> tuple[bytes, int, Fault | None]:
-    """The lines that are taken, how many they are, and what is said of the one that is no number."""
+    """The lines that are taken, their count, and the error for the one that is not a number."""
     decoder = FirstLineDecoder()
     taken, count = b"", 0
     try:
@@ -42,7 +42,7 @@ def bytewise(data: bytes) -> list[bytes]:
 
 
 def outcome(data: bytes, *, to_end: bool = True) -> tuple[bytes, int, Fault | None]:
-    """What `read` says of `data` in one piece, which is what it says of every slicing."""
+    """What `read` makes of `data` in one piece, and of every slicing."""
     whole = read([data], to_end=to_end)
     assert read(bytewise(data), to_end=to_end) == whole
     if len(data) < 200:
@@ -186,7 +186,7 @@ def test_tls_is_recognised_byte_by_byte() -> None:
 def test_a_raw_decoder_alone_counts_from_its_first_line() -> None:
     decoder = RawDecoder()
     assert list(decoder.decode(b"1\n")) == [Numbers(b"1\n", 1)]
-    with pytest.raises(RawLineError, match="line 2 is no number: 'x'"):
+    with pytest.raises(RawLineError, match="line 2 is not a number: 'x'"):
         list(decoder.decode(b"x\n"))
 
 

@@ -1,4 +1,4 @@
-"""How people spell numbers, the one spelling that is passed on, and what is said of all else."""
+"""How people spell numbers, the one spelling that is passed on, and the advice on everything else."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def test_line_is_shortened_alike_wherever_it_is_cut(line: bytes) -> None:
         ("nan", "finite"), ("-Infinity", "finite"), ("null", "finite"), ("0x10", "decimal"), ("1_000", "tr -d _"),
         ("1,5", "tr , ."), ("1,2,3", "tr , '\\n'"), ("1;2", "tr ';' '\\n'"), ("1 2", "[:space:]"), ('"5"', "quotes"),
         ("1d5", "tr dD e"), ("\u22125", "ASCII -"), ("5\0", "UTF-16"), ("#open worker=x", "grep -v '^#'"),
-        ("true", "1 and 0"), ("2024-01-01", "one decimal number a line"), ("value", "tail -n +2"),
-        ("1-2", "one decimal number a line"), ("1,234,567", "tr -d ,"), ("1,234,567.8", "tr -d ,"),
-        ("1,234.5", "tr -d ,"), ("1,234", "thousands (tr -d ,)"), ("1,2345", "tr , ."), ("[1,2]", "jq"),
+        ("true", "1 and 0"), ("2024-01-01", "one decimal number per line"), ("value", "tail -n +2"),
+        ("1-2", "one decimal number per line"), ("1,234,567", "tr -d ,"), ("1,234,567.8", "tr -d ,"),
+        ("1,234.5", "tr -d ,"), ("1,234", "thousands separator (tr -d ,)"), ("1,2345", "tr , ."), ("[1,2]", "jq"),
         ("9" * 64, "fewer digits"), ("0." + "3" * 70, "fewer digits"),
     ],
 )  # fmt: skip

@@ -84,7 +84,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(takes_long=st.booleans())
     def open_sink(self, takes_long: bool) -> None:
-        """Until the sink is open, nobody is promoted."""
+        """Until the sink is open, no producer is promoted."""
         self.world.worker.is_held_up = takes_long
         self.world.worker.promote(self.world.now)
 

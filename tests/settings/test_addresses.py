@@ -45,7 +45,7 @@ def test_an_address_with_what_is_no_port_is_refused(port: Any) -> None:
 
 @pytest.mark.parametrize("given", [5, [5], b"a:1", [b"a:1"], [None, 5.0]])
 def test_what_is_no_text_is_no_target(given: Any) -> None:
-    assert "is no target; give host:port" in refusal(producer, workers=given)
+    assert "is not a target; give host:port" in refusal(producer, workers=given)
 
 
 def test_a_byte_order_mark_before_a_file_of_targets_is_dropped(tmp_path: Path) -> None:

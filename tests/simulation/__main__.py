@@ -30,7 +30,7 @@ PLANS_AT_ONCE: Final = 8
 
 
 def run_plans(seeds: range, draw: Draw = draw_plan) -> tuple[Outcome, int | None, str]:
-    """What the plans of `seeds` come to; the first seed that breaks a promise, and how."""
+    """The result of the plans of `seeds`, and the first seed that breaks a promise, and how."""
     outcome = Outcome()
     for seed in seeds:
         try:
@@ -41,7 +41,7 @@ def run_plans(seeds: range, draw: Draw = draw_plan) -> tuple[Outcome, int | None
 
 
 def run_for(seconds: float, first_seed: int, jobs: int, draw: Draw) -> int:
-    """Plans for so many seconds of real time; the exit status."""
+    """Run plans for that many seconds of real time; return the exit status."""
     end = time.monotonic() + seconds
     total, plans = Outcome(), 0
     with ProcessPoolExecutor(jobs) as pool:
@@ -65,7 +65,7 @@ def run_for(seconds: float, first_seed: int, jobs: int, draw: Draw) -> int:
 
 
 def tell(seed: int, why: str, draw: Draw = draw_plan) -> int:
-    """Say what broke, and how to see it again with as few faults as possible."""
+    """Print what broke, and how to see it again with as few faults as possible."""
     print(f"seed {seed} broke a promise:\n{why}\nlooking for the fewest faults that do ...", flush=True)
     plan = shrink(draw(seed, PLAN_HEARTBEATS), breaks_a_promise)
     keep = ",".join(str(fault.number) for fault in plan.faults) or "-"
@@ -76,7 +76,7 @@ def tell(seed: int, why: str, draw: Draw = draw_plan) -> int:
 
 
 def replay(seed: int, keep: str | None, *, has_trace: bool, draw: Draw = draw_plan) -> int:
-    """One plan again; the exit status."""
+    """Run one plan again; return the exit status."""
     plan = draw(seed, PLAN_HEARTBEATS)
     if keep is not None:
         plan = plan.keep({int(number) for number in keep.split(",") if number.isdigit()})

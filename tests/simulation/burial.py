@@ -1,4 +1,4 @@
-"""How a killed process leaves memory: freed as ever, but without a single line of it running.
+"""How a killed process leaves memory: freed as usual, but without running a single line of its code.
 
 A coroutine that is freed while it waits runs its `finally` blocks, a stream writer closes its transport, a pending task
 complains. SIGKILL lets no program do such things. CPython calls a finalizer only once and keeps a mark of that in
@@ -23,7 +23,7 @@ FINALIZED: Final = 1
 
 
 class Outside:
-    """What is no part of any program: the machinery around it, and whatever of a test watches all of them."""
+    """What belongs to no program: the machinery around it, and the parts of a test that watch all of them."""
 
     __slots__ = ()
 
@@ -31,11 +31,11 @@ class Outside:
 BORDER: Final = (Outside, types.ModuleType, type, types.CodeType, types.FrameType)
 """Behind these lies the whole interpreter, or another process."""
 STILL_CLOSED: Final = (io.IOBase, socket.socket)
-"""A real descriptor would never be closed again if these died in silence."""
+"""If these died in silence, a real descriptor would never be closed."""
 
 
 def bury(loop: asyncio.AbstractEventLoop, dead: Iterable[Any]) -> None:
-    """Silence all that `dead` leads to, so that it can be let go of. It must not be running."""
+    """Silence everything that `dead` leads to, so that it can be freed. It must not be running."""
     seen: set[int] = set()
     unseen = list(dead)
     while unseen:

@@ -1,4 +1,4 @@
-"""Cluster: the machines of a plan in one world, and the hands that do to them what the plan says."""
+"""Cluster: the machines of a plan in one world, and the code that does to them what the plan says."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OTHER_SEED: Final = "43"
 NUMBERS: Final = "integers:1:100"
 GRACE_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 0.5
-"""How soon somebody notices that a process has died by itself, and starts it again."""
+"""How soon a process that has died by itself is noticed and restarted."""
 DISK_ERRORS: Final = (errno.EIO, errno.ENOSPC)
 SYNCS: Final = ("fdatasync", "fsync", "sync_folder")
 
 
 class Cluster(Outside):
-    """Workers, producers and what is wrong with them now. `harmed_until` is when each worker's stream has to heal."""
+    """Workers, producers and what is wrong with them now. After `harmed_until` each worker's stream must heal."""
 
     def __init__(self, plan: Plan, world: World) -> None:
         self.plan = plan
@@ -41,9 +41,9 @@ class Cluster(Outside):
         self.producers = [self._make_producer(number, f"producer-{number}", SEED) for number in range(shape.producers)]
         self.harmed_until = {machine.name: world.now for machine in self.workers}
         self.harms: dict[tuple[str | None, str | None], float] = {}
-        """Until when each producer, each worker (None: whichever) and each pair of them is harmed."""
+        """Until when each producer, each worker (None: any) and each pair of them is harmed."""
         self.reset_at = dict.fromkeys(self.harmed_until, 0.0)
-        """When each worker's connections were last cut, with both ends told: the least of harms."""
+        """When each worker's connections were last cut, and both ends knew: the least of harms."""
         self._held_down: dict[Machine, float] = {}
         self.strangers: list[ProducerMachine] = []
 
@@ -61,13 +61,13 @@ class Cluster(Outside):
             self.world.at(began + fault.at, self._harm, fault)
 
     def supervise(self) -> None:
-        """Start what is down, unless it is down on purpose. Wants to be called often."""
+        """Start what is down, unless it is down on purpose. Call it often."""
         for machine in self.machines:
             if not machine.is_running and self._held_down.get(machine, 0.0) <= self.world.now:
                 machine.start()
 
     def heal(self) -> None:
-        """Nothing is wrong any more, but for what still runs."""
+        """End all faults, except for what still runs."""
         for machine in self.machines:
             self._held_down.pop(machine, None)
             machine.thaw()
@@ -142,7 +142,7 @@ class Cluster(Outside):
         elif fault.kind in _A_PAIRS:
             harmed = [(producer.name, worker.name)]
         elif fault.kind == "another seed":
-            harmed = []  # it waits behind whoever is there; but it may be all that is there
+            harmed = []  # it waits behind all others; but there may be none
         else:
             harmed = [(None, each.name) for each in self.workers if fault.kind in _ALL_WORKERS or each is worker]
         for pair in harmed:

@@ -1,6 +1,6 @@
-"""Gaps: where a store stood still, which is seen from outside, and whether both ends call that an interruption.
+"""Gaps: where a store stood still, as seen from outside, and whether both ends call that an interruption.
 
-None may be left out, and none invented.
+They may miss none and invent none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from randstream.observe.interruptions import Ear, Interruption, Interruptions, P
 from randstream.protocol import INTERRUPTION_HEARTBEATS
 
 UNTOLD_HEARTBEATS: Final = 6.0
-"""What a store may stand still for without an interruption, beside one number's time: a silence and a commit of two
+"""How long a store may stand still without an interruption, besides one number's time: a silence and a commit of two
 heartbeats each, and the beat before and after."""
 SLACK: Final = 1.0
 """Seconds, for timers that are late."""
@@ -24,7 +24,7 @@ MOMENT: Final = 1e-3
 
 
 class WitnessedInterruptions(Interruptions):
-    """Keeps when each began and ended, which the time of day tells only until it steps."""
+    """Keeps when each began and ended, as the time of day may step."""
 
     __slots__ = ("ended",)
 
@@ -39,7 +39,7 @@ class WitnessedInterruptions(Interruptions):
         return interruption
 
     def overlaps(self, begin: float, end: float, now: float) -> list[float]:
-        """The seconds from `begin` to `end` that each interruption takes of them, as far as is known at `now`."""
+        """How much of the time from `begin` to `end` each interruption takes, as far as is known at `now`."""
         spans = [(since, until) for since, until, _ in self.ended]
         if (current := self.status(now, 0).current) is not None:
             spans.append((now - current.seconds, now))
@@ -95,7 +95,7 @@ class Gaps(Outside):
         for end in [*[at for at in worker.moved_at if at > begin], now]:
             told = link.overlaps(begin, end, now)
             untold = end - begin - sum(told)
-            # After each interruption the rate counts anew.
+            # After each interruption the rate starts over.
             if untold > UNTOLD_HEARTBEATS * shape.heartbeat + (1 + len(told)) / shape.rate + SLACK:
                 return f"stood still from {begin:.3f} to {end:.3f}, {untold:.3f} s of it without an interruption"
             if end < now:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tests.simulation.world import Process, World
 
 AbstractLoop: Any = asyncio.AbstractEventLoop
-"""Untyped: what a loop without pipes and subprocesses lacks would have to be listed here otherwise."""
+"""Untyped: otherwise everything that a loop without pipes and subprocesses lacks would have to be listed here."""
 DEFAULT_THREADS: Final = 8
 """Threads of the executor `None`: as many as asyncio's has on a machine of four cores."""
 
 
 class Task(asyncio.Task[Any]):
-    """asyncio's own, but the order of a set of tasks, such as a TaskGroup's, is the same in every run."""
+    """asyncio's own, except that the order of a set of tasks, such as a TaskGroup's, is the same in every run."""
 
     __slots__ = ("_number",)
 
@@ -43,7 +43,7 @@ class Task(asyncio.Task[Any]):
 
 
 class Future(asyncio.Future[Any]):
-    """asyncio's own, but the order of a set of them is the same in every run."""
+    """asyncio's own, except that the order of a set of them is the same in every run."""
 
     __slots__ = ("_number",)
 
@@ -69,11 +69,11 @@ class Loop(AbstractLoop):
         self.frozen = False
         self.dead = False
         self.silenced = False
-        """Whether nobody may hear of it any more, either: it was killed."""
+        """Whether it was killed, so that nothing may hear from it any more either."""
         self.transports: dict[Any, None] = {}
         self.servers: dict[Any, None] = {}
         self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
-        """Those of `create_task`, whether they are done or not: asyncio looks through all loops' to tell."""
+        """Those of `create_task`, done or not: asyncio would look through those of all loops."""
         self.signals: dict[int, asyncio.Handle] = {}
         self._asyncgens: weakref.WeakSet[Any] = weakref.WeakSet()
         self._pools: dict[Any, Pool] = {}
@@ -86,7 +86,7 @@ class Loop(AbstractLoop):
     # ---- the world's side --------------------------------------------------------------------------------------------
 
     def turn(self) -> int:
-        """Run what is ready now, but not what that makes ready. How many callbacks that was."""
+        """Run what is ready now, but not what that makes ready; return the number of callbacks."""
         count = len(self.ready)
         popleft = self.ready.popleft
         handle = None
@@ -210,7 +210,7 @@ class Loop(AbstractLoop):
         return self._exception_handler
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Nothing: the world has taken note already."""
+        """Do nothing: the world already knows."""
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if self.silenced:
@@ -282,7 +282,7 @@ class Loop(AbstractLoop):
 
 
 class Pool:
-    """The threads of one executor, none of which exists: a call takes the time that the process's pace says."""
+    """The threads of one executor. None exists: a call takes the time given by the process's pace."""
 
     __slots__ = ("free", "idle", "loop", "threads", "waiting")
 

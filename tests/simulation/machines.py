@@ -1,6 +1,6 @@
 """Machines of a simulated cluster: a worker with its disk, a producer, and the names that producers look up.
 
-The roles are the real ones. Handed in are the clock, chance, DNS and the file layer; the loop is the world's.
+The roles are the real ones. The clock, chance, DNS and the file layer are passed in; the loop is the world's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STARTED_IN_1970: Final = 1.7e9
 
 
 class WorldClock(Clock, Outside):
-    """The world's time. The time of day may step, and nothing may mind."""
+    """The world's time. The time of day may step, and that must disturb nothing."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -76,14 +76,14 @@ class Names(Dns, Outside):
 
 
 class KilledByDisk(Disk, Outside):
-    """A disk that, at the call it is told, kills the process that makes it: in the middle of a commit."""
+    """A disk that kills the process in the middle of a commit, at a given call."""
 
     def __init__(self, random: Random, kill: Callable[[], None]) -> None:
         super().__init__(random)
         self._kill = kill
 
     def images(self, folder: Path) -> tuple[NamesOnDisk, NamesOnDisk]:
-        """The files of `folder` that a power loss now leaves, if no name that is not synced survives, and if all do."""
+        """The files of `folder` that a power loss would leave now, if no unsynced name survives, and if all do."""
         early = late = self._root
         for name in folder.parts[1:]:
             early, late = _subfolder(early.disk, name), _subfolder(late.cache, name)
@@ -114,11 +114,11 @@ class Machine(Outside):
         self.is_frozen = False
         self.lives = 0
         self.steady_from = 0.0
-        """When the process began, or begins, to run as a healthy one does: neither frozen nor late."""
+        """From when on the process runs as a healthy one does, neither frozen nor late."""
         self.endings: list[Process] = []
-        """Processes that were told to end, to be looked at once they have."""
+        """Processes that were told to end, to be checked once they have."""
         self.told_at = 0.0
-        """When the last of them was."""
+        """When the last of them was told."""
 
     @property
     def is_running(self) -> bool:
@@ -163,13 +163,13 @@ class Machine(Outside):
             self.is_frozen = False
             self.steady_from = max(self.steady_from, self.clock.now())
             loop = self.process.loop
-            if self.random.random() < 0.5:  # as uvloop: timers come before what has arrived meanwhile
+            if self.random.random() < 0.5:  # as uvloop does: timers come before what arrived in that time
                 loop.ready.extendleft(reversed(loop.late))
                 loop.late.clear()
             self.process.thaw()
 
     def lose_power(self) -> None:
-        """All that runs here is gone, and what was not synced with it."""
+        """Everything that runs here is gone, and with it what was not synced."""
         self.host.power_off()
 
     async def _main(self) -> None:
@@ -180,7 +180,7 @@ class Machine(Outside):
 
 
 class WitnessedSink(DurableSink, Outside):
-    """A durable sink that tells `witness` what it promises: the stream, and the offset below which all is kept."""
+    """A durable sink that tells `witness` what it promises: the stream, and the offset below which it keeps all."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class WitnessedSink(DurableSink, Outside):
 
 
 class WorkerMachine(Machine):
-    """A durable worker and its disk. `promised` are the offsets that its sink has named, by stream, and when."""
+    """A durable worker and its disk. `promised`: the offsets that its sink has named, by stream, and when."""
 
     def __init__(
         self, host: Host, clock: WorldClock, random: Random, settings: WorkerSettings, limits: dict[str, Any]
@@ -227,10 +227,10 @@ class WorkerMachine(Machine):
         self.committed: dict[str, int] = {}
         """Up to where its process has committed each stream."""
         self.moved_at: list[float] = []
-        """When a commit of any of its lives brought a stream on."""
+        """When a commit, in any of its lives, last advanced a stream."""
         self.broken_promises: list[str] = []
         self.is_misquoted = False
-        """Whether a byte that it sent was damaged on the way: acks have no checksum, so a producer may hear of more."""
+        """Whether a byte it sent was damaged on the way: acks have no checksum, so a producer may see a wrong one."""
         self._limits = limits
 
     @property
@@ -266,7 +266,7 @@ class WorkerMachine(Machine):
         self.worker.stop()
 
     def _hear_numbers(self) -> None:
-        """Numbers go to the sink: of the connection that has it, which has been told where they begin."""
+        """Numbers go to the sink, from the connection that has it and knows where they begin."""
         live: Any = None if self.worker is None else self.worker.line.serving
         if live is None or live.receiver.state not in (State.STREAMING, State.CLOSED):  # or closes after them
             self.broken_promises.append(f"{self.name} took numbers from a connection that was over")

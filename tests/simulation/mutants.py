@@ -1,7 +1,7 @@
-"""Mutants: one thing of randstream made wrong each, to see whether a simulation notices.
+"""Mutants: each makes one thing in randstream wrong, to see whether a simulation notices.
 
-A mutant is a piece of a function's source and what stands there instead. A piece that is not found, or found twice, is
-an error: no mutant can quietly stop being one when the code changes.
+A mutant is a piece of a function's source and its replacement. A piece that is not found, or found twice, is an error:
+no mutant can quietly stop being one when the code changes.
 """
 
 from __future__ import annotations
@@ -448,7 +448,7 @@ MUTANTS: Final = (
 
 
 HEARTBEATS: Final = 70.0
-"""Of the plans that have to catch them: a third of what `make simulate` takes."""
+"""The length of the plans that must catch them: a third of those of `make simulate`."""
 
 CAUGHT_BY: Final = {
     "ack-before-the-sync": 52,
@@ -549,7 +549,7 @@ def find_mutant(name: str) -> Mutant:
 
 @contextmanager
 def mutated(mutant: Mutant) -> Iterator[None]:
-    """Inside, randstream has the mutant's fault; after it, whatever happened, it has not."""
+    """Inside the block randstream has the mutant's fault; afterwards, whatever happened, it does not."""
     original = inspect.getattr_static(mutant.owner, mutant.function)
     changed = change(mutant, original)
     setattr(mutant.owner, mutant.function, changed)
@@ -575,6 +575,6 @@ def change(mutant: Mutant, original: Any) -> Any:
 
 
 def _dedent(piece: str, by: int) -> str:
-    """A piece that begins a line is indented as in the file; the function's source is not any more."""
+    """A piece that begins a line is indented as in the file; the function's source no longer is."""
     lines = piece.split("\n")
     return "\n".join(line[by:] if line.startswith(" " * by) else line for line in lines)

@@ -1,8 +1,8 @@
-"""TCP in memory between hosts that have addresses: what asyncio programs can tell of a network, and what befalls it.
+"""TCP in memory between hosts that have addresses: what asyncio programs can see of a network, and its faults.
 
 From a write to a read the bytes pass the transport's buffer (`transport.py`), the sending kernel's buffer, the wire and
-the receiving kernel's buffer. All of them are bounded, so that a reader that stops stops the writer. Every segment is
-one event of the world; acknowledgements are looked up when the sender wants to know, and are events only if it waits.
+the receiving kernel's buffer. All of them are bounded, so a stopped reader stops the writer. Every segment is one
+event of the world; acknowledgements are looked up when the sender needs them, and are events only if it waits.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from tests.simulation.world import Pace, Process, World
 Address = tuple[str, int]
 
 KERNEL_BUFFER: Final = 128 * 1024
-"""Bytes: what Linux gives a receiver at first; a sender gets about as much."""
+"""Bytes: what Linux gives a receiver at first; a sender gets about the same."""
 SEGMENT: Final = 64 * 1024
 """Bytes that travel together at most, as with segmentation offload."""
 SYN_SECONDS: Final = (1, 2, 4, 8, 16, 32, 64)
-"""Linux waits so long after each SYN: the dial fails after 127 seconds."""
+"""How long Linux waits after each SYN: the dial fails after 127 seconds."""
 RETRY_SECONDS: Final = 0.2
 RETRY_SECONDS_MAX: Final = 120.0
 """Linux's least and longest wait before it sends again; it doubles."""
 GIVE_UP_SECONDS: Final = 924.6
-"""Linux's tcp_retries2 of 15: so long does a connection live of which nothing is heard."""
+"""Linux's tcp_retries2 of 15: how long a connection lives without hearing anything."""
 EPHEMERAL_PORTS: Final = range(32768, 61000)
 ANY: Final = "0.0.0.0"
 LOOPBACK: Final = "127.0.0.1"
@@ -57,13 +57,13 @@ class Link(Outside):
     latency: float = 0.0005
     """Seconds."""
     jitter: float = 0.0002
-    """Seconds that may come on top."""
+    """Additional seconds at most."""
     bandwidth: float = inf
     """Bytes a second, shared by all connections."""
     split: float = 0.1
     """The probability that bytes which could travel together do not."""
     blocked: bool = False
-    """Whether all that arrives is lost."""
+    """Whether everything that arrives is lost."""
     busy_until: float = 0.0
 
 
@@ -90,7 +90,7 @@ class Pipe(Outside):
         self.acked = self.sent = self.written = self.delivered = 0
         self.fin = False
         self.edge = self.advertised = target.host.receive_buffer
-        """How far the receiver lets the sender send: as the sender knows, and as the receiver last said."""
+        """How far the receiver lets the sender send: as known to the sender, and as last announced by the receiver."""
         self.acks: deque[tuple[float, int, int]] = deque()
         """Under way: (arrival, delivered, edge)."""
         self.is_ack_due = False
@@ -152,7 +152,7 @@ class Pipe(Outside):
         heappush(world.heap, (when, world.count(), self._arrive, (segment,)))
 
     def settle(self) -> None:
-        """Learn what the acknowledgements say that have arrived by now."""
+        """Process the acknowledgements that have arrived by now."""
         acks, now = self.acks, self.world.now
         while acks and acks[0][0] <= now:
             self.heard, delivered, edge = acks.popleft()
@@ -186,7 +186,7 @@ class Pipe(Outside):
     # ---- what is lost is sent again ----------------------------------------------------------------------------------
 
     def stall(self, *, again: bool = False) -> None:
-        """Something was lost, or the window is closed: send again in a while, unless that is planned already."""
+        """Something was lost, or the window is closed: send again in a while, unless that is already planned."""
         if self.source.gone or self.acked == self.written + self.fin:
             self.retry_at = inf
             return
@@ -204,12 +204,12 @@ class Pipe(Outside):
     def _retry(self, planned: float) -> None:
         self.settle()
         if planned != self.retry_at:
-            return  # none is needed, or an earlier one has been planned since
+            return  # none is needed, or an earlier one has been planned since then
         self.retry_at = inf
         if self.source.gone or self.acked == self.written + self.fin:
             return
         world = self.world
-        if world.now < self.deadline:  # there was progress since
+        if world.now < self.deadline:  # there has been progress
             self.retry_at = self.deadline
             world.at(self.deadline, self._retry, self.deadline)
         elif world.now - self.heard >= GIVE_UP_SECONDS:
@@ -228,7 +228,7 @@ class Pipe(Outside):
 
     def _arrive(self, segment: list[Any]) -> None:
         start, end, _ = segment
-        segment[2] = -inf  # nothing can be added to it any more
+        segment[2] = -inf  # nothing more can be added to it
         target = self.target
         if self.link.blocked or not target.host.up:
             self.stall()
@@ -266,7 +266,7 @@ class Pipe(Outside):
             target.transport.on_readable()
 
     def _acknowledge(self) -> None:
-        """Tell the sender how far its bytes came, and how many more there is room for."""
+        """Tell the sender how far its bytes came, and how much room is left."""
         source, back, world = self.source, self.back, self.world
         if source.gone:
             return
@@ -325,13 +325,13 @@ class Sock(Outside):
         self.host = host
         self.name = name
         self.loop = loop
-        """Of the process whose it is."""
+        """The process that owns it."""
         self.inbox = bytearray()
         self.eof = False
         """Whether the peer's FIN is here."""
         self.error: OSError | None = None
         self.closed = False
-        """By its process: what its kernel still sends is nobody's."""
+        """Closed by its process; what its kernel still sends belongs to no process."""
         self.gone = False
         """Its kernel, too, has forgotten it."""
         self.wants_room = False
@@ -375,7 +375,7 @@ class Sock(Outside):
             self.out.finish()
 
     def close(self) -> None:
-        """Bytes that nobody has read, or SO_LINGER of no time, make it a RST."""
+        """Close; with unread bytes, or with SO_LINGER of no time, by a RST."""
         if self.closed:
             return
         self.closed = True
@@ -407,7 +407,7 @@ class Sock(Outside):
         self.options[level, option] = value
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
-        if (level, option) == (socket.SOL_SOCKET, socket.SO_ERROR):  # as in Linux, which forgets what it has told
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_ERROR):  # as in Linux, which forgets an error once reported
             error, self.error = self.error, None
             return 0 if error is None else error.errno
         return self.options.get((level, option), 0)
@@ -433,14 +433,14 @@ class Sock(Outside):
                     self.transport.on_writable()
 
     def leave_if_done(self) -> None:
-        """Both ends are closed, and all has arrived."""
+        """Both ends are closed, and everything has arrived."""
         peer = self.connection.peer(self)
         if self.closed and peer.closed and self.eof and peer.eof:
             self.leave()
             peer.leave()
 
     def leave(self) -> None:
-        """Forget the connection. What is under way arrives nonetheless."""
+        """Forget the connection. What is under way still arrives."""
         self.gone = True
         self.host.socks.pop(self, None)
         if self.connection.peer(self).gone:
@@ -481,19 +481,19 @@ class Connection(Outside):
         return self.client.out if self.client.host is source else self.server.out
 
     def cut(self, *sides: Host) -> None:
-        """A RST reaches these sides now, as from a middlebox; none named: both."""
+        """Reset these sides now, as a middlebox does; both if none is named."""
         for sock in self._of(sides):
             sock.on_reset()
 
     def cut_after(self, source: Host, count: int, *sides: Host) -> None:
-        """Cut it as soon as exactly so many more bytes from this host have arrived."""
+        """Cut it as soon as exactly that many more bytes from this host have arrived."""
         pipe = self.pipe(source)
         pipe.cut = (pipe.delivered + count, self._of(sides)) if count else pipe.cut
         if not count:
             self.cut(*sides)
 
     def flip(self, source: Host, after: int = 0, mask: int = 0) -> None:
-        """Damage the byte that comes after so many more from this host; no mask: one bit of it."""
+        """Damage the byte after that many more from this host; without a mask, one bit of it."""
         pipe = self.pipe(source)
         pipe.flips.append((pipe.delivered + after, mask or 1 << pipe.world.random.randrange(8)))
 
@@ -539,7 +539,7 @@ class Listener(Outside):
         self.loop.servers[server] = None
 
     def close(self) -> None:
-        """Who was not accepted yet is reset."""
+        """Connections not accepted yet are reset."""
         self.backlog = -1
         if self.host.listeners.get(self.name) is self:
             del self.host.listeners[self.name]
@@ -583,7 +583,7 @@ class Listener(Outside):
         raise os_error(errno.ENOTCONN)
 
     def setsockopt(self, level: int, option: int, value: Any) -> None:
-        """There is nothing that it would change."""
+        """Do nothing: it would change nothing."""
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> int:
         return 0
@@ -623,7 +623,7 @@ class Dial(Outside):
         self._world.after(SYN_SECONDS[attempt], self._syn, attempt + 1)
 
     def _at_server(self) -> None:
-        """The SYN. It is lost, too, where its answer would be: a half-open connection would have no effect."""
+        """Send the SYN. It is also lost where its answer would be: a half-open connection would have no effect."""
         there, back, world = self._there, self._back, self._world
         if self._is_over() or there is None or not there.up or self._link.blocked or back.blocked:
             return
@@ -677,7 +677,7 @@ class Host(Outside):
         return self.world.start(name, main, self, pace)
 
     def power_off(self) -> None:
-        """All that runs here is gone, and nobody is told."""
+        """Everything that runs here is gone, and no peer is told."""
         self.world.note(f"{self.address} is off")
         self.up = False
         for sock in list(self.socks):
@@ -708,7 +708,7 @@ class Host(Outside):
         return EPHEMERAL_PORTS[self._last_port % len(EPHEMERAL_PORTS)]
 
     def listener(self, to: Address) -> Listener | None:
-        """Who listens at this address."""
+        """The socket that listens at this address."""
         found = self.listeners.get(to) or self.listeners.get((ANY, to[1]))
         return found if found is not None and found.backlog >= 0 else None
 
@@ -804,7 +804,7 @@ class Host(Outside):
 
 
 class Tap(Protocol):
-    """Sees all that programs write to their sockets and read from them."""
+    """Sees everything that programs write to their sockets and read from them."""
 
     def on_made(self, connection: Connection) -> None: ...
 
@@ -820,13 +820,13 @@ class Network(Outside):
         self.world = world
         self.hosts: dict[str, Host] = {}
         self.names: dict[str, list[str]] = {}
-        """What names resolve to; the programs' own names need not be here if they dial addresses."""
+        """What names resolve to; programs that dial addresses need no names here."""
         self.live: dict[Connection, None] = {}
         self.tap: Tap | None = None
         self._links: dict[tuple[Host | None, Host | None], Link] = {}
 
     def host(self, address: str) -> Host:
-        """The host of this address, which is made if there is none."""
+        """The host at this address, made if there is none."""
         host = self.hosts.get(address)
         if host is None:
             host = self.hosts[address] = Host(self, address)
@@ -841,7 +841,7 @@ class Network(Outside):
         return link
 
     def connections(self, a: Host | None = None, b: Host | None = None) -> list[Connection]:
-        """Those that at least one side still knows of: all, those of a host, those between two. Oldest first."""
+        """Those that at least one side still knows: all, those of a host, those between two. Oldest first."""
         wanted = [each for each in (a, b) if each is not None]
         return [each for each in self.live if all(host in (each.client.host, each.server.host) for host in wanted)]
 
@@ -852,7 +852,7 @@ class Network(Outside):
     # ---- faults ------------------------------------------------------------------------------------------------------
 
     def block(self, sources: Host | Iterable[Host], targets: Host | Iterable[Host]) -> None:
-        """Nothing arrives any more that goes from these to those."""
+        """Nothing from these to those arrives any more."""
         for source, target in product(_hosts(sources), _hosts(targets)):
             if source is not target:
                 self.world.note(f"{source.address} > {target.address} is blocked")
@@ -872,7 +872,7 @@ class Network(Outside):
             link.blocked = False
 
     def stall(self, source: Host, target: Host | None = None) -> None:
-        """Acknowledgements under way from here are lost, and what waited for them has to be sent again."""
+        """Acknowledgements under way from here are lost, and what waited for them must be sent again."""
         for connection in self.connections(source, target):
             pipe = connection.pipe(source).target.out
             pipe.settle()

@@ -19,7 +19,7 @@ LINK_FAULTS: Final = (
 )  # fmt: skip
 OTHER_FAULTS: Final = ("dns fails", "dns hangs", "dns is wrong", "step the clock", "another seed", "rolling restart")
 WEIGHTS: Final = ((6, 2, 7, 2), (6, 2, 7, 2), (1, 12, 4, 1))
-"""Of these four in a plan: in some it is the producers that come and go."""
+"""Of the four kinds of faults above: in some plans it is mostly the producers that come and go."""
 BURST_SECONDS: Final = 40.0
 CALM_SECONDS: Final = (25.0, 60.0, 150.0)
 """A plan is bursts of faults with calms between them, in which every stream has to flow again."""
@@ -81,12 +81,12 @@ class Plan:
     faults: tuple[Fault, ...]
 
     def keep(self, numbers: set[int]) -> Plan:
-        """The same with only these faults."""
+        """The same plan with only these faults."""
         return replace(self, faults=tuple(fault for fault in self.faults if fault.number in numbers))
 
 
 def draw_storm(seed: int, heartbeats: float) -> Plan:
-    """Like `draw_plan`, but of the most promotions: producers come and go, and each has a share of twelve workers."""
+    """Like `draw_plan`, but with many promotions: producers come and go, and each has a share of twelve workers."""
     plan, random = draw_plan(seed, heartbeats), Random(f"storm {seed}")
     shape = replace(plan.shape, workers=12, producers=random.choice((3, 4, 5)), rate=0.25, heartbeat=4.0)
     seconds, at = heartbeats * shape.heartbeat, 0.0
@@ -105,7 +105,7 @@ def draw_storm(seed: int, heartbeats: float) -> Plan:
 
 
 def draw_plan(seed: int, heartbeats: float) -> Plan:
-    """The plan of a seed: as many heartbeats long, so that a slow cluster has time to show what it does."""
+    """The plan of a seed, measured in heartbeats, so that a slow cluster has time to show what it does."""
     random = Random(f"plan {seed}")
     heartbeat = random.choice((0.5, 1.0, 2.0, 4.0, 4.0))
     seconds = heartbeats * heartbeat

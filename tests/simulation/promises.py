@@ -23,23 +23,23 @@ from randstream.protocol.frames import crc32c
 from randstream.protocol.states import State
 
 MOST_BUFFERED_BYTES: Final = 4 * 2**20
-"""In all kernels and transports together: the streams are slow, so that nothing may pile up."""
+"""In all kernels and transports together: the streams are slow, so nothing may pile up."""
 MOST_TASKS: Final = 12
 MOST_TIMERS: Final = 12
 MOST_TRANSPORTS: Final = 8
 MOST_A_MACHINE: Final = 2
-"""Of one process: a few, and so many more for each machine of the cluster. Some come and go with every fault."""
+"""Per process: a few, and more for each machine in the cluster. Some come and go with every fault."""
 STEADY_SECONDS: Final = 8.0
-"""How long after the last harm a stream that moves has nothing left to get over."""
+"""How long after the last harm a moving stream has fully recovered."""
 RESTART_OF_BACKOFF_SECONDS: Final = 0.6
 """A link that has proved itself dials again within 0.1 s; the rest is for names, handshakes and the disk."""
 GOODBYE_SECONDS: Final = 0.5
-"""In which a producer that nothing hinders has its last ack."""
+"""The time within which an undisturbed producer has its last ack."""
 FLOW_SECONDS: Final = 20.0
 LINE_SECONDS: Final = 2.0
 """For round trips, a sink's open and the tick of a check, beside the heartbeats that the line may take."""
 SEARCH_SECONDS: Final = 5.0
-"""How often what costs time is looked at: files, and what each process holds."""
+"""How often to make the expensive checks: files, and what each process holds."""
 _BEAT: Final = re.compile(rb"#beat offset=(\d+) crc=([0-9a-f]{8}) t=\d+\n")
 
 
@@ -59,14 +59,14 @@ class Promises(Outside):
         self.moved_at = dict.fromkeys(self._streams, self._world.now)
         """When that last grew."""
         self.silences = dict.fromkeys(self._streams, 0.0)
-        """The longest time that each stream stood still while all that it needs worked."""
+        """The longest time that each stream stood still while everything it needs worked."""
         self._strange_at = dict.fromkeys(self._streams, 0.0)
-        """When each worker was last seen to serve a stream that is not its own."""
+        """When each worker was last seen being served a stream that is not its own."""
         self.held_promises = 0
-        """How often the line's promise was there to be held: a bound below that of a single producer."""
+        """How often the line's promise applied: a bound below that of a single producer."""
         self._read_lives: dict[str, int] = {}
         self._read_segments: dict[str, dict[int, tuple[bytes, int]]] = {name: {} for name in self._streams}
-        """What of each segment was right when it was read last, and the offset at its end: it is not read again."""
+        """The part of each segment that was right when last read, and the offset at its end: it is not read again."""
         self._flows = dict.fromkeys(self._streams, (0.0, 0))
         """Since when each stream flows undisturbed, and from which offset; 0.0: it does not."""
         self._flowed_at = dict.fromkeys(self._streams, 0.0)
@@ -77,7 +77,7 @@ class Promises(Outside):
         self.gaps = Gaps(cluster)
 
     def check(self) -> None:
-        """All that must hold while the cluster runs."""
+        """Check everything that must hold while the cluster runs."""
         self._check_processes()
         self.wire.check()
         self._check_wire()
@@ -99,7 +99,7 @@ class Promises(Outside):
             self._break(f"{buffered} bytes wait in buffers")
 
     def check_end(self) -> None:
-        """All that must hold when every process has ended gracefully."""
+        """Check everything that must hold when every process has ended gracefully."""
         self._check_processes()
         self._check_wire()
         for machine in self._cluster.machines:
@@ -109,7 +109,7 @@ class Promises(Outside):
             self._check_store(worker)
 
     def check_goodbye(self) -> None:
-        """The producers, told to end while all is well, have done so, with all acknowledged that they sent."""
+        """Producers that were told to end while all was well have ended, with everything they sent acknowledged."""
         if len(self._cluster.producers) > 1 or not all(since for since, _ in self._flows.values()):
             return
         for worker in self._cluster.workers:
@@ -180,13 +180,13 @@ class Promises(Outside):
             self._break(f"{worker.name} is not ready, and nothing is wrong: {worker.worker.problem}")
 
     def _check_line(self, worker: WorkerMachine) -> None:
-        """line-promise: while one of several producers has nothing to get over, harm to others is brief silence."""
+        """line-promise: while one of several producers is healthy, harm to the others is only a brief silence."""
         cluster, shape, now = self._cluster, self._cluster.plan.shape, self._world.now
         if worker.worker is None or (serving := worker.worker.line.serving) is None:
             stream = None
         else:
             stream = serving.offered.stream
-        if stream not in (None, self._streams[worker.name].id):  # nobody else was there when a stranger came
+        if stream not in (None, self._streams[worker.name].id):  # no other was there when a stranger came
             self._strange_at[worker.name] = now
         window = 3 * shape.heartbeat * len(cluster.producers) + LINE_SECONDS
         is_spared = any(
@@ -195,7 +195,7 @@ class Promises(Outside):
         if not is_spared or len(cluster.producers) == 1:
             return
         harmed = sum(cluster.harmed(producer, worker) > now - window for producer in cluster.producers)
-        # Whoever serves next begins to count its rate then, and what it sends is proved by its next beat.
+        # The next to serve begins to count its rate then, and its next beat proves what it sends.
         longest = (3 * harmed + 2.25) * shape.heartbeat + 2 / shape.rate + LINE_SECONDS
         since = max(self.moved_at[worker.name], cluster.harmed(None, worker), self._strange_at[worker.name])
         if now - since > longest:
@@ -203,7 +203,7 @@ class Promises(Outside):
         self.held_promises += 1
 
     def _check_flow(self, worker: WorkerMachine) -> None:
-        """A stream never passes its rate; one that nothing disturbs keeps to it, and its processes call it well."""
+        """A stream never exceeds its rate; an undisturbed one keeps to it, and its processes report no problem."""
         name, rate, now = worker.name, self._cluster.plan.shape.rate, self._world.now
         acked, harmed_until = self.acked[name], self._cluster.harmed_until[name]
         if acked > rate * (now - self._began_at) + 1:
@@ -237,7 +237,7 @@ class Promises(Outside):
                 self._break(f"{machine.name} calls its link to {worker.name} {link.state}, and nothing is wrong")
 
     def _check_restart_of_backoff(self, worker: WorkerMachine) -> None:
-        """A link that proved itself, and is cut, is there again at once."""
+        """A link that proved itself and is cut is back at once."""
         name, shape = worker.name, self._cluster.plan.shape
         at = self._cluster.reset_at[name]
         if self._world.now < at + RESTART_OF_BACKOFF_SECONDS + 1 / shape.rate + 1.25 * shape.heartbeat:
@@ -285,7 +285,7 @@ class Promises(Outside):
     def _check_segment(
         self, worker: str, stream: NumberStream, first: int, content: bytes, known: tuple[bytes, int] | None
     ) -> tuple[bytes, int]:
-        """What of `content` was found to be right, and the offset at its end. `known` is what this returned before."""
+        """The part of `content` that is right, and the offset at its end. `known` is what this returned before."""
         if known is not None and content.startswith(known[0]):
             position, offset = len(known[0]), known[1]
         else:
@@ -304,5 +304,5 @@ class Promises(Outside):
 
 
 def grace_of_all() -> float:
-    """Seconds in which everything that was told to end has ended."""
+    """Seconds within which everything that was told to end has ended."""
     return GRACE_SECONDS + 5.0

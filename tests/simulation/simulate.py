@@ -31,7 +31,7 @@ MOST_STEPS_A_SECOND: Final = 50_000
 
 @dataclass(slots=True)
 class Outcome:
-    """What runs came to."""
+    """The result of runs."""
 
     faults: Counter[str] = field(default_factory=Counter)
     stream_seconds: float = 0.0
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
-    """Run `plan`; what it came to. Raises `Broken`."""
+    """Run `plan`; return the result. Raises `Broken`."""
     with World(f"world {plan.seed}", tracing=trace is not None) as world, logs_of(world), limits_of(plan):
         if trace is not None:
             world.trace = trace
@@ -86,7 +86,7 @@ def simulate(plan: Plan, trace: list[Note] | None = None) -> Outcome:
 
 
 def _end(world: World, cluster: Cluster, promises: Promises) -> None:
-    """Tell all to end: at once, or one kind before the other."""
+    """Tell all processes to end: at once, or one kind before the other."""
     first: Sequence[Machine] = (cluster.machines, cluster.producers, cluster.workers)[cluster.plan.seed % 3]
     for machine in first:
         machine.stop()
@@ -104,7 +104,7 @@ def _end(world: World, cluster: Cluster, promises: Promises) -> None:
 def _watch(
     world: World, cluster: Cluster, promises: Promises, seconds: float, until: Callable[[], bool] | None = None
 ) -> None:
-    """Let time pass, and hold the promises to it. `check` itself ends a wait that lasts too long."""
+    """Let time pass, and check the promises. `check` itself ends a wait that lasts too long."""
     end = world.now + seconds
     while world.now < end if until is None else not until():
         world.run(world.now + CHECK_SECONDS, steps=CHECK_SECONDS * MOST_STEPS_A_SECOND)
@@ -113,15 +113,15 @@ def _watch(
 
 
 def _all_flow(cluster: Cluster, promises: Promises) -> bool:
-    """Whether every stream has moved since nothing was wrong with it any more."""
+    """Whether every stream has moved since everything was well again."""
     return all(promises.moved_at[name] > harmed_until for name, harmed_until in cluster.harmed_until.items())
 
 
 @contextmanager
 def limits_of(plan: Plan) -> Iterator[None]:
-    """Limits so low that streams as slow as a plan's come up to them, and a witness of all interruptions.
+    """Lower limits, which streams as slow as a plan's can reach, and a witness of all interruptions.
 
-    None of the limits is what the protocol lives by.
+    The protocol depends on none of these limits.
     """
     with ExitStack() as stack:
         for owner, name, value in (
@@ -158,7 +158,7 @@ def logs_of(world: World) -> Iterator[None]:
 
 
 def shrink(plan: Plan, breaks: Callable[[Plan], bool]) -> Plan:
-    """The plan with the fewest faults that still break a promise: halves, then quarters and so on are left out."""
+    """The plan with the fewest faults that still break a promise: leaves out halves, then quarters and so on."""
     size = max(1, len(plan.faults) // 2)
     while True:
         start, has_shrunk = 0, False

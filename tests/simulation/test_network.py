@@ -1,4 +1,4 @@
-"""The network: what asyncio programs can tell of it, and what befalls it."""
+"""The network: what asyncio programs can see of it, and its faults."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ TIMED_OUT = ("lost", "TimeoutError", errno.ETIMEDOUT)
 
 
 class Pair:
-    """A server and a client on two hosts, with one connection between them that the test has its hands on."""
+    """A server and a client on two hosts, with one connection between them that the test controls."""
 
     def __init__(self, seed: int = 1) -> None:
         self.world = World(seed, tracing=True)
@@ -98,7 +98,7 @@ class Pair:
         self.world.run(self.world.now + seconds)
 
     def does(self, process: Process, function: Callable[..., object], *args: Any) -> None:
-        """Have the process call this, and see what comes of it within a second."""
+        """Have the process call this, and let a second pass."""
         process.loop.call_soon(function, *args)
         self.run(1)
 

@@ -1,4 +1,4 @@
-"""Teeth: a simulation notices each mutant, and nothing where there is none."""
+"""Teeth: a simulation notices each mutant, and reports nothing without one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import breaks_a_promise, simulate
 
 SEEDS = 60
-"""Within so many each is caught, on any Python, but `other-stream-comes-first`: what asyncio does in a turn differs a
-little between versions."""
+"""Enough plans to catch each mutant on any Python, except `other-stream-comes-first`: what asyncio does in a turn
+differs a little between versions."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -1,4 +1,4 @@
-"""Tests on virtual time: what such a test may count on, and how it fails."""
+"""Tests on virtual time: what such a test may rely on, and how it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A world: what its processes may count on, and what is done to them."""
+"""A world: what its processes may rely on, and what is done to them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FlowControl: Any = transports._FlowControlMixin
 
 
 class Transport(FlowControl):
-    """asyncio's own flow control; the rest as its transport for selectors does it."""
+    """asyncio's own flow control; the rest works like its transport for selectors."""
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""Tests on virtual time: a loop for pytest-asyncio on which a test, and all that it starts, has a world of its own.
+"""Tests on virtual time: a loop for pytest-asyncio on which a test, and everything it starts, has a world of its own.
 
 The world has one machine, 127.0.0.1, and is seeded with the test's name: every run is the same. Nothing waits in wall
-time. A test that would wait for ever fails at once, and so does one during which an exception was handled by nobody.
+time. A test that would wait for ever fails at once, and so does one that leaves an exception unhandled.
 
-A folder's `conftest.py` imports `pytest_asyncio_loop_factories` to have its tests on virtual time, except those that
+A folder's `conftest.py` imports `pytest_asyncio_loop_factories` to run its tests on virtual time, except those that
 are marked `kernel`.
 """
 
@@ -22,10 +22,10 @@ from tests.simulation.network import LOOPBACK, Host, Network
 from tests.simulation.world import Pace, Process, Stuck, World
 
 STEPS: Final = 1_000_000
-"""Callbacks and events after which a test counts as going round in circles: some ten seconds of a core."""
+"""Callbacks and events after which a test counts as an endless loop: some ten seconds of a core."""
 TURN: Final = 0.00005
-"""Seconds that a turn of the loop takes, as with a real one: a program that writes for all it is worth needs time for
-it, and one that polls does not stop the clock."""
+"""Seconds that a turn of the loop takes, as with a real one: a program that writes as fast as it can takes time, and
+one that polls does not stop the clock."""
 
 
 class VirtualLoop(Loop):
@@ -47,13 +47,13 @@ class VirtualLoop(Loop):
         self._is_stopping = False
 
     def block(self, seconds: float) -> None:
-        """As if the callback that calls this took so long: what came due meanwhile, is late."""
+        """Pretend that the calling callback took this long: what came due in that time is late."""
         self.world.now += seconds
 
     # ---- what asyncio.Runner asks ------------------------------------------------------------------------------------
 
     def run_until_complete(self, future: Awaitable[Any]) -> Any:
-        """Run until it is done, as fast as can be.
+        """Run until it is done, as fast as possible.
 
         Raises:
             Stuck: it never will be. The cause shows where it waits.
@@ -76,7 +76,7 @@ class VirtualLoop(Loop):
         return result
 
     def run_forever(self) -> None:
-        """Run until `stop`, or until nobody has anything left to do."""
+        """Run until `stop`, or until nothing is left to do."""
         try:
             self._run(lambda: self._is_stopping)
         finally:
@@ -93,7 +93,7 @@ class VirtualLoop(Loop):
             self._closing.close()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """A handler that the test has set is its own business; without one, the test fails."""
+        """Call the handler that the test has set; without one, the test fails."""
         handler = self.get_exception_handler()
         if self.dead:
             return
@@ -103,7 +103,7 @@ class VirtualLoop(Loop):
             handler(self, context)
 
     def _run(self, is_over: Callable[[], object]) -> str:
-        """Run until something holds; or else why it never will."""
+        """Run until something holds; otherwise return why it never will."""
         if self.dead:
             raise RuntimeError("the loop is closed")
         try:
@@ -133,7 +133,7 @@ class VirtualLoop(Loop):
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], VirtualLoop]] | None:
-    """pytest-asyncio's hook. None: the next one, which has the real loops, is asked."""
+    """pytest-asyncio's hook. None passes the question on to the next one, which has the real loops."""
     return None if item.get_closest_marker("kernel") else {"virtual": partial(VirtualLoop, item.nodeid)}
 
 

@@ -1,7 +1,7 @@
-"""Wire: reads along what workers and producers write to each other, and holds every line to the protocol's rules.
+"""Wire: reads everything that workers and producers write to each other, and checks every line against the rules.
 
-It judges by what each end has read, not by what was sent; and by the disks, not by what a process thinks of them. Each
-method names the rules of `docs/protocol.md` that it holds.
+It judges by what each end has read, not by what was sent; and by the disks, not by what a process believes. Each
+method names the rules of `docs/protocol.md` that it checks.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from randstream.backoff import FIRST_SUCCESSION, LONGEST_DELAY
 from randstream.protocol import HANDSHAKE_LIMIT, SILENCE_HEARTBEATS
 
 SPEECH_HEARTBEATS: Final = 1.25
-"""Both ends say something that often: beats, and acks that are repeated."""
+"""How often both ends say something: beats, and repeated acks."""
 SLACK: Final = 0.1
-"""Seconds: a tick of the wheel, and what the loop had to do first."""
+"""Seconds: a tick of the wheel, and the loop's other work before it."""
 SETTLE_SECONDS: Final = 10.0
 SETTLE_HEARTBEATS: Final = 10
 DIALS_WINDOW: Final = 10.0
 DIAL_SECONDS: Final = 1.0
 """For names and a handshake."""
 MOST_DIALS: Final = 25
-"""Of a link in that time: a dozen while its worker is away, and more when it comes and goes."""
+"""Per link in that time: a dozen while its worker is away, and more when it comes and goes."""
 DISAGREEMENTS: Final = frozenset({"malformed", "mismatch", "too-long", "version", "none"})
 _PAIR: Final = re.compile(r"([a-z]+)=(\S+)")
 
@@ -97,13 +97,13 @@ class Talk(Outside):
     asks: list[int] = field(default_factory=list)
     """How many bytes the worker had sent with each of its `#wait`s."""
     answers: list[int] = field(default_factory=list)
-    """And the producer with each of its."""
+    """How many the producer had sent with each of its own."""
     acked_offset: int = 0
     last_said: str = ""
-    """The worker's last line, and when it was said."""
+    """The worker's last line, and when it was sent."""
     said_at: float = -inf
     has_stood_by: bool = False
-    """Whether it was told that another serves."""
+    """Whether it has heard that another serves."""
     must_yield: bool = False
     """Whether the last ack that answered a beat was the moment to hand over."""
 
@@ -131,7 +131,7 @@ class Talk(Outside):
 
 
 class Wire(Outside):
-    """Taps a cluster's network. `broken` is what did not hold; `check` wants to be called often."""
+    """Taps a cluster's network. `broken` is what did not hold; call `check` often."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -142,9 +142,9 @@ class Wire(Outside):
         self._resumed_lives: set[tuple[str, int, str]] = set()
         self._taken_over: dict[tuple[str, str], float] = {}
         self._yielded: dict[tuple[Process, Machine], float] = {}
-        """When a link heard that it has to, until it is there again."""
+        """When a link heard that it must, until it is back."""
         self._served: dict[Process, Talk] = {}
-        """Whom each worker's process lets serve, or did last."""
+        """The connection that each worker's process lets serve, or did last."""
         self._distrusting: set[Process] = set()
         """Those whose last choice never sent its opening beat, until one does."""
         self._unsure: set[Process] = set()
@@ -155,7 +155,7 @@ class Wire(Outside):
         self._newest: dict[tuple[Process, str], Talk] = {}
         """Of each link at each worker's process, the connection that opened last."""
         self.promotions: Counter[str] = Counter()
-        """`#resume`s, by what they were after."""
+        """How many `#resume`s came with each `after`."""
         self._dials: dict[str, deque[tuple[float, int, Process | None]]] = {}
         cluster.network.tap = self
 
@@ -248,7 +248,7 @@ class Wire(Outside):
             talk.last_said, talk.said_at = line, self._world.now
 
     def _check_instance(self, talk: Talk) -> None:
-        """instance: one for each link of a process, for as long as it lives, and nobody else's."""
+        """instance: one for each link of a process, for as long as it lives, and unique."""
         link = talk.producer.process, talk.worker.machine.name
         if self._instances.setdefault(link, talk.instance) != talk.instance:
             self._break(talk, "opened with another instance than before: instance")
@@ -256,7 +256,7 @@ class Wire(Outside):
             self._break(talk, "opened with the instance of another link: instance")
 
     def _check_ask(self, talk: Talk, pairs: dict[str, str]) -> None:
-        """asked, ack-means-stored: `by` is who serves, if anybody does; `offset` is the last ack of the same stream."""
+        """asked, ack-means-stored: `by` is the one that serves, if any; `offset` is the last ack of the same stream."""
         process = talk.worker.process
         served, serving = self._served.get(process), self._find_serving(process)
         by, stream, offset = pairs.get("by"), pairs.get("stream"), pairs.get("offset")
@@ -279,12 +279,12 @@ class Wire(Outside):
             self._break(talk, f"told of stream {stream}, and {expected} is served: other-stream")
 
     def _check_answer(self, talk: Talk) -> None:
-        """asked: an answer for each ask that was read, and none else."""
+        """asked: one answer for each ask that was read, and no more."""
         if len(talk.answers) > sum(end <= talk.producer.read_bytes for end in talk.asks) and not talk.is_damaged():
             self._break(talk, f"{len(talk.answers)} answers to fewer asks: asked")
 
     def _check_turn(self, talk: Talk, after: str) -> None:
-        """promotion, after, other-stream, draining: whose turn it is when nobody serves."""
+        """promotion, after, other-stream, draining: whose turn it is when none serves."""
         self.promotions[after] += 1
         process = talk.worker.process
         served = self._served.get(process)
@@ -342,7 +342,7 @@ class Wire(Outside):
         self._check_durable(talk, offset)
 
     def _check_durable(self, talk: Talk, offset: int) -> None:
-        """Whatever a power loss now leaves holds all numbers below `offset`."""
+        """Whatever a power loss would leave now holds all numbers below `offset`."""
         worker = talk.worker.machine
         assert isinstance(worker, WorkerMachine)
         beat = b"#beat offset=%d crc=" % offset
@@ -394,7 +394,7 @@ class Wire(Outside):
             self._break(talk, "yields to nobody that is better, answers and has waited: hand-over")
 
     def _check_hand_over(self, talk: Talk) -> None:
-        """hand-over, settle: whoever serves does not go on for ever while a better one waits."""
+        """hand-over, settle: one that serves does not go on for ever while a better one waits."""
         process = talk.worker.process
         if talk.must_yield:
             self._break(talk, "goes on, and a better one has waited for longer than any SETTLE: hand-over")
@@ -413,7 +413,7 @@ class Wire(Outside):
         )  # fmt: skip
 
     def _find_serving(self, process: Process) -> Talk | None:
-        """Whom a worker lets serve now."""
+        """The connection that a worker lets serve now."""
         served = self._served.get(process)
         return served if served is not None and served.worker.is_open() else None
 
@@ -510,7 +510,7 @@ class Wire(Outside):
         )  # fmt: skip
 
     def _check_dials(self, producer: ProducerMachine) -> None:
-        """backoff: whoever starts anew knows of no earlier attempt, so each process counts for itself."""
+        """backoff: a restarted process knows nothing of earlier attempts, so each process counts for itself."""
         now, dials = self._world.now, self._dials.setdefault(producer.name, deque())
         dials.append((now, producer.host.dials, producer.process))
         while now - dials[0][0] > DIALS_WINDOW or dials[0][2] is not producer.process:

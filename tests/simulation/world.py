@@ -1,8 +1,8 @@
-"""A world of asyncio programs in one OS process, on virtual time, in which a seed decides all that chance decides.
+"""A world of asyncio programs in one OS process, on virtual time, in which a seed decides everything left to chance.
 
 Models: FoundationDB's simulation and TigerBeetle's VOPR. The same seed gives the same run, to the last callback, as
-long as the programs ask nothing outside for a decision: not the real clock, not a global random, not the order of a set
-of plain objects.
+long as the programs depend on nothing outside: not the real clock, not a global random, not the order of a set of plain
+objects.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Main = Callable[[], Coroutine[Any, Any, Any]]
 START: Final = 1000.0
 """Seconds. Not zero: a program that takes 0.0 for "never" would get away with it."""
 COLLECT_STEPS: Final = 200_000
-"""Callbacks between two garbage collections: a few hundredths of the time, and no more memory than cycles of that."""
+"""Callbacks between two garbage collections: a few per cent of the time, and memory only for their cycles."""
 STALE_TIMERS: Final = 1000
-"""Cancelled timers that may wait in the heap before those that are most of it are thrown out."""
+"""Cancelled timers that the heap may hold before they are thrown out, once they are most of it."""
 
 
 class Bug(NamedTuple):
-    """An exception that nobody handled."""
+    """An unhandled exception."""
 
     time: float
     process: str
@@ -54,7 +54,7 @@ class Stuck(AssertionError):
 
 
 class Place(Protocol):
-    """Where a process runs and what its kernel is: `network.Host`, or nothing but a name."""
+    """Where a process runs, and its kernel: `network.Host`, or only a name."""
 
     address: str
 
@@ -70,23 +70,23 @@ class Place(Protocol):
 
 @dataclass
 class Pace:
-    """How slow a process is, in seconds; a pair is the least and the most. Change it at any time."""
+    """How slow a process is, in seconds; a pair is a minimum and a maximum. Change it at any time."""
 
     timer_lateness: float = 0.0
     """The most that a timer is late."""
     late_until: float = math.inf
-    """Timers that are due from then on come in time again."""
+    """Timers due from then on are on time again."""
     call_delay: tuple[float, float] = (0.00001, 0.0005)
-    """From the start of a call in a thread to what it does."""
+    """From the start of a call in a thread to its effect."""
     result_delay: tuple[float, float] = (0.00001, 0.0005)
-    """From there to the loop's hearing of it."""
+    """From there until the loop hears of it."""
     turn: float = 0.0
-    """Time that one turn of the loop takes. Programs that poll need some, or their time stands still."""
+    """How long one turn of the loop takes. Programs that poll need some, or their time stands still."""
 
 
 @dataclass
 class Leftovers:
-    """What a process has not put away. True if there is anything."""
+    """What a process has not cleaned up. True if there is anything."""
 
     tasks: list[str] = field(default_factory=list)
     timers: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Leftovers:
 
 
 class World(Outside):
-    """Time, chance, events and processes. In a `with` block garbage, too, is collected at the same steps always."""
+    """Time, chance, events and processes. In a `with` block, garbage is always collected at the same steps, too."""
 
     def __init__(self, seed: int | str, *, tracing: bool = False) -> None:
         self.seed = seed
@@ -127,7 +127,7 @@ class World(Outside):
         gc.enable()
 
     def close(self) -> None:
-        """Kill everybody and forget all that was to come."""
+        """Kill all processes and forget all future events."""
         for process in list(self.processes):
             process.kill()
         self.heap.clear()
@@ -139,11 +139,11 @@ class World(Outside):
         return self.now
 
     def at(self, when: float, function: Callable[..., object], *args: Any) -> None:
-        """Call a function at a time, from outside of every process."""
+        """Call a function at a time, outside every process."""
         heappush(self.heap, (max(when, self.now), self.count(), function, args))
 
     def after(self, delay: float, function: Callable[..., object], *args: Any) -> None:
-        """Call a function in so many seconds, from outside of every process."""
+        """Call a function after that many seconds, outside every process."""
         heappush(self.heap, (self.now + delay, self.count(), function, args))
 
     def between(self, bounds: tuple[float, float]) -> float:
@@ -159,7 +159,7 @@ class World(Outside):
     # ---- processes ---------------------------------------------------------------------------------------------------
 
     def start(self, name: str, main: Main, place: Place | None = None, pace: Pace | None = None) -> Process:
-        """Start a process, which lives until what `main()` returns has run, or until it is killed."""
+        """Start a process, which lives until the coroutine from `main()` has ended, or until it is killed."""
         process = Process(self, name, main, place, pace or Pace())
         self.processes.append(process)
         process.loop.call_soon(process.begin)
@@ -169,9 +169,9 @@ class World(Outside):
     # ---- running -----------------------------------------------------------------------------------------------------
 
     def run(self, until: float | Callable[[], object] = math.inf, steps: float = math.inf) -> bool:
-        """Run to a time, or until something holds; false if nobody had anything left to do before that.
+        """Run to a time, or until something holds; return false if there was nothing left to do before that.
 
-        More than so many steps raise `Stuck`.
+        More than `steps` steps raise `Stuck`.
         """
         holds = until if callable(until) else None
         end = math.inf if callable(until) else until
@@ -220,7 +220,7 @@ class World(Outside):
             sys.set_asyncgen_hooks(*outer_hooks)
 
     def collect(self) -> None:
-        """Collect garbage: exceptions that nobody ever asked for become bugs."""
+        """Collect garbage: exceptions that were never retrieved become bugs."""
         self._next_collection = self.steps + COLLECT_STEPS
         gc.collect()
 
@@ -245,7 +245,7 @@ class World(Outside):
 
 
 class Process(Outside):
-    """A program that runs: a coroutine and all that it starts, on a loop of its own."""
+    """A running program: a coroutine and everything it starts, on a loop of its own."""
 
     def __init__(self, world: World, name: str, main: Main, place: Place | None, pace: Pace) -> None:
         self.world = world
@@ -269,7 +269,7 @@ class Process(Outside):
     # ---- what is done to it ------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
-        """SIGKILL: nothing of it runs any more. A step that kills its own process ends at its next await."""
+        """SIGKILL: none of its code runs any more. A step that kills its own process ends at its next await."""
         if not self.alive:
             return
         self.world.note("is killed", self.name)
@@ -279,7 +279,7 @@ class Process(Outside):
         self.end()
 
     def freeze(self) -> None:
-        """SIGSTOP, or a virtual machine that is paused. Its kernel goes on."""
+        """SIGSTOP, or a paused virtual machine. Its kernel goes on."""
         self.world.note("is frozen", self.name)
         self.loop.frozen = True
 
@@ -319,7 +319,7 @@ class Process(Outside):
             self.result = end.code
         except BaseException as error:
             self.loop.call_exception_handler({"message": "main() failed", "exception": error})
-        for _ in range(2):  # a transport that is lost is told in the next turn; asyncio.run has some left, too
+        for _ in range(2):  # a lost transport hears of it in the next turn; asyncio.run has some left, too
             await asyncio.sleep(0)
         self.left = self.leftovers()
         tasks = self._tasks()
@@ -340,7 +340,7 @@ class Process(Outside):
         self.world.bugs.append(Bug(self.world.now, self.name, text))
 
     def leftovers(self) -> Leftovers:
-        """Tasks other than the caller's, timers, transports and servers that it has now."""
+        """The tasks other than the caller's, timers, transports and servers that it has now."""
         return Leftovers(
             tasks=[f"{each.get_name()}: {each.get_coro().__qualname__}" for each in self._tasks()],
             timers=[f"{each._when}: {each._callback!r}" for each in self._timers()],

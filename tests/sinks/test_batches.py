@@ -42,7 +42,7 @@ async def test_what_is_no_number_of_its_stream_is_an_error_that_names_it(line: b
     sink.begin(5)
     sink.append(b"7\n" + line + b"\n", 2)
     with pytest.raises(
-        SinkError, match=f"at offset 6 of stream {OFFERED.stream} came no number of int64: '{line.decode()}'"
+        SinkError, match=f"^offset 6 of stream {OFFERED.stream}: not a number of type int64: '{line.decode()}'"
     ):
         await sink.next_batch()
 

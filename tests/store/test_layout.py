@@ -107,7 +107,7 @@ def test_a_store_a_streams_folder_and_a_segment_each_name_a_stream(tmp_path: Pat
 
 def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", tmp_path / "file"):
-        with pytest.raises(SettingsError, match=f"{path} (is no store|holds no stream); give a worker's --store"):
+        with pytest.raises(SettingsError, match=f"{path} (is not a store|holds no stream); give a worker's --store"):
             find_streams(FILES, path)
 
 
@@ -132,8 +132,8 @@ def test_file_is_the_wire_but_for_the_links_secret_which_a_copy_must_not_tell() 
 HEADERS = {
     "an empty file": (b"", "the header is cut short"),
     "a header that is cut short": (stored(7)[:-1], "the header is cut short"),
-    "a header with a wrong byte": (stored(7).replace(b"=worker-0", b"=worker-1"), "the header does not hold"),
-    "numbers without a header": (b"1\n2\n3\n", "the header does not hold"),
+    "a header with a wrong byte": (stored(7).replace(b"=worker-0", b"=worker-1"), "the header is not valid"),
+    "numbers without a header": (b"1\n2\n3\n", "the header is not valid"),
     "a beat before the #open": (b"#beat offset=7 crc=00000000 t=0\n" * 3, "the first line is not an #open"),
     "no first beat": (encode(OFFERED) * 2, "the second line is not a first beat"),
     "a first beat that proves numbers": (encode(OFFERED) + encode(Beat(7, 1, "0")), "is not a first beat"),
@@ -150,4 +150,4 @@ def test_a_bad_header_is_damage_and_comes_with_advice(tmp_path: Path, content: b
     damage = caught.value.damage
     assert (damage.path, damage.offset) == (path, 7)
     assert damage.position in (0, len(encode(OFFERED)), content.find(b"\n") + 1)
-    assert damage.what.endswith("restore the file from a copy, or move the folder away to start anew")
+    assert damage.what.endswith("restore the file from a copy, or move the folder away to start over")

@@ -1,4 +1,4 @@
-"""Reader: run by run, only what holds, while the store is being written; what does not hold is told, or skipped."""
+"""Reader: run by run, only what is valid, while the store is being written; damage is reported, or skipped."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def test_a_stream_removed_under_a_reader_is_named(tmp_path: Path) -> None:
     with StoreReader(folder) as following:
         assert following.next_run() is not None
         segment_path(folder, 0).unlink()
-        with pytest.raises(SettingsError, match="holds no segment any more"):
+        with pytest.raises(SettingsError, match="no longer holds a segment"):
             following.next_run()
 
 
 def test_a_header_that_does_not_hold_is_an_error(tmp_path: Path) -> None:
     path = segment_path(tmp_path, 0)
     path.write_bytes(b"1\n2\n3\n")
-    with pytest.raises(DamagedStore, match="does not hold"):
+    with pytest.raises(DamagedStore, match="is not valid"):
         read_store(path)
 
 
@@ -211,7 +211,7 @@ def test_segments_that_are_missing_cut_damaged_or_strange_are_told_or_skipped(tm
         (content[:-3], "no beat ends this segment", False),
         (content[:40], "the header is cut short", False),
         (b"", "the header is cut short", False),
-        (content.replace(b"#open", b"#opem"), "the header does not hold", True),
+        (content.replace(b"#open", b"#opem"), "the header is not valid", True),
         (strange, "among segments of", False),
         (stored(10, 15), "the segment ends here, but the next one begins at 20", False),
         (content + b"1\n", "no beat ends this segment", True),
@@ -231,7 +231,7 @@ def test_segments_that_are_missing_cut_damaged_or_strange_are_told_or_skipped(tm
         first = 15 if damaged == stored(10, 15) else max(offset, 10)
         kept = text(offset, 30) if is_kept else text(offset, max(first, 10)) + text(20, 30)
         assert lines == kept, what
-        if what == "the header does not hold" and offset == 15:
+        if what == "the header is not valid" and offset == 15:
             assert gaps == []  # it is of no concern
             continue
         assert len(gaps) == 1, what
@@ -243,7 +243,7 @@ def test_a_header_that_does_not_hold_keeps_no_other_segment_from_being_read(tmp_
     folder = make_store(tmp_path, 10, 20, segment_bytes=1)
     path = segment_path(folder, 0)
     path.write_bytes(path.read_bytes().replace(b"#open", b"#opem"))
-    with pytest.raises(DamagedStore, match="does not hold"):
+    with pytest.raises(DamagedStore, match="is not valid"):
         StoreReader(folder)
     gaps: list[Gap] = []
     with StoreReader(folder, skip=gaps.append) as reading:
@@ -299,7 +299,7 @@ def test_a_number_that_is_none_of_the_streams_type_is_damage_in_its_place(tmp_pa
     with StoreReader(path) as reading:
         assert reading.next_run() is not None
         for _ in range(2):
-            with pytest.raises(DamagedStore, match="no number of int64") as caught:
+            with pytest.raises(DamagedStore, match="not a number of type int64") as caught:
                 reading.next_run()
             damage = caught.value.damage
             assert (damage.path, damage.offset, damage.position) == (path, 11, len(stored(0, 10)) + 2)
@@ -315,5 +315,5 @@ def test_numbers_of_an_unknown_distribution_are_read_as_text(tmp_path: Path) -> 
     with StoreReader(path) as reading:
         assert reading.dtype is None
         assert [run.lines for run in reading] == [text(0, 10)]
-        with pytest.raises(SettingsError, match="is no distribution"):
+        with pytest.raises(SettingsError, match="is not a distribution"):
             reading.next_numbers()

@@ -70,7 +70,7 @@ def test_a_stream_of_numbers_that_cannot_be_is_damage_and_the_others_are_checked
     path.parent.mkdir()
     path.write_bytes(encode_header(odd, 0))
     bad, good = verify([tmp_path], seed).streams
-    assert bad.damage == Damage(path, 0, None, f"{numbers} is no distribution as the wire spells it")
+    assert bad.damage == Damage(path, 0, None, f"{numbers} is not a distribution as the wire spells it")
     assert (good.damage, good.count) == (None, 10)
 
 

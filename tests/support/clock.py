@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
+from tests.protocol.network import START
 from tests.simulation.virtual import running_virtual_loop
 
 from randstream.clock import Clock
@@ -27,8 +28,21 @@ def a_wheel() -> TimerWheel:
     return TimerWheel(clock_of_loop(), raise_bug)
 
 
+class StoppedClock(Clock):
+    """Time that only the test moves on; it also turns the wheel by hand."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> float:
+        return self.time
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(3600, callback)
+
+
 class JumpingClock(Clock):
-    """The running loop's time, plus all jumps so far. Hand it to roles and timer wheels."""
+    """The running loop's time, plus all jumps so far. Pass it to roles and timer wheels."""
 
     def __init__(self) -> None:
         self.ahead = 0.0

@@ -18,6 +18,6 @@ class Log:
         return [each for each in self.events if each["event"] == event]
 
     async def wait(self, event: str, count: int = 1) -> Any:
-        """Wait until there are `count` events of this name; the last of them."""
+        """Wait until there are `count` events of this name; return the last of them."""
         await until(lambda: len(self.of(event)) >= count, f"{event} in {self.events}")
         return self.of(event)[count - 1]

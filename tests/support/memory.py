@@ -15,9 +15,9 @@ _PACKAGE = [tracemalloc.Filter(True, str(Path(randstream.__file__).parent / "*")
 
 @contextmanager
 def traced() -> Iterator[Callable[[], int]]:
-    """Gives a function that says how many bytes were allocated by code of the package since, and are still held.
+    """Yield a function that returns how many bytes the package's code has allocated since then and still holds.
 
-    What the test, the runner and threads of their own allocate meanwhile is not in it.
+    It leaves out what the test, the runner and their own threads allocate in that time.
     """
     gc.collect()
     tracemalloc.start()

@@ -60,7 +60,7 @@ class Peer:
         self.say(offer_line(**offer))
 
     async def stand_by(self, **offer: str) -> bytes:
-        """Offer a stream to a worker that another serves, and answer its first `#wait`, which is returned."""
+        """Offer a stream to a worker that another serves, answer its first `#wait` and return that."""
         await self.join(**offer)
         line = await self.line()
         assert line.startswith(b"#wait by=")
@@ -68,13 +68,13 @@ class Peer:
         return line
 
     async def turn(self) -> bytes:
-        """Answer each `#wait` of the worker; its next other line."""
+        """Answer each `#wait` of the worker; return its next other line."""
         while (line := await self.line()).startswith(b"#wait"):
             self.say(b"#wait\n")
         return line
 
     async def open(self, **offer: str) -> bytes:
-        """Offer a stream; the worker's answer, once it does not tell us to wait."""
+        """Offer a stream; return the worker's first answer that is not `#wait`."""
         await self.join(**offer)
         return await self.turn()
 
@@ -93,7 +93,7 @@ class Peer:
     # ---- as a worker
 
     async def greet(self, name: str = WORKER) -> bytes:
-        """Greet; the offer that answers that."""
+        """Greet; return the offer that answers."""
         self.say(b"#hello randstream/1 worker=%s\n" % name.encode())
         offer = await self.line()
         assert offer.startswith(b"#open ")
@@ -105,7 +105,7 @@ class Peer:
         assert await self.line() == b"#wait\n"
 
     async def accept(self, resume: bytes = b"#resume offset=0\n", name: str = WORKER) -> bytes:
-        """Greet, read the offer and answer with `resume`; the opening beat."""
+        """Greet, read the offer and answer with `resume`; return the opening beat."""
         await self.greet(name)
         self.say(resume)
         beat = await self.line()
@@ -141,7 +141,7 @@ async def dialled(worker: Worker) -> AsyncIterator[Peer]:
 
 
 class Listener:
-    """A target for a producer's links, and the connections that they made to it, oldest first."""
+    """A target for a producer's links, and the connections they made to it, oldest first."""
 
     def __init__(self) -> None:
         self.port = 0

@@ -1,4 +1,4 @@
-"""Ports: those that nobody listens on."""
+"""Ports: those on which nothing listens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.simulation.virtual import running_virtual_loop
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that the system gives to nobody else while this process lives.
+    """A port on which nothing listens, and which the system gives to no other program while this process lives.
 
     A socket stays bound to it but does not listen: dials are refused and the kernel reserves the port, while a server
     that sets SO_REUSEADDR, as those of asyncio and uvloop do, can still take it.

@@ -53,12 +53,12 @@ class Process:
             return self.out
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; the exit status."""
+        """Send a signal and wait for the end; return the exit status."""
         self.popen.send_signal(number)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for the end; the exit status."""
+        """Wait for the end; return the exit status."""
         status = self.popen.wait(PATIENCE)
         for reader in self._readers:
             reader.join(PATIENCE)
@@ -83,7 +83,7 @@ class Process:
 
 @contextmanager
 def processes() -> Iterator[Callable[..., Process]]:
-    """Gives a function that starts a process. All of them are gone when the block ends."""
+    """Yield a function that starts a process. All of them are gone when the block ends."""
     started: list[Process] = []
 
     def start(*arguments: str, **more: Any) -> Process:

@@ -28,7 +28,7 @@ HEARTBEAT: Final = 0.1
 
 @asynccontextmanager
 async def running(role: Producer | Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """Run `role` for the block, then let it end gracefully."""
+    """Run `role` during the block, then let it end gracefully."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(role.run())
         try:
@@ -67,7 +67,7 @@ def session_of(worker: Worker) -> Session:
 
 
 def transport_of(worker: Worker) -> asyncio.Transport:
-    """That of the session that has the sink."""
+    """The connection of the session that has the sink."""
     transport = session_of(worker).connection.transport
     assert transport is not None
     return transport

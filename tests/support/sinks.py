@@ -23,7 +23,7 @@ class Memory(ImmediateSink):
         """Each run and its offset in the stream."""
 
     def remember(self, stream_id: str, offset: int) -> Memory:
-        """As if it had taken the numbers of `stream_id` up to `offset` before."""
+        """Pretend that it took the numbers of `stream_id` up to `offset` before."""
         self._taken, self._offset = Open(WORKER, stream_id, NUMBERS, "producer-0", 1.0), offset
         return self
 

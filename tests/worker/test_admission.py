@@ -1,4 +1,4 @@
-"""Admission: who may speak, who makes room, who gives way."""
+"""Admission: which peers may speak, make room or give way."""
 
 from __future__ import annotations
 

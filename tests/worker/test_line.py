@@ -1,4 +1,4 @@
-"""Line: who serves and who stands by, decided among members that only write down what they are told."""
+"""Line: which member serves and which stand by, with members that only write down what they are told."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Scene:
         return member
 
     def next_offer(self) -> Open:
-        """What the sink is to be opened for, as the line says at once."""
+        """The offer that the sink must be opened for, which the line gives at once."""
         with pytest.raises(StopIteration) as found:
             self.line.next_offer().send(None)
         offered = found.value.value
@@ -93,11 +93,11 @@ class Scene:
         return offered
 
     def promote(self, offset: int | None = 0) -> None:
-        """What the worker does whenever nobody serves."""
+        """What the worker does whenever no producer serves."""
         self.line.promote(self.next_offer(), offset, self.now)
 
     def start(self, offset: int = 0) -> None:
-        """The opening beat of whoever serves."""
+        """The opening beat of the member that serves."""
         assert isinstance(self.line.serving, Fake)
         self.line.serving.is_started = True
         self.line.note_start(offset)
@@ -111,7 +111,7 @@ class Scene:
         return member
 
     def ack(self, after: float = 0.0) -> bool:
-        """Whether whoever serves must yield at an ack that comes `after` seconds from now."""
+        """Whether the member that serves must yield at an ack that comes `after` seconds from now."""
         self.now += after
         return self.line.note_ack(7, self.now)
 
@@ -464,7 +464,7 @@ def test_settle_has_a_factor_from_one_to_two_drawn_once_for_each_that_waits() ->
 
 
 def hand_over(scene: Scene) -> tuple[float, Fake]:
-    """Serve with the worst, let the best wait; how long until it was handed over, and the best, which serves."""
+    """Serve with the worst, let the best wait; return the time until the hand-over, and the best, which serves."""
     serving = scene.serve(WORST)
     best = scene.join(BEST)
     low, high = 0.0, 2 * LONGEST_SETTLE
@@ -610,7 +610,7 @@ def test_set_aside_lets_others_come_first_until_one_is_promoted() -> None:
     scene.promote()
     scene.start()
     scene.leave(rightful)
-    assert scene.next_offer() is damaged.offered  # it may have been mended meanwhile
+    assert scene.next_offer() is damaged.offered  # it may have been fixed since then
     scene.leave(damaged)
     assert scene.next_offer() is third.offered
 

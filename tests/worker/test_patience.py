@@ -29,7 +29,7 @@ async def beat_on(peer: Peer, offset: int, beats: int) -> None:
 
 
 def how_is(worker: Worker) -> tuple[LinkState, bool]:
-    """The state that is shown, and whether the worker is ready."""
+    """The state shown, and whether the worker is ready."""
     return worker.intake.status(worker.clock.now(), 0.0).state, worker.problem is None
 
 

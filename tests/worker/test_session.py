@@ -326,7 +326,8 @@ async def test_raw_source_is_taken_with_a_last_line_without_lf_and_the_offset_un
 
 FAULTY = b"\xef\xbb\xbf# values\r\n+1\r\n 2E3 \r\n\r\n2024-01-01\r\n7\r\n"
 TOLD = (
-    b"# line 5 is no number: '2024-01-01'; give one decimal number a line, such as -1.5e-3; 2 numbers before it taken\n"
+    b"# line 5 is not a number: '2024-01-01'; write one decimal number per line, such as -1.5e-3;"
+    b" 2 numbers before it taken\n"
 )
 
 
@@ -342,8 +343,8 @@ async def test_raw_fault_is_told_to_the_sender_and_to_the_log_however_the_bytes_
         assert sink.taken == b"1\n2e3\n"
         lost = await log.wait("link.lost")
         assert (lost["reason"], lost["line"], lost["taken"]) == ("malformed", 5, 2)
-        assert lost["error"] == "line 5 is no number: '2024-01-01'"
-        assert "one decimal number a line" in lost["advice"]
+        assert lost["error"] == "line 5 is not a number: '2024-01-01'"
+        assert "one decimal number per line" in lost["advice"]
 
 
 @pytest.mark.kernel
@@ -351,7 +352,7 @@ async def test_raw_fault_is_read_by_a_sender_that_still_has_much_to_send(log: Lo
     sink = Memory()
     async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
         raw.say(b"value\n" + b"12345678\n" * 300_000)
-        assert b"# line 1 is no number: 'value'; " in await raw.rest()
+        assert b"# line 1 is not a number: 'value'; " in await raw.rest()
         assert sink.taken == b""
         left = await log.wait("peer.left")
         assert (left["line"], left["taken"]) == (1, 0)

@@ -89,7 +89,7 @@ async def test_the_bug_of_a_sink_ends_the_worker_loudly() -> None:
         def append(self, lines: Lines, count: int) -> None:
             raise ZeroDivisionError("a bug")
 
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # the loop tells of it as well
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # the loop reports it as well
     worker = Worker(WorkerSettings(name="worker-0", listen="127.0.0.1:0"), Buggy(), clock=clock_of_loop())
     running = asyncio.ensure_future(worker.run())
     await worker.wait_listening()

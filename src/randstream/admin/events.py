@@ -1,4 +1,4 @@
-"""Events: a snapshot a second as server-sent events, made once for everybody who watches, and not at all for nobody."""
+"""Events: a snapshot a second as server-sent events, made once for all watchers, and not at all without any."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .http import ENDLESS, Refusal
 from .observer import Observer, to_json
 
 WATCHERS: Final = 16
-"""Pages open at a time, on one process: more people than look at it together."""
+"""Pages open at a time on one process: more than the people who would look at it together."""
 SHOWN_LINKS: Final = 1000
 """Links in an event, those in trouble first: 0.3 to 0.6 MB, what a page can show and a port-forward can carry."""
 SHOWN_INTERRUPTIONS: Final = 3
-"""Of each link: more than end in the second between two events."""
+"""Per link: more than end in the second between two events."""
 SLOW_SECONDS: Final = 5.0
-"""What a watcher may take for one event, before it is cut."""
+"""How long a watcher may take for one event before it is cut."""
 
 
 class Events:
@@ -32,14 +32,14 @@ class Events:
         self._news = asyncio.Event()
 
     def tick(self) -> None:
-        """Tell everybody how things stand now."""
+        """Send all watchers the current snapshot."""
         if self.watchers:
             self._event = self._make_event()
             news, self._news = self._news, asyncio.Event()
             news.set()
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer with events until the watcher goes, or cannot keep up. Who is slow misses events, not the newest."""
+        """Answer with events until the watcher goes or cannot keep up. A slow one misses events, but not the newest."""
         if self.watchers >= WATCHERS:
             raise Refusal(503, f"{WATCHERS} pages are open already; close one")
         response = web.StreamResponse(headers={**ENDLESS, "Content-Type": "text/event-stream"})
@@ -58,7 +58,7 @@ class Events:
                 await news.wait()
                 event = self._event
         except TimeoutError:
-            self._guard.end(request)  # it comes back by itself
+            self._guard.end(request)  # the watcher comes back by itself
             return response
         finally:
             self.watchers -= 1

@@ -1,4 +1,4 @@
-"""Follower: reads a store while it is written, for one who may begin anywhere. Files are read on threads only."""
+"""Follower: reads a store while it is written, from any offset on. Files are read on threads only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..store.layout import Damage, DamagedStore
 from ..store.reader import StoreReader
 
 POLL_SECONDS: Final = 0.1
-"""How often one who has read all looks for more; commits come once a heartbeat, and looking costs nothing."""
+"""How often to look for more at the end; commits come once a heartbeat, and a look costs nothing."""
 
 
 class Follower:
-    """The stored runs from `first` on, and those that are stored later. Made by `open`."""
+    """The stored runs from `first` on, including those stored later. Made by `open`."""
 
     def __init__(self, store: Stored, path: Path, reader: StoreReader) -> None:
         self.first = reader.offset
@@ -30,14 +30,14 @@ class Follower:
     async def open(cls, store: Stored, path: Path, offset: int) -> Follower:
         """Begin at `offset`, or as soon as number `offset` is stored.
 
-        Raises SettingsError: it is not kept any more; DamagedStore, OSError: it cannot be read.
+        Raises SettingsError: it is no longer kept; DamagedStore, OSError: it cannot be read.
         """
         return cls(store, path, await asyncio.to_thread(StoreReader, path, offset))
 
     async def next_run(self, patience: float | None = None) -> Run | None:
-        """The next run, an interval at most; or an empty one if none comes for `patience` seconds.
+        """Return the next run, at most an interval, or an empty one if none comes for `patience` seconds.
 
-        None: the worker has gone on to another stream. Errors as in `open`.
+        None if the worker has gone on to another stream. Errors as in `open`.
         """
         polls = math.inf if patience is None else patience / POLL_SECONDS
         while self._store.path == self._path:
@@ -57,7 +57,7 @@ class Follower:
         return None
 
     def close(self) -> None:
-        """Close the file, once nobody reads it."""
+        """Close the file once no thread reads it."""
         if self._reading is None or self._reading.done():
             self._reader.close()
         else:

@@ -1,7 +1,7 @@
 """Guard: aiohttp's server, made safe from clients that are many, slow or silent.
 
-Everybody gets REQUEST_SECONDS to ask and to take the answer, and there are so many places; when all are taken, the
-newcomer gets that of whoever has waited longest. Answers without an end are let out of this with `release`.
+Every client gets REQUEST_SECONDS to ask and to take the answer, and there are PLACES; when all are taken, a newcomer
+gets the place of the client that has waited longest. `release` exempts endless answers.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ..settings.checks import shorten
 from .http import text
 
 REQUEST_SECONDS: Final = 10.0
-"""For one request and its answer, from the connection or from the last one's end. Any honest network needs less."""
+"""For one request and its answer, from the connection or the last answer's end. Any honest network needs less."""
 PLACES: Final = 100
-"""Connections, 20 KB each, beside those released. A probe needs one, a browser six."""
+"""Connections, 20 KB each, besides those released. A probe needs one, a browser six."""
 BACKLOG: Final = 64
 SHUTDOWN_SECONDS: Final = 0.5
-"""At the end, for answers that are still being made."""
+"""At shutdown, for answers that are still being made."""
 
 _SILENT: Final = logging.Logger("randstream.observe.guard", logging.CRITICAL + 1)
-"""aiohttp writes a traceback for each request that is no HTTP. Whoever sends them shall not fill our log."""
+"""aiohttp logs a traceback for each request that is not HTTP. A client that sends them must not fill our log."""
 
 
 class _Handler(web.RequestHandler):
-    """One connection. What is no HTTP is answered as everything else: in one line, with our headers."""
+    """One connection. A request that is not HTTP is answered like all others: in one line, with our headers."""
 
     def handle_error(
         self,
@@ -40,14 +40,14 @@ class _Handler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         super().handle_error(request, status, exc, message)  # raises if an answer has begun
-        what = "this server failed, which is a bug" if status == 500 else "that is no HTTP request"
+        what = "this server failed, which is a bug" if status == 500 else "this is not an HTTP request"
         answer = text(status, f"{what}: {shorten((message or str(exc)).partition(chr(10))[0])}")
         answer.force_close()
         return answer
 
 
 class GuardedServer(web.Server):
-    """Hand it to `loop.create_server`. `answer` is cancelled when its client goes away."""
+    """Pass it to `loop.create_server`. `answer` is cancelled when its client goes away."""
 
     def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         super().__init__(
@@ -64,7 +64,7 @@ class GuardedServer(web.Server):
 
     @property
     def waiting(self) -> int:
-        """Connections whose time runs."""
+        """How many connections have a running time limit."""
         return len(self._limits)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -89,7 +89,7 @@ class GuardedServer(web.Server):
         self._start_limit(request.protocol)
 
     def release(self, request: web.BaseRequest) -> None:
-        """The answer to `request` has no end; whoever writes it minds the client, until `take_back`."""
+        """The answer to `request` is endless; its writer watches the client."""
         self._stop_limit(request.protocol)
 
     def take_back(self, request: web.BaseRequest) -> None:
@@ -98,7 +98,7 @@ class GuardedServer(web.Server):
             self._start_limit(request.protocol)
 
     async def close(self) -> None:
-        """End every connection; what has been answered still goes out."""
+        """End every connection; answers already made still go out."""
         for transport in list(self._transports.values()):
             transport.close()
         await self.shutdown(SHUTDOWN_SECONDS)

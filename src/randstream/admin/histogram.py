@@ -1,4 +1,4 @@
-"""Shape: how a distribution spreads over the bins of a histogram, from its formula and not from numbers. Pure."""
+"""Shape: how a distribution spreads over the bins of a histogram, by its formula and not by numbers. Pure."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def shape_of(distribution: Distribution) -> Shape:
 
 
 def _are_told_apart(low: int, high: int) -> bool:
-    """Whether float64, in which numbers are counted, has places enough from `low` to `high` for all bins."""
+    """Whether float64, in which numbers are counted, has enough values from `low` to `high` for all bins."""
     return max(-low, high) <= 2**53 or high - low >= 2**30
 
 
 def _integers(low: int, span: int) -> Shape:
-    """Bins of equally many values where that can be: an uneven comb would look like a fault."""
+    """Bins with equally many values where possible: an uneven comb would look like a fault."""
     even = [bins for bins in range(FEWEST_BINS, MOST_BINS + 1) if span % bins == 0]
     bins = span if span < FEWEST_BINS else max(even, default=min(span, USUAL_BINS))
     edges = [span * number // bins for number in range(bins + 1)]
@@ -61,7 +61,7 @@ def _integers(low: int, span: int) -> Shape:
 
 
 def _poisson(mean: float) -> Shape:
-    """Bins of equally many values, so that they are no comb, around the mean."""
+    """Bins around the mean with equally many values, to avoid an uneven comb."""
     reach = 3.5 * sqrt(mean)
     low, end = max(0, floor(mean - reach)), ceil(mean + reach) + 1
     width = ceil((end - low) / MOST_BINS)
@@ -80,7 +80,7 @@ def _smooth(low: float, high: float, cumulative: Callable[[float], float]) -> Sh
 
 
 def _between(edges: tuple[float, ...], below: list[float]) -> Shape:
-    """`below`: the probability of what is below each edge but the outer ones."""
+    """`below`: the probability below each edge but the outer ones."""
     return Shape(edges, tuple(after - before for before, after in pairwise([0.0, *below, 1.0])))
 
 

@@ -1,7 +1,7 @@
 """Hosts: the names by which this server may be called, and the pages that may call it. Reads headers only.
 
-A page of evil.example whose name is made to resolve to this server (DNS rebinding) is of the server's own origin as far
-as a browser can tell, and may read it all. Only the Host header still says evil.example. An address is nobody's name.
+If evil.example is made to resolve to this server (DNS rebinding), a browser takes its pages for the server's own origin
+and lets them read everything. Only the Host header still says evil.example. Nobody can rebind a literal address.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _USUAL_PORTS: Final = (None, "", "80", "443")
 
 
 class Hosts:
-    """Literal addresses, localhost, this machine's name and `names`, of which `*.a.example` is all that end in it."""
+    """Literal addresses, localhost, this machine's name and `names`; `*.a.example` is all names that end so."""
 
     def __init__(self, names: Iterable[str]) -> None:
         known = {_canonical(name) for name in ("localhost", socket.gethostname(), *names)}
@@ -31,7 +31,7 @@ class Hosts:
         self._endings = tuple(name.removeprefix("*") for name in known - self._names)
 
     def check_host(self, request: web.BaseRequest) -> None:
-        """Raises Refusal: 421, the request is for another host; 400, it does not say which one it is for."""
+        """Raise Refusal: 421 if the request is for another host, 400 if it does not say for which."""
         called = request.headers.getall("Host", [])
         if len(called) > 1 or (not called and request.version >= HttpVersion11):
             raise Refusal(400, f"{len(called)} Host headers; give one")
@@ -39,20 +39,20 @@ class Hosts:
         for authority in (*called, *(target.groups() if target else ())):
             found = _AUTHORITY.fullmatch(authority)
             if found is None:
-                raise Refusal(400, f"{shorten(authority)} is no host; give NAME:PORT")
+                raise Refusal(400, f"{shorten(authority)} is not a host; give NAME:PORT")
             if not self._is_ours(found[1]):
                 name = shorten(found[1])
                 raise Refusal(421, f"this server does not know {name} as its name; start it with --admin-host {name}")
 
     def check_origin(self, request: web.BaseRequest) -> None:
-        """Raises Refusal: a page of another site asks. Who opens a page of ours by a link is no page that asks."""
+        """Raise Refusal if a page of another site sends this. A link that opens our page is not refused."""
         headers = request.headers
         is_opened = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
         is_foreign = not is_opened and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
         host = _place(headers.get("Host", ""))
         origins = [_place(origin.partition("://")[2]) for origin in headers.getall("Origin", [])]
         if is_foreign or any(origin is None or origin != host for origin in origins):
-            raise Refusal(403, "pages of other sites may not ask here; open this address itself")
+            raise Refusal(403, "pages of other sites may not call this server; open its own address")
 
     def _is_ours(self, host: str) -> bool:
         name = _canonical(host)
@@ -64,7 +64,7 @@ def _canonical(name: str) -> str:
 
 
 def _place(authority: str) -> tuple[str, str] | None:
-    """The host and the port, if it is another than those that go without saying."""
+    """The host, and the port unless it is a default one."""
     found = _AUTHORITY.fullmatch(authority)
     return found and (_canonical(found[1]), "" if found[2] in _USUAL_PORTS else found[2])
 

@@ -15,17 +15,17 @@ HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
 }
-"""On every answer: nothing here is to be kept, guessed at, or used or framed by another site."""
+"""On every answer: nothing may be cached, sniffed, or used or framed by another site."""
 
 ENDLESS: Final = {**HEADERS, "X-Accel-Buffering": "no"}
-"""On those without an end: nginx shall pass on at once what comes little by little."""
+"""On endless answers: makes nginx pass on every piece at once."""
 LARGE_BYTES: Final = 4096
-"""From here on an answer is compressed, on a thread: less is sent as it is in as many packets."""
+"""From this size on an answer is compressed, on a thread: compression would save a smaller one no packet."""
 _CODING: Final = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?", re.IGNORECASE)
 
 
 class Refusal(Exception):
-    """The request cannot be answered: `status`, one line that says why and what to do, and `headers` of its own."""
+    """The request cannot be answered: `status`, one line that says why and what to do, and extra `headers`."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
     for name, value in request.query.items():
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise Refusal(400, f"{name!r} is no parameter of {request.path}; {takes}")
+            raise Refusal(400, f"{name!r} is not a parameter of {request.path}; {takes}")
         if name in found:
             raise Refusal(400, f"{name!r} is given twice; give it once")
         found[name] = value
@@ -53,7 +53,7 @@ def text(status: int, message: str, headers: dict[str, str] | None = None) -> we
 
 
 def finite(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.Response:
-    """`body` and the `headers` of its own; with gzip, if the client takes that and it is worth it."""
+    """Answer with `body` and its `headers`, with gzip if the client takes it and it is worth it."""
     headers = {**HEADERS, "Vary": "Accept-Encoding", **headers}
     response = web.Response(body=body, headers=headers, zlib_executor_size=LARGE_BYTES)
     if len(body) > LARGE_BYTES and takes_gzip(request.headers.getall("Accept-Encoding", [])):
@@ -62,7 +62,7 @@ def finite(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> we
 
 
 def takes_gzip(accepted: list[str]) -> bool:
-    """What `Accept-Encoding` says of gzip, by its name or else by `*` (RFC 9110, 12.5.3)."""
+    """Whether `Accept-Encoding` allows gzip, by its name or else by `*` (RFC 9110, 12.5.3)."""
     weights = {
         found[1].lower(): float(found[2] or 1)
         for coding in ",".join(accepted).split(",")

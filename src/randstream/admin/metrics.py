@@ -1,7 +1,7 @@
 """Metrics: every metric there is, read from a role's plain attributes when Prometheus asks. No global registry.
 
 `randstream_<noun>_<unit>`, counters end in `_total`. Labels are bounded: reasons and states are few, and no more than
-LABELLED_LINKS links are told one by one. `docs/operations.md` lists what is here, and a test compares.
+LABELLED_LINKS links have series of their own. `docs/operations.md` lists what is here, and a test compares.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ..observe.status import LinkState, ObservedLink, ObservedRole
 from ..observe.tally import Buckets
 
 LABELLED_LINKS: Final = 256
-"""Links with series of their own. A Prometheus takes more, but nobody reads them: the totals have all links."""
+"""Links with series of their own. Prometheus takes more, but nobody reads them; the totals cover all links."""
 _SPOKEN: Final = {"0.0.1", "0.0.4", "1.0.0"}
 """Versions of Prometheus's text and of OpenMetrics."""
 _VERSION: Final = re.compile(r";\s*version=([^;]*)")
 
 
 class Metrics(Collector):
-    """The metrics of `role`. Whoever has a loop to measure counts `loop_lag`; prometheus-client calls `collect`."""
+    """The metrics of `role`. The server counts `loop_lag`; prometheus-client calls `collect`."""
 
     def __init__(self, role: ObservedRole, loop_lag: Buckets, count_clients: Callable[[], dict[str, int]]) -> None:
         self._role = role
@@ -59,14 +59,14 @@ class Metrics(Collector):
         build = {"version": __version__, "role": role.role, "python": platform.python_version()}
         yield InfoMetricFamily("randstream_build", "What runs here", build)
         yield Gauge("randstream_ready", "1 when /readyz says so, else 0", role.problem is None)
-        text = "Connections that carried numbers, and ended"
+        text = "Connections that carried numbers and ended"
         yield _by("reason", Count, "randstream_connections_ended", text, tally.ends)
-        text = "Connections, and attempts, that never carried a number"
+        text = "Connections and attempts that never carried a number"
         yield _by("reason", Count, "randstream_connections_failed", text, tally.failures)
         yield self._interruptions()
         text = "How late the event loop came back to a timer, once a second"
         yield _times("randstream_event_loop_lag_seconds", text, self._loop_lag)
-        text = "Clients of answers without an end"
+        text = "Clients of endless answers"
         yield _by("of", Gauge, "randstream_admin_clients", text, self._count_clients())
 
     def _of_producer(self) -> Iterable[Metric]:
@@ -81,7 +81,7 @@ class Metrics(Collector):
         yield Count("randstream_numbers_received", "Numbers read from connections", tally.numbers)
         yield Count("randstream_received_bytes", "Bytes of number lines read from connections", tally.number_bytes)
         yield Count("randstream_numbers_committed", "Numbers in the sink and acknowledged", tally.acked_numbers)
-        yield _times("randstream_commit_seconds", "What the sink took to commit an interval", tally.commits)
+        yield _times("randstream_commit_seconds", "How long the sink took to commit an interval", tally.commits)
         [link] = self._role.links
         is_served = link.state in (LinkState.STREAMING, LinkState.STALLED)
         yield Gauge("randstream_served", "1 while a producer serves this worker, else 0", is_served)
@@ -90,7 +90,7 @@ class Metrics(Collector):
         text = "1 while the sink takes numbers but needs a person: see /api/links"
         yield Gauge("randstream_sink_warning", text, self._role.warning is not None)
         store = None if self._role.tap is None else self._role.tap.store
-        text = "Streams of this worker's name in its store, beside the one that is open"
+        text = "Streams of this worker's name in its store, besides the open one"
         yield Gauge("randstream_store_other_streams", text, 0 if store is None else store.other_streams)
         yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
 

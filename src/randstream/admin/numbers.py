@@ -1,6 +1,6 @@
 """Numbers: a worker's numbers in one endless HTTP answer. From the store where there is one, else from now on.
 
-A client that does not keep pace is cut, and comes back with the offset that it knows. Nothing here holds a stream up.
+A client that falls behind is cut, and comes back with the offset that it knows. Nothing here holds a stream up.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from .guard import GuardedServer
 from .http import ENDLESS, Refusal, parameters
 
 CLIENTS: Final = 4
-"""At a time: each may hold two intervals of the store in memory, 16 MiB."""
+"""At a time, as each may hold two intervals of the store in memory, 16 MiB."""
 PATIENT_SECONDS: Final = 10.0
-"""How long a client that gets no numbers keeps its place from others. One that asked for numbers to come keeps none."""
+"""How long a client without new numbers keeps its place. One that asked for future numbers may lose it at once."""
 SLOW_SECONDS: Final = 10.0
-"""What a client may take for one piece."""
+"""How long a client may take for one piece."""
 WORD_SECONDS: Final = 5.0
-"""How long a client hears nothing: a proxy hangs up on silence, nginx after 60 s, and a dead client must be noticed."""
+"""The longest silence to a client: proxies hang up on silence, nginx after 60 s, and a dead client must be noticed."""
 PIECE_BYTES: Final = 2**16
-"""Written at a time: what a socket's buffer holds."""
+"""Written at a time: as much as a socket's buffer holds."""
 
 _OFFSET: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -44,7 +44,7 @@ log = structlog.get_logger("randstream")
 
 @dataclass(eq=False, slots=True)
 class _Client:
-    """Whoever has one of the places."""
+    """A client that has one of the places."""
 
     request: web.BaseRequest
     waits_since: float = math.inf
@@ -52,7 +52,7 @@ class _Client:
 
 
 class NumbersFeed:
-    """Answers `/numbers` from what passes `tap`, or has passed it into its store."""
+    """Answers `/numbers` with what passes `tap`, or has passed it into its store."""
 
     def __init__(self, tap: Tap, guard: GuardedServer, clock: Clock) -> None:
         self._clients: set[_Client] = set()
@@ -66,9 +66,9 @@ class NumbersFeed:
         return len(self._clients)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Number lines, or server-sent events if that is what the client accepts.
+        """Answer with number lines, or with server-sent events if the client accepts them.
 
-        An event's id is the offset of the number after it: there `Last-Event-ID` goes on.
+        An event's id is the offset of the number after it, where `Last-Event-ID` goes on.
         """
         offset = _wanted_offset(request)
         if request.method == "HEAD":
@@ -84,12 +84,12 @@ class NumbersFeed:
             self._clients.discard(client)
 
     def _make_room(self) -> None:
-        """The client that has waited longest goes, if need be. Raises Refusal: all of them get numbers."""
+        """Cut the client that has waited longest, if necessary. Raises Refusal if all of them get numbers."""
         if self.clients < CLIENTS:
             return
         longest = min(self._clients, key=lambda client: client.waits_since)
         if self._clock.now() - longest.waits_since < PATIENT_SECONDS:
-            raise Refusal(503, f"{CLIENTS} clients read the numbers already; try again later")
+            raise Refusal(503, f"{CLIENTS} clients are already reading the numbers; try again later")
         self._clients.discard(longest)
         self._cut(longest.request, "it waited for numbers, and another client needs its place")
 
@@ -121,7 +121,7 @@ class NumbersFeed:
         as_events = _wants_events(request)
         response = await self._begin(request, source)
         self._guard.release(request)
-        why = "its numbers go on elsewhere, or it fell behind"
+        why = "the stream went on elsewhere, or the client fell behind"
         client.waits_since = -math.inf if self._is_to_come(source) else self._clock.now()
         try:
             patience = 0.0 if as_events else WORD_SECONDS
@@ -147,7 +147,7 @@ class NumbersFeed:
         return store is not None and source.first > (store.committed_offset or 0)
 
     def _cut(self, request: web.BaseRequest, why: str) -> None:
-        """It is not a good end: the client shall notice that there is more."""
+        """Abort, as this is not a regular end: the client must notice that there is more."""
         self._lines.say(log.info, "tap.cut", self._clock.now(), peer=request.remote, why=why)
         self._guard.end(request)
 
@@ -160,7 +160,7 @@ def _wanted_offset(request: web.BaseRequest) -> int | None:
     if asked is None:
         return None
     if not _OFFSET.fullmatch(asked) or int(asked) > MAX_OFFSET:
-        raise Refusal(400, f"{name} {asked!r} is no offset; give a whole number from 0 to 2^63 - 1")
+        raise Refusal(400, f"{name} {asked!r} is not an offset; give a whole number from 0 to 2^63 - 1")
     return int(asked)
 
 
@@ -169,7 +169,7 @@ def _wants_events(request: web.BaseRequest) -> bool:
 
 
 def _texts(run: Run, as_events: bool) -> Iterable[bytes]:
-    """What is written of `run`, in parts; of an empty one what its reader skips: a comment, or an empty line."""
+    """What to write for `run`, in parts; for an empty one, something that its reader skips: a comment or empty line."""
     if not run.count:
         return [b": no numbers yet\n\n" if as_events else b"\n"]
     pieces = run.pieces(PIECE_BYTES)

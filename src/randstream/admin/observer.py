@@ -1,4 +1,4 @@
-"""Observer: looks at a role once a second, and remembers enough to tell rates and shapes. Changes nothing."""
+"""Observer: looks at a role once a second, and remembers enough for rates and histograms. Changes nothing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..observe.status import Histogram, LinkState, ObservedLink, ObservedRole, S
 from .histogram import Shape, shape_of
 
 RATE_TICKS: Final = 5
-"""Rates are means over so many looks: steady at one number a second, and yet a fall shows at once."""
+"""Rates are means over this many looks: steady at one number a second, and quick to show a drop."""
 SAMPLED_NUMBERS: Final = 1600
 SAMPLED_LINKS: Final = 64
-"""Numbers looked at each second, and the most links that they are of: 1 ms, whatever flows."""
+"""Numbers sampled each second, and the most links they come from: 1 ms, whatever flows."""
 HISTOGRAM_TICKS: Final = 60
 HISTORY_TICKS: Final = 120
 SHORTEST_SECONDS: Final = 1e-3
-"""Nothing is divided by less."""
+"""The smallest divisor for rates."""
 
 TROUBLE_FIRST: Final = list(
     map(LinkState, ["stalled", "waiting", "dialling", "opening", "resting", "standby", "streaming", "finished"])
@@ -41,7 +41,7 @@ class _Look:
 
 
 class Observer:
-    """Makes snapshots of `role`. `tick` wants to be called once a second."""
+    """Makes snapshots of `role`. Call `tick` once a second."""
 
     def __init__(self, role: ObservedRole) -> None:
         self.role = role
@@ -55,20 +55,20 @@ class Observer:
         self._turn = 0
 
     def tick(self, now: float) -> None:
-        """Look once. `now` is the role's clock's."""
+        """Look once. `now` is by the role's clock."""
         self._sample()
         numbers = self.role.tally.numbers
         if self._looks:
             last = self._looks[-1]
             self._history.append(round((numbers - last.numbers) / max(now - last.at, SHORTEST_SECONDS), 1))
-        # Before a link's first connection its offset, 0, says nothing: it may resume at any.
+        # Before a link's first connection its offset, 0, means nothing: it may resume at any offset.
         begun = (link for link in self.role.links if link.offset or link.state is LinkState.STREAMING)
         self._looks.append(_Look(now, numbers, {link: link.offset for link in begun}))
 
     def snapshot(self, *, limit: int, name_filter: str = "", interruptions: int = 0) -> Snapshot:
         """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`.
 
-        Trouble comes first, then those interrupted most often. Each has the last so many of its `interruptions`.
+        Those in trouble come first, then those interrupted most often. Each has its last `interruptions` interruptions.
         """
         role, tally = self.role, self.role.tally
         links = list(role.links)
@@ -109,7 +109,7 @@ class Observer:
         before = next((look for look in self._looks if link in look.offsets), None)
         if before is None:
             return 0.0
-        # A link that went back to an acknowledged offset has not advanced by less than nothing.
+        # A link that went back to an acknowledged offset has not advanced by a negative number.
         return max(0, link.offset - before.offsets[link]) / max(now - before.at, SHORTEST_SECONDS)
 
     def _sample(self) -> None:
@@ -127,7 +127,7 @@ class Observer:
         self._sampled.append(counts)
 
     def _some_links(self) -> list[tuple[ObservedLink, int]]:
-        """The next SAMPLED_LINKS of those that were there at the last look, and where they stood then."""
+        """The next SAMPLED_LINKS of those present at the last look, and their offsets then."""
         before = self._looks[-1].offsets
         if not before:
             return []
@@ -143,7 +143,7 @@ class Observer:
 
 
 def _find_shape(numbers: str) -> Shape | None:
-    """The shape of what a peer may have offered; None: this version knows no such numbers."""
+    """The shape of a distribution that a peer may have offered; None if this version does not know it."""
     try:
         return shape_of(parse_distribution(numbers))
     except SettingsError:

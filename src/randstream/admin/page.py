@@ -1,4 +1,4 @@
-"""Page: the live page as it is sent: one file, and a policy under which nothing but what is in it can run."""
+"""Page: the live page as it is sent: one file, and a policy under which only its own code can run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from importlib.resources import files
 from typing import Final
 
 LIVE: Final = files(__package__) / "live"
-"""`page.html` and what it names: its style, and its scripts in their order, which share one scope."""
+"""`page.html` and the files it names: its style, and its scripts in order, which share one scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A body and the headers that belong to it."""
+    """A body and its headers."""
 
     body: bytes
     headers: dict[str, str]
 
 
 def load_page() -> Page:
-    """Put style and scripts into `page.html`, and allow them, and nothing else, by their hashes."""
+    """Put style and scripts into `page.html`, and allow only them, by their hashes."""
     body = (LIVE / "page.html").read_text("utf-8")
     body = re.sub(r'<link rel="stylesheet" href="(.+?)">', lambda found: f"<style>\n{_read(found)}</style>", body)
     body = re.sub(r'<script src="(.+?)"></script>', lambda found: f"<script>\n{_read(found)}</script>", body)
@@ -40,7 +40,7 @@ def _read(name: re.Match[str]) -> str:
 
 
 def _hashes_of(element: str, body: str) -> str:
-    """What the policy calls each inline `element`."""
+    """The policy's names for each inline `element`: the hashes."""
     contents = re.findall(rf"<{element}>(.*?)</{element}>", body, re.DOTALL)
     return " ".join(f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" for content in contents)
 

@@ -41,12 +41,12 @@ from .token import Token
 
 TICK_SECONDS: Final = 1.0
 USUAL_LINKS: Final = 1000
-"""Links in an answer unless it is asked for more: 3 ms of the loop's time."""
+"""Links in an answer unless more are asked for: 3 ms of the loop's time."""
 MOST_LINKS: Final = 10_000
 HEALTH_PATHS: Final = ("/livez", "/readyz")
-"""For probes, which call a process whatever they like."""
+"""For probes, which call a process by any name they like."""
 USUAL_INTERRUPTIONS: Final = 10
-"""Of each link, the last ones. All that are kept, of a thousand links, would be 8 MB."""
+"""The last ones of each link. All that are kept, of a thousand links, would be 8 MB."""
 
 log = structlog.get_logger("randstream")
 
@@ -55,7 +55,7 @@ log = structlog.get_logger("randstream")
 async def serve_admin(
     role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve for as long as the context lasts; gives the address. Raises SettingsError: it cannot, as it is set."""
+    """Serve as long as the context lasts; yield the address. Raises SettingsError if the settings do not allow it."""
     server = AdminServer(role, listen, names=names, token_file=token_file)
     address = await server.start()
     async with asyncio.TaskGroup() as group:
@@ -67,7 +67,7 @@ async def serve_admin(
 class AdminServer:
     """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain.
 
-    `names`: those by which clients may call it, beside the usual ones (`Hosts`). `token_file`: see `Token`.
+    `names`: those by which clients may call it, besides the usual ones (`Hosts`). `token_file`: see `Token`.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class AdminServer:
             self._routes["/numbers"] = self._numbers.serve
 
     async def start(self) -> tuple[str, int]:
-        """Listen; the address that it is. Raises SettingsError if it cannot be bound."""
+        """Listen; return the address. Raises SettingsError if it cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
             self._servers = await listen(
@@ -151,14 +151,14 @@ class AdminServer:
         if route is None:
             return text(404, f"there is no {request.path} here; try {', '.join(self._routes)}")
         if request.method not in ("GET", "HEAD"):
-            return text(405, f"{request.method} is not for {request.path}; use GET", {"Allow": "GET, HEAD"})
+            return text(405, f"{request.method} is not allowed for {request.path}; use GET", {"Allow": "GET, HEAD"})
         return await route(request)
 
     async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
         return finite(request, PAGE.body, PAGE.headers)
 
     def count_clients(self) -> dict[str, int]:
-        """How many take answers without an end, by what they take."""
+        """How many clients take endless answers, by answer."""
         return {"events": self.events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
 
     async def _livez(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -185,5 +185,5 @@ class AdminServer:
 def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
     given = query.get(name, str(usual))
     if not (re.fullmatch(r"[0-9]{1,5}", given) and int(given) <= most):
-        raise Refusal(400, f"{name}={given} is no whole number from 0 to {most}")
+        raise Refusal(400, f"{name}={given} is not a whole number from 0 to {most}")
     return int(given)

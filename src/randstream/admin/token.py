@@ -1,4 +1,4 @@
-"""Token: what clients must show, from a file that somebody may replace while the server runs."""
+"""Token: what clients must show, from a file that may be replaced while the server runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Token:
         self._token = self._read()
 
     def check(self, request: web.BaseRequest) -> None:
-        """Raises Refusal unless the request shows the token: as `Bearer`, or, from a browser, as a password."""
+        """Raise Refusal unless the request shows the token: as `Bearer`, or, from a browser, as a password."""
         given = request.headers.getall("Authorization", [])
         token = self._newest()
         if len(given) != 1 or not hmac.compare_digest(_shown_by(given[0]), token):
@@ -45,7 +45,7 @@ class Token:
                 self._token = self._read()
             except SettingsError as error:
                 log.warning(
-                    "admin.token_unreadable", error=str(error), advice="the token that was read before is valid"
+                    "admin.token_unreadable", error=str(error), advice="the token that was read before stays valid"
                 )
             else:
                 log.info("admin.token_reloaded")

@@ -1,6 +1,6 @@
-"""Launcher: becomes another program, which has nothing of ours but 0, 1 and 2, and is killed when its parent dies.
+"""Launcher: becomes another program, which inherits only descriptors 0, 1 and 2, and is killed when its parent dies.
 
-A script, run by a Python of its own: what is done here would race with other threads between a fork and an exec.
+A script with a Python of its own: between a fork and an exec, this would race with other threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STANDARD: Final = (0, 1, 2)
 
 
 def main() -> None:
-    """`launcher.py REPORT PARENT COMMAND...`: what keeps the command from running is told to the descriptor REPORT."""
+    """`launcher.py REPORT PARENT COMMAND...`: writes to descriptor REPORT what keeps the command from running."""
     report, parent, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -27,7 +27,7 @@ def main() -> None:
     os.set_inheritable(report, False)
     for fd in _open_descriptors():
         if fd not in (*STANDARD, report):
-            with suppress(OSError):  # one is of the folder that was listed
+            with suppress(OSError):  # one belonged to the listing of the folder
                 os.close(fd)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
@@ -41,7 +41,7 @@ def main() -> None:
 def _open_descriptors() -> list[int]:
     try:
         return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - pathlib takes 10 ms to import
-    except OSError:  # there is no such folder: all that there may be
+    except OSError:  # there is no such folder: all that may be open
         return list(range(os.sysconf("SC_OPEN_MAX")))
 
 

@@ -1,4 +1,4 @@
-"""Orphans: process 1 of a container inherits all whose parent has died, and has to take note of their ends."""
+"""Orphans: process 1 of a container inherits all processes whose parent has died, and has to reap them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWEEP_SECONDS: Final = 1.0
 
 @contextmanager
 def reaping(clock: Clock) -> Iterator[None]:
-    """Reap orphans meanwhile, on the running loop, if this process is the first of its container."""
+    """Reap orphans during the block, on the running loop, if this is process 1 of a container."""
     if os.getpid() != 1:
         yield
         return
@@ -38,7 +38,7 @@ def reaping(clock: Clock) -> Iterator[None]:
 
 
 def reap_orphans() -> int:
-    """Reap what has ended and is not ours; how many. Of our own the loop wants to know how they ended."""
+    """Reap what has ended and is not ours; return how many. The loop must learn itself how our own ended."""
     count = 0
     with suppress(ChildProcessError):  # there are none at all
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and not is_ours(ended.si_pid):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,8 +19,8 @@ _starting: list[object] = []
 async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Process:
     """Run `command`, which inherits the descriptors 0, 1 and 2 and no others.
 
-    On Linux it is killed when this process dies, however that happens. More precisely, when the thread that called
-    this ends: call it on one that stays. `streams` are as in `asyncio.create_subprocess_exec`.
+    On Linux it is killed when this process dies, however that happens; more precisely, when the thread that called
+    this ends, so call it on one that stays. `streams` are as in `asyncio.create_subprocess_exec`.
 
     Raises OSError: it cannot be run.
     """
@@ -29,7 +30,7 @@ async def spawn(command: Sequence[str], **streams: Any) -> asyncio.subprocess.Pr
     except asyncio.CancelledError:
         with suppress(OSError):
             process = await starting  # uvloop leaves one behind whose start is cancelled
-            process.kill()
+            send_signal(process, signal.SIGKILL)
             await process.wait()
         raise
 
@@ -57,8 +58,19 @@ async def _start(command: Sequence[str], streams: dict[str, Any]) -> asyncio.sub
     return process
 
 
+def send_signal(process: asyncio.subprocess.Process, number: int) -> None:
+    """Send signal `number` to `process` if it still runs.
+
+    asyncio's own methods first poll the process. If it has just ended, that takes its status from the loop, which then
+    reports 255.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
 def is_ours(pid: int) -> bool:
-    """Whether `pid` is, or may be, a process that `spawn` started and whose end the loop is still to hear of."""
+    """Whether `pid` is, or may be, a process that `spawn` started and whose end the loop has yet to learn of."""
     _forget_ended()
     return bool(_starting) or any(process.pid == pid for process in _running)
 
@@ -69,7 +81,7 @@ def _forget_ended() -> None:
 
 @contextmanager
 def _started() -> Iterator[None]:
-    """Until this is over a child may be there whose number is not known yet."""
+    """During the block there may be a child whose process id is not known yet."""
     token = object()
     _starting.append(token)
     try:

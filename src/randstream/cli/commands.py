@@ -1,6 +1,6 @@
 """The commands, each with its options and its help. `entry` runs them.
 
-Slow imports are made inside the command that needs them, so that `--help` is quick.
+Slow imports go inside the command that needs them, to keep `--help` quick.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 CHECK_HEARTBEAT: Final = "0.1"
 CHECK_LOGS: Final = "error"
 CHECK_NAME: Final = "check-"
-"""With the host's name after it: whoever sees it at a worker, or waits behind it, sees what it is."""
+"""Followed by the host's name: a worker's log, and a producer that waits behind it, then show what it is."""
 CHECK: Final = {
     **{name: PRODUCER[name] for name in ("workers", "rate")},
     "heartbeat_interval": replace(PRODUCER["heartbeat_interval"], default_text=CHECK_HEARTBEAT),
@@ -47,12 +47,12 @@ CHECK: Final = {
     **{name: PRODUCER[name] for name in ("tls_cert", "tls_key", "tls_ca", "allow_worker", "loop")},
     "log_level": replace(PRODUCER["log_level"], default_text=CHECK_LOGS),
 }
-"""A check is a producer's for a while. Its seed is drawn, so that no other producer goes on with its stream."""
+"""A check is a temporary producer. It draws its seed, so no other producer continues its stream."""
 _NUMBERS: Final = {**_SEED, "numbers": PRODUCER["numbers"]}
 
 
 class _InOrder(click.Group):
-    """Lists its commands in the order of their definition: what a newcomer needs comes first."""
+    """Lists its commands in order of definition: what a newcomer needs comes first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -62,7 +62,7 @@ class _InOrder(click.Group):
     cls=_InOrder,
     context_settings={"help_option_names": list(HELP_NAMES), "max_content_width": 100},
     epilog="Every option of producer and worker is an environment variable too, such as RANDSTREAM_RATE for --rate;"
-    f" with {ROLE_VARIABLE}=producer or worker, randstream alone runs that role. Flags win.",
+    f" flags win. With {ROLE_VARIABLE}=producer or worker, randstream alone runs that role.",
 )
 @click.version_option(__version__, prog_name="randstream", message="%(prog)s %(version)s")
 def commands() -> None:
@@ -70,15 +70,15 @@ def commands() -> None:
 
     \b
       randstream demo                                  see streams break and heal
-      randstream worker                                take numbers, in one terminal
+      randstream worker                                receive numbers, in one terminal
       randstream producer --workers 127.0.0.1:9000     send numbers, in another
     """
 
 
 @commands.command(short_help="Watch three streams break and heal.")
-@click.option("--seconds", type=click.FloatRange(min=2), metavar="N", help="Stop after so long. Default: at Ctrl-C.")
+@click.option("--seconds", type=click.FloatRange(min=2), metavar="N", help="Stop after N seconds. Default: at Ctrl-C.")
 def demo(seconds: float | None) -> int:
-    """Watch three streams: a worker is killed, a connection cut, both heal; then every number is proved.
+    """Watch three streams while a producer and a worker are killed and a connection is cut; then check every number.
 
     Exit status 0: every worker's numbers are exact.
     """
@@ -93,9 +93,9 @@ def demo(seconds: float | None) -> int:
 )
 @options(PRODUCER)
 def producer(**flags: Any) -> int:
-    """Stream numbers to workers, for ever. Workers that are away are dialled until they are back.
+    """Stream numbers to workers, for ever. Workers that are down are dialled until they are back.
 
-    SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
+    SIGTERM or Ctrl-C ends it gracefully, with exit status 0; a second signal ends it at once, with 1.
     """
     with read_given(PRODUCER, flags) as given:
         settings = ProducerSettings(**given)
@@ -110,17 +110,17 @@ def producer(**flags: Any) -> int:
 @commands.command(
     cls=WithProgram,
     options_metavar="[OPTIONS] [-- COMMAND...]",
-    short_help="Take numbers: to stdout, a store or a command.",
+    short_help="Receive numbers: to stdout, a store or a command.",
     epilog="Example: randstream worker --listen 0.0.0.0:9000 --store /data"
     "\n\nExample: randstream worker -- ./simulate --fast",
 )
 @options(WORKER)
 def worker(**flags: Any) -> int:
-    """Take one stream of numbers: to standard output; to a store, to a COMMAND's standard input, or nowhere.
+    """Receive one stream of numbers: to standard output, a store or a COMMAND's standard input, or to discard it.
 
     COMMAND is started again when it ends. [RANDSTREAM_COMMAND]
 
-    SIGTERM or Ctrl-C: a graceful end, with exit status 0. A second signal ends at once, with 1.
+    SIGTERM or Ctrl-C ends it gracefully, with exit status 0; a second signal ends it at once, with 1.
     """
     with read_given(WORKER, flags) as given:
         settings = WorkerSettings(**given)
@@ -142,47 +142,47 @@ def worker(**flags: Any) -> int:
 )
 @options(CHECK)
 @click.option(
-    "--seconds", type=SECONDS, metavar="SECONDS", help="How long. Default: until Ctrl-C, or COMMAND has ended."
+    "--seconds", type=SECONDS, metavar="SECONDS", help="How long to check. Default: until Ctrl-C or COMMAND's end."
 )
 @click.option(
     "--max-interruption",
     type=SECONDS,
     default=2.0,
     metavar="SECONDS",
-    help="Fail if a stream is interrupted for longer at once. Default: 2.",
+    help="Fail if one interruption of a stream is longer. Default: 2.",
 )
 @click.option(
     "--max-total",
     type=SECONDS,
     default=5.0,
     metavar="SECONDS",
-    help="Fail if a stream is interrupted for longer in all. Default: 5.",
+    help="Fail if all interruptions of a stream together are longer. Default: 5.",
 )
 @click.option(
     "--settle",
     type=SECONDS,
     default=5.0,
     metavar="SECONDS",
-    help="Go on after COMMAND until nothing was interrupted for so long, for two minutes at most. Default: 5.",
+    help="After COMMAND, continue until nothing was interrupted for this long, two minutes at most. Default: 5.",
 )
-@click.option("--report", metavar="FILE", help="Write all that was measured to FILE, as JSON: see docs/check.md.")
-@click.option("--junit", metavar="FILE", help="Write the outcome of each link to FILE, as JUnit's XML.")
+@click.option("--report", metavar="FILE", help="Write all measurements to FILE, as JSON: see docs/check.md.")
+@click.option("--junit", metavar="FILE", help="Write the outcome of each link to FILE, as JUnit XML.")
 def check(
     command: tuple[str, ...], seconds: float | None, max_interruption: float, max_total: float, settle: float,
     report: str | None, junit: str | None, **flags: Any,
 ) -> int:  # fmt: skip
     """Hold a stream to each worker while the network changes: which were interrupted, when, for how long, and why?
 
-    Ends after --seconds; with COMMAND when that has ended and all is well again; or at Ctrl-C. It disturbs nobody: a
-    worker that is served already ends it at once.
+    Ends after --seconds; with COMMAND, when that has ended and all is well again; or at Ctrl-C. It takes no worker
+    from another producer: if one is already being served, the check ends at once.
 
     Exit status 0: every link is within the limits. 1: one is not, or was never reached. 2: nothing was checked.
-    Another: that of COMMAND, where the links are well.
+    Any other: that of COMMAND, if the links are within the limits.
     """
     if command and seconds is not None:
         raise SettingsError("--seconds and -- COMMAND are both given; give one")
     if seconds == 0:
-        raise SettingsError("--seconds 0: in no time nothing is seen; give more")
+        raise SettingsError("--seconds 0: nothing can be seen in no time; give more")
     with read_given(CHECK, flags) as given:
         defaults = {
             "heartbeat_interval": CHECK_HEARTBEAT, "name": CHECK_NAME + gethostname(), "log_level": CHECK_LOGS,
@@ -204,8 +204,8 @@ def check(
 )
 @options(_SEED, with_default=False)
 @options({"numbers": PRODUCER["numbers"]})
-@click.option("--worker", required=True, metavar="NAME", help="Whose numbers.")
-@click.option("--offset", default=0, type=WholeNumber(), metavar="N", help="Of the first number. Default: 0.")
+@click.option("--worker", required=True, metavar="NAME", help="The worker whose numbers to print.")
+@click.option("--offset", default=0, type=WholeNumber(), metavar="N", help="Offset of the first number. Default: 0.")
 @click.option(
     "--count", default=10, type=WholeNumber(or_all=True), metavar="N", help="How many numbers, or all. Default: 10."
 )
@@ -234,8 +234,8 @@ def numbers(worker: str, offset: int, count: int | None, format_name: str, outpu
 def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Check stores: every beat's offset and checksum, and with the seed every number.
 
-    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: there is damage, or
-    a stream of another seed.
+    PATH is a store, one stream's folder in it, or one segment. Nothing is changed. Exit status 1: a stream is damaged,
+    or has another seed.
     """
     seed, _ = _read_seed(_SEED, flags)
     from ..numbers.known_answers import check_known_answers
@@ -250,21 +250,21 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5",
 )
 @click.argument("path")
-@click.option("--offset", type=WholeNumber(), metavar="N", help="Of the first number. Default: the oldest kept.")
+@click.option("--offset", type=WholeNumber(), metavar="N", help="Offset of the first number. Default: the oldest kept.")
 @click.option(
     "--count", type=WholeNumber(or_all=True), metavar="N", help="The most numbers to print, or all. Default: all."
 )
-@click.option("--stream", metavar="NAME", help="Which, if PATH holds several: its id, its worker or its folder.")
-@click.option("--skip-damaged", is_flag=True, help="Go on behind damage, and tell which offsets are left out.")
+@click.option("--stream", metavar="NAME", help="Which stream, if PATH holds several: its id, worker or folder.")
+@click.option("--skip-damaged", is_flag=True, help="Continue after damage, and report which offsets are left out.")
 @output_options
 def cat(
     path: str, offset: int | None, count: int | None, stream: str | None, skip_damaged: bool, format_name: str,
     output: str | None,
 ) -> None:  # fmt: skip
-    """Print stored numbers, up to the last that is proved.
+    """Print stored numbers, up to the last one that is proven.
 
-    PATH is one stream's folder in a store, a store, or one segment. Exit status 1: there is damage, and what is before
-    it was printed; or the store does not hold the number at --offset.
+    PATH is one stream's folder in a store, a store, or one segment. Exit status 1: there is damage, and the numbers
+    before it were printed; or the store does not hold the number at --offset.
     """
     from .stored import Stored
 
@@ -277,13 +277,15 @@ def cat(
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
-@click.option("--token-file", metavar="FILE", help="File with the token of --admin-token-file; all the URLs get it.")
-@click.option("--once", is_flag=True, help="Print one table and end, as when the output is no terminal.")
+@click.option(
+    "--token-file", metavar="FILE", help="File with the token of --admin-token-file; it is sent to every URL."
+)
+@click.option("--once", is_flag=True, help="Print one table and exit, as when output is not a terminal.")
 def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, once: bool) -> None:
-    """Watch the streams of producers and workers that run with --admin: the live page for a terminal.
+    """Watch the streams of producers and workers that run with --admin: the live page, in a terminal.
 
-    Each URL is that of a page, such as http://127.0.0.1:9001 or 127.0.0.1:9001. Several processes make one table: for
-    each worker which producer serves, and who stands by.
+    Each URL is that of a live page, such as http://127.0.0.1:9001 or 127.0.0.1:9001. Several processes share one
+    table: for each worker, which producer serves it and which stand by.
     """
     from .top import run_top
 
@@ -295,21 +297,21 @@ def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, once: b
 def conform() -> None:
     """Check an implementation of the wire, rule by rule, as docs/conform.md describes.
 
-    Exit status 0: all rules hold that could be played. 1: some do not. 2: nobody was there.
+    Exit status 0: all rules that could be played hold. 1: some do not. 2: nothing was there to check.
     """
 
 
 _JUDGING: Final = (
     click.option("--only", multiple=True, metavar="RULE", help="Only the cases of this rule; may be repeated."),
-    click.option("--junit", metavar="FILE", help="Write the outcomes to FILE, as JUnit's XML."),
+    click.option("--junit", metavar="FILE", help="Write the outcomes to FILE, as JUnit XML."),
 )
 
 
 def _judging(seconds: int) -> Callable[[Any], Any]:
-    """The options of both suites; `seconds`: how long they may take, unless another limit is given."""
+    """The options of both suites. `seconds`: how long a suite may take by default."""
     limit = click.option(
         "--seconds", type=click.FloatRange(min=1), default=seconds, metavar="N",
-        help=f"End after so long; what had no turn has failed. Default: {seconds}.",
+        help=f"Stop after N seconds; cases not played by then have failed. Default: {seconds}.",
     )  # fmt: skip
 
     def decorate(command: Any) -> Any:
@@ -326,7 +328,7 @@ def _judging(seconds: int) -> Callable[[Any], Any]:
 @click.argument("address", metavar="HOST:PORT")
 @_judging(180)
 def conform_worker(address: str, only: tuple[str, ...], junit: str | None, seconds: float) -> int:
-    """Check the worker at HOST:PORT. Let it keep what it takes apart: it gets streams that nobody made of a seed."""
+    """Check the worker at HOST:PORT. Keep what it receives apart: it gets streams that come from no seed."""
     from .conform import judge_worker
 
     return judge_worker(_read_address("", address), only, junit, seconds)
@@ -335,16 +337,18 @@ def conform_worker(address: str, only: tuple[str, ...], junit: str | None, secon
 @conform.command(
     "producer",
     short_help="Check the producer that dials.",
-    epilog="Example: randstream conform producer --listen 0.0.0.0:9000, and for each link that the producer is to have"
-    " another of this machine's addresses: 127.0.0.1:9000, 127.0.0.2:9000, ...",
+    epilog="Example: randstream conform producer --listen 0.0.0.0:9000, while the producer dials a different address"
+    " of this machine for each link: 127.0.0.1:9000, 127.0.0.2:9000, ...",
 )
-@click.option("--listen", default="127.0.0.1:9000", metavar="HOST:PORT", help="Where. Default: 127.0.0.1:9000.")
-@click.option("--seed", metavar="TEXT", help="The producer's seed: every number is compared, too.")
+@click.option(
+    "--listen", default="127.0.0.1:9000", metavar="HOST:PORT", help="Where to listen. Default: 127.0.0.1:9000."
+)
+@click.option("--seed", metavar="TEXT", help="The producer's seed, to compare every number too.")
 @_judging(600)
 def conform_producer(listen: str, seed: str | None, only: tuple[str, ...], junit: str | None, seconds: float) -> int:
-    """Check the producer that dials HOST:PORT. Start it with a heartbeat of 0.3 s and some hundred numbers a second.
+    """Check the producer that dials HOST:PORT. Start it with a heartbeat of 0.3 s and a few hundred numbers a second.
 
-    Each address that it dials is a link of its own; with 16 links the suite takes half a minute, with one ten.
+    Each address that it dials is a separate link; with 16 links the suite takes half a minute, with one ten minutes.
     """
     from .conform import judge_producer
 
@@ -360,7 +364,7 @@ def _read_address(option: str, text: str) -> Address:
 
 
 def _read_seed(settings: dict[str, Setting], flags: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """The seed that is given, if any, and all values that are."""
+    """The seed, if one is given, and all values that are given."""
     with read_given(settings, flags) as given:
         values = check_values(settings, given)
         return read_seed(values.get("seed"), values.get("seed_file")), values
@@ -368,7 +372,7 @@ def _read_seed(settings: dict[str, Setting], flags: dict[str, Any]) -> tuple[str
 
 @contextmanager
 def _prepared(settings: CommonSettings) -> Iterator[None]:
-    """Check the arithmetic and set up logs; at the end write all that was logged."""
+    """Check the arithmetic and set up logs; flush them at the end."""
     from ..numbers.known_answers import check_known_answers
     from ..observe.logs import flush_logs, set_up_logs
 

@@ -24,7 +24,7 @@ Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, No
 
 
 def judge_worker(address: Address, only: Sequence[str], junit: str | None, seconds: float) -> int:
-    """Judge the worker at `address`; the exit status. Raises SettingsError."""
+    """Judge the worker at `address` and return the exit status. Raises SettingsError."""
 
     def suite(cases: list[Case], note: Callable[[Outcome], None]) -> Coroutine[Any, Any, None]:
         return run_worker_suite(
@@ -35,7 +35,7 @@ def judge_worker(address: Address, only: Sequence[str], junit: str | None, secon
 
 
 def judge_producer(address: Address, only: Sequence[str], junit: str | None, seconds: float, seed: str | None) -> int:
-    """Judge the producer that dials `address`; the exit status. Raises SettingsError."""
+    """Judge the producer that dials `address` and return the exit status. Raises SettingsError."""
     listening = partial(_say_listening)
 
     def suite(cases: list[Case], note: Callable[[Outcome], None]) -> Coroutine[Any, Any, None]:

@@ -11,7 +11,7 @@ PIPE_COLUMNS: Final = 120
 
 
 class PoliteConsole(Console):
-    """Goes on in silence when its reader has left, so that whoever writes to it can clean up."""
+    """Discards its output once the reader has left, so the program that writes to it can clean up."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -19,5 +19,5 @@ class PoliteConsole(Console):
 
 
 def open_console(file: IO[str]) -> PoliteConsole:
-    """One on `file`, PIPE_COLUMNS wide if that is no terminal."""
+    """A console on `file`, PIPE_COLUMNS wide if that is not a terminal."""
     return PoliteConsole(file=file, width=None if file.isatty() else PIPE_COLUMNS)

@@ -16,7 +16,7 @@ RUN_NUMBERS: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class DrawnPart:
-    """Numbers of a stream that is made as it is asked for."""
+    """Consecutive numbers of a stream, made on request."""
 
     stream: NumberStream
     offset: int
@@ -32,7 +32,7 @@ class DrawnPart:
 class Drawn:
     """`total` numbers of `stream` from `offset` on; None: all to its end, in tens of thousands of years.
 
-    Raises SettingsError: the stream ends before them.
+    Raises SettingsError: the stream ends before that.
     """
 
     def __init__(self, stream: NumberStream, offset: int, total: int | None) -> None:

@@ -1,6 +1,6 @@
 """Entry: runs the command line as a process, and is the one place that chooses exit codes.
 
-0: done. 1: something failed, or is damaged. 2: what was given cannot be used, as one line explains. 130: Ctrl-C.
+0: done. 1: something failed, or is damaged. 2: the input cannot be used, and one line says why. 130: Ctrl-C.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader, such as `| head`, has left
         _forget_output()
         return 0
-    except OSError as error:  # from writing: errors of reading are handled where we read
+    except OSError as error:  # from writing: read errors are handled where we read
         _forget_output()
         return _complain(f"cannot write to standard output: {error.strerror}; send it where there is room", status=1)
 
@@ -74,9 +74,9 @@ def _complain(message: str, status: int = 2) -> int:
 
 
 def _fill_standard_descriptors() -> None:
-    """Open /dev/null for those that are closed.
+    """Open /dev/null in place of those that are closed.
 
-    Otherwise a socket would get the number of standard error, and with it the logs; and libuv would abort.
+    Otherwise a socket would get standard error's number, and with it the logs; and libuv would abort.
     """
     for fd in range(3):
         try:
@@ -86,7 +86,7 @@ def _fill_standard_descriptors() -> None:
 
 
 def _approximate_output() -> None:
-    """A locale whose encoding lacks what we print, such as ISO-8859-1 or C, is no reason to fail."""
+    """Do not fail when the locale's encoding, such as ISO-8859-1 or C's, lacks what we print."""
     codecs.register_error("approximate", approximate)
     for file in (sys.stdout, sys.stderr):
         if isinstance(file, io.TextIOWrapper):
@@ -94,6 +94,6 @@ def _approximate_output() -> None:
 
 
 def _forget_output() -> None:
-    """Discard what is still buffered: Python would try once more to write it at exit, and complain."""
+    """Discard what is still buffered: Python would try again to write it at exit, and complain."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,7 @@ from ..numbers.text import to_csv
 
 
 class Part(Protocol):
-    """One or more successive numbers of a stream, the first of them number `offset`."""
+    """One or more consecutive numbers of a stream, from number `offset` on."""
 
     @property
     def offset(self) -> int: ...
@@ -37,10 +37,10 @@ class Source(Protocol):
 
     @property
     def total(self) -> int | None:
-        """How many there are, where that is known without looking."""
+        """How many there are, if that is known without reading them."""
 
     def count(self) -> int | None:
-        """How many there are, and no more than these are given then; None: they have no end."""
+        """How many there are; after this, `parts` gives no more than these. None: they have no end."""
 
     def parts(self) -> Iterator[Part]:
         """All of them, from the start each time."""
@@ -51,10 +51,10 @@ class Format(Protocol):
 
     is_binary: bool
     is_counted: bool
-    """Whether the head tells how many numbers follow."""
+    """Whether the head states how many numbers follow."""
 
     def head(self, dtype: str, count: int | None) -> bytes:
-        """What comes first. `dtype`: NumPy's name for the numbers' type; `count`: of all, where `is_counted`."""
+        """What comes first. `dtype`: NumPy's name for the numbers' type; `count`: how many, if `is_counted`."""
 
     def spell(self, part: Part) -> bytes | memoryview:
         """`part`, as it follows the head and the parts before it."""

@@ -1,6 +1,6 @@
 """Options: settings as flags and as variables. Apart from shell completion, the only reader of the environment.
 
-Checks no value: that is done where the settings are made.
+Checks no values: the settings do that when they are made.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..settings.definition import REQUIRED, Setting, UnusableSetting
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")
 _NOT_GIVEN: Final = (None, False, ())
-"""What click passes for an option, a switch and arguments that are absent."""
+"""What click passes for an absent option, switch or list of arguments."""
 
 _WHOLE: Final = re.compile(r"[0-9]+(_[0-9]+)*|[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{1,2}", re.ASCII)
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|)", re.ASCII)
@@ -34,7 +34,7 @@ WORKER: Final = settings_of(WorkerSettings)
 
 
 def with_role(arguments: list[str]) -> list[str]:
-    """`arguments`, with the role that the environment names put first if they give no command. Raises SettingsError."""
+    """`arguments`, preceded by the role that the environment names if they give no command. Raises SettingsError."""
     if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
@@ -49,9 +49,9 @@ def with_role(arguments: list[str]) -> list[str]:
 def read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The values given for `settings`, by name and unchecked: by flags, else by variables.
 
-    An empty variable gives nothing, unless it is a secret's. A flag overrides the variables of its whole choice:
-    --discard those of a store and a command. A value that turns out unusable within the block is blamed as it was
-    given: `--rate abc` or `RANDSTREAM_RATE=abc`. Raises SettingsError for that, and for an unknown variable.
+    An empty variable counts as not set, unless it is a secret's. A flag overrides the variables of its whole choice:
+    --discard, those of a store and a command. If a value turns out unusable within the block, the error names it as it
+    was given: `--rate abc` or `RANDSTREAM_RATE=abc`. Raises SettingsError for that, and for an unknown variable.
     """
     _refuse_unknown_variables()
     values = {name: flags[name] for name in settings if flags[name] not in _NOT_GIVEN}
@@ -75,12 +75,12 @@ def _refuse_unknown_variables() -> None:
         if not variable.startswith("RANDSTREAM_") or variable in known:
             continue
         if "_SERVICE_" in variable or "_PORT" in variable:
-            advice = "Kubernetes makes it of a Service: set enableServiceLinks: false in the pod"
+            advice = "Kubernetes sets it for a Service: set enableServiceLinks: false in the pod"
         else:
             stems = [each.removeprefix("RANDSTREAM_") for each in known]
             near = difflib.get_close_matches(variable.removeprefix("RANDSTREAM_"), stems, n=1)
-            advice = f"did you mean RANDSTREAM_{near[0]}?" if near else "unset it; --help tells those there are"
-        raise SettingsError(f"{variable} is no setting; {advice}")
+            advice = f"did you mean RANDSTREAM_{near[0]}?" if near else "unset it; --help lists them all"
+        raise SettingsError(f"{variable} is not a setting; {advice}")
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -105,7 +105,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in new 
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A duration from 0 on: 2, 0.5s, 500ms, 3m or 1h."""
+    """A duration of 0 or more: 2, 0.5s, 500ms, 3m or 1h."""
 
     name = "seconds"
 
@@ -120,11 +120,11 @@ SECONDS: Final = Seconds()
 
 
 class WithProgram(click.Command):
-    """Takes what follows `--` as `command`, and no other arguments, so that a typing error is not run as a program."""
+    """Takes what follows `--` as `command`, and no other arguments, so a typing error is not run as a program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
-        if args[end:] == ["--"]:  # of `-- $PROGRAM`, say, where that is empty
+        if args[end:] == ["--"]:  # such as `-- $PROGRAM` with an empty variable
             ctx.fail("no COMMAND follows --; give one, or leave -- out")
         ctx.params["command"] = tuple(args[end + 1 :])
         return super().parse_args(ctx, args[:end])

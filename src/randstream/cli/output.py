@@ -1,4 +1,4 @@
-"""Output: numbers in a format, to standard output or to a file, which is there whole or not at all."""
+"""Output: numbers in a format, to standard output or to a file, which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def output_options(command: Any) -> Any:
     for option in (
         click.option(
             "--output", metavar="FILE",
-            help="Write FILE, with progress on a terminal. It gets its name when it is whole, and takes the place of an"
-            " older one then. Default: standard output.",
+            help="Write to FILE, with progress on a terminal. FILE appears, or is replaced, only once it is whole."
+            " Default: standard output.",
         ),
         click.option(
             "--format", "format_name", type=click.Choice(FORMATS), default=FORMATS[0],
-            help="One number a line; offset,number with a header; 8 bytes a number, little-endian: integers, or floats"
-            " of those that are real; a NumPy file. Default: text.",
+            help="One number a line; offset,number with a header; 8 bytes a number, little-endian, as integers or, for"
+            " real numbers, floats; a NumPy file. Default: text.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -44,7 +44,7 @@ def output_options(command: Any) -> Any:
 
 
 def write_numbers(source: Source, format_name: str, path: str | None) -> None:
-    """Write all of `source` to `path` (None: standard output), with progress on a terminal if it is a file's.
+    """Write all of `source` to `path` (None: standard output), with progress on a terminal if that is a file.
 
     Raises SettingsError: it cannot be written there; SinkError: writing the file failed. Errors of standard output are
     raised as they are.
@@ -54,9 +54,9 @@ def write_numbers(source: Source, format_name: str, path: str | None) -> None:
     form = formats.FORMATS[format_name]
     count = source.count() if form.is_counted else source.total
     if form.is_counted and count is None:
-        raise SettingsError(f"{format_name} begins with how many numbers follow, and these have no end; give --count N")
+        raise SettingsError(f"{format_name} states how many numbers follow, and these have no end; give --count N")
     if form.is_binary and not source.dtype:
-        raise SettingsError(f"{format_name} needs to know the distribution, which this version does not; give text")
+        raise SettingsError(f"{format_name} needs a distribution that this version knows; give text")
     with opened_output(path) as out, _progress(count, is_shown=path not in (None, STANDARD)) as advance:
         if form.is_binary and out.isatty():
             raise SettingsError(
@@ -75,7 +75,7 @@ def require_output() -> None:
 
 
 def require_writable(path: str, option: str) -> None:
-    """Raises SettingsError: `opened_output` could not open `path`, which `option` gave. It is left as it is."""
+    """Raises SettingsError: `opened_output` could not open `path`, given by `option`. Leaves `path` as it is."""
     if path == STANDARD:
         require_output()
         return
@@ -93,12 +93,12 @@ def require_writable(path: str, option: str) -> None:
 
 
 def is_same(path: str, other: str) -> bool:
-    """Whether both are one file, however it is spelt: what is written last would be all there is."""
+    """Whether both paths are one file, of which only the last write would remain."""
     return os.path.realpath(path) == os.path.realpath(other)
 
 
 def opened_output(path: str | None, option: str = "--output") -> AbstractContextManager[IO[bytes]]:
-    """`path`, which `option` gave, to be written; None or `-`: standard output.
+    """Open `path`, given by `option`, for writing; None or `-`: standard output.
 
     A file gets its name at the end, if nothing has failed. Raises as `write_numbers` does.
     """
@@ -112,22 +112,22 @@ def opened_output(path: str | None, option: str = "--output") -> AbstractContext
 @contextmanager
 def _opened_file(path: Path, option: str) -> Iterator[IO[bytes]]:
     mode = _mode(path, option)
-    is_special = mode is not None and not stat.S_ISREG(mode)  # a device or a pipe: nothing can take its place
+    is_special = mode is not None and not stat.S_ISREG(mode)  # a device or a pipe: a file must not replace it
     try:
         with _open(path, "wb", option) if is_special else _replacement(path, mode, option) as out:
             yield out
     except BrokenPipeError:
         raise
-    except OSError as error:  # of writing, even of closing
+    except OSError as error:  # in writing, or even in closing
         raise SinkError(f"cannot write {path}: {error.strerror}; send it where there is room") from None
 
 
 @contextmanager
 def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path`, and its `mode`, at the end; if something fails before, nothing does."""
+    """A file that replaces `path` at the end, with the same `mode`; if anything fails, `path` is left as it was."""
     path = Path(os.path.realpath(path))  # a link stays one
     if mode is not None:
-        _open(path, "r+b", option).close()  # whoever may not write it may not replace it
+        _open(path, "r+b", option).close()  # no right to write it, no right to replace it
     part = _part_of(path)
     with _orderly_end(), _open(part, "xb", option, path) as out:
         try:
@@ -143,13 +143,13 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
 
 
 def _named(path: str, option: str) -> Path:
-    if not path:  # as "$FILE" is when nobody has set it; Path("") would be the current folder
+    if not path:  # such as "$FILE" when unset; Path("") would be the current folder
         raise SettingsError(f"{option} '': no file is named; name a file that can be written")
     return Path(path)
 
 
 def _part_of(path: Path) -> Path:
-    """Where it is written until it is whole."""
+    """Where the file is written until it is whole."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
@@ -175,7 +175,7 @@ def _unusable(path: Path, option: str, error: OSError) -> SettingsError:
 
 @contextmanager
 def _orderly_end() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the process, but as exceptions do, unless they are ignored."""
+    """Let SIGTERM and SIGHUP, unless ignored, end the process as an exception does."""
 
     def end(number: int, _: object) -> None:
         sys.exit(128 + number)
@@ -193,7 +193,7 @@ def _orderly_end() -> Iterator[None]:
 
 @contextmanager
 def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], object]]:
-    """What tells a terminal on standard error that so many more numbers are written."""
+    """A function to call with how many more numbers are written; it shows progress if standard error is a terminal."""
     if not (is_shown and sys.stderr is not None and sys.stderr.isatty()):
         yield lambda count: None
         return

@@ -1,4 +1,4 @@
-"""Role: a producer or a worker as a command, which ends with a summary if somebody reads it."""
+"""Role: a producer or a worker as a command, which ends with a summary if a person reads it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .words import counted
 
 
 def has_reader() -> bool:
-    """Whether somebody reads a summary: standard error, where the logs go, is a terminal."""
+    """Whether a person reads the summary: standard error, where the logs go, is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def run_role(make_role: Callable[[], Producer | Worker], settings: CommonSettings) -> int:
-    """As `run_service`, which it calls; then the summary, to standard error."""
+    """Call `run_service`, then write the summary to standard error. Returns and raises as `run_service` does."""
     roles: list[Producer | Worker] = []
 
     def make() -> Producer | Worker:

@@ -39,7 +39,7 @@ class StoredPart:
 
 
 class Stored:
-    """What `read_runs` reads. With `skip_damaged` standard error is told what is left out.
+    """What `read_runs` reads. With `skip_damaged`, standard error shows what is left out.
 
     Raises as that does, SettingsError instead of OSError, and NotStoredError: number `offset` is still to come.
     """
@@ -59,14 +59,14 @@ class Stored:
             self._folder = reader.folder.resolve()
 
     def require_apart(self, path: str) -> None:
-        """Raises SettingsError: a file at `path` would lie among the stream's, or take the place of one."""
+        """Raises SettingsError: a file at `path` would lie among the stream's files, or replace one."""
         if Path(path).resolve().parent == self._folder:
             raise SettingsError(
                 f"--output {path}: only the worker writes to the stream's folder; name a file elsewhere"
             )
 
     def count(self) -> int:
-        """By reading all of it."""
+        """How many there are, found by reading all of them."""
         self._most = sum(run.count for run in self._runs(_ignore))
         return self._most
 
@@ -102,6 +102,6 @@ def _readable(path: str) -> Iterator[None]:
     try:
         yield
     except DamagedStore as error:
-        raise SinkError(f"{error}; --skip-damaged prints what still holds behind it") from error
+        raise SinkError(f"{error}; --skip-damaged prints what still holds after it") from error
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""Summary: what became of each stream, as ping says at its end: of a check, and of a role that ends on a terminal."""
+"""Summary: what became of each stream, like ping's at its end: for a check, and for a role that ends on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..observe.interruptions import InterruptionsStatus
 from .words import counted, in_seconds, in_words, plain
 
 MOST: Final = 20
-"""Streams that are told of, those in trouble first."""
+"""Streams that are listed, those in trouble first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Account:
     """How many passed, and what became of them; None: it never flowed."""
     round_trips: RoundTrips | None
     count: int
-    """Of interruptions."""
+    """How many interruptions there were."""
     longest: float
     total: float
     by_cause: Mapping[str, int]
 
 
 def summary_lines(accounts: Iterable[Account]) -> Iterator[str]:
-    """A few lines for each of MOST streams."""
+    """A few lines for each stream, of MOST at most."""
     ordered = sorted(accounts, key=lambda each: in_trouble_first(each.problem, each.longest))
     for each in ordered[:MOST]:
         yield from map(plain, _lines(each))
@@ -83,7 +83,7 @@ def not_reached(why: str) -> str:
 
 
 def sum_up(trips: Durations | None) -> RoundTrips | None:
-    """The figures of `trips`; None: there was none."""
+    """The figures of `trips`; None: there were none."""
     if trips is None or not trips.count:
         return None
     figures = trips.shortest, trips.quantile(0.5), trips.quantile(0.99), trips.longest
@@ -91,6 +91,6 @@ def sum_up(trips: Durations | None) -> RoundTrips | None:
 
 
 def count_causes(status: InterruptionsStatus) -> dict[str, int]:
-    """How many of those that are kept had which cause, the one that goes on now among them."""
+    """How many of the interruptions that are kept had each cause, including the current one."""
     current = () if status.current is None else (status.current,)
     return dict(Counter(str(each.cause) for each in (*status.last, *current)))

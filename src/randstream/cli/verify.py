@@ -19,7 +19,10 @@ _INDENT: Final = " " * 9
 
 
 def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
-    """Check `paths` and print what was found; the exit status. Raises SettingsError: a path or the seed is unusable."""
+    """Check `paths`, print what was found and return the exit status.
+
+    Raises SettingsError: a path or the seed is unusable.
+    """
     columns = BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     try:
@@ -40,7 +43,7 @@ def to_json(report: Report) -> str:
 
 
 def to_lines(report: Report) -> Iterator[str]:
-    """One line for each stream, two for a faulty one; what is foreign; how many are faulty; what was not checked."""
+    """A line for each stream, two for a faulty one; what is foreign; how many are faulty; what was not checked."""
     for stream in report.streams:
         yield from _describe(stream, report)
     for path in (*(path for stream in report.streams for path in stream.foreign), *report.foreign):
@@ -52,7 +55,7 @@ def to_lines(report: Report) -> Iterator[str]:
     if not report.with_seed:
         yield (
             "Checked: offsets, checksums, and that each line is a number."
-            " Give --seed-file to have every number made again and compared, too."
+            " Give --seed-file to compare every number with the seed's, too."
         )
 
 
@@ -64,7 +67,7 @@ def _describe(stream: StreamReport, report: Report) -> Iterator[str]:
     if stream.count:
         numbers += f", offsets {stream.first_offset} to {stream.end_offset - 1}"
     if stream.damage is not None:
-        yield f"{_label('DAMAGED', 'red')}{name}: only {numbers} hold; what follows was not looked at"
+        yield f"{_label('DAMAGED', 'red')}{name}: only {numbers} hold; what follows was not checked"
         yield f"{_INDENT}{stream.damage}"
         return
     tail = f"; {stream.unproven_tail_bytes} bytes after them await their beat" if stream.unproven_tail_bytes else ""
@@ -73,7 +76,7 @@ def _describe(stream: StreamReport, report: Report) -> Iterator[str]:
     else:
         yield f"{_label('WRONG SEED', 'red')}{name}: {numbers}, {proof}{tail}; none was compared"
         given, had = stream.seed_makes, stream.opened.stream
-        yield f"{_INDENT}the seed given makes stream {given}, and this is {had}: give the seed that it had"
+        yield f"{_INDENT}the seed given makes stream {given}, and this is {had}: give the seed that made it"
 
 
 def _label(word: str, colour: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _NEAREST: Final = str.maketrans("●■◇○·–×µ…", "*#o@.-xu~")
-"""What tells it best in ASCII."""
+"""The closest in ASCII."""
 
 
 def plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the cases against a worker speak with: connections to it, on which this suite is the producer."""
+"""What the cases against a worker use: connections to it, on which this suite is the producer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .engine import PATIENCE, BrokenRuleError, Conversation
 from .wire import Line, beat, rank, with_check
 
 HEARTBEAT: Final = 1.0
-"""Seconds: that of connections whose case is not about time."""
+"""Seconds: the heartbeat of connections whose case is not about time."""
 QUICK: Final = 0.3
-"""That of those whose case is."""
+"""Seconds: the heartbeat of those whose case is about time."""
 
 
 class Offer(Conversation):
@@ -42,12 +42,12 @@ class Offer(Conversation):
         return await self.expect("#hello")
 
     async def expect_fault(self, line: int, *reasons: str) -> None:
-        """What a raw peer is told whose `line` is no number: which it is, and a `#close`, by default `malformed`."""
+        """Expect what a raw peer gets if its `line`-th line is not a number: `# line N`, and a `#close`."""
         await self.expect(f"# line {line}")
         await self.expect_close(*(reasons or ("malformed",)))
 
     async def open(self, **keys: str | None) -> None:
-        """Take the greeting and offer a stream. From now on each `#wait` is answered."""
+        """Take the greeting and offer a stream. Each `#wait` is answered from now on."""
         await self.greeted()
         self.answers_waits = True
         self.heartbeat = float(keys.get("heartbeat") or HEARTBEAT)
@@ -60,12 +60,12 @@ class Offer(Conversation):
         return resume
 
     async def start(self, **keys: str | None) -> Line:
-        """Do all up to the ack of the opening beat; the `#resume`."""
+        """Do everything up to the ack of the opening beat; return the `#resume`."""
         await self.open(**keys)
         return await self.prove()
 
     async def prove(self) -> Line:
-        """After `open`, do all up to the ack of the opening beat; the `#resume`."""
+        """After `open`, do everything up to the ack of the opening beat; return the `#resume`."""
         resume = await self.resumed()
         self.say(beat(self.offset))
         ack = await self.acked(self.offset)
@@ -74,7 +74,7 @@ class Offer(Conversation):
         return resume
 
     def numbers(self, count: int) -> None:
-        """Send so many numbers."""
+        """Send `count` numbers."""
         self.interval(b"52\n" * count)
 
     def interval(self, lines: bytes) -> None:
@@ -84,12 +84,12 @@ class Offer(Conversation):
         self.offset += lines.count(b"\n")
 
     def beat(self, t: str = "2") -> None:
-        """Send the beat that is right."""
+        """Send a correct beat."""
         self.say(beat(self.offset, self._interval, t))
         self._interval = b""
 
     async def acked(self, offset: int, within: float | None = None) -> Line:
-        """The ack of `offset`; those below it are passed over."""
+        """Return the ack of `offset`; pass over those below it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (1.25 * self.heartbeat + PATIENCE if within is None else within)
         while True:
@@ -103,12 +103,12 @@ class Offer(Conversation):
                 raise BrokenRuleError(f"#ack offset={offset}", ack)
 
     async def stand_by(self, **keys: str | None) -> Line:
-        """Open, and wait for the first `#wait`, which is answered."""
+        """Open; return the first `#wait`, which is answered."""
         await self.open(**keys)
         return await self.asked()
 
     async def asked(self, count: int = 1, within: float = PATIENCE) -> Line:
-        """The `count`-th `#wait` of this connection, which is answered. Anything else that comes breaks a rule."""
+        """Return the `count`-th `#wait` of this connection, which is answered. Anything else breaks a rule."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while len(self.waits) < count:
@@ -121,7 +121,7 @@ class Offer(Conversation):
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
-        """Beat on time for the block."""
+        """Beat on time during the block."""
 
         async def beat_on() -> None:
             while True:
@@ -137,7 +137,7 @@ class Offer(Conversation):
 
 @dataclass
 class Site:
-    """The worker that is judged, and what the suite tells it."""
+    """The worker under test, and what the suite tells it."""
 
     host: str
     port: int
@@ -149,11 +149,11 @@ class Site:
     best: str = ""
     stream: str = ""
     takes_raw: bool = False
-    """Whether it takes numbers from peers without a protocol."""
+    """Whether it takes numbers from raw peers."""
     taken: list[Offer] = field(default_factory=list)
 
     async def survey(self) -> None:
-        """Learn the worker's name. Raises OSError if nobody is there, BrokenRuleError if it does not greet."""
+        """Learn the worker's name. Raises OSError if nothing listens there, BrokenRuleError if it does not greet."""
         offer = await self.dial()
         hello = await offer.greeted()
         offer.cut()
@@ -168,11 +168,11 @@ class Site:
         self.producer, self.better, self.best = names[0], names[-2], names[-1]
 
     def another_stream(self) -> str:
-        """A `stream=` that nobody has heard of."""
+        """A `stream=` that was never used before."""
         return f"{self.random.getrandbits(64):016x}"
 
     async def dial(self) -> Offer:
-        """A new connection. It is ended with the case, if it has not ended before."""
+        """Make a new connection. It ends with the case, unless it has ended before."""
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(self.host, self.port)
         offer = Offer(reader, writer, self)
@@ -180,10 +180,10 @@ class Site:
         return offer
 
     def apart(self) -> Site:
-        """The same for one case, which ends its own connections only."""
+        """A copy for one case, which ends only its own connections."""
         return replace(self, taken=[])
 
     async def clear(self) -> None:
-        """End what the case has left open."""
+        """End all connections that the case has left open."""
         await asyncio.gather(*(offer.leave() for offer in self.taken))
         self.taken.clear()

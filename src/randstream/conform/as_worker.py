@@ -1,4 +1,4 @@
-"""What the cases against a producer speak with: connections that it made, on which this suite is the worker."""
+"""What the cases against a producer use: connections that it made, on which this suite is the worker."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .engine import PATIENCE, BrokenRuleError, Conversation, NotPlayedError
 from .wire import Line, Run, crc32c
 
 LONGEST_DELAY: Final = 5.0
-"""Seconds: the longest that a producer waits until it dials again, but after `takeover` and `spare`."""
+"""Seconds: the longest that a producer waits before it dials again, except after `takeover` and `spare`."""
 SLACK: Final = 2.0
 """Seconds that a dial may take longer than its delay."""
 
 
 class Guest(Conversation):
-    """A connection that the producer made. Its numbers are counted and its beats are checked as they are taken."""
+    """A connection that the producer made. Numbers are counted and beats are checked as they are taken."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         super().__init__(reader, writer)
@@ -27,12 +27,12 @@ class Guest(Conversation):
         """The address that the producer dialled."""
         self.opened: Line
         self.offset = 0
-        """Of the next number."""
+        """That of the next number."""
         self.heartbeat = 0.0
         self._interval_crc = 0
 
     async def greet(self, name: str, within: float = PATIENCE, more: str = "") -> Line:
-        """Say `#hello`; the producer's `#open`, which names this worker and can be right."""
+        """Send `#hello`; return the producer's `#open`, which must name this worker and be valid."""
         self.say(f"#hello randstream/1 worker={name}{more}")
         self.opened = await self.expect("#open", within)
         if self.opened.keys["worker"] != name:
@@ -43,12 +43,12 @@ class Guest(Conversation):
         return self.opened
 
     def require_short_heartbeat(self) -> None:
-        """Raises NotPlayedError if beats come too seldom for a case about time."""
+        """Raise NotPlayedError if beats come too rarely for a case about time."""
         if self.heartbeat > 2.0:
             raise NotPlayedError(f"the heartbeat is {self.heartbeat:g} s; start the producer with 2 s or less")
 
     async def resume(self, offset: int | None = 0, more: str = "") -> Line:
-        """Say `#resume`; the opening beat, which must be right."""
+        """Send `#resume`; return the opening beat, which must be right."""
         self.say("#resume" + ("" if offset is None else f" offset={offset}") + more)
         return await self.opening_beat(offset)
 
@@ -63,7 +63,7 @@ class Guest(Conversation):
         return opening
 
     async def serve(self, name: str, offset: int | None = 0) -> Line:
-        """Do all up to the ack of the opening beat, which is returned."""
+        """Do everything up to the ack of the opening beat; return the beat."""
         await self.greet(name)
         opening = await self.resume(offset)
         self.ack(opening)
@@ -74,7 +74,7 @@ class Guest(Conversation):
         self.say(f"#ack offset={beat.keys['offset']} t={beat.keys['t']}")
 
     async def beat(self, within: float | None = None, each: Callable[[bytes], None] | None = None) -> Line:
-        """The next beat, after numbers which `each` gets. Its offset and CRC must be right."""
+        """Return the next beat, whose offset and CRC must be right. `each` gets the numbers before it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (1.25 * self.heartbeat + PATIENCE if within is None else within)
         while True:
@@ -97,7 +97,7 @@ class Guest(Conversation):
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
-        """Ack once a heartbeat for the block, and nothing new."""
+        """Repeat the last ack once a heartbeat during the block."""
         acked = self.offset
 
         async def ack_on() -> None:
@@ -112,13 +112,13 @@ class Guest(Conversation):
             task.cancel()
 
     async def progress(self) -> Line:
-        """Ack numbers, so that the producer's delays start over; the beat that was acked."""
+        """Ack numbers, so that the producer's delays start over; return the acked beat."""
         first = self.offset
         for _ in range(8):
             beat = await self.beat()
             self.ack(beat)
             if beat.number("offset") > first:
-                await asyncio.sleep(0.05)  # the ack is to arrive before whatever the case does
+                await asyncio.sleep(0.05)  # the ack must arrive before whatever the case does next
                 return beat
         raise NotPlayedError("the producer sends no numbers")
 
@@ -128,19 +128,19 @@ class Link:
 
     def __init__(self, number: int, seed: str | None) -> None:
         self.seed = seed
-        """What the producer was started with, if that is known."""
+        """The seed that the producer was started with, if known."""
         self.guests: asyncio.Queue[Guest] = asyncio.Queue()
         self.taken: list[Guest] = []
         self._number = number
         self._names = 0
 
     def name(self) -> str:
-        """A worker's name that the producer has not met."""
+        """A worker's name that is new to the producer."""
         self._names += 1
         return f"conform-{self._number}-{self._names}"
 
     async def guest(self, within: float = 2 * LONGEST_DELAY + SLACK) -> Guest:
-        """The next connection. One that its producer has given up, before it was greeted, does not count."""
+        """Return the next connection. One that its producer gives up before the greeting does not count."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while True:
@@ -155,7 +155,7 @@ class Link:
             guest.cut()
 
     async def redial(self, ended: float, low: float, high: float, why: str) -> Guest:
-        """The next connection, which must come `low` to `high` seconds after `ended`."""
+        """Return the next connection, which must come `low` to `high` seconds after `ended`."""
         guest = await self.guest(high + SLACK)
         delay = guest.began_at - ended
         if not low - 0.1 <= delay <= high + SLACK:
@@ -163,6 +163,6 @@ class Link:
         return guest
 
     async def clear(self) -> None:
-        """End what the case has left open, in a way after which the producer dials soon."""
+        """End what the case has left open, and so that the producer dials again soon."""
         await asyncio.gather(*(guest.leave() for guest in self.taken))
         self.taken.clear()

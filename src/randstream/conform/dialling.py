@@ -19,7 +19,7 @@ _case = case_adder(CASES)
 
 
 async def _proved(link: Link, name: str = "") -> Guest:
-    """A connection that has made progress, so that delays have started over."""
+    """Return a connection that has made progress, so that delays have started over."""
     guest = await link.guest()
     await guest.serve(name or link.name())
     await guest.progress()
@@ -110,7 +110,7 @@ async def _start_offset(link: Link) -> None:
         raise BrokenRuleError(f"#beat offset={beat.keys['offset']}", opening)
 
 
-@_case("a named offset is kept, also below what was acked", "resume", group=LINK)
+@_case("a named offset is used, even below what was acked", "resume", group=LINK)
 async def _named_below(link: Link) -> None:
     name = link.name()
     guest = await _proved(link, name)
@@ -153,12 +153,12 @@ async def _same_numbers(link: Link) -> None:
 
 
 def _made_of_the_seed(name: str, offset: int, *rules: str, distribution: str = "") -> None:
-    """The numbers from `offset` on are those that the seed makes; of a `distribution`, if one is given."""
+    """The numbers from `offset` on are those of the seed, for the `distribution` if one is given."""
 
     @_case(name, *rules, group=LINK)
     async def play(link: Link) -> None:
         if link.seed is None:
-            raise NotPlayedError("give --seed, that of the producer")
+            raise NotPlayedError("give the producer's seed with --seed")
         worker = link.name()
         guest = await link.guest()
         await guest.greet(worker)
@@ -193,7 +193,7 @@ _made_of_the_seed("normal", 1000, "normal", "portable-arithmetic", "float-text",
 # ---- two links
 
 
-@_case("each link has an instance of its own", "instance", group=LINKS)
+@_case("each link has its own instance", "instance", group=LINKS)
 async def _instances(links: list[Link]) -> None:
     if len(links) < 2:
         raise NotPlayedError("there is one link; let the producer dial two addresses of this suite")
@@ -222,7 +222,7 @@ async def _one_link(links: list[Link]) -> None:
             await other.expect_close("refused")
         except BrokenRuleError as broken:
             if "#open" in broken.came and f"producer={holder.opened.keys['producer']} " not in broken.came:
-                raise NotPlayedError("no two links are of one producer") from None
+                raise NotPlayedError("no two links belong to one producer") from None
             raise
         await holder.expect_nothing(2.0, skip=NUMBERS)
         if not second.guests.empty():

@@ -12,16 +12,16 @@ from typing import Any, Final
 from .wire import End, Item, Line, Run, read_control_line, read_numbers
 
 PATIENCE: Final = 3.0
-"""Seconds for what is to come at once: networks and busy machines are forgiven that much."""
+"""Seconds for what must come at once: an allowance for networks and busy machines."""
 SLOWEST_READER: Final = 2**20
-"""Bytes a second that an end without any hurry takes."""
+"""Bytes a second that even a slow end takes."""
 _READ_BYTES: Final = 2**17
 _MOST_KEPT: Final = 48 * 2**20
-"""Bytes of numbers that nobody has looked at yet, after which no more are read: more than the window allows."""
+"""Untaken bytes of numbers after which no more are read: more than the window allows."""
 
 
 class BrokenRuleError(Exception):
-    """The peer breaks a rule: `expected` should have come, `came` did."""
+    """The peer breaks a rule: `expected` should have come, but `came` did."""
 
     def __init__(self, expected: str, came: object) -> None:
         super().__init__(f"expected {expected}; came {came}")
@@ -35,9 +35,9 @@ class NotPlayedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing to try. `play` takes what the suite offers and raises one of the above if the rules do not hold.
+    """One thing to try. `play` takes what the suite offers, and raises one of the errors above if a rule is broken.
 
-    `rules` are names of docs/protocol.md; `group` tells the suite what may run beside it; `limit` is in seconds.
+    `rules` are names in docs/protocol.md; `group` tells the suite what may run beside it; `limit` is in seconds.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Case:
 
 
 def patience_for(data: bytes) -> float:
-    """Seconds for what is to come as soon as `data` has been read."""
+    """Seconds for what must come as soon as `data` has been read."""
     return PATIENCE + len(data) / SLOWEST_READER
 
 
@@ -56,7 +56,7 @@ Play = Callable[[Any], Awaitable[None]]
 
 
 def case_adder(cases: list[Case]) -> Callable[..., Callable[[Play], Play]]:
-    """A decorator that adds what it decorates to `cases`: `(name, *rules, group=..., limit=...)`."""
+    """Return a decorator that adds a case to `cases`: `(name, *rules, group=..., limit=...)`."""
 
     def case(name: str, *rules: str, group: str, limit: float = 20.0) -> Callable[[Play], Play]:
         def add(play: Play) -> Play:
@@ -70,7 +70,7 @@ def case_adder(cases: list[Case]) -> Callable[..., Callable[[Play], Play]]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a case went: `held`; or not, and what was `expected` and `came`; or not played, and `why_not`."""
+    """How a case went: it held; or it did not, with what was `expected` and `came`; or why it was not played."""
 
     case: Case
     seconds: float
@@ -109,7 +109,7 @@ async def play(case: Case, ground: Any) -> Outcome:
 
 
 class Conversation:
-    """One connection. All that comes is read at once and kept with its time; `take` hands it out in order."""
+    """One connection. Everything that comes is read at once and kept with its time; `take` returns it in order."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -122,9 +122,9 @@ class Conversation:
         self.began_at = self._loop.time()
         self.ended: End | None = None
         self.answers_waits = False
-        """Whether each `#wait` that comes is answered at once, and not handed out."""
+        """Whether each `#wait` that comes is answered at once instead of taken."""
         self.waits: list[Line] = []
-        """Those that were answered."""
+        """The `#wait` lines that were answered."""
         self._reading = self._loop.create_task(self._read())
 
     # ---- saying
@@ -134,7 +134,7 @@ class Conversation:
         self.send("".join(f"{line}\n" for line in lines).encode("latin-1"))
 
     def send(self, data: bytes) -> None:
-        """Send bytes. What the peer does not take any more is lost without a word."""
+        """Send bytes. What the peer no longer takes is dropped silently."""
         with suppress(OSError):
             self._writer.write(data)
 
@@ -151,7 +151,7 @@ class Conversation:
     # ---- hearing
 
     async def take(self, within: float = PATIENCE) -> Item | None:
-        """The next that came; None if nothing does `within` seconds. The end is handed out again and again."""
+        """Return the next thing that comes; None if nothing does `within` seconds. The end is returned repeatedly."""
         deadline = self._loop.time() + within
         while not self._items:
             if self.ended is not None:
@@ -171,7 +171,7 @@ class Conversation:
         return item
 
     async def expect(self, start: str, within: float = PATIENCE, skip: tuple[str, ...] = ()) -> Line:
-        """The next line, which must begin with `start`; those that begin with one of `skip` are passed over."""
+        """Return the next line, which must begin with `start`; pass over those that begin with one of `skip`."""
         deadline = self._loop.time() + within
         while True:
             item = await self.take(max(0.0, deadline - self._loop.time()))
@@ -184,7 +184,7 @@ class Conversation:
             raise BrokenRuleError(start, item or f"nothing within {within:.1f} s")
 
     async def expect_close(self, *reasons: str, within: float = PATIENCE, skip: tuple[str, ...] = ()) -> Line:
-        """A `#close` with one of `reasons`, and then the end. Passes over `skip`."""
+        """Return the `#close`, with one of `reasons`, before the end. Passes over `skip`."""
         closed = await self.expect("#close", within, skip) if not reasons else None
         if closed is None:
             wanted = " or ".join(f"#close reason={reason}" for reason in reasons)
@@ -198,14 +198,14 @@ class Conversation:
         return closed
 
     async def expect_end(self, within: float = PATIENCE) -> End:
-        """Nothing more, and the end of the connection."""
+        """Expect the end of the connection, with nothing before it."""
         item = await self.take(within)
         if not isinstance(item, End):
             raise BrokenRuleError("the end of the connection", item or f"nothing within {within:.1f} s")
         return item
 
     async def expect_nothing(self, seconds: float, skip: tuple[str, ...] = ()) -> None:
-        """Nothing for so many `seconds`, but what begins with one of `skip`."""
+        """Expect nothing for `seconds`, except what begins with one of `skip`."""
         deadline = self._loop.time() + seconds
         while (left := deadline - self._loop.time()) > 0:
             item = await self.take(left)
@@ -217,7 +217,7 @@ class Conversation:
     # ---- ending
 
     async def leave(self, *, politely: bool = True) -> None:
-        """End the connection, with a word or without, and see the peer go."""
+        """End the connection, with a `#close` or without, and wait for the peer to go."""
         if politely and self.ended is None:
             self.say("#close reason=shutdown")
             self.answers_waits = False
@@ -262,7 +262,7 @@ class Conversation:
                 control = data.find(b"#", start)
                 end = data.rfind(b"\n", start, control if control >= 0 else len(data)) + 1
                 if not end and control >= 0:
-                    end = control  # a `#` within a line: `read_numbers` blames it
+                    end = control  # a `#` within a line: `read_numbers` reports it
                 if not end:
                     break
                 self._kept += end - start

@@ -17,7 +17,7 @@ _case = case_adder(CASES)
 WINDOW: Final = 32 * 2**20
 INTERVAL: Final = 8 * 2**20
 WINDOW_SECONDS: Final = 45.0
-"""In which a producer is to fill the window; its pace is known after a tenth of that."""
+"""Time for a producer to fill the window; a tenth of it shows its pace."""
 
 
 async def _served(link: Link) -> Guest:
@@ -78,7 +78,7 @@ async def _beat_period(link: Link) -> None:
         guest.ack(beat)
         times.append(beat.at)
     if guest.offset - first > 100_000:
-        raise NotPlayedError("so many numbers flow that beats come for their sake")
+        raise NotPlayedError("numbers flow so fast that they cause beats of their own")
     period = (times[-1] - times[0]) / 8
     if not 0.85 <= period / guest.heartbeat <= 1.15:
         raise BrokenRuleError(f"a beat every {guest.heartbeat:g} s", f"one every {period:.3f} s")
@@ -90,7 +90,7 @@ async def _beat_period(link: Link) -> None:
         )
 
 
-@_case("beats go on while no ack comes that moves", "window", "beat-period", group=LINK)
+@_case("beats go on while acks make no progress", "window", "beat-period", group=LINK)
 async def _beats_go_on(link: Link) -> None:
     guest = await _served(link)
     guest.require_short_heartbeat()
@@ -125,7 +125,7 @@ async def _window(link: Link) -> None:
         else:
             raise BrokenRuleError("numbers and beats", item or f"nothing since {now - last_beat:.1f} s")
         if now - begin > WINDOW_SECONDS / 10 and number_bytes / (now - begin) * WINDOW_SECONDS < WINDOW:
-            raise NotPlayedError("numbers flow too slowly to fill 32 MiB; start a producer without a limit for this")
+            raise NotPlayedError("numbers flow too slowly to fill 32 MiB; start the producer with --rate max")
 
 
 # ---- acks
@@ -177,7 +177,7 @@ async def _ack_between(link: Link) -> None:
         guest.ack(await guest.beat())
 
 
-@_case("an unfinished ack is none", "unfinished-line", group=LINK)
+@_case("an unfinished ack does not count", "unfinished-line", group=LINK)
 async def _unfinished(link: Link) -> None:
     guest = await _served(link)
     guest.send(b"#ack offset=99999999999")
@@ -238,7 +238,7 @@ async def _silence(link: Link) -> None:
         raise BrokenRuleError("three heartbeats of patience", f"{closed} after {closed.at - heard:.2f} s")
 
 
-@_case("repeated acks keep the connection, for a stalled sink is not dead", "silence", "ack-once-a-heartbeat",
+@_case("repeated acks keep the connection: a stalled sink is not dead", "silence", "ack-once-a-heartbeat",
        group=LINK)  # fmt: skip
 async def _stalled(link: Link) -> None:
     guest = await _served(link)

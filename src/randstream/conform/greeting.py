@@ -1,4 +1,4 @@
-"""Cases against a producer, up to its opening beat: what it answers to a greeting, a `#wait` and a `#resume`."""
+"""Cases against a producer, up to its opening beat: its answers to a greeting, a `#wait` and a `#resume`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _greets("names", "a worker's name of one character", worker="7")
 _greets("control-line", "#hello of 512 bytes", " x=" + "a" * (511 - len("#hello randstream/1 worker=n x=")), worker="n")
 
 
-@_case("#open, whole and right", "open-check", "crc32c", "open-names-the-worker", "numbers-checked",
+@_case("#open, complete and correct", "open-check", "crc32c", "open-names-the-worker", "numbers-checked",
        "canonical-spelling", group=LINK)  # fmt: skip
 async def _opens(link: Link) -> None:
     guest = await link.guest()
@@ -146,7 +146,7 @@ def _bad_waiting(rule: str, text: str | bytes, *reasons: str, name: str = "") ->
 
 
 def _good_waiting(rule: str, text: str, answers: int = 1) -> None:
-    """`text` is answered with so many `#wait`, at once and no more."""
+    """`text` is answered at once with exactly `answers` `#wait` lines."""
 
     @_case(f"{text[:60]!r} is answered {answers} times", rule, group=LINK)
     async def play(link: Link) -> None:
@@ -209,7 +209,7 @@ async def _asking_worker(link: Link) -> None:
 
 
 def _resumes(name: str, rule: str, text: str, offset: int, answers: int = 0) -> None:
-    """`text` is answered by as many `#wait`, then by the opening beat at `offset`."""
+    """`text` is answered with `answers` `#wait` lines, then with the opening beat at `offset`."""
 
     @_case(name, rule, "opening-beat", group=LINK)
     async def play(link: Link) -> None:
@@ -222,13 +222,13 @@ def _resumes(name: str, rule: str, text: str, offset: int, answers: int = 0) -> 
 
 _resumes("#resume offset=0", "resume", "#resume offset=0", 0)
 _resumes("#resume offset=1000000", "resume", "#resume offset=1000000 after=start", 1_000_000)
-_resumes("#resume without offset, of a stream nobody knows: 0", "start-offset", "#resume", 0)
-_resumes("#resume with after that nobody knows", "after", "#resume offset=7 after=lottery", 7)
+_resumes("#resume without offset, of a new stream: 0", "start-offset", "#resume", 0)
+_resumes("#resume with an unknown after", "after", "#resume offset=7 after=lottery", 7)
 _resumes("#resume with an unknown key", "unknown-keys-ignored", "#resume x=1 offset=7", 7)
 _resumes("#resume with keys in another order", "control-line", "#resume after=promotion offset=7", 7)
-_resumes("answers that are owed come before the opening beat", "asked", "#wait\n#wait\n#resume offset=5", 5, 2)
+_resumes("owed answers come before the opening beat", "asked", "#wait\n#wait\n#resume offset=5", 5, 2)
 _resumes("#wait offset= is remembered", "start-offset", "#wait by=another offset=777\n#resume", 777, 1)
-_resumes("the last offset there is", "last-number", f"#resume offset={MAX_OFFSET - 1}", MAX_OFFSET - 1)
+_resumes("the highest offset", "last-number", f"#resume offset={MAX_OFFSET - 1}", MAX_OFFSET - 1)
 
 
 @_case("after the last number there is none", "last-number", group=LINK)

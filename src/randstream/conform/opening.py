@@ -1,4 +1,4 @@
-"""Cases against a worker, up to its answer to `#open`. Most are one line, and what must come of it."""
+"""Cases against a worker, up to its answer to `#open`. Most are one line and the answer it must get."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .engine import PATIENCE, BrokenRuleError, Case, case_adder
 from .wire import with_check
 
 STRANGER: Final = "stranger"
-"""Group: it never gets into the line, so several run at once, beside anything."""
+"""Group: the case never joins the line, so several run at once, beside anything."""
 JOINER: Final = "joiner"
-"""Group: it gets into the line. Several run at once, but beside no case that looks at the line."""
+"""Group: the case joins the line. Several run at once, but never beside a case that looks at the line."""
 
 CASES: Final[list[Case]] = []
 _case = case_adder(CASES)
 
 Text = bytes | str | Callable[[Offer], str]
-"""What is sent: bytes, a line, or what makes a line; each line gets its LF."""
+"""What to send: bytes, a line, or a function that makes a line; each line gets its LF."""
 
 
 def _bytes(text: Text, offer: Offer) -> bytes:
@@ -40,7 +40,7 @@ def _refused(rule: str, name: str, text: Text, *reasons: str) -> None:
 
 
 def _passed_over(rule: str, name: str, line: str) -> None:
-    """`line`, in place of a good `#open`, is `malformed`; or a raw peer's that is no number, nor wants to be one."""
+    """`line`, in place of a good `#open`, is `malformed`; or it is a raw peer's, which is passed over."""
 
     @_case(name, rule, group=STRANGER)
     async def play(site: Site) -> None:
@@ -55,7 +55,7 @@ def _passed_over(rule: str, name: str, line: str) -> None:
 
 
 def _accepted(rule: str, name: str, text: Text) -> None:
-    """`text` is a good `#open`: the producer is in line, or serves."""
+    """`text` is a good `#open`: the producer joins the line, or serves."""
 
     @_case(name, rule, group=JOINER)
     async def play(site: Site) -> None:
@@ -84,12 +84,12 @@ def _with(**keys: str | None) -> Callable[[Offer], str]:
 
 
 def _and(more: str) -> Callable[[Offer], str]:
-    """A good `#open` with `more` before its check, which holds."""
+    """A good `#open` with `more` before its check, which is right."""
     return lambda offer: with_check(bare(offer) + more)
 
 
 def _of_size(size: int) -> Callable[[Offer], str]:
-    """A good `#open` that an unknown key makes `size` bytes long, with its LF."""
+    """A good `#open` padded by an unknown key to `size` bytes, with its LF."""
     return lambda offer: with_check((bare(offer) + " x=").ljust(size - len(" check=00000000\n"), "a"))
 
 
@@ -108,8 +108,8 @@ _refused("ascii-lf", "CR before LF", lambda offer: offer.open_line() + "\r")
 _refused("ascii-lf", "a byte that is not ASCII, in an unknown key", _and(" x=caf\xe9"))
 for _byte in "\t\0\x07\x1b\x7f":
     _refused("ascii-lf", f"byte {ord(_byte):#04x} in an unknown key", _and(f" x=a{_byte}b"))
-_refused("ascii-lf", "TLS, where plain text is spoken", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00\n")
-_refused("number-line", "a word that is no number", "hello", "malformed", "refused")
+_refused("ascii-lf", "TLS to a plain-text port", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00\n")
+_refused("number-line", "a word that is not a number", "hello", "malformed", "refused")
 _passed_over("number-line", "an empty line", "")
 _refused("number-line", "HTTP", b"GET / HTTP/1.1\r\n\r\n", "malformed", "refused")
 _refused("number-line", "a space before #open", lambda offer: " " + offer.open_line(), "malformed", "too-long")

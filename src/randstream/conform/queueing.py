@@ -1,4 +1,4 @@
-"""Cases against a worker that many producers offer a stream: the line, who comes next, and for how long."""
+"""Cases against a worker with many producers: the line, which of them serves next, and for how long."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .serving import ACKS, ALONE
 from .wire import Line, rank
 
 LONG: Final = "long"
-"""Group: it takes long; the joiners run beside it."""
+"""Group: the case takes long; the joiners run beside it."""
 LAST: Final = "last"
-"""Group: it runs when no other does."""
+"""Group: the case runs when no other does."""
 
 CASES: Final[list[Case]] = []
 _case = case_adder(CASES)
@@ -39,7 +39,7 @@ def _require(holds: bool, expected: str, came: object) -> None:
 # ---- who is in line
 
 
-@_case("a newcomer is told at once who serves, and from where on", "line", "asked", group=ALONE)
+@_case("a newcomer is told at once which producer serves, and at what offset", "line", "asked", group=ALONE)
 async def _newcomer(site: Site) -> None:
     serving = await _served(site)
     serving.numbers(4)
@@ -52,7 +52,7 @@ async def _newcomer(site: Site) -> None:
     _require("stream" not in wait.keys, "#wait without stream=", wait)
 
 
-@_case("a newcomer of a higher rank ends nobody", "takeover", "rank", group=ALONE)
+@_case("a newcomer of a higher rank ends no connection", "takeover", "rank", group=ALONE)
 async def _no_eviction(site: Site) -> None:
     serving = await _served(site)
     await _standby(site, producer=site.best)
@@ -61,7 +61,7 @@ async def _no_eviction(site: Site) -> None:
     await serving.acked(serving.offset)
 
 
-@_case("the same name without instance ends nobody", "instance", "takeover", group=ALONE)
+@_case("the same name without instance ends no connection", "instance", "takeover", group=ALONE)
 async def _same_name(site: Site) -> None:
     serving = await _served(site)
     await _standby(site)
@@ -88,7 +88,7 @@ async def _takes_over_standby(site: Site) -> None:
     await serving.acked(serving.offset)
 
 
-@_case("another instance of one name ends nobody", "instance", group=ALONE)
+@_case("another instance of the same name ends no connection", "instance", group=ALONE)
 async def _other_instance(site: Site) -> None:
     serving = await _served(site, instance="00000000000000ac")
     await _standby(site, instance="00000000000000ad")
@@ -106,7 +106,7 @@ async def _other_numbers(site: Site) -> None:
     await serving.acked(serving.offset)
 
 
-@_case("16 in the line with whoever serves, and the next is spare", "line-limit", group=ALONE)
+@_case("16 in the line, including the one that serves; the next is spare", "line-limit", group=ALONE)
 async def _full_line(site: Site) -> None:
     serving = await _served(site, heartbeat="2.0")
     for _ in range(15):
@@ -123,7 +123,7 @@ async def _full_line(site: Site) -> None:
 # ---- waiting
 
 
-@_case("whoever waits is asked once an ASK, the shorter of the two heartbeats", "asked", group=ALONE)
+@_case("a standby is asked once an ASK, the shorter of the two heartbeats", "asked", group=ALONE)
 async def _ask_period(site: Site) -> None:
     serving = await _served(site, heartbeat="1.0")
     waiting = await _standby(site, heartbeat=str(QUICK))
@@ -133,7 +133,7 @@ async def _ask_period(site: Site) -> None:
     _require(0.7 * QUICK <= period <= 2 * QUICK, f"a #wait every {QUICK} s", f"one every {period:.2f} s")
 
 
-@_case("whoever waits is asked once an ASK, also if the serving heartbeat is the shorter", "asked", group=ALONE)
+@_case("a standby is asked once an ASK, even if the serving heartbeat is the shorter", "asked", group=ALONE)
 async def _ask_period_of_serving(site: Site) -> None:
     serving = await _served(site, heartbeat=str(QUICK))
     waiting = await site.dial()
@@ -142,7 +142,7 @@ async def _ask_period_of_serving(site: Site) -> None:
         await waiting.asked(4, within=4 * QUICK + 2.5)
 
 
-@_case("whoever waits is asked as often as the one needs that serves now", "asked", group=ALONE)
+@_case("a standby is asked at the pace of the new serving heartbeat", "asked", group=ALONE)
 async def _ask_period_of_next(site: Site) -> None:
     serving = await _served(site, heartbeat="60")
     patient = await _standby(site, heartbeat="60")
@@ -222,7 +222,7 @@ async def _standby_leaves(site: Site) -> None:
 
 
 async def _first_resumed(offers: list[Offer], within: float = 3.0) -> tuple[Offer, Line]:
-    """Which of `offers` gets `#resume` first."""
+    """Return the one of `offers` that gets `#resume` first, and the line."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while loop.time() < deadline:
@@ -305,7 +305,7 @@ async def _other_stream(site: Site) -> None:
     same = await _standby(site)
     await serving.leave()
     offer, _ = await _first_resumed([other, same])
-    _require(offer is same, "#resume to the one of the served stream", "to the one of another stream")
+    _require(offer is same, "#resume to the one with the served stream", "to the one with another stream")
     same.beat()
     await same.acked(same.offset)
     await same.leave()
@@ -313,7 +313,7 @@ async def _other_stream(site: Site) -> None:
     _require(resume.number("offset") <= 0, "#resume of a new stream, with no offset or 0", resume)
 
 
-@_case("the better takes over after SETTLE, not before, right after an ack", "hand-over", "settle", "after",
+@_case("a hand-over to the better after SETTLE, not before, right after an ack", "hand-over", "settle", "after",
        group=LONG, limit=40)  # fmt: skip
 async def _hand_over(site: Site) -> None:
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Cases against a worker that takes raw peers, which know no protocol. They are not played where it takes none."""
+"""Cases against a worker that takes raw peers, which know no protocol. They are skipped if it takes none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def _spellings(site: Site) -> None:
         await raw.expect_fault(NUMBERS.count(b"\n") + 1)
 
 
-@_case("lines that are no numbers", "raw-line", "raw-fault", group=ALONE)
+@_case("lines that are not numbers", "raw-line", "raw-fault", group=ALONE)
 async def _no_numbers(site: Site) -> None:
     for text in NO_NUMBERS:
         raw = await _raw(site)
@@ -84,7 +84,7 @@ async def _last_line(site: Site) -> None:
     await raw.expect_fault(2)
 
 
-@_case("a peer that has much more to send can read what was wrong", "raw-fault", group=ALONE)
+@_case("a peer with much more to send can read what was wrong", "raw-fault", group=ALONE)
 async def _much_more(site: Site) -> None:
     raw = await _raw(site)
     raw.send(b"5\nhello\n" + b"12345678\n" * 400_000)

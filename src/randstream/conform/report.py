@@ -1,4 +1,4 @@
-"""Report: what came of the cases, one line a rule, and as JUnit's XML."""
+"""Report: the outcomes of the cases, as one line per rule and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .rules import UNSEEN
 
 
 class Report:
-    """Takes outcomes as they come. `note` gives the lines of the rules that it completes, of `only` those if given."""
+    """Takes outcomes as they come. `note` returns the lines of rules that it completes; `only` limits the rules."""
 
     def __init__(self, cases: Iterable[Case], only: Collection[str] = ()) -> None:
         self.outcomes: list[Outcome] = []
@@ -31,7 +31,7 @@ class Report:
         return sum(not outcome.why_not for outcome in self.outcomes)
 
     def note(self, outcome: Outcome) -> list[str]:
-        """A case is over."""
+        """Add a case's outcome; return the lines of the rules that this completes."""
         self.outcomes.append(outcome)
         lines: list[str] = []
         for rule in (rule for rule in outcome.case.rules if rule in self._of):
@@ -43,7 +43,7 @@ class Report:
 
 
 def to_lines(rule: str, outcomes: list[Outcome]) -> Iterator[str]:
-    """What is told of one rule: a line, and one more for each case that failed but the first."""
+    """The report on one rule: one line, and one more for each failed case after the first."""
     broken = [outcome for outcome in outcomes if outcome.is_broken]
     held = sum(outcome.is_held for outcome in outcomes)
     for number, outcome in enumerate(broken):
@@ -63,7 +63,7 @@ def unseen_lines() -> Iterator[str]:
 
 
 def to_junit(suite: str, outcomes: list[Outcome]) -> bytes:
-    """JUnit's XML: a test case for each case, its class the first rule that it plays."""
+    """JUnit XML: a test case for each case, with the first rule that it plays as its class."""
     root = ElementTree.Element(
         "testsuite", name=suite, tests=str(len(outcomes)), failures=str(sum(each.is_broken for each in outcomes)),
         skipped=str(sum(bool(each.why_not) for each in outcomes)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_INSIDE: Final = "it is about the inside of a process"
+_INSIDE: Final = "it is internal to a process"
 _STORE: Final = "it is about a store's files: see randstream verify"
 _TLS: Final = "the suite speaks plain text"
 _STALL: Final = "it needs a worker whose sink stalls"
@@ -25,14 +25,14 @@ UNSEEN: Final[dict[str, str]] = {
     "socket-options": "it is between a process and its kernel",
     "resolve-anew": "it is between a process and its resolver",
     "next-address": "it needs a name with several addresses",
-    "self-dial": "only the kernel can bring it about",
+    "self-dial": "only the kernel can cause it",
     "immediate-sink": _INSIDE,
-    "raw-target": "the producer is to be told of a raw target",
-    "raw-half-close": "of raw targets, the producer is to be told; raw-last-line plays the rest",
+    "raw-target": "it needs a producer with a raw target",
+    "raw-half-close": "it needs a producer with a raw target; raw-last-line plays the rest",
     "raw-source-silence": "it takes a minute",
     "raw-not-stored": _INSIDE,
     "seed-is-text": _INSIDE,
-    "parameters": "numbers-checked plays what can be seen of it",
+    "parameters": "numbers-checked plays the visible part",
     "start-check": _INSIDE,
     "known-answers": _INSIDE,
     "file-is-the-wire": _STORE,
@@ -52,5 +52,5 @@ UNSEEN: Final[dict[str, str]] = {
     "damage": _STORE,
     "foreign-file": _STORE,
     "verify": _STORE,
-    "promise": "make chaos and make simulate are for that",
+    "promise": "make chaos and make simulate test it",
 }

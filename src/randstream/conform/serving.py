@@ -11,7 +11,7 @@ from .engine import BrokenRuleError, Case, NotPlayedError, case_adder, patience_
 from .wire import MAX_OFFSET, Line, beat
 
 ALONE: Final = "alone"
-"""Group: it needs the worker to itself. One after the other."""
+"""Group: the case needs the worker to itself. These run one after the other."""
 
 CASES: Final[list[Case]] = []
 _case = case_adder(CASES)
@@ -70,7 +70,7 @@ async def _after_start(site: Site) -> None:
         raise BrokenRuleError("#resume ... after=start", resume)
 
 
-@_case("a new stream begins at 0, or where the producer likes", "resume", "offset-of-one-stream", group=ALONE)
+@_case("a new stream begins at 0, or where the producer chooses", "resume", "offset-of-one-stream", group=ALONE)
 async def _new_stream(site: Site) -> None:
     offer = await site.dial()
     await offer.open(stream=site.another_stream())
@@ -185,7 +185,7 @@ async def _other_order(site: Site) -> None:
         raise BrokenRuleError("an ack with t=5", ack)
 
 
-@_case("t of one digit and of twenty comes back as it was", "beat-t", "ack-t", group=ALONE)
+@_case("t of one digit and of twenty comes back unchanged", "beat-t", "ack-t", group=ALONE)
 async def _t_comes_back(site: Site) -> None:
     offer = await _started(site)
     for t in ("0", "00000000000000000042", "99999999999999999999"):
@@ -205,7 +205,7 @@ async def _cut_anywhere(site: Site) -> None:
     await offer.acked(offer.offset + 2)
 
 
-@_case("numbers right behind the opening beat", "numbers-at-once", group=ALONE)
+@_case("numbers right after the opening beat", "numbers-at-once", group=ALONE)
 async def _at_once(site: Site) -> None:
     offer = await site.dial()
     await offer.open()
@@ -296,7 +296,7 @@ async def _repeated_ack(site: Site) -> None:
         raise BrokenRuleError("a repeated ack 1.25 heartbeats after the last", f"{ack.at - offer.began_at:.2f} s after")
 
 
-@_case("numbers without a beat are acked by nobody", "ack-means-stored", "ack-in-range", group=ALONE)
+@_case("numbers without a beat are not acked", "ack-means-stored", "ack-in-range", group=ALONE)
 async def _no_ack_past_a_beat(site: Site) -> None:
     offer = await _started(site)
     before = offer.offset
@@ -375,7 +375,7 @@ def _closes(name: str, line: str, rule: str) -> None:
 
 
 _closes("#close ends the connection", "#close reason=shutdown", "close-reasons")
-_closes("#close with a reason that nobody knows", "#close reason=out-of-paper", "unknown-reason")
+_closes("#close with an unknown reason", "#close reason=out-of-paper", "unknown-reason")
 _ends("bad-key", "#close without a reason", "#close")
 _ends("bad-key", "#close with a reason in capitals", "#close reason=Shutdown")
 _ends("bad-key", "#close with a reason of 33 characters", f"#close reason={'a' * 33}")
@@ -386,7 +386,7 @@ async def _last_number(site: Site) -> None:
     offer = await site.dial()
     await offer.open(stream=site.another_stream())
     if "offset" in (await offer.resumed()).keys:
-        raise NotPlayedError("the worker names the offset of a new stream, and nobody sends 2^63-1 numbers")
+        raise NotPlayedError("the worker names the offset of a new stream, and sending 2^63-1 numbers takes too long")
     offer.offset = MAX_OFFSET - 1
     offer.beat()
     await offer.acked(offer.offset)

@@ -17,10 +17,10 @@ BESIDE: Final = 6
 """Cases against a worker that run at once: far below its 16 places before `#open`."""
 
 FIRST_DIAL: Final = 60.0
-"""Seconds in which a producer is to dial for the first time: somebody may have to start it yet."""
+"""Seconds in which a producer must dial for the first time: a person may still have to start it."""
 
 SECOND_LINK_LOOKS: Final = 30
-"""Tenths of a second in which its other links are to have dialled, too."""
+"""Tenths of a second in which its other links must have dialled, too."""
 
 WORKER_CASES: Final = [*opening.CASES, *serving.CASES, *raw.CASES, *queueing.CASES]
 PRODUCER_CASES: Final = [*greeting.CASES, *flowing.CASES, *dialling.CASES]
@@ -31,12 +31,12 @@ Report = Callable[[Outcome], None]
 async def run_worker_suite(
     host: str, port: int, cases: Iterable[Case], report: Report, *, seconds: float, random: Random
 ) -> None:
-    """Play `cases` against the worker there, at most `seconds` long. Raises SettingsError: nobody is there."""
+    """Play `cases` against the worker there, for at most `seconds`. Raises SettingsError if none is there."""
     site = Site(host, port, random)
     try:
         await site.survey()
     except (OSError, TimeoutError) as error:
-        raise SettingsError(f"nobody listens at {host}:{port}: {str(error) or 'no answer'}") from None
+        raise SettingsError(f"nothing listens at {host}:{port}: {str(error) or 'no answer'}") from None
     except BrokenRuleError as broken:
         raise SettingsError(f"no randstream worker greets at {host}:{port}: {broken}") from None
     finally:
@@ -88,10 +88,10 @@ async def run_producer_suite(
     seed: str | None,
     listening: Callable[[str], None],
 ) -> None:
-    """Wait for a producer at an address, and play `cases` on each link it has, at most `seconds` long.
+    """Wait for a producer at an address, and play `cases` on each of its links, for at most `seconds`.
 
-    Two addresses of this machine that it dials are two links. `listening` is told where. With the `seed` that the
-    producer was given its numbers are compared, too. Raises SettingsError: none dials, or the address is bad.
+    Two addresses of this machine that it dials are two links. `listening` gets the address. With the producer's `seed`
+    its numbers are compared, too. Raises SettingsError if no producer dials, or the address is bad.
     """
     left = sorted(cases, key=lambda case: case.group == dialling.LINKS)
     links: dict[str, Link] = {}
@@ -110,7 +110,7 @@ async def run_producer_suite(
             await run(waiting.pop(), link)
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not server.is_serving():  # it had been accepted before the end
+        if not server.is_serving():  # accepted before the end
             writer.transport.abort()
             return
         guest = Guest(reader, writer)

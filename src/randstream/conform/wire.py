@@ -1,4 +1,4 @@
-"""Lines, as this suite reads and writes them. It knows the grammar of what a peer may send, and judges it."""
+"""Lines, as this suite reads and writes them. It knows the grammar of what a peer may send, and checks it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _GRAMMAR: Final[dict[str, dict[str, tuple[str, bool]]]] = {
     "#ack": {"offset": (_OFFSET, True), "t": (r"[0-9]{1,20}", False)},
     "#close": {"reason": (_WORD, True)},
 }
-"""Of each verb its keys: the grammar of each, and whether it is required."""
+"""The keys of each verb: the grammar of each, and whether it is required."""
 _NUMBERS: Final = re.compile(rb"(?:[0-9-][0-9.e+-]{0,62}\n)*")
 
 
@@ -49,13 +49,13 @@ class Line:
         return self.text + (f" ({self.fault})" if self.fault else "")
 
     def number(self, key: str) -> int:
-        """The value of `key`, -1 if it is not there."""
+        """The value of `key`; -1 if it is missing."""
         return int(self.keys.get(key, "-1"))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Whole number lines, as they came together. `fault`: what is no number line, else empty."""
+    """Whole number lines that came together. `fault`: what is not a number line, else empty."""
 
     lines: bytes
     at: float
@@ -84,14 +84,14 @@ Item = Line | Run | End
 
 
 def read_control_line(raw: bytes, at: float) -> Line:
-    """Read and judge one control line, given without its LF."""
+    """Read and check one control line, given without its LF."""
     if len(raw) > 511:
         return Line(raw[:80].decode("latin-1"), at, "", fault=f"a control line of {len(raw) + 1} bytes")
     text = raw.decode("latin-1")
     verb, *words = text.split(" ")
     if not raw.isascii() or "\r" in text:
         return Line(text, at, verb, fault="not ASCII ended by LF")
-    if verb == "#" and words:  # a comment, which only raw peers are told
+    if verb == "#" and words:  # a comment, which only raw peers get
         return Line(text, at, verb)
     if verb not in _GRAMMAR:
         return Line(text, at, verb, fault="an unknown verb")
@@ -122,27 +122,27 @@ def _fault_of(verb: str, text: str, keys: dict[str, str]) -> str:
         if not 0.05 <= float(keys["heartbeat"]) <= 60:
             return "a heartbeat out of bounds"
         if text != with_check(text.rpartition(" check=")[0]):
-            return "check is not the last key, or does not hold"
+            return "check is not the last key, or is wrong"
     return ""
 
 
 def read_numbers(lines: bytes, at: float) -> Run:
-    """Read and judge number lines, all ended by LF."""
+    """Read and check number lines, all ended by LF."""
     if _NUMBERS.fullmatch(lines):
         return Run(lines, at)
     faulty = (line for line in lines.split(b"\n") if not re.fullmatch(rb"[0-9-][0-9.e+-]{0,62}", line))
     bad = next(faulty, lines + b"#")
-    return Run(lines, at, f"no number line: {bad[:80]!r}")
+    return Run(lines, at, f"not a number line: {bad[:80]!r}")
 
 
 def crc32c(data: bytes, crc: int = 0) -> int:
-    """The CRC-32C of what gave `crc`, followed by `data`."""
+    """Extend `crc`, a CRC-32C, by `data`."""
     extended: int = google_crc32c.extend(crc, data)
     return extended
 
 
 def with_check(text: str) -> str:
-    """`text`, an `#open` without `check`, with it."""
+    """Add the `check` to `text`, an `#open` without it."""
     return f"{text} check={crc32c(text.encode('latin-1')):08x}"
 
 

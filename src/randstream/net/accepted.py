@@ -1,4 +1,4 @@
-"""Accepted: the worker's side of a connection, which holds reading back, and stays to let the peer read last words."""
+"""Accepted: the worker's side of a connection. It can pause reading, and lingers so that the peer reads last words."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .connection import LINGER, Connection, Owner, Spoken
 from .timers import TimerWheel
 
 READ_ON_SECONDS: Final = 0.1
-"""Seconds after a pause in reading before silence counts again: what waits in the kernel is read first."""
+"""Seconds after a pause in reading before silence counts again: the kernel's backlog is read first."""
 
 
 class AcceptedConnection(Connection):
     """The worker's side: takes the socket over from the reader and writer of `asyncio.start_server`.
 
-    It buffers nothing: what cannot be written at once is replaced by what is newest when the socket has room.
+    It buffers nothing: what cannot be written at once is replaced by whatever is newest when the socket has room.
     """
 
     def __init__(self, end: Spoken, owner: Owner, wheel: TimerWheel, writer: asyncio.StreamWriter) -> None:
         super().__init__(end, owner, wheel, high_water=0)
-        peername = writer.get_extra_info("peername")  # none, if it has gone already
+        peername = writer.get_extra_info("peername")  # none, if the peer has gone already
         self.peer = str(Address(*peername[:2])) if peername else "unknown"
         self._writer = writer  # since Python 3.13 a writer without a reference closes its socket
         self._streams = writer.transport.get_protocol()
@@ -50,7 +50,7 @@ class AcceptedConnection(Connection):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, and first of all what has waited."""
+        """Read on, beginning with the kernel's backlog."""
         self._is_paused = False
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
@@ -59,7 +59,7 @@ class AcceptedConnection(Connection):
     async def wait_parted(self) -> None:
         """Write the last words, and read on until the peer has ended too, but not longer than LINGER.
 
-        A socket that is closed with bytes unread resets the connection, and a peer that writes would never read why.
+        Closing a socket with unread bytes resets the connection, and a peer that still writes would never read why.
         """
         if self._owner is not None:
             self._release()
@@ -75,5 +75,5 @@ class AcceptedConnection(Connection):
                 await self._gone.wait()
         except TimeoutError:
             transport.abort()
-        except OSError:  # it has gone already
+        except OSError:  # the peer has gone already
             pass

@@ -1,34 +1,34 @@
-"""Budget: what all links of a process together may hold unsent, in equal parts. Pure."""
+"""Budget: how many unsent bytes all links of a process may hold together, in equal parts. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
 MOST_BYTES: Final = 2**20 + 2**19
-"""What one link can use: more unsent bytes make no stream faster."""
+"""The most that one link can use: more unsent bytes make no stream faster."""
 LEAST_BYTES: Final = 4096
-"""What a link may hold whatever others do, so that all move: with ten thousand links 40 MiB."""
+"""What a link may always hold, so that all move: 40 MiB with ten thousand links."""
 
 
 class SendBudget:
-    """`total` bytes for all that share it. A link that reads nothing keeps its part, and takes none of another's.
+    """`total` bytes, shared by all links. A link whose peer reads nothing fills its own part, and no other link's.
 
-    What is left, divided by how many share it: the parts of those that hold nothing are there when they need them,
-    and the sum stays below `total`, in whatever order parts are taken (but for LEAST_BYTES each).
+    A part is what is left, divided by the number of sharers: links that hold nothing find their parts when they need
+    them, and the sum stays below `total` in whatever order parts are taken (apart from LEAST_BYTES each).
     """
 
     def __init__(self, total: int = MOST_BYTES) -> None:
         self.held = 0
-        """Bytes that are unsent now. Whoever holds them counts them."""
+        """Bytes that are unsent now, counted by their holders."""
         self._total = total
         self._sharers: set[object] = set()
 
     def join(self, sharer: object) -> None:
-        """`sharer` sends, or is about to. Idempotent."""
+        """Add `sharer`, which sends or is about to. Idempotent."""
         self._sharers.add(sharer)
 
     def leave(self, sharer: object) -> None:
-        """`sharer` sends no more, though it may still hold something. Idempotent."""
+        """Remove `sharer`, which sends no more but may still hold something. Idempotent."""
         self._sharers.discard(sharer)
 
     @property

@@ -1,7 +1,7 @@
-"""Connection: one socket and one protocol end, with flow control. It asks the clock and hands `now` to all it calls.
+"""Connection: one socket and one protocol end, with flow control. It asks the clock and passes `now` to all it calls.
 
-It works by callbacks: a link costs no task, and what is read is copied once. It only carries: what an event means is
-its owner's business.
+It works by callbacks: a link costs no task, and what is read is copied once. It only carries events; its owner acts
+on them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ WRITE_HIGH_WATER: Final = 2**20
 WRITE_LOW_WATER: Final = 2**18
 """Bytes. A buffer that empties before the loop comes back leaves the kernel idle; uvloop's default mark is 16."""
 WRITELINES_NEVER_PAUSES: Final = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
-"""asyncio's own transport then fills the memory for a peer that never reads (CVE-2024-12254); uvloop's does not."""
+"""In these versions asyncio's own transport fills memory for a peer that never reads (CVE-2024-12254); uvloop's
+does not."""
 LINGER: Final = 1.0
 """Seconds that a closed connection has to send its last bytes before it is cut."""
 
 
 def set_socket_options(transport: asyncio.BaseTransport) -> None:
-    """TCP_NODELAY: a number is not held back. SO_KEEPALIVE: neither loop sets it.
+    """Set TCP_NODELAY, so that no number is held back, and SO_KEEPALIVE, which neither loop sets.
 
     Not TCP_USER_TIMEOUT: it also cuts off a stalled peer that still answers zero-window probes.
     """
@@ -38,48 +39,48 @@ def set_socket_options(transport: asyncio.BaseTransport) -> None:
 
 
 class Owner(Protocol):
-    """What a connection tells of itself. All calls are made on the loop's thread."""
+    """What a connection reports to. All calls are made on the loop's thread."""
 
     def on_made(self, now: float) -> None:
         """The socket is connected."""
 
     def on_event(self, event: Event, now: float) -> None:
-        """A frame, or the time, meant this. After `Closed` there is none, and the owner closes the connection."""
+        """A frame or the clock produced `event`. `Closed` is the last; the owner then closes the connection."""
 
     def on_writable(self, now: float) -> None:
-        """There is room to write again, or it is the time that `poke` named: a moment to say more. A flush follows."""
+        """There is room to write again, or the time given to `poke` has come: say more now. A flush follows."""
 
     def on_lost(self, error: Exception | None, now: float) -> None:
-        """The socket is gone without a `Closed`: at its end (None) or with an error, a bug if it is no OSError."""
+        """The socket is gone without a `Closed`: at its end (None) or with an error, a bug if not an OSError."""
 
 
 class Spoken(Protocol):
-    """What a connection asks of the protocol's end that it carries. See `End`, whose methods these are."""
+    """What a connection asks of the protocol end that it carries. See `End`, whose methods these are."""
 
     @property
     def writes_on(self) -> bool:
-        """Whether it has something to say also to a peer that has ended its own direction."""
+        """Whether it keeps writing to a peer that has ended its own direction."""
 
     @property
     def deadline(self) -> float:
-        """When `handle_timer` is next wanted."""
+        """When to call `handle_timer` next."""
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """What `data` means."""
+        """Return what `data` means."""
 
     def receive_eof(self, now: float) -> list[Event]:
-        """What it means that no more data comes."""
+        """Return what the end of the peer's bytes means."""
 
     def handle_timer(self, now: float) -> list[Event]:
         """Do what is due."""
 
     def data_to_send(self) -> list[Lines]:
-        """Take all that is to be written now."""
+        """Take everything that is to be written now."""
 
 
 class Connection(asyncio.Protocol):
     """One socket and what is spoken there. `is_writable` while no more than `high_water` bytes wait for the kernel, or
-    fewer, if its share of `budget` is small. Without a budget to share it has one of its own.
+    fewer, if its share of `budget` is small. Without `budget` it has one of its own.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._deliver(self.end.receive_data(data, now), now)
 
     def eof_received(self) -> bool:
-        """asyncio: no more bytes come. Unless the end writes on, that is the end, also if the peer reads no more."""
+        """asyncio: no more bytes come. Unless the end writes on, the connection ends, even with bytes unsent."""
         if self._owner is None:
             return False
         now = self._clock.now()
@@ -138,7 +139,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def pending_error(self) -> OSError | None:
-        """What has befallen the socket and nobody was told of, as nobody reads any more; None: nothing."""
+        """The socket's error that went unreported because nothing reads any more; None if there is none."""
         if self.transport is None or self.transport.is_closing():
             return None
         number = self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -168,14 +169,14 @@ class Connection(asyncio.Protocol):
             self._release().on_lost(exc, self._clock.now())
 
     def hand_over(self, owner: Owner) -> None:
-        """Tell `owner` from now on, and whoever was told before no more."""
+        """Report to `owner` from now on, and no more to the owner before it."""
         self._owner = owner
 
     def expect_runs(self, size: int) -> None:
-        """The owner is about to write up to `size` bytes at once. All that it leaves unsent is kept within its share.
+        """Keep what stays unsent within the share of an owner that is about to write up to `size` bytes at once.
 
-        Where that is small, the kernel holds no more than as much again: it would take megabytes for a peer that reads
-        nothing, and when it lacks memory, slow down those that read.
+        If the share is small, the kernel holds no more than as much again. Otherwise it would take megabytes for a peer
+        that reads nothing and, when short of memory, slow down those that read.
         """
         self._run_bytes = size
         share = self._budget.share
@@ -191,12 +192,12 @@ class Connection(asyncio.Protocol):
         return max(LEAST_BYTES, self._budget.share - self._held)
 
     def poke(self, when: float) -> None:
-        """Call the owner's `on_writable` at `when`, instead of whatever was named before."""
+        """Call the owner's `on_writable` at `when` instead of any time given before."""
         self._poked_for = when
         self._alarm.set(min(when, self.end.deadline))
 
     def flush(self) -> None:
-        """Write what the end has to say, if there is room, and mind its deadline. Without room, the newest waits."""
+        """Write what the end has to say, if there is room, and watch its deadline. Without room, the newest waits."""
         if self._owner is None:
             return
         if self.is_writable:
@@ -204,12 +205,12 @@ class Connection(asyncio.Protocol):
         self._alarm.set(min(self._poked_for, self.end.deadline))
 
     def close(self) -> None:
-        """Tell the owner no more; write the end's last words and close, within LINGER. Idempotent."""
+        """Stop reporting to the owner; write the end's last words and close, within LINGER. Idempotent."""
         if self._owner is not None:
             self._release()
         if self.transport is not None and self._lingering is None:
             self._write()
-            if self._is_resuming:  # asyncio would tell of the end twice
+            if self._is_resuming:  # asyncio would report the end twice
                 asyncio.get_running_loop().call_soon(self.transport.close)
             else:
                 self.transport.close()
@@ -222,6 +223,13 @@ class Connection(asyncio.Protocol):
         self._alarm.forget()
         if self.transport is not None:
             self.transport.abort()
+
+    def drop(self) -> None:
+        """Cut a socket that may be gone: uvloop closes that of a cancelled dial, and tells its protocol nothing."""
+        transport = self.transport
+        self.connection_lost(None)
+        if transport is not None:
+            transport.abort()
 
     def _write(self) -> None:
         out = self.end.data_to_send()

@@ -1,4 +1,4 @@
-"""Credentials: this process's certificate, key and CA, from files that somebody may replace while it runs."""
+"""Credentials: this process's certificate, key and CA, from files that may be replaced while it runs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ log = structlog.get_logger("randstream")
 class Credentials:
     """The certificate, the key and the CA of this process, read again for a new connection when a file has changed.
 
-    The files are looked at (three calls of `stat`, 15 µs) and, when they have changed, read (1 ms) on the loop: a few
-    KiB, and somebody has just written them.
+    The loop's thread checks the files (three `stat` calls, 15 µs) and reads them if they have changed (1 ms): a few
+    KiB that were just written.
 
     Raises:
         SettingsError: they cannot be used.
@@ -48,7 +48,7 @@ class Credentials:
             try:
                 self._context = self._read()
             except SettingsError as error:
-                log.warning("tls.unreadable", error=str(error), advice="new connections use what was read before")
+                log.warning("tls.unreadable", error=str(error), advice="new connections use the files as last read")
             else:
                 log.info("tls.reloaded", certificate=self._settings.tls_cert)
         return self._context
@@ -62,7 +62,7 @@ class Credentials:
         return {flag: Path(path) for flag, path in files.items() if path is not None}
 
     def _look(self) -> list[tuple[int, int, int, int] | None]:
-        """Which files these are, and as of when. A volume of Kubernetes changes them by changing a link to them."""
+        """Which files these are, and as of when. A Kubernetes volume replaces them by changing a link to them."""
         return [_stamp_of(path) for path in self._paths().values()]
 
     def _read(self) -> ssl.SSLContext:
@@ -75,7 +75,7 @@ class Credentials:
         context.verify_mode = ssl.CERT_REQUIRED
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # --tls-ca may be an intermediate one
         if is_worker:
-            context.num_tickets = 0  # a resumed session would go on with certificates that were changed since
+            context.num_tickets = 0  # a resumed session would keep certificates that have been replaced since
         else:
             context.hostname_checks_common_name = False
         blamed = "--tls-cert"
@@ -86,17 +86,16 @@ class Credentials:
         except OSError as error:  # ssl.SSLError is one
             if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
                 raise SettingsError(
-                    f"--tls-key {paths['--tls-key']} does not belong to --tls-cert {paths['--tls-cert']}; give the pair"
+                    f"--tls-key {paths['--tls-key']} does not belong to --tls-cert {paths['--tls-cert']}; "
+                    "give a matching pair"
                 ) from None
             with_key = f" and --tls-key {paths['--tls-key']}" if blamed == "--tls-cert" else ""
-            raise SettingsError(
-                f"{blamed} {paths[blamed]}{with_key}: no PEM that can be used; give intact files"
-            ) from None
+            raise SettingsError(f"{blamed} {paths[blamed]}{with_key}: no usable PEM; give intact files") from None
         return context
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
-    """The size tells a file that is half written from the whole: both may bear the time of one tick of the kernel."""
+    """The size tells a half-written file from the whole one, which may have the same time: the kernel's clock ticks."""
     try:
         status = path.stat()
     except OSError:
@@ -105,7 +104,7 @@ def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
 
 
 def _require(flag: str, path: Path, mark: bytes) -> None:
-    """OpenSSL's own errors name neither the file nor what is missing in it."""
+    """Check for `mark`, as OpenSSL's own errors name neither the file nor what is missing in it."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -116,5 +115,5 @@ def _require(flag: str, path: Path, mark: bytes) -> None:
 
 
 def _refuse_passphrase() -> str:
-    """OpenSSL would ask for it on the terminal, and wait."""
-    raise SettingsError("the key in --tls-key has a passphrase, which cannot be asked for here; give a key without one")
+    """Raise, where OpenSSL would ask on the terminal and wait."""
+    raise SettingsError("the key in --tls-key has a passphrase, which is never asked for; give a key without one")

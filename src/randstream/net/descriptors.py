@@ -8,31 +8,31 @@ import resource
 from typing import Final
 
 MOST_DESCRIPTORS: Final = 2**20
-"""Enough for a hundred times as many links as were ever tried; a limit of thousands of millions, as some containers
-have, costs programs dearly that go through all of them when they start."""
+"""Enough for a hundred times as many links as were ever tried. A limit in the billions, as some containers have, is
+costly for programs that loop over all descriptors when they start."""
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process have as many descriptors as it may give itself; how many it may have now."""
+    """Raise this process's limit as far as it may itself, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return soft
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):  # macOS has a lower limit that it does not tell
+    except (OSError, ValueError):  # macOS has a lower limit that it does not report
         return soft
     return wanted
 
 
 def check_descriptors() -> None:
-    """Raises OSError if none is left: resolvers then say that there is no such name, and uvloop says nothing."""
+    """Raise OSError if none is left: resolvers then report that there is no such name, and uvloop reports nothing."""
     os.close(os.dup(0))
 
 
 def tell_if_used_up() -> None:
     """Call the loop's exception handler if no descriptor is left for the next connection, as asyncio's loop does when
-    that comes. uvloop takes it and closes it without a word.
+    that connection comes. uvloop accepts and closes it without a word.
     """
     try:
         check_descriptors()

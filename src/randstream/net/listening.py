@@ -12,15 +12,15 @@ from ..settings import Address
 
 ALL_ADDRESSES: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - of both families, and the loopback of each
 ATTEMPTS: Final = 10
-"""At a free port: it may be taken for one of the addresses only."""
+"""At finding a free port: it may be taken on only one of the addresses."""
 ABSENT: Final = (None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""Errors of an address that this machine lacks, as it may lack a family; Python 3.12 and newer give no number."""
+"""Errors for an address or a family that this machine lacks; Python 3.12 and newer give no number."""
 
 
 async def listen(
     make_server: Callable[[str, int], Awaitable[asyncio.Server]], address: Address
 ) -> list[asyncio.Server]:
-    """A server on each address that the host stands for, all on one port. An empty host means every address.
+    """Start a server on each address that the host stands for, all on one port. An empty host means every address.
 
     Raises:
         OSError: the name does not resolve, the port is taken, or the machine has none of the addresses.

@@ -14,13 +14,13 @@ from typing import Final
 from ..clock import Clock
 
 TICK: Final = 0.005
-"""Seconds. Deadlines that fall in one tick share one timer; nothing is ever early, and late by one tick at most."""
+"""Seconds. Deadlines in the same tick share one timer; nothing is ever early, or late by more than one tick."""
 NOW: Final = -math.inf
 """The time that is not rounded up to a tick: the loop's next turn."""
 
 
 class Alarm:
-    """One thing that wants to be called at a time, which it moves often and mostly later."""
+    """A callback at a time that is moved often, and mostly later."""
 
     __slots__ = ("_callback", "_slot", "_wheel", "when")
 
@@ -32,7 +32,7 @@ class Alarm:
         """In seconds; infinity: not set."""
 
     def set(self, when: float) -> None:
-        """Call back at `when` instead of whatever was set. Moving it later costs nothing now."""
+        """Call back at `when` instead of any time set before. Moving it later costs nothing now."""
         self.when = when
         slot = max(0.0, when // TICK + 1) if when < math.inf else math.inf
         if slot < self._slot:
@@ -47,7 +47,7 @@ class Alarm:
     def ring(self, slot: float, now: float) -> None:
         """Only for `TimerWheel`: `slot` has come."""
         if slot != self._slot:
-            return  # moved earlier since, and called then
+            return  # moved earlier since then, and called at that time
         self._slot = math.inf
         if self.when <= now:
             self.when = math.inf
@@ -110,7 +110,7 @@ class TimerWheel:
             self._timer.cancel()
             self._timer = None
         now = self.clock.now()
-        due: list[tuple[float, Alarm]] = []  # all before the first rings: one that is set to the past waits a turn
+        due: list[tuple[float, Alarm]] = []  # collected before the first rings: one set to the past waits a turn
         while self._order and self._order[0] * TICK <= now:
             slot = heapq.heappop(self._order)
             due.extend((slot, alarm) for alarm in self._slots.pop(slot))

@@ -1,7 +1,7 @@
-"""TLS: both ends show a certificate, and accept the other's only if their own CA has signed it.
+"""TLS: both ends present a certificate, and accept the other's only if their own CA has signed it.
 
 `SecuredEnd` stands between a socket and a protocol end. It is pure: bytes in, bytes out. So both loops, both sides, the
-handshake's limit, the slots and the flow control are those of a plain connection.
+handshake limit, the slots and the flow control are those of a plain connection.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..protocol.frames import Lines, Open
 from ..protocol.states import State
 
 RECORD_BYTES: Final = 2**14
-"""The most that a record holds (RFC 8446, 5.1), and so what one call of OpenSSL gives."""
+"""The most that a record holds (RFC 8446, 5.1), and so the most that one call of OpenSSL returns."""
 SHOWN_BYTES: Final = 32
-"""Of what a peer says instead of TLS, this much is told."""
+"""How much an error shows of what a peer sends instead of TLS."""
 SHOWN_NAMES: Final = 200
-"""Characters of the names in a certificate that is refused: it may hold 100 KiB of them."""
+"""How many characters an error shows of a refused certificate's names: it may hold 100 KiB of them."""
 _RECORD_TYPES: Final = range(20, 24)
 """What a TLS record begins with (RFC 8446, 5.1)."""
 
@@ -31,9 +31,9 @@ class SecuredEnd:
 
     With `server_hostname` it is the dialling side, and the peer's certificate must hold that name or address. Without,
     it is the listening side. Where `allowed_names` has any, the peer's certificate must hold one of them.
-    A worker's certificate must hold the name that it greets with, unless `allowed_names` tells others; a producer's the
+    A worker's certificate must hold the name that it greets with, unless `allowed_names` gives others; a producer's the
     one that it opens with, if `allowed_names` has any.
-    What TLS finds wrong is the last event, `Closed`, never an exception; the alert that tells the peer is to be sent.
+    A TLS error is the last event, `Closed`, never an exception; the alert that tells the peer is still to be sent.
     """
 
     writes_on = False
@@ -63,7 +63,7 @@ class SecuredEnd:
 
     @property
     def deadline(self) -> float:
-        """See `End`. That of the handshake is the end's own, which so covers TLS too."""
+        """See `End`. The end's own handshake limit covers TLS too."""
         return self._end.deadline
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
@@ -85,7 +85,7 @@ class SecuredEnd:
         return events
 
     def receive_eof(self, now: float) -> list[Event]:
-        """See `End`. Without the peer's goodbye before it, it may be anybody's doing, and ends no line."""
+        """See `End`. Without `close_notify` before it, anyone may have caused this, and it ends no line."""
         return []
 
     def handle_timer(self, now: float) -> list[Event]:
@@ -102,7 +102,7 @@ class SecuredEnd:
                 while left:
                     left = left[self._tls.write(left) :]
             if self._end.state is State.CLOSED:
-                with suppress(ssl.SSLError):  # it wants the peer's goodbye, which is not waited for
+                with suppress(ssl.SSLError):  # it wants the peer's `close_notify`, which we do not wait for
                     self._tls.unwrap()
         return [self._outgoing.read()] if self._outgoing.pending else []
 
@@ -110,7 +110,7 @@ class SecuredEnd:
         if not self._has_heard and data:
             self._has_heard = True
             if data[0] not in _RECORD_TYPES:
-                raise TlsError(f"the peer speaks no TLS: {data[:SHOWN_BYTES]!r}")
+                raise TlsError(f"the peer does not speak TLS: {data[:SHOWN_BYTES]!r}")
         self._incoming.write(data)
         records: list[bytes] = []
         try:
@@ -118,12 +118,12 @@ class SecuredEnd:
                 self._shake_hands()
             while record := self._tls.read(RECORD_BYTES):
                 records.append(record)
-            # The peer's goodbye. OpenSSL takes no more from `_incoming`, where all that follows would pile up.
+            # The peer's `close_notify`. OpenSSL takes no more from `_incoming`, where all that follows would pile up.
             self._is_over, self._is_open = True, False
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
-            self._is_open = False  # nothing of the end's can be told any more, only the alert
+            self._is_open = False  # nothing from the end can be sent any more, only the alert
             raise TlsError(_explain(error)) from None
         return b"".join(records)
 
@@ -147,29 +147,29 @@ class SecuredEnd:
                     continue
             if not holds_name(self._held_names, name):
                 self._end.close(Reason.REFUSED)
-                detail = f"it calls itself {name}, and its certificate is for {self._shown}{advice}"
+                detail = f"it calls itself {name}, but its certificate is for {self._shown}{advice}"
                 return Closed(RemoteProtocolError(Reason.REFUSED, detail))
         return None
 
     @property
     def _shown(self) -> str:
-        """The names of its certificate, for a log."""
+        """The names in the peer's certificate, for a log."""
         return ", ".join(self._held_names)[:SHOWN_NAMES].encode("unicode_escape").decode() or "nobody"
 
 
 def _explain(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in words: what is wrong with the peer's certificate, or what the peer found wrong."""
+    """Put OpenSSL's reason in words: what is wrong with the peer's certificate, or what the peer found wrong."""
     if isinstance(error, ssl.SSLZeroReturnError):
         return "the peer ended TLS before its handshake was done"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the peer's certificate does not hold: {error.verify_message.rstrip('.')}"
+        return f"the peer's certificate is not valid: {error.verify_message.rstrip('.')}"
     what = error.reason or "unknown error"
     _, is_alert, alert = what.partition("_ALERT_")
     return ("the peer ended TLS: " if is_alert else "TLS: ") + (alert or what).lower().replace("_", " ")
 
 
 def names_of(tls: ssl.SSLObject) -> list[str]:
-    """The DNS names, in lower case, and the URIs that the peer's certificate is for; none if one is no UTF-8."""
+    """The DNS names, in lower case, and the URIs that the peer's certificate is for; none if one is not UTF-8."""
     try:
         pairs: Any = (tls.getpeercert() or {}).get("subjectAltName", ())
     except UnicodeDecodeError:
@@ -178,8 +178,8 @@ def names_of(tls: ssl.SSLObject) -> list[str]:
 
 
 def holds_name(names: list[str], name: str) -> bool:
-    """Whether a certificate for `names` is also one for the process `name`, as for the pod `worker-0` is
-    `worker-0.worker.example` or `*.worker.example`.
+    """Whether a certificate for `names` is also one for the process `name`: `worker-0.worker.example` and
+    `*.worker.example` are for the pod `worker-0`.
     """
     wanted = name.lower()
     return any(each == wanted or each.partition(".")[0] in (wanted, "*") for each in names)

@@ -1,7 +1,7 @@
 """Counts: distributions of how often something happens, which grow at steps among the words. Pure and portable.
 
-A step is a word, and a number is how many of its distribution's steps are at or below its word. Steps are reckoned
-in whole numbers, exactly: no rounding of any processor or library can move one.
+A step is a word, and a number is how many of its distribution's steps are at or below its word. Steps are computed
+exactly, in whole numbers: no processor's or library's rounding can move one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from .parameters import require, settle, spell
 
 MAX_MEAN: Final = 1000.0
-"""Of `poisson`: keeps its steps to be reckoned in milliseconds, and to a few hundred that are not at 0."""
+"""Of `poisson`: its steps are then computed in milliseconds, and only a few hundred of them are not at 0."""
 GUARD_BITS: Final = 128
-"""With these a step is beyond doubt, but once in 2^50 times; then it is reckoned anew with twice as many."""
+"""With these a step is beyond doubt, except once in 2^50 times; then it is computed again with twice as many."""
 CELL_BITS: Final = 12
-"""Words are looked up by as many leading bits: few of the 4096 cells have a step within."""
+"""Words are looked up by this many leading bits: few of the 4096 cells contain a step."""
 KEPT_TABLES: Final = 16
-"""A process has one distribution, or a few: more come of whoever tries many."""
+"""A process has one distribution, or a few, unless it tries many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Bernoulli:
 
     @property
     def step(self) -> int:
-        """The first word that makes a 1; 2^64: none does. The product is exact: it only moves the point."""
+        """The first word that makes a 1; 2^64: none does. The product is exact: it only changes the exponent."""
         return 2**64 - int(self.p * 2.0**64)
 
     def from_word(self, word: int) -> int:
@@ -78,7 +78,7 @@ class Poisson:
 
 
 class _Table:
-    """Steps, and for each cell of words how many lie before it, and whether one lies within."""
+    """Steps, and for each cell of words how many steps lie before it, and whether one lies within."""
 
     __slots__ = ("_array", "_before", "_has_step", "steps")
 
@@ -108,13 +108,13 @@ def _table(mean: float) -> _Table:
 
 
 def poisson_steps(mean: float, bits: int = GUARD_BITS) -> tuple[int, ...]:
-    """The steps of `poisson`: of each k, in order, floor(2^64 C(k) + 1/2), as long as that is below 2^64.
+    """The steps of `poisson`: for each k, in order, floor(2^64 C(k) + 1/2), as long as that is below 2^64.
 
     C(k), the probability of k or fewer, is S(k) / S, where S(k) = 1 + mean + mean^2 / 2! + ... + mean^k / k!, and S is
     e^mean. The sums are kept in units of 2^-`bits`, each term rounded down. What term j loses by that, and the terms
-    after it for its sake, is at most e^mean units, because mean^i / ((j + 1) ... (j + i)) <= mean^i / i!. So n terms
-    lack less than n e^mean units together, which is n 2^-`bits` of S. Where these bounds leave a step in doubt, all are
-    reckoned with more bits. That ends, because e^mean is irrational, but for mean 0, of which nothing is lost.
+    after it because of it, is at most e^mean units, because mean^i / ((j + 1) ... (j + i)) <= mean^i / i!. So n terms
+    together lack less than n e^mean units, which is n 2^-`bits` of S. Where these bounds leave a step in doubt, all are
+    computed with more bits. That ends because e^mean is irrational, except for mean 0, where nothing is lost.
     """
     sums = list(_partial_sums(mean, bits))
     least = sums[-1]

@@ -1,6 +1,6 @@
 """Distributions: a 64-bit word becomes a number. Pure and portable: the same bits on every processor.
 
-Each number is made from exactly one word and grows with it. What is not integer arithmetic keeps to the
+Each number is made from exactly one word and grows with it. Floating-point arithmetic keeps to the
 operations that `portable` allows. `docs/protocol.md`, "The numbers", is the authority; a change in any result
 is a new version of the algorithm.
 """
@@ -23,7 +23,7 @@ from .portable import inverse_normal, inverse_normals, log
 Words = NDArray[np.uint64]
 NumberArray = NDArray[Any]
 Standard = tuple[str, float, float]
-"""Family, location and scale: a number is location + scale * the one that the family's standard distribution has."""
+"""Family, location and scale: a number is location + scale * the number of the family's standard distribution."""
 
 LAST_WORD: Final = 2**64 - 1
 LOWER_HALF: Final = 2**32 - 1
@@ -65,13 +65,13 @@ def parse_distribution(text: str) -> Distribution:
         case ["normal", mean, sd]:
             return Normal(read_float(mean), read_float(sd))
     raise SettingsError(
-        f"{text!r} is no distribution; use integers:LOW:HIGH, bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
+        f"{text!r} is not a distribution; use integers:LOW:HIGH, bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
         " exponential:SCALE or normal:MEAN:SD"
     )
 
 
 def is_canonical(text: str) -> bool:
-    """Whether `text` is a distribution in the one spelling that makes it a stream's."""
+    """Whether `text` is a distribution in its canonical spelling."""
     try:
         return parse_distribution(text).spelling == text
     except SettingsError:
@@ -80,7 +80,7 @@ def is_canonical(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """Whole numbers from `low` to `high`, both included: so many of the 2^64 words make each, or one more."""
+    """Whole numbers from `low` to `high`, both included: each is made by as many of the 2^64 words, or one more."""
 
     dtype: ClassVar[str] = "int64"
     low: int
@@ -103,7 +103,7 @@ class Integers:
 
     def from_words(self, words: Words) -> NumberArray:
         indices = _upper_halves(words, self.span)
-        indices += self.low & LAST_WORD  # as int64 does, it goes round at 2^64
+        indices += self.low & LAST_WORD  # wraps at 2^64, as int64 does
         return indices.view(np.int64)
 
 
@@ -179,7 +179,7 @@ class Exponential:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """Real numbers around `mean` with standard deviation `sd`, by inversion: at most 8.3 of it away."""
+    """Real numbers around `mean` with standard deviation `sd`, by inversion: at most 8.3 of these away."""
 
     dtype: ClassVar[str] = "float64"
     mean: float
@@ -233,7 +233,7 @@ def _probability(words: Any) -> Any:
 
 
 def _require(distribution: Distribution, holds: bool, needs: str) -> None:
-    """Refuse parameters of which what it `needs` does not hold, and those that make numbers beyond float64."""
+    """Refuse parameters that do not meet what it `needs`, and those that make numbers beyond float64."""
     require(distribution.spelling, holds, needs)
     # Numbers grow with their words, so those of the first and the last word bound them all.
     if not all(math.isfinite(distribution.from_word(word)) for word in (0, LAST_WORD)):

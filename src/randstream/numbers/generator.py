@@ -1,6 +1,6 @@
 """Generator: NumPy's Generator on the words of a stream, and the seeds of its children. Pure.
 
-The words are ours and stay as they are; the numbers that a Generator makes of them are NumPy's, and may change
+The words are ours and never change; the numbers that a Generator makes from them are NumPy's, and may change
 between its versions (NEP 19).
 """
 
@@ -30,9 +30,9 @@ def make_generator(key: tuple[int, int], offset: int) -> np.random.Generator:
 
 
 class StreamSeedSequence(np.random.SeedSequence):
-    """NumPy's seed sequence of a stream's key and the offset of a generator, six uint32 words, little end first.
+    """NumPy's seed sequence of a stream's key and a generator's offset: six uint32 words, least significant first.
 
-    It is one in all but this: as long as it is no child, it seeds a Philox with the stream's own key. A child is
+    It differs from NumPy's in one thing: unless it is a child, it seeds a Philox with the stream's own key. A child is
     NumPy's, `SeedSequence(entropy, spawn_key=(n,))`. So it depends on the key, the offset and the path to it, but not
     on what was drawn.
     """
@@ -48,7 +48,7 @@ class StreamSeedSequence(np.random.SeedSequence):
     def spawn(self, n_children: SupportsIndex) -> list[Self]:
         """The next children, none of which was given out before. Raises as `check_offset` does.
 
-        NumPy's counts children without a lock, and before 2.4 takes -1: either way a child would come twice.
+        NumPy counts children without a lock, and before 2.4 accepts -1: either way a child would come twice.
         """
         count = check_offset(n_children, "n_children")
         with _spawning:

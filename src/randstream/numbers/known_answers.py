@@ -1,6 +1,6 @@
-"""Known answers of randstream-numbers/1, computed once; every process compares itself with them at its start.
+"""Known answers of randstream-numbers/1, computed once; every process compares itself with them when it starts.
 
-Whoever changes one makes a new version of the algorithm: streams of the old one cannot be continued.
+Changing one makes a new version of the algorithm: streams of the old one cannot be continued.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class KnownStream:
 def check_known_answers() -> None:
     """Prove that this machine makes and spells numbers as randstream-numbers/1 does, in a few milliseconds.
 
-    Raises RandstreamError when it does not: what it sent would be another stream under the same name.
+    Raises RandstreamError if it does not: what it sent would be another stream under the same name.
     """
     for dtype, texts in ENCODINGS.items():
         numbers = [number for number, _ in texts]

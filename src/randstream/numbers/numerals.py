@@ -1,7 +1,7 @@
-"""Numerals: number lines to numbers. The wire looks at their bytes only, and lets `1-2` pass. Pure.
+"""Numerals: number lines to numbers. The wire checks only their bytes, and lets `1-2` pass. Pure.
 
-A number is what `int` or `float` make of its line, if that is spelled as a number and within its type. Lines are read
-in C where that was compiled, else by orjson; what those are not sure of is read line by line, so that both agree.
+A number is what `int` or `float` makes of its line, if that is spelled as a number and within its type. Lines are read
+in C where that was compiled, else by orjson; what those are not sure of is read line by line, so both agree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REAL: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?")
 Codes = npt.NDArray[np.uint8]
 
 _BLOCK_BYTES: Final = 2**18
-"""Looked at together: what is computed of it stays in a core's cache."""
+"""Checked at a time: what is computed from it stays in a core's cache."""
 _DIGIT, _LF, _MINUS, _PLUS, _POINT, _E = range(6)
 _KINDS: Final = np.zeros(256, np.uint8)
 for _byte, _kind in ((b"\n", _LF), (b"-", _MINUS), (b"+", _PLUS), (b".", _POINT), (b"e", _E)):
@@ -32,10 +32,10 @@ for _byte, _kind in ((b"\n", _LF), (b"-", _MINUS), (b"+", _PLUS), (b".", _POINT)
 
 
 class OddLineError(ValueError):
-    """A line is no number of the type wanted: the `index`-th, which begins at byte `position`."""
+    """A line is not a number of the wanted type: the `index`-th, which begins at byte `position`."""
 
     def __init__(self, line: bytes, dtype: str, index: int, position: int) -> None:
-        super().__init__(f"no number of {dtype}: {line.decode('ascii', 'backslashreplace')!r}")
+        super().__init__(f"not a number of type {dtype}: {line.decode('ascii', 'backslashreplace')!r}")
         self.index = index
         self.position = position
 
@@ -43,7 +43,7 @@ class OddLineError(ValueError):
 def parse_lines(lines: bytes, count: int, dtype: str) -> NumberArray:
     """The numbers of `count` lines, each ended by LF, shape (count,): int64, uint64 or float64.
 
-    Each float64 is the nearest to what is written, as of `float`. Raises OddLineError: a line is no such number.
+    Each float64 is the nearest to what is written, as with `float`. Raises OddLineError: a line is not such a number.
     """
     numbers = np.empty(count, dtype)
     done = stop = 0
@@ -65,8 +65,8 @@ def _take_compiled(lines: bytes, start: int, numbers: NumberArray) -> tuple[int,
 
 
 def _take_block(block: bytes, dtype: str, index: int, position: int) -> npt.NDArray[Any] | list[int | float]:
-    """The numbers of `block`, whose first line is the `index`-th. JSON has some spellings that they may not have, and
-    lacks others; orjson makes a float of an integer beyond 64 bits."""
+    """The numbers of `block`, whose first line is the `index`-th. JSON allows some spellings that number lines do not,
+    and lacks others; orjson makes an integer beyond 64 bits a float."""
     is_whole = dtype != "float64"
     lacking = b"-" if dtype == "uint64" else b"-0\n"
     if lacking not in block and find_odd_line(block, is_whole=is_whole) is None:
@@ -98,7 +98,7 @@ def _block_end(lines: bytes, start: int) -> int:
 
 
 def find_odd_line(lines: bytes, *, is_whole: bool) -> int | None:
-    """The position in `lines` of the first that is no number, or with `is_whole` no whole number; None: all are.
+    """The position in `lines` of the first that is not a number (with `is_whole`: a whole number); None: all are.
 
     `lines` are number lines as the wire has them: see `decoder.count_lines`.
     """
@@ -126,10 +126,10 @@ def _are_whole(codes: Codes) -> bool:
 
 
 def _are_real(codes: Codes) -> bool:
-    """Whether each line is a number, judged by what surrounds each byte that is no digit."""
+    """Whether each line is a number, judged by what surrounds each byte that is not a digit."""
     places = np.flatnonzero((codes - np.uint8(ord("0"))) > 9)
     kinds = _KINDS[codes[places]]
-    before = _KINDS[codes[places - 1]]  # of the first byte: the LF at the end
+    before = _KINDS[codes[places - 1]]  # for the first byte, the LF at the end
     after = _KINDS[codes[(places + 1) % len(codes)]]
     is_end, is_sign, is_point, is_e = kinds == _LF, (kinds == _MINUS) | (kinds == _PLUS), kinds == _POINT, kinds == _E
     is_of_exponent = is_sign & (before == _E)

@@ -1,7 +1,7 @@
-"""Offsets: the one door for the offsets and counts that callers give, of whatever type their integers are. Pure.
+"""Offsets: the one check of the offsets and counts that callers give, whatever type of integer they are. Pure.
 
-It raises Python's own TypeError and ValueError. What it lets through is an `int`, whose sums do not wrap. Where None
-may be given, it does not come here.
+It raises Python's own TypeError and ValueError, and returns an `int`, whose sums do not wrap. Callers that allow None
+handle that themselves.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import SupportsIndex
 from ..protocol import MAX_OFFSET
 
 _SHOWN_BITS = 128
-"""Of what was given: an error need not repeat a thousand digits."""
+"""Of a value: an error need not repeat a thousand digits."""
 
 
 def check_integer(value: SupportsIndex, what: str) -> int:
-    """`value` as an int. Raises TypeError: it is no integer. A bool is none: it is never meant as a number."""
+    """`value` as an int. Raises TypeError: it is not an integer. A bool is not: it is never meant as a number."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -26,12 +26,12 @@ def check_integer(value: SupportsIndex, what: str) -> int:
 
 
 def show_integer(value: int) -> str:
-    """What an error tells of `value`."""
+    """`value` as an error shows it."""
     return str(value) if value.bit_length() <= _SHOWN_BITS else f"an integer of {value.bit_length()} bits"
 
 
 def check_offset(value: SupportsIndex, what: str = "offset") -> int:
-    """`value` as an int. Raises TypeError: it is no integer; ValueError: it is not from 0 to 2^63 - 1."""
+    """`value` as an int. Raises TypeError: it is not an integer; ValueError: it is not from 0 to 2^63 - 1."""
     offset = check_integer(value, what)
     if not 0 <= offset <= MAX_OFFSET:
         raise ValueError(f"{what} is {show_integer(offset)}; give one from 0 to 2^63 - 1")
@@ -39,7 +39,7 @@ def check_offset(value: SupportsIndex, what: str = "offset") -> int:
 
 
 def check_range(offset: SupportsIndex, count: SupportsIndex) -> tuple[int, int]:
-    """Both as ints. Raises as `check_offset` does, and ValueError where the stream ends before them."""
+    """Both as ints. Raises as `check_offset` does, and ValueError if the stream ends before that."""
     start, many = check_offset(offset), check_offset(count, "count")
     if start + many > MAX_OFFSET:
         raise ValueError(f"no {many} numbers from offset {start} on: a stream has 0 to 2^63 - 2")

@@ -37,9 +37,12 @@ def spell(kind: str, *parameters: float) -> str:
 
 
 def require(spelling: str, holds: bool, needs: str) -> None:
-    """Refuse the distribution of this `spelling` unless what it `needs` holds. Raises SettingsError."""
+    """Refuse the distribution with this `spelling` unless its condition `holds`; `needs` is its text.
+
+    Raises SettingsError.
+    """
     if not holds:
-        raise SettingsError(f"{spelling} cannot be: it needs {needs}")
+        raise SettingsError(f"{spelling} is impossible: it needs {needs}")
 
 
 def settle(distribution: object, **parameters: float) -> None:

@@ -1,9 +1,9 @@
 """A logarithm and an inverse normal that give the same bits on every processor. Pure.
 
-The last bit of libm's functions differs between processors and versions. So nothing may touch a number
-here but `+ - * /`, `sqrt` and `frexp`, each of which IEEE 754 rounds in one way only, and each as its own
-operator or NumPy call, so that no compiler can fuse two of them. The same lines serve a Python float and a
-float64 array: for an array `+=` and `*=` work in place.
+The last bit of libm's functions differs between processors and versions. So only `+ - * /`, `sqrt` and
+`frexp` may touch a number here, each of which IEEE 754 rounds in one way only, and each as its own
+operator or NumPy call, so no compiler can fuse two of them. The same lines serve a Python float and a
+float64 array: for an array, `+=` and `*=` work in place.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def log(x: Real) -> Real:
 
     With x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2) and s = f / (2 + f), log(1 + f) is 2 artanh(s), taken
     as f - (f^2/2 - s (f^2/2 + R)) with R = 2 artanh(s) / s - 2, because f is exact.
-    Source: this arrangement is that of FDLIBM, e_log.c; R is its plain series.
+    Source: this arrangement is FDLIBM's, e_log.c; R is its plain series.
     """
     mantissa, k = _frexp(x)
     small = mantissa < SQRT_HALF

@@ -1,4 +1,4 @@
-"""Seed: what may be one, by one rule for every door. Pure.
+"""Seed: what may be one, by the same rule everywhere. Pure.
 
 `docs/protocol.md`, **seed-is-text**, is the authority. No error repeats a seed, which may be secret, beyond the one
 character that is wrong.
@@ -21,13 +21,13 @@ _REFUSED: Final = {
     "Zp": "a paragraph separator",
     "Cn": "unknown to this version of Unicode",
 }
-"""Categories of characters that no seed has. Of the last a later version of Unicode could make another seed, by NFC."""
+"""Categories of characters that no seed has. By NFC, a later version of Unicode could make the last another seed."""
 _INVISIBLE: Final = ("Zs", "Cf")
 """Categories of characters that no seed begins or ends with."""
 
 
 def parse_seed(seed: str | SupportsIndex) -> str:
-    """The text that `seed` means: text without what surrounds it, in NFC; of an integer, its decimal digits.
+    """The text that `seed` means: text stripped of white space, in NFC; for an integer, its decimal digits.
 
     Raises SettingsError: it is of another type, is empty, has a second line or a control character, or begins or ends
     with white space that is not ASCII.
@@ -50,7 +50,7 @@ def parse_seed(seed: str | SupportsIndex) -> str:
     for character, where in ((text[0], "begins"), (text[-1], "ends")):
         if unicodedata.category(character) in _INVISIBLE:
             name = unicodedata.name(character, "a format character")
-            raise SettingsError(f"the seed {where} with U+{ord(character):04X}, {name}, which nobody sees; remove it")
+            raise SettingsError(f"the seed {where} with U+{ord(character):04X}, {name}, which is invisible; remove it")
     return text
 
 

@@ -1,7 +1,7 @@
 """NumberStream: all the numbers meant for one worker, any of them in constant time. Pure.
 
 Number n is made from word n of NumPy's Philox4x64-10, keyed by seed, worker and distribution;
-`docs/protocol.md`, "The numbers", is the authority. Only raw words are taken from NumPy: what its Generator
+`docs/protocol.md`, "The numbers", is the authority. Only raw words come from NumPy: what its Generator
 makes of them may change between versions, the words do not.
 """
 
@@ -25,13 +25,13 @@ from .seed import parse_seed
 from .text import LONGEST_LINE_BYTES, put_lines, to_lines
 
 FEW: Final = 16
-"""Up to so many numbers Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
+"""Up to this many numbers, Python's arithmetic is faster than starting NumPy's: paced streams draw only one."""
 BLOCK: Final = 8192
 """Numbers made at a time: the arrays of a block stay in a core's cache, and malloc keeps their memory."""
 
 
 class _Thread(threading.local):
-    """One generator for each thread. Not one that all lock: before NumPy 2.4 its lock is not re-entrant."""
+    """A generator for each thread. Not one that all of them lock: before NumPy 2.4 its lock is not re-entrant."""
 
     def __init__(self) -> None:
         self.philox = np.random.Philox(0)
@@ -44,9 +44,9 @@ _thread = _Thread()
 class NumberStream:
     """The numbers 0 to 2^63 - 2 meant for one worker. Keeps no seed; any thread may call it at any time.
 
-    `seed` is text, or an integer, which is its decimal text. Offsets and counts may be integers of any type, NumPy's
-    too. Two streams are equal if they are the same. Copies and pickles hold the key, a hash of the seed, and no seed.
-    Raises SettingsError when the seed cannot be one, the worker is no name or the distribution cannot be.
+    `seed` is text, or an integer, which means its decimal text. Offsets and counts may be integers of any type,
+    including NumPy's. Two streams are equal if their numbers are. Copies and pickles hold the key, a hash of the seed,
+    not the seed. Raises SettingsError if the seed, the worker's name or the distribution is not valid.
     """
 
     id: str
@@ -59,7 +59,7 @@ class NumberStream:
         name = NAME.fullmatch(worker) if isinstance(worker, str) else None
         if name is None:
             raise SettingsError(
-                f"{worker!r} is no worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
+                f"{worker!r} is not a worker's name; use 1 to 128 of A-Z a-z 0-9 . _ - with none of . _ - first"
             )
         if isinstance(distribution, type) or not isinstance(distribution, Distribution):  # a class looks like one
             distribution = parse_distribution(cast(str, distribution))
@@ -77,26 +77,26 @@ class NumberStream:
     def read(self, offset: SupportsIndex, count: SupportsIndex, *, out: NumberArray | None = None) -> NumberArray:
         """The `count` numbers from `offset` on, shape (count,).
 
-        Raises TypeError when one of both is no integer, ValueError when the stream has no such numbers.
+        Raises TypeError if either is not an integer, ValueError if the stream has no such numbers.
 
-        Written into `out`, if one is given, a block at a time, and nothing else of that size is allocated: any
+        They are written into `out`, if given, a block at a time, and nothing else of that size is allocated: any
         writeable array of that shape and the distribution's dtype, such as a slice or a memory map. Raises TypeError
-        when `out` is no array or has another dtype, ValueError when it has another shape or is read-only.
+        if `out` is not an array or has another dtype, ValueError if it has another shape or is read-only.
         """
         offset, count = check_range(offset, count)
         if out is None:
             out = np.empty(count, self.distribution.dtype)
         else:
             _check_out(out, count, self.distribution)
-        self._fill(np.asarray(out), offset)  # of a masked array its data
+        self._fill(np.asarray(out), offset)  # the data of a masked array
         return out
 
     def iter_blocks(
         self, offset: SupportsIndex = 0, count: SupportsIndex | None = None, *, block: SupportsIndex = BLOCK
     ) -> Iterator[NumberArray]:
-        """The `count` numbers from `offset` on as arrays of `block` numbers, the last of what is left.
+        """The `count` numbers from `offset` on as arrays of `block` numbers, the last with what is left.
 
-        Each is a new array, which a core's cache holds if `block` is left alone. None: all to the end of the stream.
+        Each is a new array, which fits a core's cache with the default `block`. None: all to the end of the stream.
         Raises as `read` does, at once.
         """
         start, many = check_range(offset, 0 if count is None else count)
@@ -112,7 +112,7 @@ class NumberStream:
         `random_raw` gives the words that the stream's numbers are made from, and goes on beyond its end. What other
         methods make of the words is NumPy's, and may change with its version. Give it a stream of its own: numbers
         read from this one are made from the same words. Its `spawn` gives the same independent children each time.
-        Raises TypeError or ValueError when `offset` is no offset.
+        Raises TypeError or ValueError if `offset` is not an offset.
         """
         return make_generator(self._key, check_offset(offset))
 
@@ -121,9 +121,9 @@ class NumberStream:
         return bytes(self.view(offset, count))
 
     def view(self, offset: SupportsIndex, count: SupportsIndex) -> bytes | memoryview:
-        """The same as `lines`, but of many numbers a view, which saves a copy. Raises as `read` does.
+        """The same as `lines`, but a view if the numbers are many, which saves a copy. Raises as `read` does.
 
-        A view keeps room for as many of the longest lines: of short ones a copy is made, which costs less than that.
+        A view keeps room for as many lines of the greatest length: short ones are copied, which costs less than that.
         """
         offset, count = check_range(offset, count)
         if count <= FEW:
@@ -152,7 +152,7 @@ class NumberStream:
             part[:] = distribution.from_words(self._words(offset + start, len(part)))
 
     def _words(self, offset: int, count: int) -> Words:
-        """Philox makes words in blocks of four: those of `offset`'s block before it are thrown away."""
+        """Philox makes words in blocks of four: those before `offset` in its block are thrown away."""
         block, skip = divmod(offset, 4)
         state: Any = {
             "bit_generator": "Philox", "state": {"counter": (block, 0, 0, 0), "key": self._key},

@@ -1,4 +1,4 @@
-"""Text: numbers as lines, and those as CSV. Pure. The spelling is orjson's; what is in C spells likewise."""
+"""Text: numbers as lines, and those as CSV. Pure. The spelling is orjson's; the C code spells likewise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON_TO_LINES: Final = bytes.maketrans(b",]", b"\n\n")
 
 
 def longest_line_bytes(distribution: Distribution) -> int:
-    """How many bytes no line of `distribution` exceeds, with its LF."""
+    """The most bytes that a line of `distribution` can have, with its LF."""
     if distribution.dtype == "float64":
         return LONGEST_LINE_BYTES
     # Numbers grow with their words, so the first or the last word makes the longest.
@@ -36,7 +36,7 @@ def to_lines(numbers: NumberArray | list[int | float]) -> bytes:
 
 
 def put_lines(numbers: NumberArray, room: NDArray[np.uint8]) -> int:
-    """Write `numbers`, one at least, as lines to the begin of `room`; how many bytes they take.
+    """Write `numbers`, one at least, as lines to the start of `room`; return how many bytes they take.
 
     `room` has at least LONGEST_LINE_BYTES for each.
     """

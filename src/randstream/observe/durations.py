@@ -1,4 +1,4 @@
-"""Durations: how long something took, many times, in so little memory that each link can keep its own."""
+"""Durations: how long something took, many times, in little enough memory for each link to keep its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Durations:
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
 
     def quantile(self, share: float) -> float:
-        """The duration that `share` of all, 0 to 1, do not exceed, to one bucket. Raises ValueError: there is none."""
+        """The duration that `share` of all, 0 to 1, do not exceed, to one bucket. ValueError if there is none."""
         if not self.count:
             raise ValueError("there is no duration yet")
         left = share * self.count

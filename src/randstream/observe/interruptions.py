@@ -1,4 +1,4 @@
-"""Interruptions: when a link's connection did not do its work, for how long, and why. The same at both ends.
+"""Interruptions: when a link's connection did not work, for how long, and why. The same at both ends.
 
 One lasts from the last byte heard to the first proof of progress after it. `docs/operations.md` defines the words.
 """
@@ -16,7 +16,7 @@ from ..errors import Reason
 from ..protocol import INTERRUPTION_HEARTBEATS
 
 KEPT: Final = 100
-"""Of each link, the newest: 14 KB, which only a link that breaks that often takes."""
+"""The newest of each link: 14 KB, but only for a link that breaks that often."""
 
 
 class Pause(StrEnum):
@@ -27,14 +27,14 @@ class Pause(StrEnum):
     STALLED = "stalled"
     """Something came, but the sink took no numbers."""
     HAND_OVER = "hand-over"
-    """A worker's: it closed the connection itself, because a better-ranked producer waits."""
+    """The worker itself closed the connection, because a better-ranked producer waits. Only at a worker."""
 
 
 Cause = Reason | Pause
 
 
 class Ear(Protocol):
-    """What a connection's end knows of its peer: see `protocol.End`."""
+    """What a connection's end knows about its peer: see `protocol.End`."""
 
     heartbeat: float
     heard_at: float
@@ -46,7 +46,7 @@ class Interruption:
     """One that is over, or how long it has lasted so far."""
 
     start: float
-    """In seconds since 1970, as the clock was when the interruption ended."""
+    """In seconds since 1970, by the clock as it was when the interruption ended."""
     seconds: float
     cause: Cause
     unnoticed: float | None
@@ -60,9 +60,9 @@ class InterruptionsStatus:
     count: int
     longest: float
     total: float
-    """In seconds, as `longest`, with the current one."""
+    """In seconds, including the current one, like `longest`."""
     availability: float | None
-    """The part of the time since the first contact that was no interruption, 0 to 1; None: there was no contact yet."""
+    """The share of the time since the first contact without interruption, 0 to 1; None if there was no contact yet."""
     current: Interruption | None
     """The one that goes on now, which `count` leaves out."""
     last: Sequence[Interruption]
@@ -79,9 +79,9 @@ class _Begun:
 
 
 class Interruptions:
-    """Those of one link. `now` is in seconds of the monotonic clock; of `clock` only the time of day is asked.
+    """Those of one link. `now` is in seconds of the monotonic clock; `clock` only gives the time of day.
 
-    A link is told `lost` when its connection is over, and `proved` at whatever shows that it does its work.
+    Call `lost` when a connection is over, and `proved` at anything that shows that it works.
     """
 
     __slots__ = (
@@ -93,7 +93,7 @@ class Interruptions:
         self.count = 0
         self.longest = 0.0
         self.total = 0.0
-        """Seconds of all that are over."""
+        """The sum of all that are over, in seconds."""
         self.first_proved_at: float | None = None
         """The first contact: nothing can be interrupted before."""
         self._clock = clock
@@ -110,10 +110,10 @@ class Interruptions:
         return () if self._last is None else tuple(self._last)
 
     def proved(self, now: float, ear: Ear | None) -> Interruption | None:
-        """The connection of `ear` does its work, which ends an interruption: the one that is returned.
+        """The connection of `ear` works; return the interruption that this ends, if any.
 
-        Without an ear there is nothing to be heard, and it is well: a raw peer is connected, or the worker has said
-        that it does not need this link now.
+        Without an ear there is nothing to hear, and that is fine: a raw peer is connected, or the worker has said that
+        it does not need this link now.
         """
         begun = self._begun
         if begun is None and ear is self._ear:
@@ -128,7 +128,7 @@ class Interruptions:
         return None if begun is None else self._record(begun, now)
 
     def unproven(self, since: float, ear: Ear) -> None:
-        """What came to `ear` would be a proof if the sink had taken what it was given at `since`, or before."""
+        """What `ear` heard would be proof if the sink had taken what it was given at `since` or before."""
         if self._unproven_since is None:
             self._unproven_since = since
         if self._ear is None and self._begun is None and self.first_proved_at is not None:
@@ -143,19 +143,19 @@ class Interruptions:
         cause: Cause = Pause.HAND_OVER if reason is Reason.YIELD else reason
         begun = self._pause(heard_at) or _Begun(max(heard_at, self._proved_at), cause)
         if reason is Reason.TIMEOUT and ear is not None and now - heard_at <= INTERRUPTION_HEARTBEATS * ear.heartbeat:
-            # The peer is heard, and says that it heard nothing: what looked like a stall was lost on its way there.
+            # We hear the peer, and it says that it heard nothing: what looked like a stall was a loss on the way there.
             begun = _Begun(self._proved_at, cause)
         self._begun = replace(begun, noticed_at=now)
         self._ear = self._unproven_since = None
 
     def finish(self, now: float) -> None:
-        """The link has ended for good: what goes on now lasts no longer."""
+        """The link has ended for good: a current interruption stops growing."""
         if self._finished_at == math.inf:
             self._begun, self._ear = self._find(now), None
             self._finished_at = now
 
     def status(self, now: float, most: int = KEPT) -> InterruptionsStatus:
-        """How things stand, with the last `most` of them."""
+        """The status now, with the last `most` of them."""
         now = min(now, self._finished_at)
         begun = self._find(now)
         current = None if begun is None else self._measure(begun, now)
@@ -182,7 +182,7 @@ class Interruptions:
         return _Begun(since, Pause.SILENCE) if now - since > INTERRUPTION_HEARTBEATS * ear.heartbeat else None
 
     def _pause(self, until: float) -> _Begun | None:
-        """What has interrupted a connection that lives: a silence that is over, or a stall until `until`."""
+        """What has interrupted a live connection: a silence that is over, or a stall until `until`."""
         ear = self._ear
         if ear is None or (ear.silent_since is None and self._unproven_since is None):
             return None

@@ -1,4 +1,4 @@
-"""Journal: the last things that happened to links, for people who look at the page. Bounded; the log keeps the rest."""
+"""Journal: the last events of all links, for people who look at the page. Bounded; the log keeps the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from ..clock import Clock
 
 KEPT: Final = 64
-"""Entries: a screenful or two, and 10 KB a second at most for everybody who watches."""
+"""Entries: a screenful or two, and at most 10 KB a second for everyone who watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +30,5 @@ class Journal:
         self.entries: deque[Entry] = deque(maxlen=KEPT)
 
     def note(self, event: str, link: str, detail: str) -> None:
-        """Add an entry; the oldest makes room for it."""
+        """Add an entry; if full, drop the oldest."""
         self.entries.append(Entry(self._clock.wall_time(), event, link, detail))

@@ -1,7 +1,7 @@
 """Logs: events to standard error, as JSON lines, or readable for a person at a terminal. Set up by the commands only.
 
-A standard error that nobody reads must not stop the streams: a thread writes, and lines that find its queue full are
-counted and left out.
+An unread standard error must not stop the streams: a thread writes, and lines that find its queue full are counted and
+left out.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..clock import Clock
 from .throttle import LINES_A_MINUTE, Throttle
 
 QUEUE_LINES: Final = 10_000
-"""Lines that may wait to be written: a start of ten thousand links says so much at once."""
+"""Lines that may wait to be written: ten thousand links log this much at once when they start."""
 FLUSH_SECONDS: Final = 2.0
-"""How long an end waits for its last lines to be written."""
+"""How long the process waits at its end for its last lines to be written."""
 
 WIDTH_OF_EVENTS: Final = 18
 """Columns at a terminal, so that most lines fit: most events are shorter."""
@@ -33,7 +33,7 @@ class LineWriter:
     """Writes lines to a descriptor on a daemon thread; `write` never waits for it.
 
     `tell_left_out` is called on that thread with the count of lines that were left out, once there is room to `write`
-    of it.
+    about them.
     """
 
     def __init__(self, fd: int, tell_left_out: Callable[[int], None]) -> None:
@@ -42,12 +42,12 @@ class LineWriter:
         self._waiting: list[str] = []
         self._left_out = 0
         self._is_writing = False
-        # Its lock is re-entrant: what is logged while garbage is collected may come in the middle of a `write`.
+        # Its lock is re-entrant: the garbage collector may cause a log line in the middle of a `write`.
         self._changed = threading.Condition()
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def write(self, line: str) -> None:
-        """Have `line` written, or counted as left out."""
+        """Queue `line`, or count it as left out."""
         with self._changed:
             if len(self._waiting) < QUEUE_LINES:
                 self._waiting.append(line)
@@ -56,7 +56,7 @@ class LineWriter:
                 self._left_out += 1
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Wait until all is written, but not longer than `seconds`; whether it is."""
+        """Wait until everything is written, at most for `seconds`; return whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._is_writing, seconds)
 
@@ -68,7 +68,7 @@ class LineWriter:
                 left_out, self._left_out = self._left_out, 0
                 self._is_writing = True
                 if left_out:
-                    self._tell_left_out(left_out)  # now there is room, and it follows those that were not left out
+                    self._tell_left_out(left_out)  # now there is room, and it comes after the lines that were written
             self._write_all("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
             with self._changed:
                 self._is_writing = False
@@ -79,12 +79,12 @@ class LineWriter:
         while view:
             try:
                 view = view[os.write(self._fd, view) :]
-            except BlockingIOError:  # it is shared with a process that made it so
+            except BlockingIOError:  # shared with a process that made it non-blocking
                 select.select([], [self._fd], [])
             except OSError:
-                return  # nobody can read it: there is nowhere to say so
+                return  # there is no reader, and nowhere to say so
 
-    # structlog's logger interface: one method a level.
+    # structlog's logger interface: one method per level.
     msg = debug = info = warning = error = critical = exception = write
 
 
@@ -102,13 +102,13 @@ def set_up_logs(level: str, *, fd: int = 2) -> None:
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
-    # Of the libraries' own events only those that mean trouble are ours to pass on, even at debug.
+    # Pass on only those of the libraries' own events that mean trouble, even at debug.
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[_ToStructlog()], force=True)
     logging.captureWarnings(True)
 
 
 def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
-    """Get what was logged written, if anybody still reads it."""
+    """Wait until what was logged is written, if anything still reads it."""
     if _writer is not None:
         _writer.flush(seconds)
 
@@ -138,7 +138,7 @@ def _tell_left_out(count: int) -> None:
 
 
 class _ToStructlog(logging.Handler):
-    """What libraries log, asyncio's own warnings among it, as one more event: so many of each library."""
+    """Passes on what libraries log, including asyncio's own warnings, as events of ours, throttled for each library."""
 
     def __init__(self) -> None:
         super().__init__()

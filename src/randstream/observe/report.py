@@ -1,4 +1,4 @@
-"""Report: what happens to a link or a sink is told here once, and goes to the log, the journal and the counters."""
+"""Report: what happens to a link or a sink is reported here once, and goes to the log, the journal and the counters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tally import Tally
 from .throttle import LINES_A_MINUTE, Throttle
 
 LINK_LINES_A_MINUTE: Final = 6
-"""Log events that one of many links may write."""
+"""Log events a minute that one of many links may write."""
 _LINES_A_MINUTE: Final = {
     "link.unreachable": 1,
     "link.spare": 1,
@@ -25,12 +25,12 @@ _LINES_A_MINUTE: Final = {
     "worker.unproven": LINES_A_MINUTE,
     "peer.left": LINES_A_MINUTE,
 }
-"""Events with a limit of their own: a worker that stays away is said once and then at intervals, and what strangers
-bring about does not keep the link's own events out of the log."""
+"""Events with a limit of their own: a worker that stays away is logged once and then at intervals, and events that
+strangers cause do not keep the link's own events out of the log."""
 WARNINGS: Final = frozenset(
     {"link.lost", "link.unreachable", "link.stalled", "link.other_stream", "link.refused", "worker.unproven"}
 )
-"""Of a link's events; the others are informative."""
+"""Those of a link's events that are warnings; the others are informational."""
 
 
 class LinkReport:
@@ -56,7 +56,7 @@ class LinkReport:
         self._throttles: dict[str, Throttle] = {}
 
     def about(self, name: str | None = None, **fields: object) -> LinkReport:
-        """A report of the same link, with the same limits, that has more to say in each event."""
+        """A report of the same link, with the same limits and more fields in each event."""
         report = copy(self)
         report._name = name or self._name
         report._log = self._log.bind(**fields)
@@ -82,13 +82,13 @@ class LinkReport:
         self._tell("link.yielded", now, "a better-ranked producer serves now", **fields, **self._count(interruption))
 
     def turned_away(self, now: float, interruption: Interruption | None = None, **fields: object) -> None:
-        """The worker's line is full: no trouble, for it is served."""
+        """The worker's line is full. This is no problem, as the worker is served."""
         self._tally.failures[Reason.SPARE] += 1
         self._tell("link.spare", now, **fields, **self._count(interruption))
 
     def resting(self, target: str, now: float, interruption: Interruption | None = None) -> None:
         """The link to `target`, another of this producer's, has the worker."""
-        advice = "one worker by two addresses, or two of one name; if it is two, give each a --name of its own"
+        advice = "two targets lead to this worker, or two workers have its name; if so, give each its own --name"
         self._tell(
             "link.resting",
             now,
@@ -99,12 +99,12 @@ class LinkReport:
         )
 
     def other_stream(self, now: float, **fields: object) -> None:
-        """A stream is offered while another one is served: it waits behind that."""
+        """A stream is offered while another one is served, and waits behind it."""
         advice = "do all producers have the same seed and numbers?"
         self._tell("link.other_stream", now, "another stream is served", advice=advice, **fields)
 
     def refused(self, error: Exception, now: float, **fields: object) -> None:
-        """A stream was offered that the sink can never take."""
+        """The sink can never take the stream that was offered."""
         self._tell("link.refused", now, words_of(error), **_cause(error), **fields)
 
     def lost(self, error: Exception, now: float, *, was_up: bool = True, **fields: object) -> None:
@@ -113,12 +113,12 @@ class LinkReport:
         self._tell("link.lost", now, words_of(error), **{**_cause(error), **fields})
 
     def unreachable(self, error: Exception, now: float, *, is_news: bool, **fields: object) -> None:
-        """An attempt came to nothing. `is_news`: the one before did not."""
+        """An attempt failed. `is_news`: the one before it did not."""
         self._count_end(error, was_up=False)
         self._tell("link.unreachable", now, words_of(error) if is_news else "", **_cause(error), **fields)
 
     def closed(self, error: Exception | None, now: float, *, was_up: bool = True, **fields: object) -> None:
-        """A polite end, by the peer (`error`) or by this end."""
+        """An orderly end, by the peer (`error`) or by this end."""
         if error is not None:
             self._count_end(error, was_up)
             fields = {**_cause(error), **fields}
@@ -135,19 +135,19 @@ class LinkReport:
 
     def unproven(self, first: int, end: int, now: float) -> None:
         """Numbers `first` to `end` - 1 were passed on, and then their beat did not hold."""
-        advice = "these numbers went out unproven and come again"
+        advice = "these numbers went out unproven and will be sent again"
         self._tell("worker.unproven", now, first=first, end=end, advice=advice)
 
     def stranger_left(self, error: Exception, now: float) -> None:
-        """A connection that never got as far as the link has ended."""
+        """A connection has ended that never became the link's."""
         self._tell("peer.left", now, **_cause(error))
 
     def checkpoint(self, offset: int, rate: float) -> None:
-        """A sign of life, from a caller who limits how often."""
+        """A sign of life; the caller limits how often."""
         self._log.info("worker.checkpoint", offset=offset, rate=rate)
 
     def _count(self, interruption: Interruption | None) -> dict[str, object]:
-        """Count it; the fields that tell of it."""
+        """Count it; return the fields that describe it."""
         if interruption is None:
             return {}
         self._tally.interruptions[interruption.cause].observe(interruption.seconds)
@@ -168,20 +168,20 @@ class LinkReport:
 
 
 class SinkReport:
-    """Whether a worker's sink takes numbers, and what it complains of otherwise. `now` as in `LinkReport`."""
+    """Whether a worker's sink takes numbers, and what is wrong if not. `now` as in `LinkReport`."""
 
     def __init__(self, worker: str, tally: Tally, journal: Journal) -> None:
         self._failure: str | None = None
         self._stall: str | None = None
         self.warning: str | None = None
-        """What does not stop it, but needs a person."""
+        """A problem that does not stop the sink but needs a person."""
         self._worker = worker
         self._tally = tally
         self._journal = journal
         self._log = structlog.get_logger("randstream")
         self._lines = Throttle(LINES_A_MINUTE)
         self._stall_lines = Throttle(LINES_A_MINUTE)
-        """A sink that goes on and stops again is not to keep its failures out of the log."""
+        """Separate, so that a sink that stalls again and again does not keep its failures out of the log."""
 
     @property
     def problem(self) -> str | None:
@@ -189,16 +189,16 @@ class SinkReport:
         return self._failure or self._stall
 
     def failed(self, problem: str, now: float, *, retry_in: float) -> None:
-        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is said once."""
+        """It could not take numbers; the next attempt is in `retry_in` seconds. An unchanged problem is logged once."""
         self._tally.sink_failures += 1
         if problem != self._failure:
             self._failure = problem
-            advice = "nothing is acknowledged until this is mended"
+            advice = "nothing is acknowledged until this is fixed"
             self._lines.say(self._log.error, "sink.failing", now, error=problem, retry_in=retry_in, advice=advice)
             self._journal.note("sink.failing", self._worker, problem)
 
     def worked(self, now: float, warning: str | None = None) -> None:
-        """It took them, with `warning` if there is something to complain of."""
+        """It took them, with a `warning` if something needs a person."""
         if self._failure is not None:
             self._recovered(self._failure, self._lines, now)
             self._failure = None
@@ -211,7 +211,7 @@ class SinkReport:
                 self._lines.say(self._log.info, "sink.warning_over", now, warning=was)
 
     def stalled(self, taker: str, now: float, *, since: float, why: str = "") -> None:
-        """It does not fail, but is not done with what it was given either. Said once, until `went_on`.
+        """It does not fail, but is not done with what it was given either. Logged once, until `went_on`.
 
         `taker`: what has not taken the numbers; `since`: in seconds since 1970; `why`: what else is known.
         """
@@ -241,7 +241,7 @@ def _length(interruption: Interruption | None) -> str:
 
 
 def _cause(error: Exception) -> dict[str, object]:
-    """The reason in one word and in a sentence: those of the same end are the same in the log of both roles."""
+    """The reason in one word and in a sentence, the same for the same end in the logs of both roles."""
     cause: dict[str, object] = {"reason": str(reason_of(error)), "error": words_of(error)}
     if isinstance(error, RawLineError):
         cause |= {"line": error.line, "taken": error.taken, "advice": error.advice}

@@ -1,6 +1,6 @@
-"""Status: what an observer may know of a role at one moment. The JSON of `/api/links` is `Snapshot`, field by field.
+"""Status: what an observer may know about a role at one moment. The JSON of `/api/links` is `Snapshot`, field by field.
 
-The roles know what is here; what is here knows no role. `docs/operations.md` documents the JSON.
+The roles know this module; it knows no role. `docs/operations.md` documents the JSON.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class LinkState(StrEnum):
     DIALLING = "dialling"
     OPENING = "opening"
     STANDBY = "standby"
-    """A producer's: the worker is served by another, and this one is next or after."""
+    """At a producer: another one serves the worker, and this one is in line."""
     RESTING = "resting"
-    """A producer's: another of its links has this worker."""
+    """At a producer: another of its links has this worker."""
     STREAMING = "streaming"
     STALLED = "stalled"
     FINISHED = "finished"
@@ -47,9 +47,9 @@ class LinkStatus:
     """One link at one moment. Offsets are those of the next number."""
 
     worker: str | None
-    """The worker's name; None until it has told it."""
+    """The worker's name; None until it is known."""
     peer: str | None
-    """Who is at the other end: a producer's target, or the producer that a worker hears."""
+    """The other end: a producer's target, or the producer that a worker hears."""
     stream: str | None
     state: LinkState
     offset: int
@@ -57,7 +57,7 @@ class LinkStatus:
     rate: float
     """Numbers a second, over the last seconds."""
     round_trip: float | None
-    """Seconds from the last beat that was answered to its ack; a worker cannot tell."""
+    """Seconds from the last answered beat to its ack; None at a worker, which cannot tell."""
     silence: float | None
     """Seconds since the last ack (producer) or beat (worker); None before the first."""
     reconnects: int
@@ -65,11 +65,11 @@ class LinkStatus:
     """Why the last connection, or attempt at one, ended."""
     interruptions: InterruptionsStatus
     served_by: str | None = None
-    """The producer that serves the worker: this one's name, or whoever it stands by for; None: nobody, or unknown."""
+    """The producer that serves the worker: this one, or the one it stands by for; None if there is none or unknown."""
     served_for: float | None = None
-    """Seconds since it began to, where that is known."""
+    """Seconds since it began to serve, where known."""
     standbys: tuple[Standby, ...] = ()
-    """A worker's: who waits, in the order in which they came."""
+    """At a worker: the producers that wait, in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Totals:
 
     links: int
     states: dict[str, int]
-    """How many links are in each state that any is in."""
+    """How many links are in each state; states without links are left out."""
     rate: float
     numbers: int
     """Sent (producer) or received (worker)."""
@@ -108,18 +108,18 @@ class Snapshot:
     time: float
     """Seconds since 1970."""
     uptime: float
-    """Seconds that this admin server has run."""
+    """How long this admin server has run, in seconds."""
     problem: str | None
     """Why the role is not ready; None while it is."""
     warning: str | None
-    """What does not stop the streams, but needs a person; None: nothing."""
+    """A problem that does not stop the streams but needs a person; None if there is none."""
     numbers: str | None
-    """The distribution; None while a worker knows of none."""
+    """The distribution; None while a worker has had no stream."""
     totals: Totals
     history: list[float]
-    """Numbers a second, of all links, in each of the last two minutes' seconds; the newest last."""
+    """Numbers a second of all links, for each second of the last two minutes; the newest last."""
     links: list[LinkStatus]
-    """Those in trouble first; of one state, those interrupted most often."""
+    """Those in trouble first; within a state, those interrupted most often first."""
     left_out: int
     """How many links matched but are not in `links`."""
     histogram: Histogram | None
@@ -135,7 +135,7 @@ class Counted(Protocol):
 
 
 class ObservedLink(Protocol):
-    """What the observer asks of a link. Offsets are as in `LinkStatus`."""
+    """What the observer asks a link for. Offsets are as in `LinkStatus`."""
 
     @property
     def state(self) -> LinkState: ...
@@ -152,14 +152,14 @@ class ObservedLink(Protocol):
         """The worker's name and the peer, as in `LinkStatus`, empty where unknown."""
 
     def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
-        """All of it, with the last so many `interruptions`. `now` is the role's clock's."""
+        """The status, with the last `interruptions` interruptions. `now` is by the role's clock."""
 
     def recent_numbers(self, since: int, count: int) -> Sequence[float] | Any:
-        """Up to `count` of the numbers that passed last, none of them below offset `since`."""
+        """Up to `count` of the last numbers that passed, none below offset `since`."""
 
 
 class ObservedRole(Protocol):
-    """What the observer asks of a producer or a worker, and never changes. More on most of it: `Snapshot`."""
+    """What the observer reads from a producer or a worker and never changes. `Snapshot` explains most of it."""
 
     @property
     def role(self) -> Literal["producer", "worker"]: ...
@@ -184,4 +184,4 @@ class ObservedRole(Protocol):
 
     @property
     def tap(self) -> Tap | None:
-        """Where its numbers can be listened to; None: a producer's are not."""
+        """Where its numbers can be listened to; None at a producer, whose numbers cannot."""

@@ -1,6 +1,6 @@
 """Tally: what a role has counted since it started. Plain attributes, so that counting costs next to nothing.
 
-Nothing here knows of a metrics library: `metrics` reads these when somebody asks.
+Nothing here knows about a metrics library: `metrics` reads these when asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Buckets:
     def __init__(self, bounds: tuple[float, ...] = TIME_BOUNDS) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
-        """Those within each bound and above the one before; the last is above all."""
+        """How many are within each bound and above the one before; the last counts those above all bounds."""
         self.total = 0.0
         """The sum of all durations, in seconds."""
 
@@ -45,13 +45,13 @@ class Tally:
     ends: Counter[str] = field(default_factory=Counter)
     """Connections that carried numbers and ended, by reason."""
     failures: Counter[str] = field(default_factory=Counter)
-    """Attempts that never came to carry numbers, by reason."""
+    """Attempts that never carried numbers, by reason."""
     round_trips: Buckets = field(default_factory=Buckets)
-    """A producer's: from a beat to its ack."""
+    """At a producer: from a beat to its ack."""
     commits: Buckets = field(default_factory=Buckets)
-    """A worker's: what its sink took to make numbers as durable as it promises."""
+    """At a worker: how long its sink took to make numbers as durable as it promises."""
     interruptions: defaultdict[str, Buckets] = field(
         default_factory=lambda: defaultdict(lambda: Buckets(INTERRUPTION_BOUNDS))
     )
-    """By cause, those of all links that are over."""
+    """Those of all links that are over, by cause."""
     sink_failures: int = 0

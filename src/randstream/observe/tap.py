@@ -1,6 +1,6 @@
-"""Tap: copies of the runs that pass into a worker, for whoever listens. It never holds the stream up.
+"""Tap: copies of the runs that pass into a worker, for listeners. It never holds the stream up.
 
-A listener that does not keep pace is ended, not waited for.
+It does not wait for a listener that falls behind, but drops it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..protocol.frames import Lines
 from ..protocol.runs import Run
 
 WAITING_BYTES: Final = 4 * 2**20
-"""The most that may wait for a listener: seconds of most streams, and little memory."""
+"""The most that may wait for a listener: seconds' worth of most streams, and little memory."""
 
 
 @runtime_checkable
@@ -32,7 +32,7 @@ class Stored(Protocol):
 
     @property
     def other_streams(self) -> int:
-        """How many streams of the same worker are stored beside the open one."""
+        """How many other streams of the same worker are stored."""
 
 
 class Listener:
@@ -58,9 +58,9 @@ class Listener:
         self._change.set()
 
     async def next_run(self, patience: float | None = None) -> Run | None:
-        """The next run, or an empty one if none comes for `patience` seconds.
+        """Return the next run, or an empty one if none comes for `patience` seconds.
 
-        None: it fell behind, or the stream went on elsewhere.
+        None if the listener fell behind, or the stream went on elsewhere.
         """
         if not self._waiting and not self._is_over:
             self._change.clear()
@@ -76,7 +76,7 @@ class Listener:
         return run
 
     def close(self) -> None:
-        """Listen no more. Idempotent."""
+        """Stop listening. Idempotent."""
         self._is_over = True
         self._waiting.clear()
         self._change.set()
@@ -84,22 +84,22 @@ class Listener:
 
 
 class Tap:
-    """Where runs pass. `store`: where those that have passed can be read again, if anywhere."""
+    """The place that runs pass. `store`: where those that have passed can be read again, if anywhere."""
 
     def __init__(self, store: Stored | None) -> None:
         self.store = store
         self.offset = 0
-        """Of the number that passes next. Set it where the stream goes on; who expected anything else hears no more."""
+        """That of the number that passes next. Set it where the stream goes on; listeners elsewhere are dropped."""
         self._listeners: dict[Listener, None] = {}
 
     def pass_on(self, lines: Lines, count: int) -> None:
-        """Hand a run to everybody who listens."""
+        """Give a run to all listeners."""
         for listener in list(self._listeners):
             listener.take(Run(self.offset, bytes(lines), count))
         self.offset += count
 
     def listen(self) -> Listener:
-        """A listener, for what passes from now on."""
+        """Return a listener for what passes from now on."""
         listener = Listener(self, self.offset)
         self._listeners[listener] = None
         return listener

@@ -1,4 +1,4 @@
-"""Throttle: so many log lines a minute, and the rest counted. Pure: never reads a clock."""
+"""Throttle: limits log lines to so many a minute, and counts the rest. Pure: never reads a clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 LINES_A_MINUTE: Final = 12
-"""Of one kind: what a peer can bring about as often as it likes must not fill the log."""
+"""For one kind of line: what a peer can cause as often as it likes must not fill the log."""
 
 
 class Throttle:
@@ -20,13 +20,13 @@ class Throttle:
         self._left_out = 0
 
     def say(self, write: Callable[..., object], event: str, now: float, **fields: object) -> None:
-        """`write` the event, and with it how many were left out before it; or leave it out."""
+        """`write` the event with the count of lines left out before it, or leave it out too."""
         left_out = self.admit(now)
         if left_out is not None:
             write(event, **fields, **({"left_out": left_out} if left_out else {}))
 
     def admit(self, now: float) -> int | None:
-        """None: leave this line out. Else write it, with this count of lines that were left out before it."""
+        """Return None to leave this line out, else the count of lines left out before it."""
         while self._admitted and now - self._admitted[0] >= 60.0:
             del self._admitted[0]
         if len(self._admitted) >= self._limit:

@@ -1,4 +1,4 @@
-"""Producer: a link to every worker, from the first dial to the last goodbye. It knows nothing of stores."""
+"""Producer: a link to every worker, from the first dial to the last goodbye. It knows nothing about stores."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ from .places import Places, Standing
 from .resolver import Resolver
 
 DIALS_AT_ONCE: Final = 100
-"""Connections being made at once: ten thousand links rise within seconds, and no backlog overflows."""
+"""Connections being made at once: ten thousand links come up within seconds, and no backlog overflows."""
 NEXT_ADDRESS_SECONDS: Final = 0.5
-"""Without an answer for so long, the next address is tried too. Twice what RFC 8305 (5) gives a connection alone."""
+"""Without an answer for this long, the next address is tried too. RFC 8305 (5) gives a connection alone half of it."""
 
 
 class Session(Owner, Protocol):
@@ -33,7 +33,7 @@ class Session(Owner, Protocol):
 
     @property
     def connection(self) -> Connection:
-        """The connection, which is made elsewhere."""
+        """The connection, which the dialler makes."""
 
     def finish(self, now: float) -> None:
         """Get what was sent acknowledged, say goodbye, then call the link's `set_finished`."""
@@ -47,7 +47,7 @@ class Attempt:
 
     def __init__(self, session: Session, on_answer: Callable[[Session], bool]) -> None:
         self.outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        """None: the peer has answered, and the session goes on by itself. Otherwise why there will be no answer."""
+        """None if the peer has answered and the session goes on by itself; otherwise why there will be no answer."""
         self._session = session
         self._on_answer = on_answer
         self.has_answer = False
@@ -58,11 +58,11 @@ class Attempt:
         transport = self._session.connection.transport
         assert transport is not None
         if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
-            # Two ends of one socket: the kernel chose the very port that is dialled. A reset leaves it for a listener.
+            # One socket is both ends: the kernel chose the very port being dialled. A reset leaves it for a listener.
             sock: socket.socket = transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._session.connection.abort()
-            self._end(ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, and the dial met itself"))
+            self._end(ConnectionRefusedError(errno.ECONNREFUSED, "nothing listens there; the dial connected to itself"))
         elif self._session.is_greeted or self._answer():
             self._session.on_made(now)
 
@@ -96,7 +96,7 @@ class Attempt:
 
 class Dialler:
     """Dials one target again and again. `begin` makes a session; `on_answer` takes the one whose peer has answered, and
-    tells whether it is still wanted.
+    returns whether it is still wanted.
     """
 
     def __init__(
@@ -118,10 +118,10 @@ class Dialler:
         self._standing = Standing()
 
     async def dial(self) -> None:
-        """Until a peer has answered. The time of the look-up is its own, and so is that of each address.
+        """Dial until a peer has answered. The look-up takes as long as it takes; each address has its own limit.
 
         Raises:
-            OSError, RandstreamError: none has; what the last said, or else one that haste cannot mend.
+            OSError, RandstreamError: none has answered; the last error, or rather one that a quick retry cannot cure.
         """
         addresses = await self._resolver.resolve(self._target.host)
         self._is_answered = False
@@ -134,8 +134,8 @@ class Dialler:
             raise error
 
     async def _try_all(self, addresses: list[str]) -> Exception | None:
-        """None as soon as one has answered, and the others are dismissed."""
-        if len(addresses) == 1:  # ten thousand links need no task more than this
+        """Return None as soon as one has answered, and drop the others."""
+        if len(addresses) == 1:  # ten thousand links need no more tasks than this one
             return await self._try(addresses[0])
         failure: Exception | None = None
         async with asyncio.TaskGroup() as group:
@@ -155,22 +155,29 @@ class Dialler:
         return None if self._is_answered else failure
 
     async def _try(self, address: str) -> Exception | None:
-        """None once the peer has answered, or else why it will not."""
+        """Return None once the peer has answered, or else why it will not."""
         session = self._begin(self._clock.now())
         attempt = Attempt(session, self._take)
         limit = asyncio.timeout(HANDSHAKE_LIMIT)
         try:
             async with limit:
-                await asyncio.get_running_loop().create_connection(
-                    lambda: session.connection, address, self._target.port
-                )
-            return await attempt.outcome  # the protocol's own limit holds
+                await self._connect(session.connection, address)
+            return await attempt.outcome  # the protocol has its own limit
         except OSError as error:  # the kernel's ETIMEDOUT is a TimeoutError too: only the timer knows whose it was
+            if attempt.has_answer:
+                return None  # the limit came too late: the session has been told that its connection is lost
             session.connection.abort()
-            return PeerTimeout("no connection within the handshake's limit") if limit.expired() else error
+            return PeerTimeout("no connection within the handshake limit") if limit.expired() else error
         except asyncio.CancelledError:
             if not attempt.has_answer:
                 session.leave()
+            raise
+
+    async def _connect(self, connection: Connection, address: str) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: connection, address, self._target.port)
+        except asyncio.CancelledError:
+            connection.drop()
             raise
 
     def _take(self, session: Session) -> bool:

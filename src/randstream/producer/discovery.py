@@ -15,8 +15,8 @@ from .dns import LATE_SECONDS, Dns, LookUpError, kinds_of
 from .membership import Membership
 
 REFRESH_SECONDS: Final = (1.0, 5.0)
-"""A service is asked for again when its answer's time to live is over, within these bounds: DNS is not pestered, and a
-pod that came or went is noticed in time."""
+"""A service is looked up again when its answer's time to live is over, within these bounds: DNS is not flooded, and a
+pod that comes or goes is noticed in time."""
 
 log = structlog.get_logger("randstream")
 
@@ -24,8 +24,8 @@ log = structlog.get_logger("randstream")
 class Watch:
     """Keeps asking DNS which workers a `srv://` or `dns://` target stands for, and calls `on_change` when they change.
 
-    Each kind of record is a question of its own: what becomes of one is nothing to the other's answers. A question that
-    fails changes nothing but `problem`. `is_up` tells whether the link to a member lives.
+    Each kind of record is a question of its own, and does not affect the other's answers. A question that fails
+    changes only `problem`. `is_up` tells whether the link to a member lives.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class Watch:
         on_change: Callable[[Watch], None],
     ) -> None:
         self.target = target
-        self.problem: str | None = f"{target} is not looked up yet"
-        """Why the workers are not known now; None while they are."""
+        self.problem: str | None = f"{target} has not been looked up yet"
+        """Why the workers are unknown now; None while they are known."""
         self._dns = dns
         self._clock = clock
         self._is_up = is_up
@@ -94,7 +94,7 @@ class Watch:
             self._lines.say(log.warning, "discovery.failing", now, target=target, error=self.problem)
 
     def _sum_up(self) -> str | None:
-        """One kind that names workers is enough. Of several problems that of a question that failed tells most."""
+        """One kind that names workers is enough. Of several problems, a failed question's says the most."""
         problems = self._problems.values()
         if None in problems:
             return None

@@ -1,4 +1,4 @@
-"""Dns: the questions that a producer asks of the machine's resolver and of its name servers. It remembers nothing."""
+"""Dns: the questions that a producer asks the machine's resolver and its name servers. It remembers nothing."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from dns.resolver import Answer, Resolver
 
 NAME_SECONDS: Final = 10.0
-"""How long a question about one name may take, with all its repetitions: two rounds of two name servers, which have two
-seconds each. Every name of the search list has as long."""
+"""How long a question about one name may take, with all its retries: two rounds of two name servers, with two seconds
+each. Every name of the search list has as long."""
 
 LATE_SECONDS: Final = 3.0
-"""After so long a question that has no answer yet is trouble to tell of; whatever answer comes is used nonetheless."""
+"""After this long, a question without an answer is reported as a problem; a late answer is still used."""
 
 Found = TypeVar("Found")
 
 
 class LookUpError(OSError):
-    """DNS did not say which workers a service has. The message leaves out what changes with every question."""
+    """DNS did not say which workers a service has. The message leaves out details that change with every question."""
 
 
 class Dns:
-    """Addresses of names, and workers of services. It is handed in, so that a test can hand in another."""
+    """Addresses of names, and workers of services. It is passed in, so a test can pass another."""
 
     def __init__(self) -> None:
         self._resolver: Resolver | None = None
@@ -44,7 +44,7 @@ class Dns:
         return _in_thread(lambda: _look_up_addresses(host))
 
     async def look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
-        """The workers that the records of this `kind` (see `kinds_of`) name now, and for how many seconds that holds.
+        """The workers that the records of this `kind` (see `kinds_of`) name now, and for how many seconds.
 
         Raises:
             LookUpError: DNS did not say.
@@ -78,7 +78,7 @@ def kinds_of(service: Target) -> tuple[str, ...]:
 
 
 def _in_thread(function: Callable[[], Found]) -> asyncio.Future[Found]:
-    """What `function` gives, from a thread of its own, which holds up neither others nor the exit."""
+    """Run `function` on a thread of its own, which delays neither other questions nor the exit."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Found] = loop.create_future()
 
@@ -93,7 +93,7 @@ def _in_thread(function: Callable[[], Found]) -> asyncio.Future[Found]:
             give, outcome = answer.set_result, function()
         except Exception as error:
             give, outcome = answer.set_exception, error
-        with suppress(RuntimeError):  # the loop is closed, and nobody asks any more
+        with suppress(RuntimeError):  # the loop is closed, and nothing waits for the answer
             loop.call_soon_threadsafe(settle, give, outcome)
 
     Thread(target=work, name="dns", daemon=True).start()
@@ -107,7 +107,7 @@ def _look_up_addresses(host: str) -> list[str]:
         check_descriptors()
         if error.errno == socket.EAI_MEMORY:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
-        # The C library may give up both families for the failure of one: each is asked alone.
+        # The C library may give up on both families when one fails, so ask for each alone.
         for family in (socket.AF_INET, socket.AF_INET6):
             with suppress(socket.gaierror):
                 return _ask_system(host, family)
@@ -118,7 +118,7 @@ def _ask_system(host: str, family: socket.AddressFamily) -> list[str]:
     try:
         found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
     except UnicodeError as error:  # a label that is empty or too long
-        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}") from None
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is not a host name: {error}") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -132,7 +132,7 @@ def _look_up_workers(service: Target, kind: str, resolver: Resolver) -> tuple[tu
             answer = resolver.resolve(name, kind, search=False, raise_on_no_answer=False, lifetime=NAME_SECONDS)
         except NXDOMAIN:
             continue  # what a service without pods looks like
-        except (DNSException, OSError) as error:  # it says nothing of the other names
+        except (DNSException, OSError) as error:  # it says nothing about the other names
             failure = failure or error
             continue
         _prefer(answer.nameserver, resolver)
@@ -144,7 +144,7 @@ def _look_up_workers(service: Target, kind: str, resolver: Resolver) -> tuple[tu
 
 
 def _names_to_try(host: str, resolver: Resolver) -> list[Name]:
-    """What a short name may mean, likeliest first, as the C library has it (resolv.conf(5): `search`, `ndots`)."""
+    """What a short name may mean, likeliest first, as in the C library (resolv.conf(5): `search`, `ndots`)."""
     import dns.name
 
     name = dns.name.from_text(host, None)
@@ -160,20 +160,20 @@ def _names_to_try(host: str, resolver: Resolver) -> list[Name]:
 
 
 def _prefer(nameserver: object, resolver: Resolver) -> None:
-    """Ask the server first that has just answered: each question would wait for the silence of those before it."""
+    """Put the server that has just answered first: each question would otherwise wait out the silent ones before it."""
     resolver.nameservers = sorted(resolver.nameservers, key=lambda each: each != nameserver)
 
 
 def _workers_in(answer: Answer, service: Target) -> set[Target]:
     if answer.rdtype.name != "SRV":
         return {Target("stream", record.address, service.port) for record in answer}
-    # In small letters: name servers may spell one name in several ways (RFC 4343), and it is one worker.
+    # In lower case: name servers may spell one name in several ways (RFC 4343), and it is still one worker.
     named = {(record.target.canonicalize().to_text(omit_final_dot=True), record.port) for record in answer}
     return {Target("stream", host, port) for host, port in named if host not in ("", ".") and port}  # RFC 2782: "."
 
 
 def _reason(error: Exception) -> str:
-    """Without the details that change with every question, such as how long it took."""
+    """Describe `error` without details that change with every question, such as how long it took."""
     from dns.exception import Timeout
     from dns.resolver import NoNameservers
 

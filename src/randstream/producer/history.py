@@ -1,6 +1,6 @@
 """History: what became of the stream to each worker, whichever link carried it. For observers.
 
-A worker that comes back at another address is linked anew; how long it was away is seen only by what outlives links.
+A worker that comes back at another address gets a new link; only what outlives links can see how long it was away.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from ..observe.durations import Durations
 from ..observe.interruptions import Interruptions
 
 MOST_DEPARTED: Final = 1000
-"""Workers without a link that are remembered: names may come and go without an end."""
+"""Workers without a link that are remembered: new names may come for ever."""
 
 
 class History:
-    """That of one worker; until `worker` is known, of nobody."""
+    """One worker's history; of none yet while `worker` is None."""
 
     __slots__ = ("acknowledged", "interruptions", "round_trips", "stream", "target", "worker")
 
     def __init__(self, interruptions: Interruptions, round_trips: Durations | None) -> None:
         self.worker: str | None = None
         self.target = ""
-        """Where it was reached last."""
+        """Where it was last reached."""
         self.stream: str | None = None
-        """The id of what it was sent; None: it was never served from here."""
+        """The id of the stream it was sent; None if this producer never served it."""
         self.acknowledged = 0
-        """Numbers that it has acknowledged to this producer."""
+        """How many numbers it has acknowledged to this producer."""
         self.interruptions = interruptions
         self.round_trips = round_trips
 
@@ -43,24 +43,24 @@ class Owner(Protocol):
 
 
 class Histories:
-    """Each worker's, by its name. A link has that of its worker from when it may serve it until another may.
+    """Each worker's history, by name. A link holds that of its worker from when it may serve it until another may.
 
-    `keeps_round_trips`: 2 KB a worker.
+    `keeps_round_trips` costs 2 KB per worker.
     """
 
     def __init__(self, clock: Clock, *, keeps_round_trips: bool = False) -> None:
         self.departed: dict[str, History] = {}
-        """Those of workers that were reached and have no link now; who left last is last."""
+        """Those of workers that were reached and have no link now, in the order in which they left."""
         self._clock = clock
         self._keeps_round_trips = keeps_round_trips
         self._owners: dict[str, Owner] = {}
 
     def new(self) -> History:
-        """One of nobody yet."""
+        """A history of no worker yet."""
         return History(Interruptions(self._clock), Durations() if self._keeps_round_trips else None)
 
     def take(self, worker: str, link: Owner, now: float) -> None:
-        """`link` may serve `worker`: it goes on with the history of that."""
+        """`link` may serve `worker` now, and continues its history."""
         owner = self._owners.get(worker)
         if owner is link:
             return
@@ -74,7 +74,7 @@ class Histories:
         link.history = history
 
     def leave(self, link: Owner, now: float) -> None:
-        """`link` has its worker no more, which is interrupted until a link has it again."""
+        """`link` has lost its worker, which is interrupted until a link has it again."""
         history, link.history = link.history, self.new()
         if history.worker is None:
             return

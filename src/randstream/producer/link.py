@@ -1,6 +1,6 @@
 """Link: the one-way stream to one worker. It outlives its connections: it dials, opens a session, backs off, for ever.
 
-A task is spent only on dialling; all else happens in the callbacks of the session's connection and of the timer wheel.
+Only dialling takes a task; all else happens in the callbacks of the session's connection and of the timer wheel.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .places import Places
 from .resolver import Resolver
 
 STREAMS_REMEMBERED: Final = 8
-"""Of one target: a peer that gives itself new names shall not fill the memory."""
+"""Per target: a peer that keeps changing its name must not fill memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ class Link:
         self.session: Session | None = None
         self._up_since = math.inf
         self._resumed: dict[str, Any] | None = None
-        """What is to be told of a stream that has resumed, but is not proved yet to flow."""
+        """What to report about a stream that has resumed, once it is proved to flow; None when reported."""
         self._is_finishing = False
         name = str(target)
         self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
-        context.budget.join(self)  # it counts before it is up: who comes last must find as much as who comes first
+        context.budget.join(self)  # before it is up: the last to come must find as much as the first
 
     @property
     def is_finished(self) -> bool:
@@ -114,12 +114,12 @@ class Link:
 
     @property
     def interruptions(self) -> Interruptions:
-        """Those of its worker, whichever link had that before."""
+        """Those of its worker, including those under other links."""
         return self.history.interruptions
 
     @property
     def unacked(self) -> int:
-        """Numbers that were sent, and are not acknowledged yet."""
+        """How many numbers were sent and are not acknowledged yet."""
         return self.offset - self.acked_offset
 
     @property
@@ -146,11 +146,11 @@ class Link:
         )
 
     def recent_numbers(self, since: int, count: int) -> Sequence[float] | NumberArray:
-        """See `ObservedLink`. Drawn again: what was sent is not kept."""
+        """See `ObservedLink`. They are drawn again, as sent numbers are not kept."""
         first = max(since, self.offset - count)
         return () if self.stream is None or first >= self.offset else self.stream.read(first, self.offset - first)
 
-    # -- what the producer asks
+    # -- called by the producer
 
     def start(self, when: float) -> None:
         """Dial for the first time at `when`."""
@@ -174,14 +174,14 @@ class Link:
             self.session.connection.abort()
         self.set_finished(now)
 
-    # -- what a session tells
+    # -- called by a session
 
     def set_opening(self) -> None:
         """The socket is connected."""
         self.state = LinkState.OPENING
 
     def set_worker(self, worker: str) -> NumberStream:
-        """The target is `worker`: the stream it gets."""
+        """The target is `worker`; return the stream it gets."""
         if self.stream is None or worker != self.worker:
             self._forget_service(self._clock.now())
             self.worker = worker
@@ -190,7 +190,7 @@ class Link:
         return self.stream
 
     def claim(self) -> Link:
-        """The link that has this one's worker: this one, if no other had it before."""
+        """Claim the worker; return the link that has it: this one, if no other had it before."""
         assert self.worker is not None
         holder = self._context.names.claim(self.worker, self)
         if holder is self:
@@ -198,11 +198,11 @@ class Link:
         return holder
 
     def start_offset(self) -> int:
-        """Where the stream begins if the worker names no offset: the highest that was ever acked at this target."""
+        """Where the stream begins if the worker names no offset: the highest ever acked at this target."""
         return 0 if self.stream is None else self._starts.get(self.stream.id, 0)
 
     def note_known(self, offset: int) -> None:
-        """The target has said that all below `offset` has arrived, from whichever producer."""
+        """The target says that everything below `offset` has arrived, from any producer."""
         if self.stream is not None:
             self._starts[self.stream.id] = max(offset, self._starts.pop(self.stream.id, 0))
             if len(self._starts) > STREAMS_REMEMBERED:
@@ -225,7 +225,7 @@ class Link:
             self._report.recovered(self.acked_offset, now, interruption)
 
     def warn_of_stream(self, stream: str, by: str, now: float) -> None:
-        """The worker is served another stream, which no standby can go on with."""
+        """The worker is being served another stream, which this standby cannot continue."""
         self.last_error = f"other-stream: {by} serves stream {stream}"
         self._report.other_stream(now, served=stream, served_by=by)
 
@@ -242,7 +242,7 @@ class Link:
     def set_streaming(
         self, stream: NumberStream, offset: int, now: float, after: str | None = None, **fields: object
     ) -> None:
-        """Numbers of `stream` are to flow from `offset` on: `note_proof` follows. `after`: see `Resume`."""
+        """Numbers of `stream` will flow from `offset` on; `note_proof` follows. `after`: see `Resume`."""
         self._context.budget.join(self)
         self.state = LinkState.STREAMING
         self.served_by = self._context.settings.name
@@ -263,21 +263,21 @@ class Link:
             self._report.recovered(self.acked_offset, now, interruption)
 
     def note_acked(self, offset: int) -> None:
-        """All below `offset` has arrived for good: more than before."""
+        """Everything below `offset` has arrived for good: more than before."""
         self._context.tally.acked_numbers += offset - self.acked_offset
         self.history.acknowledged += offset - self.acked_offset
         self.acked_offset = offset
         self.note_known(offset)
 
     def note_round_trip(self, seconds: float) -> None:
-        """A beat was answered after so long."""
+        """A beat was answered after `seconds`."""
         self.round_trip = seconds
         self._context.tally.round_trips.observe(seconds)
         if self.history.round_trips is not None:
             self.history.round_trips.observe(seconds)
 
     def prove(self) -> None:
-        """The peer has shown that it means it: after the next loss the first delay is short again."""
+        """The peer has proved itself: after the next loss, the first delay is short again."""
         self._backoff.reset()
 
     def set_stalled(self, why: str, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Names: which of a producer's links has which worker. A worker that several targets lead to is linked once."""
+"""Names: which of a producer's links has which worker. A worker reached by several targets has one link."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Each = TypeVar("Each", bound=Waking)
 
 
 class Names(Generic[Each]):
-    """Who has a worker keeps it until it loses it; the others rest, and are woken then."""
+    """A link keeps its worker until it loses it; the others rest, and are woken then."""
 
     def __init__(self) -> None:
         self._holders: dict[str, Each] = {}
         self._resting: dict[str, dict[Each, None]] = {}
 
     def claim(self, worker: str, link: Each) -> Each:
-        """The link that has `worker`: `link`, if no other had it before."""
+        """Claim `worker` for `link`; return the link that has it: `link`, if no other had it before."""
         return self._holders.setdefault(worker, link)
 
     def rest(self, worker: str, link: Each) -> None:
@@ -31,7 +31,7 @@ class Names(Generic[Each]):
         self._resting.setdefault(worker, {})[link] = None
 
     def release(self, worker: str, link: Each, now: float) -> None:
-        """`link` has lost `worker`, or waits for it no more."""
+        """`link` has lost `worker`, or no longer waits for it."""
         resting = self._resting.get(worker, {})
         resting.pop(link, None)
         if self._holders.get(worker) is link:

@@ -6,16 +6,16 @@ import math
 from typing import Final
 
 DEPTH_SECONDS: Final = 1.0
-"""How much of a stall is caught up: a short one wholly, a long one never by a flood."""
+"""How much of a stall is made up for: all of a short one, and never a flood after a long one."""
 HIGHEST_RATE: Final = 1e12
-"""Numbers a second. Past what any link carries; below it no product with a process's age overflows."""
+"""Numbers a second. More than any link carries; up to it, no product with a process's age overflows."""
 
 
 class Pacer:
     """A token bucket, DEPTH_SECONDS deep and at least one number, empty at the start.
 
     Counted from the start rather than added up, so that the long-run rate has no rounding in it.
-    `rate` in numbers a second, above 0, infinite for as fast as can be; times in seconds.
+    `rate` in numbers a second, above 0, infinite for as fast as possible; times in seconds.
     """
 
     def __init__(self, rate: float, now: float) -> None:
@@ -29,7 +29,7 @@ class Pacer:
         if now < self.next_due():
             return 0
         due = max(1, math.floor((now - self._start) * self._rate) - self._taken)
-        if due > self._depth:  # the bucket overflows: what the stall cost beyond its depth is forfeit
+        if due > self._depth:  # the bucket overflows: what the stall cost beyond its depth is lost
             self._taken += due - self._depth
             if now < self.next_due():
                 self._taken -= 1

@@ -1,4 +1,4 @@
-"""Places: how many attempts run at once, and who comes first. Who has been silent never has them all."""
+"""Places: how many attempts run at once, and which come first. Silent peers never take all of them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Final
 from ..net.timers import Alarm, TimerWheel
 
 PATIENCE: Final = 0.1
-"""Seconds that an attempt holds its place. What still waits then needs neither the processor nor the network."""
+"""Seconds that an attempt holds its place. One that still waits then needs neither the processor nor the network."""
 
 
 @dataclass(slots=True)
 class Standing:
-    """What is known of whoever is tried: a target to dial, a name to look up."""
+    """What is known about the object of an attempt: a target to dial, a name to look up."""
 
     has_answered: bool = False
-    """Ever."""
+    """At any attempt."""
     is_silent: bool = False
-    """The last attempt, until its time was over."""
+    """At the last attempt, until its time was up."""
 
     @property
     def rank(self) -> int:
@@ -33,7 +33,7 @@ class Standing:
 
 
 class Place:
-    """One attempt's, from when it asks for a place until `leave`."""
+    """One attempt's place, from when it is asked for until `leave`."""
 
     __slots__ = ("begin", "is_silent", "patience", "state")
 
@@ -45,8 +45,8 @@ class Place:
 
 
 class Places:
-    """`at_once` places, half of them at most for the silent. Whoever takes longer than PATIENCE makes room for others
-    and goes on, as long as there are no more than `most_late` such.
+    """`at_once` places, at most half of them for the silent. An attempt that takes longer than PATIENCE makes room for
+    others and goes on, as long as no more than `most_late` do.
     """
 
     def __init__(self, wheel: TimerWheel, at_once: int, most_late: float) -> None:
@@ -58,7 +58,7 @@ class Places:
         self._numbers = count()
 
     def ask(self, standing: Standing, begin: Callable[[], None]) -> Place:
-        """Call `begin` as soon as there is a place. `leave` it, whatever became of the attempt."""
+        """Call `begin` as soon as there is a place. `leave` it, whatever comes of the attempt."""
         place = Place(begin, is_silent=standing.is_silent)
         heapq.heappush(self._waiting, (standing.rank, next(self._numbers), place))
         self._admit()
@@ -76,7 +76,7 @@ class Places:
             self.leave(place)
 
     def leave(self, place: Place) -> None:
-        """The attempt is over, or no more wanted."""
+        """The attempt is over, or no longer wanted."""
         if place.patience is not None:
             place.patience.forget()
         if place.state == "held":

@@ -33,7 +33,7 @@ from .resolver import Resolver
 from .stream_session import StreamSession
 
 DIALS_A_SECOND: Final = 5000
-"""First dials, which are spread over a second at most: ten thousand workers are not dialled all at once."""
+"""First dials, spread over at most a second: ten thousand workers are not dialled all at once."""
 
 log = structlog.get_logger("randstream")
 
@@ -41,9 +41,9 @@ log = structlog.get_logger("randstream")
 class Producer:
     """Streams to every worker of `settings` until `stop`.
 
-    `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be handed in.
-    `longest_delay`: seconds between two attempts at a worker that is away, at most. `keeps_round_trips`: of each
-    worker, for whoever asks for their quantiles.
+    `inputs` are what `settings.resolve` gave; without them it is called here. Time, chance and DNS can be passed in.
+    `longest_delay`: the most seconds between two attempts at a worker that is away. `keeps_round_trips`: of each
+    worker, for a caller that wants their quantiles.
 
     Raises:
         SettingsError: the settings cannot be used.
@@ -72,7 +72,7 @@ class Producer:
         self._credentials = Credentials(settings) if settings.uses_tls else None
         self.budget = SendBudget(settings.buffer_bytes)
         self.links: list[Link] = []
-        # What an observer asks of a role, beside the links: see `ObservedRole`.
+        # What an observer asks a role for, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
         self._fixed: list[Target] = []  # those that the settings name themselves
@@ -87,7 +87,7 @@ class Producer:
 
     @property
     def problem(self) -> str | None:
-        """Why the producer is not ready, for an operator; None while it is. An absent worker is no reason."""
+        """Why the producer is not ready, for an operator; None while it is. An absent worker is not a reason."""
         if self._context is None or self._stopping.is_set():
             return "not streaming"
         for watch in self._watches:
@@ -99,7 +99,7 @@ class Producer:
 
     @property
     def departed(self) -> Collection[History]:
-        """Of workers that were reached and have no link now: the last MOST_DEPARTED that left, the latest last."""
+        """The last MOST_DEPARTED workers that were reached and have no link now, in the order in which they left."""
         return self._histories.departed.values()
 
     def stop(self) -> None:
@@ -136,7 +136,7 @@ class Producer:
                 for task in asking:
                     task.cancel()
                 await self._finish_links()
-            finally:  # before the group ends, which takes no more dials
+            finally:  # before the group ends: it takes no more dials
                 self._stopping.set()
                 self._abort_links()
                 wheel.close()
@@ -205,7 +205,7 @@ class Producer:
 
     def _on_finished(self, link: Link, now: float) -> None:
         self._unfinished -= 1
-        if not self._stopping.is_set():  # it left; at our own end observers still look
+        if not self._stopping.is_set():  # it left; at our own end, observers still look
             self.links.remove(link)
             self._histories.leave(link, now)
             return

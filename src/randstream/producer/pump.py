@@ -17,10 +17,10 @@ from ..protocol.frames import Lines
 from .pacing import Pacer
 
 RUN_NUMBERS: Final = 16384
-"""The most numbers in a run: a third of a megabyte, which a core's cache holds from the drawing to the kernel's copy.
-Runs of half the size cost a quarter of the speed; larger ones gain nothing and hold the loop up for longer."""
+"""The most numbers in a run: a third of a megabyte, which stays in a core's cache from the draw to the kernel's copy.
+Runs of half the size cost a quarter of the speed; larger ones gain nothing and hold up the loop for longer."""
 FEW_NUMBERS: Final = LEAST_BYTES // LONGEST_LINE_BYTES
-"""So many have room at every connection that is writable."""
+"""How many always fit a writable connection."""
 
 
 class Pump:
@@ -42,11 +42,11 @@ class Pump:
         self._line_bytes = longest_line_bytes(stream.distribution)
         connection.expect_runs(RUN_NUMBERS * self._line_bytes)
         self.waits_for_room = False
-        """Whether a run is due that there was no room for: call `push` again once there is."""
+        """Whether a due run found no room: call `push` again once there is some."""
 
     def push(self, offset: int, room: float, now: float) -> None:
-        """Send the run that is due at `offset`, or as much as the connection has room for, if `room` bytes hold it
-        whatever is in it. The caller flushes.
+        """Send the run that is due at `offset`, or as much as the connection has room for, if the longest such run fits
+        into `room` bytes. The caller flushes.
 
         The connection calls its owner back when the next run is due.
         """
@@ -61,7 +61,7 @@ class Pump:
         self.waits_for_room = due <= now and not count
         if self.waits_for_room:
             self._connection.poke(math.inf)
-        else:  # another run that is due already goes after whatever else the loop has to do
+        else:  # another run already due waits for whatever else the loop has to do
             self._connection.poke(due if due > now else NOW)
 
     def _count_due(self, offset: int, room: float, now: float) -> int:

@@ -16,18 +16,18 @@ from .pacing import Pacer
 from .pump import Pump
 
 DOUBT_SECONDS: Final = 1.0
-"""A peer that has ended its direction may be gone, which TCP tells no sooner than in answer to the next numbers."""
+"""A peer that has ended its direction may be gone; TCP shows this only in reply to the next numbers."""
 
 
 class RawSender:
-    """The end of a connection to a raw peer: nothing it says means anything; its silence, or its end, is no failure."""
+    """The end of a connection to a raw peer, whose words mean nothing and whose silence or end is not a failure."""
 
     writes_on = True
 
     def __init__(self) -> None:
         self.deadline = NEVER
         self.is_doubtful = False
-        """Whether the peer has ended its direction and has not proved yet that it reads on."""
+        """Whether the peer has ended its direction and not yet proved that it reads on."""
         self._out: list[Lines] = []
 
     def send_numbers(self, lines: Lines, now: float) -> None:
@@ -56,7 +56,7 @@ class RawSender:
 class RawSession:
     """Sends the numbers of the worker that the target's address names. Implements `Session`.
 
-    There are no acks: what the kernel has taken counts as arrived, but not while the sender doubts that anybody reads.
+    There are no acks: what the kernel has taken counts as arrived, except while the sender doubts that the peer reads.
     """
 
     is_greeted: Final = False
@@ -112,11 +112,11 @@ class RawSession:
         self._link.on_lost(error, now)
 
     def _note_taken(self) -> None:
-        """The kernel has taken all that was sent."""
+        """The kernel has taken everything that was sent."""
         if not self._sender.is_doubtful:
             self._link.note_acked(self._link.offset)
 
     def _send(self, lines: Lines, count: int, now: float) -> None:
-        self._note_taken()  # there was room, so the kernel has all that went before
+        self._note_taken()  # there was room, so the kernel has everything before this
         self._sender.send_numbers(lines, now)
         self._link.offset += count

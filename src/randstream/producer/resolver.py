@@ -13,14 +13,14 @@ from .dns import LATE_SECONDS, Dns
 from .places import Places, Standing
 
 ANSWER_SECONDS: Final = 1.0
-"""How long an answer is shared: ten thousand links to one name ask once, and a pod that moved is found at once."""
+"""How long an answer is shared: ten thousand links to one name ask once, and a pod that has moved is found at once."""
 LOOK_UPS_AT_ONCE: Final = 32
 MOST_LATE_LOOK_UPS: Final = 512
-"""Each has a thread, and the C library asks name servers that are silent for up to minutes."""
+"""Each has a thread, and the C library may ask silent name servers for minutes."""
 
 
 class Name:
-    """A host name: the question under way or the last answer, when that came, and what is known of the name."""
+    """A host name: the pending question or the last answer, when that came, and what is known about the name."""
 
     __slots__ = ("answer", "answered_at", "standing")
 
@@ -43,7 +43,7 @@ class Resolver:
         self._names: dict[str, Name] = {}
         self._places = Places(wheel, LOOK_UPS_AT_ONCE, MOST_LATE_LOOK_UPS)
         self.problem: str | None = None
-        """Why the last name that was looked up could not be found; None if it was."""
+        """Why the last look-up found nothing; None if it found something."""
 
     async def resolve(self, host: str) -> list[str]:
         """The addresses of `host`, in the resolver's order; never empty. It takes as long as DNS does.
@@ -61,7 +61,7 @@ class Resolver:
         return await asyncio.shield(answer)
 
     def _ask(self, host: str, name: Name, answer: asyncio.Future[list[str]]) -> None:
-        """Ask in turn: `answer` gets what comes."""
+        """Ask when there is a place; `answer` gets the result."""
 
         def begin() -> None:
             late.set(self._clock.now() + LATE_SECONDS)
@@ -77,7 +77,7 @@ class Resolver:
             self._places.leave(place)
             name.answered_at = self._clock.now()
             error = None if question.cancelled() else question.exception()
-            if answer.done() or question.cancelled():  # the loop ends
+            if answer.done() or question.cancelled():  # the loop is ending
                 answer.cancel()
             elif error is None:
                 name.standing = Standing(has_answered=True)
@@ -88,7 +88,7 @@ class Resolver:
                     name.standing.is_silent |= error.errno == socket.EAI_AGAIN
                     self.problem = f"cannot resolve {host}: {shortage_of(error) or error.strerror or error}"
                 answer.set_exception(error)
-                answer.exception()  # those who asked may have given up, and asyncio would log it
+                answer.exception()  # the callers may have given up, and asyncio would log it
 
         late = self._wheel.alarm(on_late)
         place = self._places.ask(name.standing, begin)

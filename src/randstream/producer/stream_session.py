@@ -17,7 +17,7 @@ from .pacing import Pacer
 from .pump import Pump
 
 WAITS_OF_THE_STEADY: Final = 4
-"""A producer that has been asked so often in one connection stands in line for good: its backoff starts over."""
+"""After this many asks on one connection, a producer stands in line for good, and its backoff starts over."""
 
 
 class StreamSession:
@@ -59,7 +59,7 @@ class StreamSession:
         self._link.set_opening()
 
     def on_event(self, event: Event, now: float) -> None:
-        """What the worker said."""
+        """The worker said something."""
         match event:
             case Greeted(worker):
                 self._offer(worker, now)
@@ -84,7 +84,7 @@ class StreamSession:
         since = self._sender.unacked_since
         limit = SILENCE_HEARTBEATS * self._sender.heartbeat
         if since is not None and now - max(since, self._moved_at) > limit:
-            self._link.set_stalled("no ack moves, the worker's sink is behind", now)
+            self._link.set_stalled("acks make no progress: the worker's sink is behind", now)
 
     def on_lost(self, error: Exception | None, now: float) -> None:
         self._link.on_lost(error, now)

@@ -19,13 +19,13 @@ MAX_INTERVAL_BYTES: Final = 8 * 2**20
 WINDOW_BYTES: Final = 32 * 2**20
 """Number bytes past the last ack: the most that a worker ever has to hold for a connection."""
 MAX_UNACKED_BEATS: Final = 65_536
-"""Beats that moved the offset and wait for an ack: 18 hours of a stalled sink at a beat a second, and tens of MiB at
-most, where a peer that beats after every number could otherwise make the worker keep millions."""
+"""Unacked beats that moved the offset: 18 hours of a stalled sink at a beat a second, and tens of MiB at most. Without
+this limit, a peer that beats after every number could make the worker keep millions."""
 MAX_WORDS_A_SECOND: Final = 1000
-"""Acks and waits of one worker: a beat every 8 MiB asks for a tenth of them at a gigabyte a second, and a flood of
-them would keep the producer from its other links."""
+"""Acks and waits from one worker: at a gigabyte a second, a beat every 8 MiB asks for a tenth of them; a flood would
+keep the producer from its other links."""
 MAX_UNWRITTEN_ANSWERS: Final = 16
-"""Answers to a worker's `#wait` that its socket does not take: an honest one asks three times, and then gives up."""
+"""Unsent answers to a worker's `#wait`: an honest worker asks three times, then gives up."""
 MAX_OFFSET: Final = 2**63 - 1
 """The offset after the last number: a stream has the numbers 0 to 2**63 - 2."""
 
@@ -43,4 +43,4 @@ MAX_HEARTBEAT: Final = 60.0
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """A worker's or a producer's name (match it with `fullmatch`)."""
 STREAM: Final = re.compile(r"[0-9a-f]{16}")
-"""A stream's `stream=` (match it likewise)."""
+"""A stream's `stream=` (match it the same way)."""

@@ -1,4 +1,4 @@
-"""Decoder: cuts what arrives into control lines and runs of number lines. Pure, and bounded by one line.
+"""Decoder: cuts incoming bytes into control lines and runs of number lines. Pure, and buffers at most one line.
 
 It works on runs: NumPy looks at every byte, Python at none, so a number costs a few nanoseconds.
 """
@@ -20,12 +20,12 @@ from .frames import Frame, Numbers, parse_control_line
 _HASH: Final = ord("#")
 _LF: Final = ord("\n")
 _TLS: Final = (b"\x16\x03", b"\x15\x03")
-"""What a TLS greeting, and a TLS alert, begin with."""
+"""The first bytes of a TLS greeting and of a TLS alert."""
 _LINES: Final = re.compile(rb"(?:[0-9-][0-9.e+-]{0,%d}\n)+" % (MAX_NUMBER_LINE_BYTES - 2))
 _SHORT_RUN_BYTES: Final = 1024
 """Below this a regular expression beats the fixed cost of a dozen NumPy calls."""
 _BLOCK_BYTES: Final = 2**18
-"""Looked at together, and what one turn of the loop reads: what is computed of it stays in a core's cache."""
+"""Bytes checked at once, as many as one turn of the loop reads: the intermediate results stay in a core's cache."""
 
 Codes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -36,17 +36,17 @@ class Decoder:
 
     def __init__(self) -> None:
         self.tail = b""
-        """What has come of a line that has not ended yet."""
+        """The start of an unfinished line."""
 
     def decode(self, data: bytes) -> Iterator[Frame]:
-        """Yield every frame that `data` completes, in order. After an error the decoder is spent.
+        """Yield every frame that `data` completes, in order. After an error the decoder is unusable.
 
         Raises RemoteProtocolError: `too-long` or `malformed`; the frames before it have been yielded.
         """
         if self.tail:
             data = self.tail + data
         if data.startswith(_TLS):
-            raise RemoteProtocolError(Reason.MALFORMED, "TLS, where this end speaks plain text: see --tls-cert")
+            raise RemoteProtocolError(Reason.MALFORMED, "TLS, but this end speaks plain text: see --tls-cert")
         start = 0
         while start < len(data):
             if data[start] == _HASH:
@@ -61,7 +61,7 @@ class Decoder:
             end = data.rfind(b"\n", start, limit) + 1
             if end > start:
                 count = count_lines(data, start, end)
-                # A view holds all of `data`: who keeps it shall not keep more than twice what the window counts.
+                # A view keeps all of `data` alive: nothing may hold more than twice what the window counts.
                 is_most = end - start > max(_SHORT_RUN_BYTES, len(data) // 2)
                 yield Numbers(memoryview(data)[start:end] if is_most else data[start:end], count)
                 start = end
@@ -73,7 +73,7 @@ class Decoder:
         self._check_tail()
 
     def decode_rest(self) -> Iterator[Frame]:
-        """Yield what the end of all bytes completes: nothing, for a line counts once its LF has come."""
+        """Yield what the end of the input completes: nothing, because a line counts only once its LF has come."""
         yield from ()
 
     def _check_tail(self) -> None:
@@ -86,9 +86,9 @@ class Decoder:
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:
-    """The number of lines in `data[start:end]`, which ends with LF, having looked at every byte of it.
+    """Check every byte of `data[start:end]`, which ends with LF, and count its lines.
 
-    Each line must start with a digit or `-`, have no byte that no number has, and fit MAX_NUMBER_LINE_BYTES.
+    Each line must start with a digit or `-`, have only bytes that numbers have, and fit MAX_NUMBER_LINE_BYTES.
 
     Raises RemoteProtocolError: `too-long` or `malformed`.
     """
@@ -99,14 +99,14 @@ def count_lines(data: bytes, start: int, end: int) -> int:
 
 
 def count_if_lines(data: bytes, start: int, end: int) -> int:
-    """What `count_lines` does, but for a line that is none: 0, then."""
+    """Do the same as `count_lines`, but return 0 if a line is not a number line."""
     if end - start <= _SHORT_RUN_BYTES:
         return data.count(b"\n", start, end) if _LINES.fullmatch(data, start, end) else 0
     return speedups.count_lines(data, start, end) if speedups.ARE_COMPILED else _count_blocks(data, start, end)
 
 
 def _count_blocks(data: bytes, start: int, end: int) -> int:
-    """What `speedups.count_lines` does."""
+    """Do the same as `speedups.count_lines`."""
     count = 0
     while start < end:
         block_end = data.rfind(b"\n", start, min(end, start + _BLOCK_BYTES)) + 1
@@ -119,21 +119,21 @@ def _count_blocks(data: bytes, start: int, end: int) -> int:
 
 
 def _count_block(codes: Codes) -> int:
-    """How many lines `codes`, which end with a LF, are; 0 if they are not number lines alone."""
+    """The number of lines in `codes`, which end with an LF; 0 unless all are number lines."""
     ends = codes == _LF
     bits = np.packbits(ends)
     whole = len(bits) // 8 * 8
     count = int(np.bitwise_count(bits[:whole].view(np.uint64)).sum() + np.bitwise_count(bits[whole:]).sum())
     if ends[0] or (ends[1:] & ends[:-1]).any() or not (_are_whole(codes, count) or _are_numbers(codes, ends)):
         return 0
-    # Every line of 64 bytes or more holds 32 aligned bytes without a LF; one below 33 cannot.
+    # Every line of 64 bytes or more holds 32 aligned bytes without an LF; one below 33 cannot.
     if bits[: len(bits) // 4 * 4].view(np.uint32).all():
         return count
     return count if np.diff(np.flatnonzero(ends), prepend=-1).max() <= MAX_NUMBER_LINE_BYTES else 0
 
 
 def _are_whole(codes: Codes, line_count: int) -> bool:
-    """Whether there is nothing but digits and that many LF: true of most runs, and soon seen."""
+    """Whether there is nothing but digits and that many LFs: true of most runs, and quick to check."""
     return bool(codes.max() <= ord("9")) and np.count_nonzero(codes < ord("0")) == line_count
 
 
@@ -148,7 +148,7 @@ def _are_numbers(codes: Codes, ends: Mask) -> bool:
 
 
 def _fault(lines: bytes) -> RemoteProtocolError:
-    """Name what is wrong with a bad run: the slow way, for there is only one."""
+    """Say what is wrong with a bad run. This may be slow, as a connection has at most one."""
     for line in lines.split(b"\n")[:-1]:
         if len(line) >= MAX_NUMBER_LINE_BYTES:
             return RemoteProtocolError(Reason.TOO_LONG, f"a number line of {len(line) + 1} bytes: {line[:32]!r}")

@@ -18,18 +18,18 @@ NEVER: Final = float("inf")
 
 
 class Silence:
-    """When the peer's silence has lasted too long: `limit` seconds. Times are in seconds of the driver's clock."""
+    """Tells when the peer has been silent for `limit` seconds. Times are in seconds of the driver's clock."""
 
     def __init__(self, now: float, limit: float) -> None:
         self._limit = limit
         self.deadline = now + limit
 
     def heard(self, now: float) -> None:
-        """Something arrived: the count starts over."""
+        """Start the count over, because something arrived."""
         self.deadline = now + self._limit
 
     def set_limit(self, limit: float, now: float) -> None:
-        """Allow another silence than before. It counts on; but all of a shorter one is left, for it begins now."""
+        """Change the limit. The count goes on, but a shorter limit may be used in full from now."""
         if limit < self._limit:
             self.deadline = min(self.deadline, now + limit)
         else:
@@ -39,8 +39,8 @@ class Silence:
     def is_over(self, now: float, grace: float) -> bool:
         """Whether the peer counts as dead at `now`.
 
-        Served more than half a `grace` late, the process itself was frozen, and what the peer sent meanwhile may
-        still be unread: the deadline moves on by one `grace` instead.
+        A call more than half a `grace` late means that the process itself was frozen. What the peer sent in that
+        time may still be unread, so the deadline moves to `now` plus one `grace` instead.
         """
         if now < self.deadline:
             return False
@@ -55,7 +55,7 @@ class End(ABC):
 
     role: ClassVar[Role]
     writes_on: ClassVar[bool] = False
-    """A connection has no use with one direction only."""
+    """A connection with only one direction is of no use."""
 
     def __init__(self, now: float) -> None:
         self.state = State.GREETING
@@ -63,7 +63,7 @@ class End(ABC):
         self._decoder: Decoder | FirstLineDecoder = Decoder()
         self._out: list[Lines] = []
         self._next_duty = NEVER
-        """When this end next has to say something of its own accord."""
+        """When this end next has something to send unprompted."""
         self._crc = 0
         self._interval_bytes = 0
         """Number bytes since the last beat."""
@@ -73,11 +73,11 @@ class End(ABC):
         self.heard_at = now
         """When the last byte came."""
         self.silent_since: float | None = None
-        """When a silence began that was an interruption, and is over. Whoever takes note of it sets it to None."""
+        """When a silence began that was an interruption and is over. The driver records it and sets this to None."""
 
     @property
     def deadline(self) -> float:
-        """When `handle_timer` is next wanted, in seconds of the driver's clock; infinity if never."""
+        """When to call `handle_timer` next, in seconds of the driver's clock; infinity if never."""
         if self.state is State.CLOSED:
             return NEVER
         return min(self._silence.deadline, self._next_duty)
@@ -89,11 +89,11 @@ class End(ABC):
 
     @property
     def _grace(self) -> float:
-        """The period of what the peer sends: of its beats, or of what it is asked for."""
+        """The period of what the peer sends: its beats, or its answers."""
         return self.heartbeat
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """What `data` means. An error of the peer's is the last event, `Closed`, never an exception."""
+        """Return what `data` means. A peer's error is the last event, `Closed`, never an exception."""
         if self.state is State.CLOSED:
             return []
         if now - self.heard_at > INTERRUPTION_HEARTBEATS * self.heartbeat and self.silent_since is None:
@@ -104,7 +104,7 @@ class End(ABC):
         return self._receive_frames(self._decoder.decode(data), now)
 
     def receive_eof(self, now: float) -> list[Event]:
-        """What the end of all that the peer sends means. That the connection ends with it is the driver's affair."""
+        """Return what the end of the peer's bytes means. It is up to the driver to end the connection."""
         return [] if self.state is State.CLOSED else self._receive_frames(self._decoder.decode_rest(), now)
 
     def _receive_frames(self, frames: Iterable[Frame], now: float) -> list[Event]:
@@ -136,22 +136,22 @@ class End(ABC):
         return events
 
     def close(self, reason: Reason) -> None:
-        """End the connection politely. What was queued before still goes out first. Idempotent."""
+        """End the connection in order: whatever was queued before goes out first. Idempotent."""
         if self.state is not State.CLOSED:
             self._close_for(reason)
 
     def data_to_send(self) -> list[Lines]:
-        """Take all that is to be written now, in order."""
+        """Take everything that is to be written now, in order."""
         out, self._out = self._out, []
         return out
 
     @abstractmethod
     def _receive(self, frame: Frame, now: float, emit: Callable[[Event], None]) -> None:
-        """Act on a frame that the table allows and the state has taken account of."""
+        """Act on a frame that the table allows; the state has already advanced."""
 
     @abstractmethod
     def _perform_duty(self, now: float, emit: Callable[[Event], None]) -> None:
-        """Say what is due at `_next_duty`, or have the driver say it, and set the next."""
+        """Send what is due at `_next_duty`, or have the driver send it, and set the next."""
 
     def _step(self, frame: Frame) -> None:
         before = self.state
@@ -162,7 +162,7 @@ class End(ABC):
             raise RemoteProtocolError(Reason.MALFORMED, f"{verb} while {before.name.lower()}") from None
 
     def _advance(self, frame: type[Frame]) -> None:
-        """Take account of a frame of our own."""
+        """Advance the state by a frame of our own."""
         try:
             self.state = next_state(self.state, frame, self.role)
         except KeyError:

@@ -19,7 +19,7 @@ class Greeted:
 class Waited:
     """To the sender: the worker lives, and it is not this producer's turn. The answer is queued.
 
-    `by`: who serves; None: nobody does, for its sink cannot say yet where the stream stands. More: see `Wait`.
+    `by`: the producer that serves; None if none does, as the sink cannot say yet where the stream stands. See `Wait`.
     """
 
     by: str | None = None
@@ -71,7 +71,7 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """To both: the connection is over because of `error`; what is left to send is the last it will send."""
+    """To both: the connection is over because of `error`; only what is queued is still sent."""
 
     error: RemoteProtocolError | PeerTimeout | PeerClosed | TlsError
 

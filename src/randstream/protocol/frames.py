@@ -16,7 +16,7 @@ from . import MAX_CONTROL_LINE_BYTES, MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, 
 crc32c: Final[Callable[[bytes], int]] = google_crc32c.value
 
 Lines = bytes | memoryview
-"""Number lines, each ended by LF: bytes, or where there are many a view of what was read, so that none are copied."""
+"""Number lines, each ended by LF: bytes, or, where there are many, a view of what was read, to avoid a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """`#open ...`: which stream the producer offers. `heartbeat` in seconds, of whole milliseconds.
+    """`#open ...`: which stream the producer offers. `heartbeat` in seconds, to the millisecond.
 
-    `instance` is a secret: whoever knows it can end the connections of that link.
+    `instance` is a secret: anyone who knows it can end that link's connections.
     """
 
     worker: str
@@ -50,8 +50,8 @@ class Open:
 class Wait:
     """`#wait [by=...] [offset=...] [stream=...]`: not yet, and are you there? The answer is a bare `#wait`.
 
-    `by` is who serves, None if nobody does; `offset` the last ack of the stream that was offered, if any; `stream` the
-    one that is served, if it is another.
+    `by` is the producer that serves, None if none does; `offset` the last ack of the offered stream, if any; `stream`
+    the stream that is served, if it is another.
     """
 
     by: str | None = None
@@ -63,7 +63,7 @@ class Wait:
 class Resume:
     """`#resume [offset=...] [after=...]`: the number to send next; None: the worker holds nothing of this stream.
 
-    `after` tells why this producer serves now, for its log: one of `AFTER`, or a word this version does not know.
+    `after` says why this producer serves now, for its log: one of `AFTER`, or a word this version does not know.
     """
 
     offset: int | None
@@ -97,7 +97,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """`#close reason=...`: a polite end."""
+    """`#close reason=...`: an orderly end."""
 
     reason: Reason
 
@@ -163,13 +163,13 @@ _KEYS: Final[dict[type, dict[str, _Key]]] = {
 }
 _VERBS: Final[dict[str, type]] = {f"#{kind.__name__.lower()}": kind for kind in _KEYS}
 _USUAL_WAIT: Final = re.compile(rb"#wait by=(%b) offset=(0|[1-9][0-9]{0,17})" % NAME.pattern.encode())
-"""What a standby hears once a second from each of ten thousand workers: read in a tenth of the time."""
+"""A standby gets this once a second from each of ten thousand workers; this reads it in a tenth of the time."""
 _CHECK: Final = re.compile(r"(.*) check=([0-9a-f]{8})")
 
 
 def extend_crc(crc: int, lines: Lines) -> int:
-    """The CRC-32C of what gave `crc`, followed by `lines`."""
-    # The library takes no memoryview, but an array over its memory.
+    """Extend `crc`, a CRC-32C, by `lines`."""
+    # The library refuses a memoryview, but takes an array over its memory.
     extended: int = google_crc32c.extend(crc, lines if isinstance(lines, bytes) else np.frombuffer(lines, np.uint8))
     return extended
 
@@ -227,7 +227,7 @@ def parse_control_line(line: bytes) -> ControlFrame:
     if kind is Open:
         checked = _CHECK.fullmatch(text)
         if checked is None or crc32c(checked[1].encode()) != int(checked[2], 16):
-            raise _malformed("an #open whose check does not hold", line)
+            raise _malformed("an #open with a wrong check", line)
         words.pop()
         if any(word.startswith("check=") for word in words):
             raise _malformed("a repeated check", line)

@@ -1,4 +1,4 @@
-"""Raw: reads a peer without a protocol, whose lines are numbers as people write them. Pure, and bounded by one line.
+"""Raw: reads raw peers, whose lines are numbers as people write them. Pure, and buffers at most one line.
 
 However the bytes come, in one piece or one by one, the outcome is the same.
 """
@@ -16,13 +16,13 @@ from .frames import Frame, Numbers
 from .spelling import CONTROL, advise, read_clean, read_lines, respell, shorten
 
 _CLOSE_BYTES: Final = 2048
-"""So much is looked at closely together, for the sake of one line in it that is not clean."""
+"""The most bytes examined closely at once because one line among them is not clean."""
 _SHOWN_BYTES: Final = 32
-"""Of a line that is no number, this much is told."""
+"""How much of a bad line its error shows."""
 _WIRE: Final = re.compile(CONTROL + rb"|[\x15\x16]")
-"""How a connection begins that is no raw peer's: with a control line, or with TLS, which the wire's decoder knows."""
+"""How a connection begins that is not a raw peer's: with a control line, or with TLS, which `Decoder` reports."""
 _UNDECIDED: Final = re.compile(rb"(?:#[a-z]{0,6}|[\x15\x16])?")
-"""What may become a verb of the wire, or TLS. It may be none yet: nothing has come."""
+"""What may still become a control line's verb, or TLS; it may be empty."""
 
 
 class RawDecoder:
@@ -30,12 +30,12 @@ class RawDecoder:
 
     def __init__(self) -> None:
         self.tail = b""
-        """What has come of a line that has not ended yet, shortened."""
+        """The start of an unfinished line, shortened."""
         self._line_count = 0
         self._number_count = 0
 
     def decode(self, data: bytes) -> Iterator[Frame]:
-        """Yield the numbers of every line that `data` completes. After an error the decoder is spent.
+        """Yield the numbers of every line that `data` completes. After an error the decoder is unusable.
 
         Raises RawLineError: `too-long` or `malformed`; all numbers before it have been yielded.
         """
@@ -48,12 +48,12 @@ class RawDecoder:
             raise self._fault(self.tail)
 
     def decode_rest(self) -> Iterator[Frame]:
-        """Yield what the end of all bytes completes: the last line, if it lacks its LF."""
+        """Yield what the end of the input completes: the last line, if it lacks its LF."""
         if self.tail:
             yield from self.decode(b"\n")
 
     def _read(self, lines: bytes) -> Iterator[Frame]:
-        """Yield the numbers in `lines` as one run, also if a line after them is none."""
+        """Yield the numbers in `lines` as one run, even if a line after them is not a number."""
         taken: list[bytes] = []
         before = self._number_count
         fault = self._take(lines, taken)
@@ -63,9 +63,9 @@ class RawDecoder:
             raise fault
 
     def _take(self, lines: bytes, taken: list[bytes]) -> RawLineError | None:
-        """Add the numbers of `lines` to `taken`. What is not clean is halved, so that little is looked at closely.
+        """Add the numbers of `lines` to `taken`. Halve what is not clean, so that little is examined closely.
 
-        Returns what is wrong with the first line that is no number, after which nothing is taken.
+        Returns what is wrong with the first line that is not a number; nothing is taken after it.
         """
         middle = _middle_of(lines)
         numbers = read_clean(lines)
@@ -83,7 +83,7 @@ class RawDecoder:
     def _fault(self, line: bytes) -> RawLineError:
         text = shorten(line)
         is_long = max(_size(text), len(respell(text + b"\n")) - 1) >= MAX_NUMBER_LINE_BYTES
-        what = f"has more than the {MAX_NUMBER_LINE_BYTES - 1} bytes of a number" if is_long else "is no number"
+        what = f"has more than the {MAX_NUMBER_LINE_BYTES - 1} bytes of a number" if is_long else "is not a number"
         number = self._line_count + 1
         return RawLineError(
             Reason.TOO_LONG if is_long else Reason.MALFORMED,
@@ -95,7 +95,7 @@ class RawDecoder:
 
 
 class FirstLineDecoder:
-    """Of a worker that takes raw peers: the first line tells whether a raw peer or a producer speaks."""
+    """For a worker that takes raw peers: tells by the first line whether the peer is raw or a producer."""
 
     def __init__(self) -> None:
         self._first = b""
@@ -103,7 +103,7 @@ class FirstLineDecoder:
 
     @property
     def tail(self) -> bytes:
-        """What has come of a line that has not ended yet."""
+        """The start of an unfinished line."""
         return self._first if self._decoder is None else self._decoder.tail
 
     def decode(self, data: bytes) -> Iterator[Frame]:
@@ -123,11 +123,11 @@ class FirstLineDecoder:
 
 
 def _middle_of(lines: bytes) -> int:
-    """Where a line begins about half-way through `lines`; 0: they are only one."""
+    """The start of a line about half-way through `lines`; 0 if there is only one line."""
     middle = lines.find(b"\n", len(lines) // 2) + 1
     return middle if middle < len(lines) else lines.rfind(b"\n", 0, -1) + 1
 
 
 def _size(text: bytes) -> int:
-    """The bytes of a number as written: without its comment, its blanks, and its plus."""
+    """The size of a number as written, without its comment, blanks and plus."""
     return len(text.partition(b"#")[0].strip().removeprefix(b"+"))

@@ -1,7 +1,6 @@
 """Receiver: the consuming end of a link. Pure: never reads a clock.
 
-It counts and checks what arrives; what becomes of the numbers is the sink's affair, and the driver says when the
-sink has them.
+It counts and checks what arrives. The driver passes the numbers to the sink, and says when the sink has them.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from .raw import FirstLineDecoder
 from .states import Role, State
 
 _ACK_PERIOD: Final = 1.25
-"""Heartbeats after which an ack is repeated: a beat may come a quarter early, so the next one that much after."""
+"""Heartbeats after which an ack is repeated: a beat may come a quarter early, and the next is then that far off."""
 _WORD_PERIOD: Final = 2.0 / MAX_WORDS_A_SECOND
-"""Seconds between acks or asks of a flood: half of what is allowed, for a network may bring two seconds' in one."""
+"""Seconds between acks or asks in a flood: half the allowed rate, as a network may bring two seconds' worth in one."""
 _WORDS_AT_ONCE: Final = MAX_WORDS_A_SECOND // 4
-"""So many may go at once after a rest: no sound producer ever makes one wait."""
+"""How many may go out at once after a rest: enough that no sound producer ever makes one wait."""
 _LEAD: Final = _WORDS_AT_ONCE * _WORD_PERIOD
 
 
@@ -60,10 +59,10 @@ class Receiver(End):
         if accepts_raw:
             self._decoder = FirstLineDecoder()
         self.offset: int | None = None
-        """That of the next number; None until the opening beat, or `resume`, tells."""
+        """That of the next number; None until `resume` or the opening beat gives it."""
         self.acked_offset: int | None = None
         self.is_started = False
-        """Whether the opening beat came."""
+        """Whether the opening beat has come."""
         self.owed_answers = 0
         """Asks that the producer has not answered yet."""
         self._ask_period = self.heartbeat
@@ -72,7 +71,7 @@ class Receiver(End):
         self._said_at = now
         """When `_word` was said, or when the timer last came."""
         self._paid_until = now
-        """Up to where the words written so far use time, a period each; `_LEAD` ahead of the time, one waits."""
+        """The time up to which the written words count, a period each; if it is `_LEAD` ahead, the next word waits."""
         self._send(Hello(worker))
 
     @property
@@ -86,7 +85,7 @@ class Receiver(End):
         return not self._unacked
 
     def ask(self, wait: Wait, period: float, now: float) -> None:
-        """Answer `Opened` or `AskDue`: say `wait` at once, and let the next be due in `period` seconds.
+        """Answer `Opened` or `AskDue`: say `wait` at once; the next is due in `period` seconds.
 
         Does nothing if the producer has closed, or broken a rule, in the same breath as its `#open`.
         """
@@ -104,27 +103,27 @@ class Receiver(End):
             self._next_duty = min(self._next_duty, now + period)
 
     def resume(self, resume: Resume, now: float) -> None:
-        """Answer `Opened`: numbers are to come from an offset on. The producer's silence counts on."""
+        """Answer `Opened`: ask for numbers from an offset on. The producer's silence keeps counting."""
         self._word = b""
         self._send(resume)
         self.offset = self.acked_offset = offset = resume.offset
         self._next_duty = NEVER if offset is None else now + _ACK_PERIOD * self.heartbeat
 
     def refuse_raw(self) -> None:
-        """Answer the first `Numbers` of a raw peer: they are not wanted, and what follows them does not matter."""
-        if self.state is State.CLOSED:  # for a line in the same breath, of which it is not to be told
+        """Answer the first `Numbers` of a raw peer: refuse them; what follows them does not matter."""
+        if self.state is State.CLOSED:  # a bad line came in the same breath; do not report it to the peer
             self._out.pop()
         self._close_for(Reason.REFUSED)
 
     @property
     def unfinished_number(self) -> str:
-        """What has come of a line that has not ended yet, and is no comment."""
+        """The start of an unfinished line, without its comment."""
         return self._decoder.tail.partition(b"#")[0].strip().decode("latin-1")
 
     def acknowledge(self, offset: int, now: float) -> None:
-        """All below `offset` is in the sink, as durably as that sink promises: ack the newest beat this allows.
+        """Ack the newest beat at or below `offset`: the sink has all before it, as durably as it promises.
 
-        Does nothing if no beat that is not acked yet lies at or below `offset`.
+        Does nothing if there is no such beat that is not acked yet.
         """
         newest = None
         while self._unacked and self._unacked[0].offset <= offset:
@@ -139,14 +138,14 @@ class Receiver(End):
         return super().handle_timer(now)
 
     def data_to_send(self) -> list[Lines]:
-        """Take all that is to be written now. At most one `#wait` or `#ack` waits, the newest."""
+        """Take everything that is to be written now. At most one `#wait` or `#ack` waits, the newest."""
         if self._may_write:
             self._flush_word()
         return super().data_to_send()
 
     @property
     def _may_write(self) -> bool:
-        """Whether no word waits because there were too many just now."""
+        """Whether the limit on acks and asks lets one out now."""
         return not self._word or self._said_at >= self._paid_until - _LEAD
 
     def _say(self, frame: Wait | Ack, now: float) -> None:
@@ -166,7 +165,7 @@ class Receiver(End):
 
     def _close_because_of(self, error: RemoteProtocolError) -> None:
         self._close_for(error.reason)
-        if isinstance(error, RawLineError):  # it knows no reasons, and a person may be reading
+        if isinstance(error, RawLineError):  # a raw peer knows no reasons, and a person may be reading
             numbers = "number" if error.taken == 1 else "numbers"
             why = f"# {error}; {error.advice}; {error.taken} {numbers} before it taken\n"
             self._out.append(why.encode() + self._out.pop())
@@ -205,7 +204,7 @@ class Receiver(End):
                 emit(frame)
             case Beat():
                 if self.owed_answers:
-                    raise RemoteProtocolError(Reason.MALFORMED, "the opening beat before an answer that is owed")
+                    raise RemoteProtocolError(Reason.MALFORMED, "the opening beat before a #wait that is still owed")
                 self._check(frame)
                 if self.is_started:
                     emit(Proved(frame))

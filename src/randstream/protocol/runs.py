@@ -1,4 +1,4 @@
-"""Runs: number lines that know their place in a stream: what a store is read in, and what listeners get. Pure."""
+"""Runs: number lines that know their place in a stream, as read from a store or given to listeners. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Run:
         return self.offset + self.count
 
     def pieces(self, size: int) -> Iterator[Run]:
-        """The run in parts of about `size` bytes, each of whole lines."""
+        """Yield the run in parts of about `size` bytes, each of whole lines."""
         start, offset = 0, self.offset
         while start < len(self.lines):
             end = self.lines.find(b"\n", start + size) + 1 or len(self.lines)

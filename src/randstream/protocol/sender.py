@@ -43,7 +43,7 @@ class Sender(End):
     """Says which stream it offers, then sends numbers within the window and beats on time.
 
     `heartbeat` is in seconds; `now`, here and below, in seconds of the driver's monotonic clock. `instance` is the
-    link's secret, by which this connection ends an older one of the same link.
+    link's secret, with which this connection ends an older one of the same link.
     """
 
     role = Role.PRODUCER
@@ -66,14 +66,14 @@ class Sender(End):
 
     @property
     def room(self) -> int:
-        """How many more number bytes the window takes now."""
+        """How many more number bytes the window allows now."""
         if self.state is not State.STREAMING:
             return 0
         return WINDOW_BYTES - (self._number_bytes - self._acked_bytes)
 
     @property
     def unacked_since(self) -> float | None:
-        """When the oldest beat went out whose numbers are not acked; None if all are."""
+        """When the oldest beat with unacked numbers went out; None if all numbers are acked."""
         return self._unacked[0].sent_at if self._unacked else None
 
     @property
@@ -95,7 +95,7 @@ class Sender(End):
     def send_numbers(self, lines: Lines, count: int, now: float) -> None:
         """Send the `count` lines of `lines`, which are numbers `offset` to `offset + count - 1`.
 
-        Raises LocalProtocolError: more than `room`, than an interval, or than the stream has.
+        Raises LocalProtocolError: more than `room`, an interval or the stream allows.
         """
         if len(lines) > self.room or len(lines) > MAX_INTERVAL_BYTES or count > MAX_OFFSET - self.offset:
             raise LocalProtocolError(f"{len(lines)} bytes do not fit")
@@ -111,11 +111,11 @@ class Sender(End):
             self._beat_on_time(now)
 
     def send_final_beat(self, now: float) -> None:
-        """Beat out of turn, so that the ack of all that was sent comes soon. `is_settled` tells when it has."""
+        """Beat out of turn, so that everything sent is acked soon. `is_settled` tells when it is."""
         self._beat(now)
 
     def data_to_send(self) -> list[Lines]:
-        """Take all that is to be written now."""
+        """Take everything that is to be written now."""
         self._write_answers()
         return super().data_to_send()
 
@@ -137,7 +137,7 @@ class Sender(End):
                 self._count_word(now)
                 self._answers += 1
                 if self._answers > MAX_UNWRITTEN_ANSWERS:
-                    raise RemoteProtocolError(Reason.TOO_LONG, "asks, and answers that it does not read")
+                    raise RemoteProtocolError(Reason.TOO_LONG, "it asks, and does not read the answers")
                 self._first_offset = max(self._first_offset, offset or 0)
                 emit(Waited(by, offset, stream))
             case Resume(offset, after):
@@ -171,7 +171,7 @@ class Sender(End):
             self._acked_bytes = self._unacked.popleft().bytes_total
         round_trip = None if ack.t is None else now - int(ack.t) / _MICROSECONDS
         if round_trip is not None and round_trip < 0:
-            round_trip = None  # a `t` we never sent: it proves nothing, and harms nobody
+            round_trip = None  # a `t` we never sent: it proves nothing, and does no harm
         return Acknowledged(ack.offset, round_trip)
 
     def _perform_duty(self, now: float, emit: Callable[[Event], None]) -> None:

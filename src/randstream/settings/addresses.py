@@ -46,7 +46,7 @@ class Target:
 
     @property
     def is_service(self) -> bool:
-        """Whether it stands for however many workers DNS names."""
+        """Whether it stands for all workers that DNS names."""
         return self.scheme in ("srv", "dns")
 
     @property
@@ -71,7 +71,7 @@ def check_target(value: Any) -> Target:
         return replace(value, port=_check_port(value.port, least=0 if value.scheme == "srv" else 1))
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{shorten(str(value))} is no target; give host:port, [v6]:port or raw://host:port")
+        raise ValueError(f"{shorten(str(value))} is not a target; give host:port, [v6]:port or raw://host:port")
     scheme, host, port = found.groups("")
     if scheme not in ("", "stream", "raw", "dns", "srv"):
         raise ValueError(
@@ -79,7 +79,7 @@ def check_target(value: Any) -> Target:
         )
     if scheme == "srv":
         if port:
-            raise ValueError(f"{shorten(value)} has a port, which SRV records tell; give srv://name")
+            raise ValueError(f"{shorten(value)} has a port, but SRV records have their own; give srv://name")
         return Target(scheme, host, 0)
     return Target(scheme or "stream", host.strip("[]"), _check_port(port or str(DEFAULT_PORT), least=1))
 
@@ -92,7 +92,7 @@ def check_targets(value: Any) -> tuple[Target, ...] | str:
 
 
 def read_targets(given: tuple[Target, ...] | str) -> tuple[Target, ...]:
-    """The targets that `check_targets` gave; those of `@FILE` are read, one a line. Raises ValueError."""
+    """The targets that `check_targets` gave; those of `@FILE` are read, one per line. Raises ValueError."""
     if not isinstance(given, str):
         return given
     return _check_texts(read_text(given[1:]).removeprefix(BYTE_ORDER_MARK).splitlines())

@@ -22,7 +22,7 @@ _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB":
 _IDENTITY: Final = re.compile(r"[^\s*]+")
 _HOST_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
 _SHOWN: Final = 60
-"""Characters of what was given that an error repeats: ten thousand targets help nobody."""
+"""Characters of a value that an error repeats: ten thousand targets would be no help."""
 
 
 def check_name(value: Any) -> str:
@@ -108,7 +108,7 @@ def check_identities(value: Any) -> tuple[str, ...]:
 
 
 def check_host_names(value: Any) -> tuple[str, ...]:
-    """Names of hosts, separated by commas, in lower case; `*.` and a name stands for all that end in it."""
+    """Names of hosts, separated by commas, in lower case; `*.` before a name stands for all names that end in it."""
     what = "names of hosts without a port, such as page.example.org or *.example.org, several separated by commas"
     return tuple(name.lower().removesuffix(".") for name in _names(value, _HOST_NAME, what))
 
@@ -135,7 +135,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 
 def _number(value: Any) -> float:
-    """Of text, or of any type of real number. A bool is none, nor is what `float` would read of bytes or an array."""
+    """A number given as text or as any type of real number; not as a bool, nor as bytes or an array."""
     try:
         if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
             raise TypeError
@@ -152,7 +152,7 @@ def _path(value: Any, what: str) -> str:
 
 
 def _texts(value: Any, what: str) -> list[str]:
-    """The texts and paths of a list; bytes are none, though Python iterates over them."""
+    """The texts and paths of a list; bytes are not one, though Python iterates over them."""
     given = list(value) if isinstance(value, Iterable) else [value]
     if not all(isinstance(each, str | os.PathLike) for each in given):
         raise ValueError(f"give {what}")

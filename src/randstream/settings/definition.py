@@ -12,7 +12,7 @@ from ..errors import SettingsError
 from .checks import shorten
 
 REQUIRED: Final = "required"
-"""Stands where the text of a default would, for a setting without one."""
+"""Stands in for the text of a default, for a setting without one."""
 
 Is = TypeVar("Is")
 May = TypeVar("May")
@@ -63,7 +63,7 @@ class Setting:
         return not self.metavar
 
     def apply(self, function: Callable[[Any], Result], given: Any) -> Result:
-        """What `function` makes of the value `given`, with its errors raised as UnusableSetting."""
+        """What `function` returns for the value `given`, with its errors raised as UnusableSetting."""
         try:
             return function(given)
         except (ValueError, TypeError, SettingsError) as error:
@@ -71,7 +71,7 @@ class Setting:
 
 
 class UnusableSetting(SettingsError):
-    """The value given for one setting cannot be used. The message blames its flag; a secret value is in no message."""
+    """The value given for one setting cannot be used. The message names its flag, and never shows a secret value."""
 
     def __init__(self, known: Setting, given: Any, why: str) -> None:
         flag, variable = known.label, known.variable
@@ -81,7 +81,7 @@ class UnusableSetting(SettingsError):
         super().__init__(f"{flag}: {why}")
         self.variable = known.variable
         self.variable_message = f"{variable}: {why}"
-        """The same, but it blames the environment variable."""
+        """The same, but it names the environment variable."""
 
 
 def _show(given: str | Real | Decimal) -> str:
@@ -116,7 +116,7 @@ def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def check_values(settings: Mapping[str, Setting], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that `given` means, both by name: where every setting is checked.
+    """The values that `given` means, both by name. Every setting is checked here.
 
     Raises UnusableSetting, and SettingsError when two settings of one choice are given.
     """

@@ -29,7 +29,7 @@ def read_text(path: str) -> str:
 
 
 def read_token(path: str) -> str:
-    """The token in a file, which is one line of it. Raises ValueError: it cannot be read, or is none."""
+    """The token in a file, its only line. Raises ValueError: it cannot be read, or is not a token."""
     token = read_text(path).strip()
     if not _TOKEN.fullmatch(token):
         raise ValueError(f"no token in {shorten(path)}; give a line of letters, digits and any of -._~+/=")

@@ -61,25 +61,25 @@ class CommonSettings:
     name: str = setting("name", "NAME", check_name, "Name of this process, as its peers see it.",
         factory=socket.gethostname, default_text="the host's name")
     grace_period: float = setting("grace", "SECONDS", check_seconds,
-        "How long an end on SIGTERM or Ctrl-C may take, so that nothing is lost.", default=5.0)
+        "How long a graceful end on SIGTERM or Ctrl-C may take, so nothing is lost.", default=5.0)
     admin: Given[Address | None, str] = setting("admin", "HOST:PORT", check_address,
         "Serve the live page, health, metrics and JSON there.", default=None, default_text="off")
     admin_host: Given[tuple[str, ...], str | Iterable[str]] = setting("admin-host", "NAMES", check_host_names,
-        "Names by which clients may call the admin server, separated by commas or each with a flag of its own;"
-        " *.example.org is all that end in it. Others are refused, so that no web page can read it under a name of its"
-        " own.", default=(), default_text="addresses, localhost, the host's name", is_list=True)
+        "Names by which clients may call the admin server, separated by commas or each with its own flag;"
+        " *.example.org stands for all names that end in it. Others are refused, so no web page can read it under a"
+        " name of its own.", default=(), default_text="addresses, localhost, the host's name", is_list=True)
     admin_token_file: str | None = setting("admin-token-file", "FILE", check_file,
-        "File with a token that clients of the admin server must show, except for /livez and /readyz; read again when"
+        "File with a token that clients of the admin server must send, except for /livez and /readyz; read again when"
         " it changes.", default=None, default_text="none: no token")
     tls_cert: str | None = setting("tls-cert", "FILE", check_file,
-        "Certificate (PEM) to show. With it and the next two, all is TLS 1.3 and both ends show certificates; new"
-        " connections use the files as they are then.", default=None, default_text="none: plain text")
+        "Certificate (PEM) to present. With it and the next two, streams use TLS 1.3 and both ends present"
+        " certificates; new connections use the files as they are then.", default=None, default_text="none: plain text")
     tls_key: str | None = setting("tls-key", "FILE", check_file,
         "The certificate's private key (PEM, no passphrase).", default=None, default_text="none")
     tls_ca: str | None = setting("tls-ca", "FILE", check_file,
         "Certificates (PEM) of the CAs that must have signed a peer's.", default=None, default_text="none")
     log_level: str = setting("log-level", "LEVEL", one_of(*LOG_LEVELS),
-        f"The least that is logged: {in_words(LOG_LEVELS)}.", default="info")
+        f"The lowest level that is logged: {in_words(LOG_LEVELS)}.", default="info")
     loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {in_words(LOOPS)}.", default="uvloop")
     # fmt: on
 
@@ -102,7 +102,7 @@ class CommonSettings:
 
     @property
     def allowed_peers(self) -> tuple[str, ...]:
-        """The names of which a peer's certificate must hold one; empty: any may be there."""
+        """The names of which a peer's certificate must hold one; empty: any will do."""
         return ()
 
     def _refuse_names_without_tls(self, flag: str) -> None:
@@ -112,33 +112,33 @@ class CommonSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerSettings(CommonSettings):
-    """What a producer is to do. They hold what was given; `resolve` reads the files that they name."""
+    """What a producer is to do, as it was given; `resolve` reads the files that the settings name."""
 
     # fmt: off
     workers: Given[tuple[Target, ...] | str, Iterable[Target | str]] = setting("workers", "TARGETS", check_targets,
-        "Workers to stream to: host:port, several separated by commas, or @FILE with one a line and # comments;"
+        "Workers to stream to: host:port, several separated by commas, or @FILE with one per line and # comments;"
         f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
         " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
         default=(), default_text=REQUIRED)
     seed: Given[str | None, SupportsIndex] = setting("seed", "TEXT", parse_seed,
-        "Text that all numbers follow from. Others see it in ps: see --seed-file.",
+        "Text that determines all numbers. Other users see it in ps: prefer --seed-file.",
         default=None, default_text="drawn, and logged once", is_secret=True, choice="seed")
     seed_file: str | None = setting("seed-file", "FILE", check_file,
         "File that holds the seed (-: standard input).", default=None, default_text="none", choice="seed")
     rate: Given[float, str] = setting("rate", "RATE", check_rate,
-        "Numbers a second for each worker: above 0, 0.5 is fine; or max.", default=10.0, default_text="10")
+        "Numbers a second for each worker: any number above 0, such as 0.5; or max.", default=10.0, default_text="10")
     numbers: str = setting("numbers", "DISTRIBUTION", check_numbers,
-        "What they look like: integers:LOW:HIGH (both included), bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
+        "Their distribution: integers:LOW:HIGH (both included), bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
         " exponential:SCALE or normal:MEAN:SD.", default="integers:1:100")
     heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
-        f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. Three without a sign of life end a connection.",
+        f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. A connection silent for three of them ends.",
         default=1.0)
     buffer_bytes: Given[int, str] = setting("buffer-bytes", "SIZE", check_size,
-        "What all links together may hold that their workers have not read yet; each has an equal part.",
+        "How much all links together may hold that their workers have not read yet; each gets an equal share.",
         default=BUFFER_BYTES, default_text="128MiB")
     allow_worker: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-worker", "NAMES", check_identities,
-        "Take workers whose certificate holds one of these DNS names or URIs, separated by commas or each with a flag"
-        " of its own, whatever they call themselves.", default=(), default_text="their certificate holds their name",
+        "Accept workers whose certificate holds one of these DNS names or URIs, separated by commas or each with its"
+        " own flag, whatever they call themselves.", default=(), default_text="their certificate holds their name",
         is_list=True)
     # fmt: on
 
@@ -168,7 +168,7 @@ class ProducerSettings(CommonSettings):
 
 @dataclass(frozen=True, slots=True)
 class ProducerInputs:
-    """What a producer takes from files and from chance, once, before it starts."""
+    """What a producer reads from files or draws at random, once, before it starts."""
 
     targets: tuple[Target, ...]
     seed: Seed
@@ -187,26 +187,26 @@ class WorkerSettings(CommonSettings):
 
     # fmt: off
     listen: Given[Address, str] = setting("listen", "HOST:PORT", check_address,
-        "Where to listen for the producer; :9000 for other machines too, port 0 for any free one.",
+        "Where to listen for producers; :9000 to accept other machines too, port 0 for any free port.",
         default=f"127.0.0.1:{DEFAULT_PORT}")
     store: Given[Path | None, str] = setting("store", "FOLDER", check_folder,
-        "Keep the numbers in FOLDER, safe from whatever dies.", default=None, default_text="none", choice="sink")
+        "Store the numbers in FOLDER, safe no matter what dies.", default=None, default_text="none", choice="sink")
     discard: bool = setting("discard", "", check_switch,
         "Count the numbers and throw them away.", default=False, default_text="false", choice="sink")
     command: Given[tuple[str, ...], str | Iterable[str]] = setting("command", "COMMAND", check_command,
         "Program that gets the numbers on its standard input, started again when it ends. The variable is split as by"
         " a shell.", default=(), default_text="none", choice="sink", is_argument=True)
     segment_bytes: Given[int, str] = setting("segment-bytes", "SIZE", check_size,
-        "When a file of the store is full: 64MiB, 1GiB.", default="1GiB")
+        "Size at which a file of the store is full: 64MiB, 1GiB.", default="1GiB")
     retain_bytes: Given[int | None, str] = setting("retain-bytes", "SIZE", check_size,
-        "How much of a stream the store keeps at least; the oldest files go.", default=None, default_text="all")
+        "How much of a stream the store keeps at least; older files are removed.", default=None, default_text="all")
     accept_raw: bool = setting("accept-raw", "", check_switch,
-        "Take numbers from programs without a protocol too, one a line: seq 10 | nc -N HOST 9000. CRLF, blanks, empty"
-        " lines and # comments do not matter; a line that is no number ends the connection, which then says why.",
+        "Accept numbers from programs without a protocol too, one per line: seq 10 | nc -N HOST 9000. CRLF, blanks,"
+        " empty lines and # comments do not matter; the connection ends at a line that is not a number, and says why.",
         default=False, default_text="false")
     allow_producer: Given[tuple[str, ...], str | Iterable[str]] = setting("allow-producer", "NAMES", check_identities,
-        "Of the producers whose certificate the CA has signed, take only those it names so: DNS names or URIs,"
-        " separated by commas or each with a flag of its own.", default=(), default_text="all", is_list=True)
+        "Accept only producers whose certificate holds one of these DNS names or URIs, separated by commas or each with"
+        " its own flag.", default=(), default_text="all", is_list=True)
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Seed: given, or drawn from randomness that is handed in. What may be one, `numbers.seed` says."""
+"""Seed: given, or drawn from randomness that is handed in. `numbers.seed` defines what may be one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Seed:
 
     text: str = field(repr=False)
     was_drawn: bool = False
-    """Nobody gave it, so it is logged, once."""
+    """It was not given, so it is logged, once."""
 
 
 def draw_seed(random: Random) -> Seed:

@@ -18,7 +18,7 @@ class Sink(Protocol):
 
     @property
     def taker(self) -> str:
-        """Who takes the numbers from it, in words for an operator: `the command sleep`."""
+        """What takes the numbers from it, in words for an operator: `the command sleep`."""
 
     @property
     def problem(self) -> str | None:
@@ -26,15 +26,15 @@ class Sink(Protocol):
 
     @property
     def warning(self) -> str | None:
-        """What does not keep it from taking numbers, but needs a person; None: nothing."""
+        """What does not stop it from taking numbers, but needs a person; None: nothing."""
 
     async def start(self) -> None:
-        """Take what the sink holds for life (a lock, a thread). Raises SettingsError: it can never work as set."""
+        """Acquire what the sink holds for life (a lock, a thread). Raises SettingsError: it can never work as set."""
 
     async def open(self, offered: Open) -> int | None:
-        """Make ready for a connection of this stream and say which number it is to send first.
+        """Prepare for a connection of this stream and return the offset of the number that it must send first.
 
-        Waits for a commit that still runs; drops what an older connection appended and no commit has begun.
+        Waits for a commit that still runs; drops what an older connection appended and is in no commit yet.
         None: nothing of this stream is held, the producer may choose.
 
         Raises SinkError: not now; the worker says `#wait` and calls again. OfferError: never.
@@ -49,13 +49,13 @@ class Sink(Protocol):
     def prove(self, beat: Beat) -> bool:
         """A beat held: everything appended so far, up to `beat.offset`, is as the producer sent it.
 
-        True: and all of it is where it shall go, so that there is nothing to commit.
+        True: and all of it is where it belongs, so there is nothing to commit.
         """
 
     async def commit(self) -> int:
-        """Make all that is proven as durable as this sink promises; the offset below which everything now is.
+        """Make all that is proven as durable as this sink promises; return the offset below which everything now is.
 
-        May be cancelled; what has begun then goes on, and `open` waits for it.
+        May be cancelled; what has begun then continues, and `open` waits for it.
 
         Raises SinkError: not now; nothing is lost, the worker does not acknowledge and calls again.
         """
@@ -67,11 +67,11 @@ class Sink(Protocol):
         """
 
     async def run(self, report: SinkReport) -> None:
-        """Do what the sink has to do all its life beside being called, such as minding a command.
+        """Do what the sink has to do all its life besides being called, such as watching a command.
 
-        Tells `report` of failures that no call of the worker's sees. Returns when the sink can never take numbers
-        again and the worker may end: a closed standard output.
+        Tells `report` of failures that no call by the worker sees. Returns when the sink can never take numbers again
+        and the worker may end: a closed standard output.
         """
 
     async def close(self) -> None:
-        """Give back what `start` took, after a last commit has ended."""
+        """Release what `start` acquired, after the last commit has ended."""

@@ -1,4 +1,4 @@
-"""Batch sink: numbers as arrays for a loop in the same program. What its body has finished with is passed on."""
+"""Batch sink: numbers as arrays for a loop in the same program. What the loop's body has finished is passed on."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ class Batch:
 
 
 class BatchSink(QueuedSink):
-    """Hands batches out one by one; asking for the next says that the last is finished with.
+    """Hands out batches one by one; asking for the next means that the last is finished.
 
-    `offset`: where to go on, as saved from `Batch.end_offset`; None: the producer knows best. It is an offset of
+    `offset`: where to continue, as saved from `Batch.end_offset`; None: the producer decides. It is an offset of
     `stream`, as saved from `Batch.stream`; None: of whatever stream is offered first.
 
-    Raises TypeError, ValueError: `offset` is no integer, or not from 0 to 2^63 - 1; SettingsError: `stream` is none.
+    Raises TypeError, ValueError: `offset` is not an integer, or not from 0 to 2^63 - 1; SettingsError: `stream` is not
+    a stream's id.
     """
 
     taker = "the loop over this worker's batches"
@@ -60,7 +61,7 @@ class BatchSink(QueuedSink):
         self._is_over = False
 
     async def open(self, offered: Open) -> int | None:
-        """Name the offset, the saved one the first time that it fits."""
+        """Name the offset: the saved one, the first time that it fits."""
         try:
             self._dtype = parse_distribution(offered.numbers).dtype
         except SettingsError as error:
@@ -78,7 +79,7 @@ class BatchSink(QueuedSink):
     async def next_batch(self) -> Batch | None:
         """The next batch, as soon as there is one; None after `finish`.
 
-        Raises SinkError: what came is no number of its stream's type.
+        Raises SinkError: what came is not a number of its stream's type.
         """
         self._note_passed(self._out_bytes)
         self._out_bytes = 0
@@ -92,11 +93,11 @@ class BatchSink(QueuedSink):
         try:
             numbers = parse_lines(text, text.count(b"\n"), self._dtype)
         except OddLineError as error:
-            raise SinkError(f"at offset {offset + error.index} of stream {self._taken.stream} came {error}") from error
+            raise SinkError(f"offset {offset + error.index} of stream {self._taken.stream}: {error}") from error
         return Batch(self._taken.stream, offset, numbers)
 
     def finish(self, *, is_done: bool) -> None:
-        """Hand out no more. `is_done`: the last batch is finished with."""
+        """Hand out no more. `is_done`: the last batch is finished."""
         if is_done:
             self._note_passed(self._out_bytes)
             self._out_bytes = 0

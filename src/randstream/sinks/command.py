@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import signal
 from collections.abc import Sequence
 from functools import partial
 from random import Random
@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from ..backoff import Backoff
-from ..children.spawn import spawn
+from ..children.spawn import send_signal, spawn
 from ..clock import Clock
 from ..errors import SettingsError
 from ..observe.report import SinkReport
@@ -21,15 +21,15 @@ from ..observe.throttle import LINES_A_MINUTE, Throttle
 from .pipe import FdWriter, PipeSink
 
 STEADY_SECONDS: Final = 10.0
-"""A command that ran so long has proved itself: the next restart comes soon again."""
+"""A command that ran this long has proved itself: the next restart comes soon again."""
 CLOSE_SECONDS: Final = 5.0
-"""What a command has to end in after its standard input has ended, and again after SIGTERM."""
+"""How long a command has to end after its standard input has ended, and again after SIGTERM."""
 
 log = structlog.get_logger("randstream")
 
 
 class CommandSink(PipeSink):
-    """Passes on what the command's pipe took; what an ended command's did not take goes to the next.
+    """Passes on what the command's pipe takes; what an ended command's pipe did not take goes to the next command.
 
     A number of which the pipe took only a part goes to the next command whole.
     """
@@ -62,12 +62,11 @@ class CommandSink(PipeSink):
         if self.process is None or self._writer is None:
             return
         self._writer.end()
-        for end in (self.process.terminate, self.process.kill):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 await asyncio.wait_for(self.process.wait(), CLOSE_SECONDS)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    end()
+                send_signal(self.process, number)
             else:
                 return
         await self.process.wait()
@@ -75,7 +74,7 @@ class CommandSink(PipeSink):
     async def _spawn(self) -> None:
         reading, writing = os.pipe()
         try:
-            # In a session of its own, since Ctrl-C at a terminal is for the worker: it ends the command's input itself.
+            # In its own session, because Ctrl-C at a terminal is for the worker, which ends the command's input itself.
             self.process = await spawn(self._command, stdin=reading, start_new_session=True)
         except BaseException:
             os.close(writing)

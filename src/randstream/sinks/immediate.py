@@ -1,4 +1,4 @@
-"""Immediate sinks: they pass numbers on as they arrive, so that latency is low.
+"""Immediate sinks: they pass numbers on as they arrive, for low latency.
 
 Their offset counts what they have passed on; nothing that has gone can be called back, so after a beat that did not
 hold, the unproven numbers come again.
@@ -16,7 +16,7 @@ from ..protocol.frames import Beat, Lines, Open
 class ImmediateSink:
     """What all of them share: whose stream it is, where it stands, how far it is proven. By itself: discards.
 
-    Implements `Sink`; what the methods mean is said there.
+    Implements `Sink`, which documents the methods.
     """
 
     taker = "nobody"
@@ -26,7 +26,7 @@ class ImmediateSink:
     def __init__(self) -> None:
         self._offered: Open | None = None
         self._taken: Open | None = None
-        """What numbers were last taken of."""
+        """The stream that numbers were last taken from."""
         self._offset = 0
         self._proven_offset = 0
 
@@ -34,7 +34,7 @@ class ImmediateSink:
     async def close(self) -> None: ...
 
     async def open(self, offered: Open) -> int | None:
-        """Name an offset only for the stream that numbers were last taken of."""
+        """Name an offset only for the stream that numbers were last taken from."""
         self._drop_waiting()
         taken, self._offered = self._taken, offered
         if taken is None or taken.stream != offered.stream:
@@ -53,11 +53,11 @@ class ImmediateSink:
         self._pass_on(lines, count)
 
     def append_raw(self, lines: Lines) -> None:
-        """Pass on numbers of a raw peer, which belong to no stream and leave the offset alone."""
+        """Pass on numbers from a raw peer, which belong to no stream and leave the offset alone."""
         self._pass_on(lines, 0)
 
     async def wait_room(self) -> None:
-        """Wait until there is room for more: raw peers know no window."""
+        """Wait until there is room for more: raw peers have no window."""
 
     async def wait_passed(self) -> None:
         """Wait until all that was taken has been passed on."""
@@ -82,7 +82,7 @@ class ImmediateSink:
         """Pass `lines` on, which moved the offset by `counted`."""
 
     def _drop_waiting(self) -> None:
-        """Forget what has not begun to be passed on, and take its numbers off the offset."""
+        """Forget what has not begun to be passed on, and subtract its numbers from the offset."""
 
 
 class DiscardSink(ImmediateSink):

@@ -15,7 +15,7 @@ from .queued import QueuedSink
 
 
 class FdWriter(threading.Thread):
-    """Writes to a descriptor on a thread, so that the loop never waits. A daemon: a stuck pipe holds up no exit."""
+    """Writes to a descriptor on a thread, so the loop never waits. A daemon, so a stuck pipe never delays an exit."""
 
     def __init__(self, fd: int) -> None:
         super().__init__(name=f"write-{fd}", daemon=True)
@@ -24,13 +24,13 @@ class FdWriter(threading.Thread):
         self.start()
 
     async def write(self, batch: bytes) -> tuple[int, OSError | None]:
-        """Write `batch`: how many bytes were taken, and the error that stopped it short, if one did."""
+        """Write `batch`; return how many bytes were taken, and the error that cut it short, if one did."""
         written: asyncio.Future[tuple[int, OSError | None]] = asyncio.get_running_loop().create_future()
         self._batches.put((batch, written))
         return await written
 
     def end(self) -> None:
-        """Close the descriptor, once what was asked for is done."""
+        """Close the descriptor once the writes before this are done."""
         self._batches.put(None)
 
     def run(self) -> None:
@@ -39,7 +39,7 @@ class FdWriter(threading.Thread):
             outcome = _write_all(self._fd, batch)
             try:
                 written.get_loop().call_soon_threadsafe(_settle, written, outcome)
-            except RuntimeError:  # the loop has closed: nobody waits any more
+            except RuntimeError:  # the loop has closed: nothing waits any more
                 break
         os.close(self._fd)
 
@@ -50,7 +50,7 @@ def _write_all(fd: int, batch: bytes) -> tuple[int, OSError | None]:
     while taken < len(view):
         try:
             taken += os.write(fd, view[taken:])
-        except BlockingIOError:  # it is shared with a process that made it so
+        except BlockingIOError:  # a process that shares it has made it non-blocking
             select.select([], [fd], [])
         except OSError as error:
             return taken, error
@@ -70,7 +70,7 @@ class PipeSink(QueuedSink):
         self._clock = clock
 
     async def run(self, report: SinkReport) -> None:
-        """Write, until `_write` finds that nobody will ever read it."""
+        """Write, until `_write` finds that its reader has gone for good."""
         while True:
             await self._wait_until(lambda: bool(self._waiting))
             batch = self._take_batch()
@@ -82,4 +82,4 @@ class PipeSink(QueuedSink):
 
     @abstractmethod
     async def _write(self, batch: bytes, report: SinkReport) -> bool:
-        """Write all of `batch`, however long it takes. False: nobody will ever read it."""
+        """Write all of `batch`, however long it takes. False: its reader has gone for good."""

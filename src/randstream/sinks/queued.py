@@ -1,4 +1,4 @@
-"""Queued sinks: what arrives waits for somebody who may be slower, within the window of the wire."""
+"""Queued sinks: what arrives waits for a reader that may be slower, within the window of the wire."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL_BYTES: Final = 4096
 
 
 class QueuedSink(ImmediateSink):
-    """Keeps runs until somebody takes them, a batch at a time.
+    """Keeps runs until they are taken, a batch at a time.
 
     What has been taken counts as passed on; what waits can be dropped, and is when the next connection opens.
     """

@@ -13,11 +13,11 @@ from ..observe.report import SinkReport
 from .pipe import FdWriter, PipeSink
 
 RETRY_SECONDS: Final = 1.0
-"""How long a failed write, to a file on a full disk say, waits for its next attempt."""
+"""How long to wait after a failed write, such as to a file on a full disk, before trying again."""
 
 
 class StdoutSink(PipeSink):
-    """Writes to `fd`. A closed reader, as with `| head`, is a polite end."""
+    """Writes to `fd`. A reader that closes, as in `| head`, is a polite end."""
 
     taker = "the reader of standard output"
 
@@ -30,7 +30,8 @@ class StdoutSink(PipeSink):
         try:
             self._writer = FdWriter(os.dup(self._fd))
         except OSError as error:
-            raise SettingsError(f"cannot write to standard output: {error.strerror}; open it, or --discard") from error
+            why = f"cannot write to standard output: {error.strerror}; open it, or give --discard"
+            raise SettingsError(why) from error
 
     async def close(self) -> None:
         assert self._writer is not None

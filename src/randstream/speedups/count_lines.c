@@ -1,5 +1,5 @@
-/* Looking at lines: how many there are, and whether all of them may be numbers. Plain C11 that knows nothing of Python:
-   nothing here allocates, locks or fails. */
+/* Counts lines, and checks whether all of them may be numbers. Plain C11 that knows nothing of Python: nothing here
+   allocates, locks or fails. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -7,7 +7,7 @@
 
 enum { BLOCK = 32, PAGE = 64 * BLOCK /* a byte counts two halves of each */, MAX_LINE = 64 };
 
-/* Vectors of what every 64-bit processor has registers for. */
+/* Vectors that every 64-bit processor has registers for. */
 typedef uint8_t Bytes __attribute__((vector_size(16)));
 typedef int8_t Marks __attribute__((vector_size(16))); /* -1 where something holds, else 0 */
 typedef uint64_t Words __attribute__((vector_size(16)));
@@ -37,8 +37,8 @@ static int has_long_line(const uint8_t *data, size_t size) {
   return 0;
 }
 
-/* Look at `size` bytes, whole blocks and at most a page, and the one after them; how many LF there are. `is_plain`: let
-   lines be of digits alone. A block without LF is a gap, and each line of MAX_LINE bytes or more has one. */
+/* Look at `size` bytes, whole blocks and at most a page, and the byte after them; return how many LF there are. `is_plain`:
+   allow only digits in lines. A block without LF is a gap, and each line of MAX_LINE bytes or more has one. */
 static inline __attribute__((always_inline)) size_t look(
     const uint8_t *at, size_t size, int is_plain, int *is_wrong, int *has_gap) {
   Bytes counts = {0};
@@ -67,7 +67,7 @@ static inline __attribute__((always_inline)) size_t look(
   return count;
 }
 
-/* How many lines data[start..end) are; 0 if they are not number lines alone, the last of them with its LF, or if that is
+/* How many lines data[start..end) has; 0 if they are not number lines alone, the last of them with its LF, or if that is
    not within data[0..size). */
 size_t count_lines_within(const uint8_t *data, size_t size_of_data, size_t start, size_t end) {
   if (start >= end || end > size_of_data || data[end - 1] != '\n')

@@ -1,4 +1,4 @@
-/* Lines to lines of CSV: each gets its offset in front. Plain C11 that knows nothing of Python: nothing here allocates,
+/* Lines to lines of CSV: puts its offset before each. Plain C11 that knows nothing of Python: nothing here allocates,
    locks or fails. */
 
 #include <stddef.h>
@@ -8,8 +8,8 @@
 enum {
   DIGITS = 20,        /* of an offset */
   LONGEST = DIGITS + 1, /* what comes in front of a line */
-  WORD = 8,           /* bytes of a line that are looked at, and written, at once */
-  SPARE = 3 * WORD    /* bytes that may be written to behind what is meant */
+  WORD = 8,           /* bytes of a line that are read and written at once */
+  SPARE = 3 * WORD    /* bytes that may be written after the end */
 };
 
 /* An offset, all of its digits and a comma; `first` is the first digit that is shown. */
@@ -48,7 +48,7 @@ static inline unsigned length_of(uint64_t bytes) {
   return ends ? (unsigned)__builtin_ctzll(ends) / 8 : WORD;
 }
 
-/* Write `count` lines, which `size` bytes are, each behind its offset and a comma, from the begin of `room` on; how many
+/* Write `count` lines, of `size` bytes in all, each after its offset and a comma, to the start of `room`; return how many
    bytes they take. SIZE_MAX, and nothing is written: `room_size` is less than size + count * LONGEST + SPARE, or there are
    no such offsets. SIZE_MAX: there are more or fewer lines. */
 size_t put_csv_lines_within(

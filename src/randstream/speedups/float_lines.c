@@ -11,14 +11,14 @@
 
 /* ---- a number's digits --------------------------------------------------------------------------------------------
 
-   A float64 is c * 2^q. A reader of decimals takes for it whatever lies within 2^(q-1) of it, that included if c is even.
-   With 10^k <= 2^q < 10^(k+1), that is at least one multiple of 10^k, but of 10^(k+1) at most one. If there is that one,
-   its digits are the fewest; else those of the multiple of 10^k nearest to the number, in the middle the even one.
+   A float64 is c * 2^q. A reader of decimals reads as this number whatever lies within 2^(q-1) of it, the bounds included
+   if c is even. With 10^k <= 2^q < 10^(k+1), at least one multiple of 10^k lies there, but at most one of 10^(k+1). If
+   there is one, its digits are the fewest; else those of the multiple of 10^k nearest to the number, in a tie the even one.
 
-   So the number is divided by 10^(k+1), into `tens` and `fraction`, and the fraction is compared with half a step. All
-   that is rounded, the powers of ten above all, changes no comparison: whatever c and q, a multiple of 10^(k+1) is either
-   exactly 2^(q-1) away, or that differs by 2^-62.9 of 10^(k+1); and the number is either in the middle of two multiples of
-   10^k, or that differs by 2^-64.6 of 10^k. `tests/speedups/test_float_lines.py` proves both for each q.
+   So the number is divided by 10^(k+1), into `tens` and `fraction`, and the fraction is compared with half a step. Rounding,
+   above all of the powers of ten, changes no comparison: for every c and q, a multiple of 10^(k+1) is either exactly 2^(q-1)
+   away, or differs from that by at least 2^-62.9 of 10^(k+1); and the number is either in the middle of two multiples of
+   10^k, or differs from that by at least 2^-64.6 of 10^k. `tests/speedups/test_float_lines.py` proves both for each q.
    Source of these bounds on c, q and k: R. Giulietti, The Schubfach way to render doubles (2020). */
 
 typedef struct {
@@ -53,13 +53,13 @@ __attribute__((constructor)) static void make_steps(void) {
   }
 }
 
-/* c * 2^q / 10^(k+1), with FRACTION_BITS behind the point. */
+/* c * 2^q / 10^(k+1), with FRACTION_BITS after the point. */
 static Wide divide(uint64_t c, const Step *step) {
   c <<= FRACTION_BITS - 63;
   return (Wide)c * step->high + (uint64_t)((Wide)c * step->low >> 64);
 }
 
-/* The last digit, counted up from `up_from` on; what lies there, but for what was rounded, becomes even. */
+/* The last digit, rounded up from `up_from` on; what lies there, within rounding errors, becomes even. */
 static uint64_t round_digit(Wide quotient, Wide up_from) {
   Wide rounded = (quotient & (ONE - 1)) * 10 + ONE - up_from + 16;
   uint64_t digit = (uint64_t)(rounded >> FRACTION_BITS);
@@ -70,8 +70,8 @@ static __attribute__((noinline)) uint64_t round_half(uint64_t c, const Step *ste
   return round_digit(divide(c, step), ONE / 2);
 }
 
-/* Of c * 2^q, q being the step's, unless c is 2^52. 64 bits behind the point are enough, but for the middle of two digits.
-   No branch depends on how many digits there are: one of ten numbers has fewer than most. */
+/* Of c * 2^q, q being the step's, unless c is 2^52. 64 bits after the point are enough, except in the middle of two digits.
+   No branch depends on how many digits there are: one number in ten has fewer than most. */
 static inline Decimal shortest_in_step(uint64_t c, const Step *step) {
   Wide product = (Wide)(c << 1) * step->high;
   uint64_t low = (uint64_t)((Wide)(c << 1) * step->low >> 64), fraction = (uint64_t)product + low;
@@ -85,7 +85,7 @@ static inline Decimal shortest_in_step(uint64_t c, const Step *step) {
   return (Decimal){tens + is_up, digit & (is_up - 1) & (is_down - 1), step->k};
 }
 
-/* Of 2^(q+52): what lies below is taken for it only up to half as far. */
+/* Of 2^(q+52): what lies below is read as this number only up to half as far away. */
 static Decimal shortest_of_power(int q) {
   Step step = make_step(q, (q * 315653 - 131008) >> 20); /* log10(3/4 * 2^q) */
   Wide quotient = divide((uint64_t)1 << 52, &step);
@@ -104,7 +104,7 @@ enum { DIGITS = 17, TENS = DIGITS - 1 };
 
 static const uint64_t SIXTEEN = 1000000000000000; /* the least number of as many digits */
 
-/* Of numbers below 2^-1022, which have fewer digits. Zero has its point where one has it. */
+/* Of numbers below 2^-1022, which have fewer digits. Zero has its point where 1 has it. */
 static Decimal shortest_of_small(uint64_t c) {
   if (!c)
     return (Decimal){0, 0, 2 - DIGITS};
@@ -129,19 +129,19 @@ static inline Decimal shortest(uint64_t bits) {
 
 /* ---- digits to text -----------------------------------------------------------------------------------------------
 
-   Batch by batch, in small loops: a processor works on several numbers of one at once, and compilers make vectors of some. */
+   Batch by batch, in small loops: a processor works on several numbers at once, and compilers vectorise some loops. */
 
 enum { BATCH = 256 };
 
 typedef struct {
-  int16_t before[BATCH];         /* how many digits are before the point; if negative, minus the zeros behind it */
+  int16_t before[BATCH];         /* how many digits are before the point; if negative, minus the zeros after it */
   uint8_t skipped[BATCH];        /* zeros in front: one or none */
   char last[BATCH];              /* the last digit */
   char tens[(BATCH + 1) * TENS]; /* the others, and what is read with those of the last number */
 } Batch;
 
-/* Two times eight digits to text, for each of `count` numbers: into halves, these into halves, and once more. Each factor
-   is that of a quotient, rounded up by too little to reach a whole number. */
+/* Two times eight digits to text, for each of `count` numbers: halve them three times. Each factor divides: it is a
+   reciprocal rounded up, by too little to reach a whole number. */
 static inline void split(const uint32_t *eights, size_t count, char *text) {
   uint16_t fours[4 * BATCH];
   for (size_t i = 0; i < 2 * count; i++) {
@@ -197,7 +197,7 @@ static inline int count_shown(const char *tens, char last) {
 
 enum {
   LONGEST = 25,                /* line */
-  ROOM = 40,                   /* that is written to for a line, from its begin on */
+  ROOM = 40,                   /* that is written to for a line, from its start */
   LEAST = -4, GREATEST = TENS, /* of `before`, without an exponent */
 };
 
@@ -232,7 +232,7 @@ static __attribute__((noinline)) char *put_rare_line(char *at, const char *tens,
   return at;
 }
 
-/* Where things go in a line with so many digits before the point. */
+/* Where things go in a line, by how many digits are before the point. */
 typedef struct {
   int8_t first;  /* digit */
   int8_t point;  /* and from which digit on they are surely behind it */
@@ -244,8 +244,8 @@ static const Layout layouts[GREATEST - LEAST] = {
   {0, 6, 1}, {0, 7, 1}, {0, 8, 1}, {0, 9, 1}, {0, 10, 1}, {0, 11, 1}, {0, 12, 1}, {0, 13, 1}, {0, 14, 1}, {0, 15, 1},
 };
 
-/* Write one line; where it ends. No branch depends on where the point is: the zeros that may be in front, all digits, and
-   once more those behind the point. */
+/* Write one line; return where it ends. No branch depends on where the point is: write the zeros that may be in front, all
+   digits, and again those after the point. */
 static inline char *put_line(char *at, int is_negative, const char *tens, char last, int skipped, int before) {
   *at = '-';
   at += is_negative;
@@ -286,8 +286,8 @@ static inline char *put_batch(char *at, const char *end, const double *numbers, 
   return at;
 }
 
-/* Write `count` finite numbers as lines from the begin of `room` on, which has `size` bytes; how many they take. If the
-   room is less than LONGEST for each, nothing is written, and it is SIZE_MAX. */
+/* Write `count` finite numbers as lines to the start of `room`, which has `size` bytes; return how many they take. If the
+   room is less than LONGEST for each, write nothing and return SIZE_MAX. */
 CLONED size_t put_float_lines_within(const double *numbers, size_t count, char *room, size_t size) {
   if (count > size / LONGEST)
     return SIZE_MAX;
@@ -299,7 +299,7 @@ CLONED size_t put_float_lines_within(const double *numbers, size_t count, char *
   return (size_t)(at - room);
 }
 
-/* The same of numbers `offset` to `offset + count - 1` of a stream, as `floats.c` has them; SIZE_MAX also if there are none. */
+/* The same for numbers `offset` to `offset + count - 1` of a stream, made by `floats.c`; SIZE_MAX also if there are none. */
 CLONED size_t draw_float_lines_within(
     uint64_t key0, uint64_t key1, uint64_t offset, size_t count, uint64_t family, double location, double scale,
     char *room, size_t size) {

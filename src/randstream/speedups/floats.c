@@ -1,5 +1,5 @@
 /* Words to float64 numbers: what `distributions.py` and `portable.py` do, with the same operations in the same order, each
-   rounded by itself. Then IEEE 754 leaves no processor and no compiler a choice. Plain C11 that knows nothing of Python:
+   rounded separately. Then IEEE 754 leaves no processor or compiler a choice. Plain C11 that knows nothing of Python:
    nothing here allocates, locks or fails. */
 
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #error "-ffast-math makes other numbers"
 #endif
 
-/* ---- a logarithm and an inverse normal: see `portable.py` for what they are and where they are from ------------------ */
+/* ---- a logarithm and an inverse normal: see `portable.py` for what they are and where they come from ------------------ */
 
 static inline uint64_t as_bits(double x) {
   uint64_t bits;
@@ -31,7 +31,7 @@ static inline double as_double(uint64_t bits) {
   return x;
 }
 
-/* By Horner's rule, highest power first. The loop must be gone before compilers look for what they can do two at a time. */
+/* By Horner's rule, highest power first. Unrolled by hand, or compilers do not vectorise the loops that call it. */
 static inline double polynomial(const double c[8], double x) {
   return ((((((c[0] * x + c[1]) * x + c[2]) * x + c[3]) * x + c[4]) * x + c[5]) * x + c[6]) * x + c[7];
 }
@@ -48,7 +48,7 @@ static const double LN2_HIGH = 0x1.62e42feep-1, LN2_LOW = 0x1.a39ef35793c76p-33;
 
 /* Of a positive, normal, finite number. */
 static inline double natural_log(double x) {
-  uint64_t exponent = as_bits(x) - SQRT_HALF + BIAS; /* of two, in the leading bits; below them what to forget */
+  uint64_t exponent = as_bits(x) - SQRT_HALF + BIAS; /* of two, in the leading bits; those below are dropped */
   double f = as_double(as_bits(x) - (exponent & 0xFFF0000000000000) + BIAS) - 1.0;
   double k = as_double(exponent >> 52 | 0x4330000000000000) - (0x1p52 + 1024); /* the first is 2^52 + 1024 + k */
   double s = f / (f + 2.0);
@@ -78,12 +78,12 @@ static const double FAR_TAIL[2][8] = {
 
 /* ---- words to standard numbers ------------------------------------------------------------------------------------ */
 
-enum { BATCH = 512 /* words at a time, which the nearest cache holds */ };
+enum { BATCH = 512 /* words at a time, which the L1 cache holds */ };
 
 /* ((word >> 12) + 0.5) / 2^52, which is exact, and so is each step: word >> 12 becomes the fraction of 1.something. */
 static inline double probability(uint64_t word) { return as_double(word >> 12 | 0x3FF0000000000000) - 1.0 + 0x1p-53; }
 
-/* (double)whole of a number below 2^53, which is exact, and so are both sums: few processors convert several at once. */
+/* (double)whole of a number below 2^53, which is exact, as are both sums: few processors convert several at once. */
 static inline double as_whole(uint64_t whole) {
   double high = as_double(whole >> 32 | 0x4530000000000000); /* 2^84 + 2^32 times its first bits */
   double low = as_double((uint32_t)whole | 0x4330000000000000); /* 2^52 + the others */
@@ -100,7 +100,7 @@ static inline void make_exponential(const uint64_t *words, size_t count, double 
     numbers[i] = -natural_log(1.0 - probability(words[i]));
 }
 
-/* All as if they were in the centre; then the tails, which three of twenty are in. */
+/* All as if they were in the centre; then the tails, which three in twenty are in. */
 static inline void make_normal(const uint64_t *words, size_t count, double *numbers) {
   double distances[BATCH], lower[BATCH];
   size_t tail[BATCH], tails = 0;
@@ -144,8 +144,8 @@ static inline void make(
   }
 }
 
-/* Of each of `count` words location + scale * the standard number of the family, to `numbers`, which has room for `size`.
-   If that is too little, or there is no such family, nothing is written, and it is SIZE_MAX; else 0. */
+/* For each of `count` words, write location + scale * the family's standard number to `numbers`, which has room for `size`,
+   and return 0. If that is too little, or there is no such family, write nothing and return SIZE_MAX. */
 CLONED size_t make_floats_within(
     const uint64_t *words, size_t count, uint64_t family, double location, double scale, double *numbers, size_t size) {
   if (count > size || family > NORMAL)
@@ -154,7 +154,7 @@ CLONED size_t make_floats_within(
   return 0;
 }
 
-/* The same of words `offset` to `offset + count - 1` of a stream; SIZE_MAX also if there are none. */
+/* The same for words `offset` to `offset + count - 1` of a stream; SIZE_MAX also if there are none. */
 CLONED size_t draw_floats_within(
     uint64_t key0, uint64_t key1, uint64_t offset, size_t count, uint64_t family, double location, double scale,
     double *numbers, size_t size) {

@@ -1,6 +1,6 @@
-/* Words to lines of integers, from the last number to the first, each with all 20 digits: the zeros in front are where the
-   line before is going to end. So nothing depends on how long a number is, which no processor could guess. Plain C11 that
-   knows nothing of Python: nothing here allocates, locks or fails. */
+/* Words to lines of integers, from the last number to the first, each with all 20 digits: the line before overwrites the
+   leading zeros. So no branch depends on how long a number is, which no processor could predict. Plain C11 that knows
+   nothing of Python: nothing here allocates, locks or fails. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@ static const char QUADS[] =
   THOUSAND("0") THOUSAND("1") THOUSAND("2") THOUSAND("3") THOUSAND("4")
   THOUSAND("5") THOUSAND("6") THOUSAND("7") THOUSAND("8") THOUSAND("9");
 
-/* The least number of n + 1 digits, but for 0, which has one too. */
+/* The least number of n + 1 digits, except 0, which has one too. */
 static const uint64_t LEAST[20] = {
   0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
   10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
@@ -32,8 +32,8 @@ static inline unsigned count_digits(uint64_t number) {
   return guess + (number >= LEAST[guess]);
 }
 
-/* Eight digits, of a number below 10^8. As a fixed-point number, n / 10^4 has the first four before the point; what is
-   behind it, times 10^4, the others. 2^40 / 10^4 is rounded up by 0.23, which is too little to reach a digit. */
+/* Eight digits, of a number below 10^8. As a fixed-point number, n / 10^4 has the first four before the point; its
+   fraction, times 10^4, has the others. 2^40 / 10^4 is rounded up by 0.23, which is too little to change a digit. */
 static inline void put_eight(char *at, uint64_t number) {
   uint64_t scaled = number * 109951163;
   uint64_t rest = (scaled & 0xFFFFFFFFFF) * 10000;
@@ -44,7 +44,7 @@ static inline void put_eight(char *at, uint64_t number) {
 static inline char *put_line(char *end, uint64_t number) {
   *--end = '\n';
   put_eight(end - 8, number % 100000000);
-  if (number >= 100000000) { /* of most streams, all numbers or none */
+  if (number >= 100000000) { /* in most streams, all numbers or none */
     uint64_t high = number / 100000000, top = high / 100000000;
     put_eight(end - 16, high % 100000000);
     memcpy(end - 20, QUADS + 4 * top, 4);
@@ -77,13 +77,13 @@ static char *put_signed_lines(const uint64_t *numbers, size_t count, char *begin
   return begin;
 }
 
-enum { BATCH = 512 }; /* words at a time, which the nearest cache holds */
+enum { BATCH = 512 }; /* words at a time, which the L1 cache holds */
 
-enum { ROOM_A_LINE = 22 }; /* what a line is written to: sign, 20 digits, LF */
+enum { ROOM_A_LINE = 22 }; /* what a line may take: sign, 20 digits, LF */
 
-/* Write numbers `offset` to `offset + count - 1` as lines, the last of which ends with `room`, which has `size` bytes;
-   where in it they begin. Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. If the room
-   is less than ROOM_A_LINE for each, or there are no such offsets, nothing is written, and it is SIZE_MAX. */
+/* Write numbers `offset` to `offset + count - 1` as lines to the end of `room`, which has `size` bytes; return where in
+   it they begin. Number n is low + floor(word n * span / 2^64), a span of 0 being one of 2^64. If the room is less than
+   ROOM_A_LINE for each, or there are no such offsets, write nothing and return SIZE_MAX. */
 size_t draw_lines_within(
     uint64_t key0, uint64_t key1, uint64_t offset, size_t count, int64_t low, uint64_t span, char *room, size_t size) {
   if (count > size / ROOM_A_LINE || count > UINT64_MAX - offset)

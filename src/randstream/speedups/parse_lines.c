@@ -1,4 +1,4 @@
-/* Lines to numbers. What a function cannot be sure of it leaves to its caller: it stops before that line. So nothing here
+/* Lines to numbers. A function leaves what it cannot be sure of to its caller: it stops before that line. So nothing here
    may be wrong, but it need not be complete. Plain C11 that knows nothing of Python: nothing here allocates, locks or
    fails. */
 
@@ -10,7 +10,7 @@
 
 static const uint64_t TENS[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
-/* The eight bytes from `at` on, the first one lowest; zeros from `end` on. */
+/* The eight bytes from `at` on, the first one lowest; zeros past `end`. */
 static inline uint64_t load_eight(const uint8_t *at, const uint8_t *end) {
   uint64_t bytes = 0;
   if (end - at >= 8)
@@ -23,13 +23,13 @@ static inline uint64_t load_eight(const uint8_t *at, const uint8_t *end) {
   return bytes;
 }
 
-/* Append the digits from `at` on to `*number`; where they end, or NULL if the number exceeds 64 bits. Eight bytes at a
-   time: the digits among them, moved to the upper end, are the last of eight, and products add neighbours, pairs and
-   fours. */
+/* Append the digits from `at` on to `*number`; return where they end, or NULL if the number exceeds 64 bits. Eight bytes
+   at a time: the digits among them, moved to the upper end, are the last of eight, and products join neighbours, then
+   pairs, then fours. */
 static inline const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, uint64_t *number) {
   for (;;) {
     uint64_t bytes = load_eight(at, end) ^ 0x3030303030303030;
-    /* Upper bit: no digit. A carry, out of a byte that is none, reaches only later ones. */
+    /* Upper bit: not a digit. A carry out of such a byte reaches only later ones. */
     uint64_t others = ((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080;
     unsigned count = others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
     if (!count)
@@ -45,8 +45,8 @@ static inline const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, 
   }
 }
 
-/* Parse lines of data[start..end) to at most `room` numbers; how many. `*stop` is where the first line begins that was
-   not taken. The lines are `-?[0-9]+`, the numbers those of uint64, or with `is_signed` of int64. */
+/* Parse lines of data[start..end) to at most `room` numbers; return how many. `*stop` is where the first line begins that
+   was not taken. The lines are `-?[0-9]+`, the numbers uint64, or with `is_signed` int64. */
 size_t parse_integer_lines(
     const uint8_t *data, size_t start, size_t end, int is_signed, uint64_t *numbers, size_t room, size_t *stop) {
   const uint8_t *line = data + start, *last = data + end;
@@ -69,7 +69,7 @@ size_t parse_integer_lines(
 enum { MOST_POWER = 308 }; /* of ten: a whole number times a higher one is infinite, times one below LEAST_POWER 0 */
 
 /* The bits of the double nearest to digits * 10^power, ties to even; 0 for what is left to the caller: 0 and all that
-   is infinite. The power is wanted rounded down, but up if it is negative, which it is never exact then.
+   is infinite. The power must be rounded down, but up if it is negative, and then never exact.
    Source: D. Lemire, Number parsing at a gigabyte per second, Software: Practice and Experience 51 (2021), 1700-1727;
    that no other way is ever needed: N. Mushtak and D. Lemire, Fast number parsing without fallback (2023). */
 static inline uint64_t nearest_double(uint64_t digits, int64_t power) {
@@ -79,12 +79,12 @@ static inline uint64_t nearest_double(uint64_t digits, int64_t power) {
   digits <<= shift;
   Wide factor = powers[power - LEAST_POWER] + (power < 0);
   Wide product = (Wide)digits * (uint64_t)(factor >> 64);
-  if ((product >> 64 & 0x1FF) == 0x1FF) /* the bits after those that are kept might still carry */
+  if ((product >> 64 & 0x1FF) == 0x1FF) /* the bits after those kept might still carry */
     product += (Wide)digits * (uint64_t)factor >> 64;
   uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
   int top = (int)(high >> 63);
   uint64_t mantissa = high >> (top + 9); /* 53 bits, and one to round by */
-  /* floor(power * log2(10)), and what the shifts were; 1023 is the bias of exponents */
+  /* floor(power * log2(10)), and the shifts; 1023 is the bias of exponents */
   int64_t exponent = ((217706 * power) >> 16) + 63 + top - shift + 1023;
   if (exponent <= 0) { /* a subnormal double: fewer bits */
     if (exponent < -62)
@@ -92,7 +92,7 @@ static inline uint64_t nearest_double(uint64_t digits, int64_t power) {
     mantissa >>= 1 - exponent;
     return (mantissa + (mantissa & 1)) >> 1; /* when it rounds up to the least normal one, these are its bits */
   }
-  /* Half way between two doubles, which needs a product without remainder: only then may the even one be below. */
+  /* Halfway between two doubles, which needs a product without remainder: only then may the even one be below. */
   if (low <= 1 && power >= -4 && power <= 23 && (mantissa & 3) == 1 && mantissa << (top + 9) == high)
     mantissa &= ~(uint64_t)1;
   mantissa = (mantissa + (mantissa & 1)) >> 1;

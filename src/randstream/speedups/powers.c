@@ -4,7 +4,7 @@
 
 Wide powers[GREATEST_POWER - LEAST_POWER + 1];
 
-/* 32 bits each, the least first. 10^342 has 1137 bits; 128 more must remain of the unit that is divided by it. */
+/* 32 bits each, the least first. 10^342 has 1137 bits; 128 more must remain of the unit that it divides. */
 enum { LIMBS = 42 };
 
 static Wide first_bits(const uint32_t *limbs) {
@@ -27,7 +27,7 @@ static void multiply_by_ten(uint32_t *limbs) {
   }
 }
 
-/* Rounded down, of what was rounded down: floor(floor(unit / a) / b) is floor(unit / (a * b)). */
+/* Rounding down what was rounded down loses nothing: floor(floor(unit / a) / b) is floor(unit / (a * b)). */
 static void divide_by_ten(uint32_t *limbs) {
   uint64_t rest = 0;
   for (int i = LIMBS - 1; i >= 0; i--) {

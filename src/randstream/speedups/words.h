@@ -12,7 +12,7 @@ static inline uint64_t multiply(uint64_t a, uint64_t b, uint64_t *high) {
   return (uint64_t)product;
 }
 
-/* Words 4 * block to 4 * block + count - 1, `count` being a multiple of four, of Philox4x64-10 as NumPy has it, which
+/* Words 4 * block to 4 * block + count - 1, `count` being a multiple of four, of Philox4x64-10 as in NumPy, which
    counts up before it makes a block. Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC11). */
 static inline void make_words(uint64_t key0, uint64_t key1, uint64_t block, size_t count, uint64_t *words) {
   for (uint64_t *end = words + count; words < end; words += 4) {

@@ -1,18 +1,17 @@
 """The durable store: the file is the wire.
 
-**The promise:** whatever dies, whenever, a stored stream is a byte-exact prefix of the stream (with retention:
-of its rest from the oldest kept segment on), and every acknowledged number that retention has not removed is
-in it.
+**The promise:** no matter what dies, or when, a stored stream is a byte-exact prefix of the stream (with retention:
+of its rest from the oldest kept segment on), and contains every acknowledged number that retention has not removed.
 
     DurableSink          asynchronous: what a worker talks to
     └── Store            one worker's folder: open, commit, the next segment, retention
         ├── recovery     what is stored, after whatever happened
         ├── segment      one file: birth, append, cut-back
         └── files        the calls to the operating system
-    reader, stored, verification     look at what is there, and never write
+    reader, stored, verification     read what is there, and never write
     layout, walk, chain      what a segment, and a row of them, looks like: shared by all
 
-Only `DurableSink` logs, and knows of a loop. `docs/protocol.md`, "The store", is the authority.
+Only `DurableSink` logs, and knows about a loop. `docs/protocol.md`, "The store", is the authority.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Chain: that each segment ends with a beat, where the next one begins. Changes nothing."""
+"""Chain: checks that each segment ends with a beat, where the next one begins. Changes nothing."""
 
 from __future__ import annotations
 

@@ -28,22 +28,22 @@ BLOCK: Final = 2**16
 
 @dataclass(slots=True)
 class StreamReport:
-    """What `Check` has found of one stream: the numbers from `first_offset` up to `end_offset` hold."""
+    """What `Check` has found of one stream: the numbers from `first_offset` up to `end_offset` are valid."""
 
     folder: Path
     opened: Open | None = None
-    """How the stream was opened; None if its first header does not hold."""
+    """How the stream was opened; None if its first header is not valid."""
     segments: int = 0
     first_offset: int = 0
     end_offset: int = 0
     unproven_tail_bytes: int = 0
-    """After the last beat: of a commit under way, or of one that a crash ended and recovery will cut off. No damage."""
+    """After the last beat: of a commit under way, or of one that a crash ended and recovery will cut off: no damage."""
     damage: Damage | None = None
-    """The first that was found, or why the stream cannot be read. What follows it was not looked at."""
+    """The first that was found, or why the stream cannot be read. What follows it was not checked."""
     seed_makes: str | None = None
     """The stream that the seed given makes, if it is not this one: the numbers were checked as without a seed."""
     foreign: tuple[Path, ...] = ()
-    """What in the folder is not the store's. It harms nothing, and was not looked at."""
+    """What in the folder is not the store's. It does no harm, and was not checked."""
 
     @property
     def count(self) -> int:
@@ -70,7 +70,7 @@ class Check:
         self._report = StreamReport(stored.folder)
 
     def run(self) -> StreamReport:
-        """Look at every segment. Raises nothing: other streams may hold."""
+        """Check every segment. Raises nothing, so the other streams are still checked."""
         folder = self._stored.folder
         try:
             if self._stored.only is None:
@@ -109,7 +109,7 @@ class Check:
 
     def _make_stream(self, path: Path, opened: Open) -> NumberStream | None:
         if not is_canonical(opened.numbers):
-            raise DamagedStore(Damage(path, 0, None, f"{opened.numbers} is no distribution as the wire spells it"))
+            raise DamagedStore(Damage(path, 0, None, f"{opened.numbers} is not a distribution as the wire spells it"))
         self._dtype = parse_distribution(opened.numbers).dtype
         if self._seed is None:
             return None
@@ -167,7 +167,7 @@ def _find_difference(stream: NumberStream, lines: bytes, offset: int, count: int
 
 
 def _count_equal(left: bytes, right: bytes) -> int:
-    """How many bytes `left` and `right`, which differ, begin with in common."""
+    """How many bytes `left` and `right`, which differ, have in common at the start."""
     size = min(len(left), len(right))
     differs = np.frombuffer(left, np.uint8, size) != np.frombuffer(right, np.uint8, size)
     return int(differs.argmax()) if differs.any() else size

@@ -1,7 +1,7 @@
 """The file layer: the few calls the store makes of the operating system, and nothing above them.
 
-All that the store does to a disk passes through `Files` and `File`, so that a test can record it, fail it, or cut
-the power at any moment. Nothing here retries or hides an error: what a failure means is the store's affair.
+All that the store does to a disk passes through `Files` and `File`, so a test can record it, fail it, or cut the
+power at any moment. Nothing here retries or hides an error: what a failure means is for the store to decide.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..protocol.frames import Lines
 _MAX_CHUNKS: Final = 1024
 """IOV_MAX of Linux: the most buffers one `pwritev` takes."""
 _PIECE_BYTES: Final = 2 * 2**20
-"""Of a larger write, what the disk is asked to begin with while the rest is copied: `fdatasync` then waits for less."""
+"""Pieces of a larger write that the disk is asked to begin while the rest is copied: `fdatasync` waits for less."""
 
 
 class File(Protocol):
@@ -33,16 +33,16 @@ class File(Protocol):
         """Up to `count` bytes from `position` on; fewer only where the file ends."""
 
     def write(self, position: int, chunks: Sequence[Lines]) -> None:
-        """Write `chunks` one after the other, from `position` on. A short write is an OSError too."""
+        """Write `chunks` one after another, from `position` on. A short write is an OSError too."""
 
     def fdatasync(self) -> None:
-        """Make what was written durable. It need not keep a cut."""
+        """Make what was written durable. A cut need not be."""
 
     def fsync(self) -> None:
         """Make what was written and every cut durable."""
 
     def evict(self, position: int) -> None:
-        """Let the page cache forget what is on the disk from `position` on: the next read shall ask the disk."""
+        """Let the page cache forget what is on the disk from `position` on, so the next read asks the disk."""
 
 
 class Files(Protocol):
@@ -55,19 +55,19 @@ class Files(Protocol):
     def unlink(self, path: Path) -> None: ...
 
     def create(self, path: Path) -> File:
-        """Open for reading and writing, new or emptied; never what a link leads to."""
+        """Open for reading and writing, new or emptied; never through a link."""
 
     def lock(self, path: Path) -> File:
-        """Open, make if missing, and hold until closed; never what a link leads to.
+        """Open, make if missing, and hold until closed; never through a link.
 
         BlockingIOError: another process holds it.
         """
 
     def make_folder(self, folder: Path) -> None:
-        """FileExistsError if anything of that name is there."""
+        """FileExistsError if anything of that name exists."""
 
     def rename(self, old: Path, new: Path) -> None:
-        """Whatever had the new name is gone."""
+        """Replace whatever had the new name."""
 
     def sync_folder(self, folder: Path) -> None:
         """Make the names in `folder` durable: those made, renamed and removed."""
@@ -95,11 +95,11 @@ class OSFile:
                 asked += len(chunks[end])
                 end += 1
             written = os.pwritev(self._descriptor, chunks[first:end], position)
-            if written != asked:  # the way a disk says that it has just become full
+            if written != asked:  # how a disk says that it has just become full
                 full = os.strerror(errno.ENOSPC)
                 raise OSError(errno.ENOSPC, f"short write, {written} of {asked} bytes: {full}")
             if end < len(chunks):
-                with suppress(OSError):  # it only asks
+                with suppress(OSError):  # it is only advice
                     os.posix_fadvise(self._descriptor, position, written, os.POSIX_FADV_DONTNEED)
             position += written
             first = end

@@ -19,7 +19,7 @@ _FIRST_BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=0000000
 _STREAM_FOLDER: Final = re.compile(r"(.+)-([0-9a-f]{16})")
 _LOCK: Final = re.compile(r".+\.lock")
 _OF_NFS: Final = ".nfs"
-"""NFS calls a file so that was removed while somebody reads it: it goes by itself."""
+"""NFS gives this name to a file that was removed while it was open: it goes by itself."""
 _WHAT_TO_GIVE: Final = "give a worker's --store folder, a stream's folder in it, or a .numbers file"
 
 
@@ -41,7 +41,7 @@ class Damage:
 
 
 class DamagedStore(SinkError):
-    """The store holds what no crash can leave behind. Nothing of it was changed: a person has to decide."""
+    """The store holds what no crash can leave behind. Nothing in it was changed: a person has to decide."""
 
     needs_person = True
 
@@ -68,9 +68,9 @@ class Listing:
     firsts: tuple[int, ...]
     """The first offset of each segment, ascending."""
     unborn: tuple[Path, ...]
-    """Temporary files of births that a crash ended."""
+    """Temporary files of segments whose birth a crash ended."""
     foreign: tuple[Path, ...]
-    """What no store makes. It is named where a person looks, and left alone."""
+    """What no store makes. It is reported, and left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class StoredStream:
         """
         firsts = list_folder(files, self.folder).firsts if self.only is None else (self.only,)
         if not firsts:
-            raise SettingsError(f"{self.folder} holds no segment any more")
+            raise SettingsError(f"{self.folder} no longer holds a segment")
         return firsts
 
 
@@ -103,7 +103,7 @@ def stream_folder(store: Path, worker: str, stream: str) -> Path:
 
 
 def lock_path(store: Path, worker: str) -> Path:
-    """What the process that is `worker` holds for life."""
+    """The lock that the process that is `worker` holds for life."""
     return store / f"{worker}.lock"
 
 
@@ -113,7 +113,7 @@ def segment_path(folder: Path, first: int) -> Path:
 
 
 def unborn_path(folder: Path, first: int) -> Path:
-    """The same while it is made."""
+    """The same segment while it is made."""
     return folder / f"{first:020d}.tmp"
 
 
@@ -130,7 +130,7 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
     """
     if not files.is_folder(path):
         if (first := segment_first(path)) is None:
-            raise SettingsError(f"{path} is no store; {_WHAT_TO_GIVE}")
+            raise SettingsError(f"{path} is not a store; {_WHAT_TO_GIVE}")
         return [StoredStream(path.parent, first)]
     if list_folder(files, path).firsts:
         return [StoredStream(path)]
@@ -144,7 +144,7 @@ def find_streams(files: Files, path: Path) -> list[StoredStream]:
 def choose_stream(streams: Sequence[StoredStream], path: Path, wanted: str | None) -> StoredStream:
     """The one of the `streams` at `path` that is `wanted`, by its id, its worker or its folder.
 
-    Raises SettingsError: it is none of them, or more than one, or there is a choice and nothing is wanted.
+    Raises SettingsError: none of them is, or more than one, or there are several and `wanted` is None.
     """
     found = [stream for stream in streams if wanted is None or wanted in _names(stream)]
     if len(found) == 1:
@@ -163,7 +163,7 @@ def _names(stream: StoredStream) -> tuple[str | Any, ...]:
 
 
 def find_foreign(files: Files, store: Path) -> tuple[Path, ...]:
-    """What no store makes, beside the streams' folders in `store`; nothing if it is no store. Raises OSError."""
+    """What no store makes, besides the streams' folders in `store`; nothing if it is not a store. Raises OSError."""
     if not files.is_folder(store) or list_folder(files, store).firsts:
         return ()
     names = [name for name in sorted(files.names(store)) if not name.startswith(_OF_NFS)]
@@ -172,7 +172,7 @@ def find_foreign(files: Files, store: Path) -> tuple[Path, ...]:
 
 
 def find_other_streams(files: Files, store: Path, worker: str, stream: str) -> tuple[Path, ...]:
-    """What is called like the folder of a stream that is `worker`'s too, beside `stream`. Raises OSError."""
+    """What is named like the folder of a stream of `worker`, other than `stream`. Raises OSError."""
     named = [_STREAM_FOLDER.fullmatch(name) for name in sorted(files.names(store))]
     return tuple(store / each[0] for each in named if each and each[1] == worker and each[2] != stream)
 
@@ -182,7 +182,7 @@ def may_hold_stream(files: Files, folder: Path) -> bool:
     try:
         return files.is_folder(folder) and bool(list_folder(files, folder).firsts)
     except OSError:
-        return True  # whoever reads it is told why it cannot be read
+        return True  # reading it will say why it cannot be read
 
 
 def list_folder(files: Files, folder: Path) -> Listing:
@@ -204,7 +204,7 @@ def list_folder(files: Files, folder: Path) -> Listing:
 
 
 def find_stranger(header: Header, path: Path, opened: Open) -> Damage | None:
-    """What is wrong with segment `path` if it is of another stream than the others, which were `opened` so."""
+    """What is wrong with segment `path` if its stream is not that of the others, which `opened` describes."""
     held = header.opened
     if (held.worker, held.stream, held.numbers) == (opened.worker, opened.stream, opened.numbers):
         return None
@@ -214,7 +214,7 @@ def find_stranger(header: Header, path: Path, opened: Open) -> Damage | None:
 
 
 def encode_header(opened: Open, first: int) -> bytes:
-    """The lines a segment is born with. The beat proves no numbers, and answers to no clock."""
+    """The lines a segment is born with. The beat proves no numbers, and has no time."""
     return encode(replace(opened, instance=None)) + encode(Beat(first, 0, "0"))
 
 
@@ -239,10 +239,10 @@ def read_header(file: File, path: Path) -> Header:
         if first != segment_first(path) or first > MAX_OFFSET:
             raise ValueError(f"the name is not that of the first offset, {first}")
     except RemoteProtocolError as error:
-        what = f"the header does not hold: {error}"
+        what = f"the header is not valid: {error}"
     except ValueError as error:
         what = str(error)
     else:
         return Header(opened, first, position + len(lines[1]) + 1)
-    advice = "no crash does this: restore the file from a copy, or move the folder away to start anew"
+    advice = "no crash does this: restore the file from a copy, or move the folder away to start over"
     raise DamagedStore(Damage(path, position, segment_first(path), f"{what}; {advice}"))

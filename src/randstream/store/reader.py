@@ -1,4 +1,4 @@
-"""Reader: one stored stream run by run, checked as it is read. Never writes; the store may be written meanwhile."""
+"""Reader: one stored stream run by run, checked as it is read. Never writes; the worker may write the store too."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .recovery import RECOVERY_BYTES
 from .walk import Walk, read_last_beat, walk_from_beat, walk_from_start, walk_past_flaw
 
 NEAR_BYTES: Final = 2**17
-"""So near to what is wanted it is quicker to walk than to halve."""
+"""This near to what is wanted, walking is quicker than halving."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Numbers `first` up to `end`, left out because of `damage`; `end` is None where nothing tells it."""
+    """Numbers `first` up to `end`, left out because of `damage`; `end` is None if it is not known."""
 
     first: int
     end: int | None
@@ -53,7 +53,7 @@ class StoreReader:
         path: a stream's folder, a store, or one segment.
         offset: of the first number, which may be stored later; None: the oldest kept.
         stream: which, if the store holds several: its id, its worker or its folder's name.
-        skip: called with each gap instead of DamagedStore being raised; then what follows is read that can be proved.
+        skip: called with each gap instead of raising DamagedStore; what can be proved after the gap is then read.
 
     Raises:
         SettingsError: there is no such stream, or a choice; NotStoredError: `offset` is not kept (any more).
@@ -75,18 +75,18 @@ class StoreReader:
         self._skip = skip
         self._skipped: Damage | None = None
         self.folder = self._stream.folder
-        """The stream's."""
+        """The stream's folder."""
         firsts = self._stream.firsts(self._files)
         self._first = firsts[0]
-        """Of the segment that is being read."""
+        """The first offset of the segment that is being read."""
         self._bad_header: Damage | None = None
         self._walk: Walk | None = None
         self.offset = self._first if wanted is None else wanted
-        """Of the next number to be read."""
+        """Offset of the next number to be read."""
         self.opened = self._find_opened(firsts)
         """How the stream was opened: its worker, its id, its distribution."""
         self.dtype = _find_dtype(self.opened)
-        """Of its numbers; None: this version does not know the distribution, and looks only at bytes."""
+        """Of its numbers; None: this version does not know the distribution, and checks only bytes."""
         self._seek()
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class StoreReader:
         self.close()
 
     def __iter__(self) -> Iterator[Run]:
-        """Every run up to the last beat that holds now."""
+        """Every run up to the last beat that is valid now."""
         return iter(self.next_run, None)
 
     def close(self) -> None:
@@ -106,9 +106,9 @@ class StoreReader:
             self._walk = None
 
     def next_run(self) -> Run | None:
-        """The numbers up to the next beat; None after the last one that holds, for now.
+        """The numbers up to the next beat; None after the last valid one, for now.
 
-        Raises NotStoredError: retention has removed what comes next; DamagedStore: it does not hold, or is missing.
+        Raises NotStoredError: retention has removed what comes next; DamagedStore: it is damaged or missing.
         """
         found = self._next()
         return None if found is None else found[0]
@@ -151,7 +151,7 @@ class StoreReader:
             lines = walk.next_run()
             following = None
             if lines is None and (following := self._following()) is not None:
-                lines = walk.next_run()  # it may have grown until it was closed just now
+                lines = walk.next_run()  # it may have grown before it was closed just now
             if lines is not None:
                 if walk.offset > self.offset:
                     start = line_start(lines, self.offset - walk.first)
@@ -166,15 +166,15 @@ class StoreReader:
                     return None
                 self._enter(following)
             elif self._first not in self._stream.firsts(self._files):
-                self._seek()  # retention was faster than this reader, and took what follows too
+                self._seek()  # retention was faster than this reader, and removed what follows too
             elif following is None and not is_second_look:
                 is_second_look = True
-                self.close()  # a failed commit may have been cut off and written anew
+                self.close()  # a failed commit may have been cut off and written again
             elif not self._pass_over(damage, walk, following):
                 return None
 
     def _pass_over(self, damage: Damage, walk: Walk, following: int | None) -> bool:
-        """Go on behind `damage`, where the `walk` ended; False: nothing there can be proved, for now."""
+        """Continue after `damage`, where the `walk` ended; False: nothing there can be proved, for now."""
         if self._skip is None:
             self.close()
             raise DamagedStore(damage)
@@ -226,7 +226,7 @@ class StoreReader:
         return self._walk
 
     def _begin(self, file: File, path: Path, first: int) -> Walk:
-        """A walk of segment `path`; if its header is not what it must be, one that holds nothing yet."""
+        """A walk of segment `path`; if its header is not what it must be, one that has no numbers yet."""
         try:
             header = read_header(file, path)
         except DamagedStore as error:
@@ -239,7 +239,7 @@ class StoreReader:
         return walk
 
     def _find_opened(self, firsts: tuple[int, ...]) -> Open:
-        """What the oldest segment's header says; if it does not hold, the next one's."""
+        """What the oldest segment's header says; if it is not valid, the next one's."""
         error: Exception | None = None
         for first in firsts:
             path = segment_path(self.folder, first)

@@ -1,4 +1,4 @@
-"""Recovery: finds out what of a stream is stored, cuts off what is not whole, and makes the rest durable."""
+"""Recovery: finds out how much of a stream is stored, cuts off what is not whole, and makes the rest durable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .segment import Segment
 from .walk import walk_from_beat, walk_from_start
 
 RECOVERY_BYTES: Final = 80 * 2**20
-"""How much of a segment's end is checked: all that one commit may have left undone, and what is durable before it."""
+"""How much of a segment's end is checked: all that one commit may have left undone, and some that is durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,15 @@ class Recovery:
     """What a recovery found and did: facts for a log."""
 
     path: Path
-    """Of the last segment."""
+    """The last segment."""
     offset: int
-    """Of the next number."""
+    """Offset of the next number."""
     kept_bytes: int
     cut_bytes: int
 
 
 def recover(files: Files, folder: Path, listing: Listing, offered: Open) -> tuple[Segment, Recovery] | None:
-    """Make `folder`, which holds what is listed, end with a beat that holds, durably; None: it has no segment yet.
+    """Make `folder`, whose contents are `listing`, end durably with a valid beat; None: it has no segment yet.
 
     Raises OSError: not now; OfferError: its stream is of other numbers; DamagedStore: it holds what no crash leaves, or
     another stream. Nothing was changed.
@@ -63,8 +63,8 @@ def recover(files: Files, folder: Path, listing: Listing, offered: Open) -> tupl
 def _recover_segment(file: File, path: Path, header: Header) -> Recovery:
     size = file.size()
     zone = max(size - RECOVERY_BYTES, 0)
-    # What can be read may be in the page cache only: not yet written, or never to be, if a sync failed in a
-    # process before this one. So write what can be written, and then read what is on the disk.
+    # What can be read may be only in the page cache: not yet written, or never to be, if a sync failed in an
+    # earlier process. So write what can be written, then read what is on the disk.
     file.fdatasync()
     file.evict(zone)
     walk = walk_from_start(file, header) if zone <= header.size else walk_from_beat(file, zone)
@@ -97,7 +97,7 @@ def _check_chain(files: Files, folder: Path, firsts: Sequence[int]) -> list[tupl
         path = segment_path(folder, first)
         with closing(files.open(path)) as file:
             damage = find_gap(file, path, following)
-            with suppress(DamagedStore):  # one that cannot be read is for `verify` to tell
+            with suppress(DamagedStore):  # one that cannot be read is for `verify` to report
                 headers.append((read_header(file, path), path))
         if damage is not None:
             raise DamagedStore(damage)

@@ -13,13 +13,13 @@ from .files import File, Files
 from .layout import encode_header, segment_first, segment_path, unborn_path
 
 EVICT_BYTES: Final = 4 * 2**20
-"""What is committed leaves the page cache in pieces of so much: nobody reads it soon, a container's limit counts it,
+"""What is committed leaves the page cache in pieces of this size: it is not read soon, a container's limit counts it,
 and new pages cost more than those that were just given back."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingInterval:
-    """Number lines, in runs as they came, and the beat that proved them; not stored yet."""
+    """Number lines, in runs as they came, and the beat that proved them; not yet stored."""
 
     first: int
     """Offset of its first number."""
@@ -44,7 +44,7 @@ class Segment:
     def born(cls, files: Files, folder: Path, opened: Open, first: int) -> Segment:
         """Make a new segment, whole: no crash leaves its name without its header.
 
-        Raises OSError: call again, and append nothing to the segment before it, for the name may be there already.
+        Raises OSError: call again, and append nothing to the segment before it, because the name may already exist.
         """
         unborn, path = unborn_path(folder, first), segment_path(folder, first)
         header = encode_header(opened, first)
@@ -70,7 +70,7 @@ class Segment:
         """Write `intervals`, each with its beat, and make them durable.
 
         Raises OSError: none of them counts. They are cut off now, or else by the next append, which has to write
-        them again: a second fdatasync alone would prove nothing, for Linux tells of a lost page once.
+        them again: a second fdatasync alone would prove nothing, because Linux reports a lost page once.
         """
         self.cut_back()
         chunks = [chunk for interval in intervals for chunk in (*interval.runs, encode(interval.beat))]
@@ -89,7 +89,7 @@ class Segment:
 
     def _evict_committed(self) -> None:
         if self.committed_bytes - self._evicted_bytes >= EVICT_BYTES:
-            with suppress(OSError):  # it only asks
+            with suppress(OSError):  # it is only advice
                 self._file.evict(self._evicted_bytes)
             self._evicted_bytes = self.committed_bytes
 

@@ -1,6 +1,6 @@
 """DurableSink: a worker's store as a sink. It takes numbers at the beat that proves them, and owns their offset.
 
-Lives on the loop's thread and never blocks it: the store has a thread of its own, where one thing happens at a time.
+Lives on the loop's thread and never blocks it: the store has a thread of its own, which does one thing at a time.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ log = structlog.get_logger("randstream")
 COMMIT_BYTES: Final = 64 * 2**20
 """The most that one commit writes: two windows, which holds no stream back, and less than `RECOVERY_BYTES`."""
 START_RETRY_SECONDS: Final = 1.0
-"""How long a store that could not start is left alone before the next attempt."""
+"""How long to wait after a store could not start before trying again."""
 _SMALL_RUN_BYTES: Final = 4096
-"""Shorter runs are joined: a peer that sends single numbers shall not make us keep an object for each."""
+"""Shorter runs are joined: a peer that sends single numbers must not make us keep an object for each."""
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -42,10 +42,10 @@ class DurableSink:
     """Stores one worker's numbers in `folder`, at `folder/<worker>-<stream>/`. Implements `Sink` and `Stored`.
 
     Args:
-        folder: STORE; made if it is missing. Several workers may share it.
+        folder: the store; made if it is missing. Several workers may share it.
         worker: whose numbers; one process at a time may be that worker on this store.
-        segment_bytes: the commit with which a segment reaches so many bytes is its last.
-        retain_bytes: a segment is removed once those after it hold so many bytes; None: never.
+        segment_bytes: the commit that brings a segment to this size is its last.
+        retain_bytes: a segment is removed once those after it hold this many bytes; None: never.
         clock, files: the time and the file system, for tests.
     """
 
@@ -96,7 +96,7 @@ class DurableSink:
         return self._store.committed_offset
 
     async def start(self) -> None:
-        """Make the folder if it is missing, and lock it for this worker. What a disk may recover from is left to `run`.
+        """Make the folder if it is missing, and lock it for this worker. `run` handles what a disk may recover from.
 
         Raises SettingsError: it is no folder, cannot be written, or is locked by another process.
         """
@@ -104,10 +104,10 @@ class DurableSink:
             await self._run(self._store.start)
 
     async def open(self, offered: Open) -> int:
-        """Recover, or begin, the stream; the offset of the number wanted next, 0 when nothing is stored.
+        """Recover or begin the stream, and return the offset of the number wanted next, 0 if nothing is stored.
 
-        Waits for a commit that still runs; drops what was appended and no commit has begun. Raises SinkError: not
-        now, ask again; DamagedStore: nor then, until a person has mended it.
+        Waits for a commit that still runs; drops what was appended but is in no commit yet. Raises SinkError: not
+        now, ask again; DamagedStore: not before a person has repaired it.
         """
         before = self._store.recovery
         offset = await self._run(self._store.open, offered)
@@ -133,7 +133,7 @@ class DurableSink:
         self._size += len(lines)
 
     def prove(self, beat: Beat) -> bool:
-        """Let the next commit have what was appended, with `beat`. One that proves no numbers is not stored."""
+        """Put what was appended into the next commit, with `beat`. A beat that proves no numbers is not stored."""
         if beat.offset != self._proven_offset + self._count:
             raise LocalProtocolError(f"a beat at {beat.offset} after {self._proven_offset} + {self._count} numbers")
         if self._runs:
@@ -143,7 +143,7 @@ class DurableSink:
         return False
 
     async def commit(self) -> int:
-        """Make all that is proven durable. If cancelled, what was begun goes on, and the next call waits for it."""
+        """Make all that is proven durable. If cancelled, what has begun continues, and the next call waits for it."""
         wanted_offset = self._proven_offset
         while True:
             while self._running is not None and not self._running.done():
@@ -161,7 +161,7 @@ class DurableSink:
         self._forget_unproven()  # none of it was passed on
 
     async def run(self, report: SinkReport) -> None:
-        """Start, if the disk did not allow it before; then nothing, for ever: a full disk may have room again."""
+        """Start, if the disk did not allow it before: a full disk may have room again. Then do nothing, for ever."""
         while not self._store.is_started:
             try:
                 await self._run(self._store.take_folder)
@@ -173,7 +173,7 @@ class DurableSink:
         await asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:
-        """Give the lock back, after a commit that still runs."""
+        """Release the lock, after a commit that still runs."""
         try:
             await self._run(self._store.close)
         finally:
@@ -195,7 +195,7 @@ class DurableSink:
     async def _run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Call `function` on the thread, after what still runs there. Cancelling this does not end it."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-        # Nobody may be left to hear of a failure, and asyncio would complain of that; `problem` has it.
+        # A failure may have no one left to await it, and asyncio would complain; `problem` has it.
         running.add_done_callback(lambda ended: ended.exception())
         self._running = running
         await asyncio.wait([running])

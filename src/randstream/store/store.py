@@ -27,13 +27,13 @@ from .recovery import Recovery, recover
 from .segment import PendingInterval, Segment
 
 MOST_NAMED: Final = 3
-"""Foreign files, or other streams, that a warning names; it may be one of a thousand."""
+"""Foreign files, or other streams, that a warning names: there may be thousands."""
 PASSING_ERRORS: Final = {
     errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY,
     errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR,
 }  # fmt: skip
-"""What a disk or a machine recovers from: the worker waits, when it starts as later. Any other error when it starts is
-for the user to fix, and ends the worker."""
+"""What a disk or a machine recovers from: the worker waits, at its start as later. Any other error at its start is for
+the user to fix, and ends the worker."""
 
 
 class Store:
@@ -51,16 +51,16 @@ class Store:
         self.problem: str | None = None
         """Why the last `start`, `open` or `commit` failed; None if it did not."""
         self.retention_problem: str | None = None
-        """Why old segments could not be removed; the stream goes on without."""
+        """Why old segments could not be removed; the stream continues."""
         self.other_streams: tuple[Path, ...] = ()
-        """The folders of streams that are the same worker's, beside the open one: as a changed seed leaves them."""
+        """The folders of the same worker's other streams, such as a changed seed leaves behind."""
         self._foreign: tuple[Path, ...] = ()
         self.recovery: Recovery | None = None
         """The last one; None before the first, and for a stream that had no segment yet."""
 
     @property
     def is_started(self) -> bool:
-        """Whether the folder is there, and locked for this worker."""
+        """Whether the folder exists, and is locked for this worker."""
         return self._lock is not None
 
     @property
@@ -70,14 +70,14 @@ class Store:
 
     @property
     def foreign_problem(self) -> str | None:
-        """What in the stream's folder is not the store's; the stream goes on beside it."""
+        """What in the stream's folder is not the store's; the stream continues beside it."""
         if not self._foreign:
             return None
         return f"{self._foreign[0].parent} holds what is not the store's: {_named(self._foreign)}; move it away"
 
     @property
     def seed_problem(self) -> str | None:
-        """What else is stored of this worker; the stream goes on beside it."""
+        """What else is stored for this worker; the stream continues beside it."""
         if not self.other_streams or self._opened is None:
             return None
         what = f"{self._folder} holds more of {self._worker} than stream {self._opened.stream}"
@@ -88,7 +88,7 @@ class Store:
         return None if self._segment is None else self._segment.path.parent
 
     def start(self) -> None:
-        """Take the folder for the first time, which tells what the user has to mend from what passes.
+        """Take the folder for the first time, which separates what the user has to fix from what passes.
 
         Raises SettingsError: the folder can never be used as it is; SinkError: not now, call `take_folder` again.
         """
@@ -118,9 +118,9 @@ class Store:
                     raise OSError(error.errno, what, str(path)) from None
 
     def open(self, offered: Open) -> int:
-        """Make ready for commits of the stream `offered`; the offset of its next number. All below it is durable.
+        """Prepare for commits of the stream `offered`; return the offset of its next number. All below it is durable.
 
-        Raises SinkError: not now; DamagedStore: not before a person has looked at it; OfferError: never.
+        Raises SinkError: not now; DamagedStore: not before a person has repaired it; OfferError: never.
         """
         self.take_folder()
         folder = stream_folder(self._folder, self._worker, offered.stream)
@@ -135,13 +135,13 @@ class Store:
             return self._segment.committed_offset
 
     def commit(self, intervals: Sequence[PendingInterval]) -> int:
-        """Make `intervals`, which follow on the last commit, durable; the new committed offset.
+        """Make `intervals`, which follow the last commit, durable; return the new committed offset.
 
         Raises SinkError: none of them counts; call again with the same, and perhaps more.
         """
         segment = self._segment
         if segment is None or intervals[0].first != segment.committed_offset:
-            raise LocalProtocolError("a commit that does not follow on the last one")
+            raise LocalProtocolError("a commit that does not follow the last one")
         with self._attempt(f"cannot write {segment.path}"):
             segment = self._segment_with_room(segment)
             segment.append(intervals)
@@ -150,12 +150,12 @@ class Store:
                 self._note_foreign(list_folder(self._files, segment.path.parent))
             if self.other_streams:
                 self._note_other_streams(self.other_streams)
-        with suppress(OSError):  # the next commit tries again, and tells
+        with suppress(OSError):  # the next commit tries again, and reports it
             self._segment_with_room(segment)
         return segment.committed_offset
 
     def close(self) -> None:
-        """Give the lock back. What was not committed is the producer's to send again."""
+        """Release the lock. The producer sends what was not committed again."""
         with suppress(OSError):  # all that was promised is synced
             self._leave_stream()
         if self._lock is not None:
@@ -185,7 +185,7 @@ class Store:
         return segment
 
     def _segment_with_room(self, segment: Segment) -> Segment:
-        """`segment`, or when that is full the next one. Raises OSError: there is none yet, ask again."""
+        """`segment`, or if that is full, the next one. Raises OSError: there is none yet, ask again."""
         assert self._opened is not None
         if segment.is_empty or segment.committed_bytes < self._segment_bytes:
             return segment
@@ -217,7 +217,7 @@ class Store:
             self.retention_problem = None
 
     def _note_foreign(self, listing: Listing) -> None:
-        """A file system makes its own `lost+found`: nobody need be warned of that."""
+        """A file system makes its own `lost+found`: that needs no warning."""
         self._foreign = tuple(path for path in listing.foreign if path.name != "lost+found")
 
     def _note_other_streams(self, folders: Iterable[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Stored: the numbers of one stored stream, as arrays or as text. Never writes; the store may be written meanwhile."""
+"""Stored: the numbers of one stored stream, as arrays or as text. Never writes; the worker may write the store too."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Skip = Callable[[Gap], None]
 class StoredNumbers:
     """The numbers of one stored stream, by their offsets: made by `open_store`. One thread at a time may use it.
 
-    An index is an offset of the stream, of which retention may have removed the first; a negative one counts from the
-    end. `store[n]` is a number, `store[start:stop:step]` an array, and iterating gives number after number. What there
-    is, `first_offset` up to `end_offset`, is what there was at the last `refresh`. Only what is asked for is read, an
-    interval (8 MiB of text at most) at a time, and checked as it is.
+    An index is an offset of the stream, whose first numbers retention may have removed; a negative one counts from the
+    end. `store[n]` is a number, `store[start:stop:step]` an array, and iterating gives number after number. What is
+    there, `first_offset` up to `end_offset`, is what was there at the last `refresh`. Only what is asked for is read,
+    an interval (8 MiB of text at most) at a time, and checked as it is read.
 
     Raises IndexError for an offset that is not there; NotStoredError (a SettingsError) for a slice or blocks that begin
-    with numbers that retention has removed; DamagedStore where what was asked for does not hold; OSError.
+    with numbers that retention has removed; DamagedStore if what was asked for is damaged; OSError.
     """
 
     def __init__(self, path: Path | str, stream: str | None = None) -> None:
@@ -50,9 +50,9 @@ class StoredNumbers:
         self.dtype: np.dtype[Any] = np.dtype(parse_distribution(opened.numbers).dtype)
         """Of the arrays: int64, uint64 (bits64) or float64."""
         self.first_offset = self._stream.firsts(self._files)[0]
-        """The oldest kept."""
+        """The oldest that is kept."""
         self.end_offset = self.first_offset
-        """After the last number that a beat proves."""
+        """The offset after the last number that a beat proves."""
         self.damage: Damage | None = None
         """What keeps numbers after `end_offset` from being read; None: they have not come yet."""
         self._tail: StoreReader | None = None
@@ -99,15 +99,15 @@ class StoredNumbers:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NumberArray:
         if copy is False:
-            raise ValueError("numbers of a store are read, which makes an array; leave copy=False out")
+            raise ValueError("reading a store makes a new array; leave copy=False out")
         return np.asarray(self[:], dtype)
 
     def iter_blocks(
         self, offset: SupportsIndex | None = None, count: SupportsIndex | None = None, *, block: SupportsIndex = BLOCK
     ) -> Iterator[NumberArray]:
-        """The numbers from `offset` (None: the oldest kept) on, `count` at most, as arrays of `block` numbers, the last
-        of what is left. Each is a new array. None: all there are now. Raises ValueError or NotStoredError at once if
-        none can be meant.
+        """The numbers from `offset` (None: the oldest kept) on, `count` at most (None: all there are now), as arrays of
+        `block` numbers, the last with what is left. Each is a new array. Raises ValueError or NotStoredError at once if
+        there can be none.
         """
         start = self.first_offset if offset is None else check_offset(offset)
         stop = MAX_OFFSET if count is None else start + check_offset(count, "count")
@@ -128,7 +128,7 @@ class StoredNumbers:
         self._require_whole(stop)
 
     def follow(self, offset: SupportsIndex | None = None, *, poll_interval: float = 0.1) -> Iterator[NumberArray]:
-        """Blocks from `offset` on without an end: blocks until more is stored, looking every `poll_interval` seconds.
+        """Blocks from `offset` on, without end: waits until more is stored, looking every `poll_interval` seconds.
 
         In a coroutine: `await asyncio.to_thread(next, blocks)`.
         """
@@ -142,7 +142,7 @@ class StoredNumbers:
                 time.sleep(poll_interval)
 
     def refresh(self) -> int:
-        """Look what has been stored, and what retention has removed, meanwhile; the new `end_offset`."""
+        """Look what has been stored and what retention has removed since the last look; return the new `end_offset`."""
         self.first_offset = self._stream.firsts(self._files)[0]
         try:
             if self._tail is None:
@@ -162,7 +162,7 @@ class StoredNumbers:
     def _slice(self, wanted: slice) -> NumberArray:
         step = 1 if wanted.step is None else check_integer(wanted.step, "a step")
         if step < 1:
-            raise ValueError(f"a step of {show_integer(step)}: give 1 or more, and turn the array round")
+            raise ValueError(f"a step of {show_integer(step)}: give 1 or more, and reverse the array")
         start = self.first_offset if wanted.start is None else check_integer(wanted.start, "an offset")
         stop = MAX_OFFSET if wanted.stop is None else check_integer(wanted.stop, "an offset")
         if start < 0:
@@ -181,7 +181,7 @@ class StoredNumbers:
             raise NotStoredError(f"{folder} keeps no offset {start}, only {self.first_offset} and later")
 
     def _require_whole(self, stop: int) -> None:
-        """There are numbers behind the damage, if there is one, and nobody shall take what is before it for all."""
+        """Numbers follow the damage, if there is one: what is before it must not be taken for all."""
         if self.damage is not None and stop > self.end_offset:
             raise DamagedStore(self.damage)
 
@@ -214,7 +214,7 @@ class StoredNumbers:
 
 
 def open_store(path: Path | str, *, stream: str | None = None) -> StoredNumbers:
-    """The numbers of a stored stream, to be read in parts, while the worker writes them too.
+    """The numbers of a stored stream, to be read in parts, even while the worker writes them.
 
     Args:
         path: a stream's folder, a store, or one segment.
@@ -238,14 +238,14 @@ def read_store(
     Args:
         path: a stream's folder, a store, or one segment.
         offset: of the first number; None: the oldest kept.
-        count: the most numbers to read; None: all up to the last beat that holds. Fewer may be stored.
+        count: the most numbers to read; None: all up to the last valid beat. Fewer may be stored.
         stream: which, if the store holds several: its id, its worker or its folder's name.
-        skip_damaged: leave out what does not hold, and warn of each gap (UserWarning) with its offsets.
+        skip_damaged: leave out what is damaged, and warn of each gap (UserWarning) with its offsets.
 
     Raises:
         SettingsError: there is no such stream, or a choice; NotStoredError, which is one: `offset` is not kept any
             more, or lies past the end.
-        DamagedStore: what was to be read does not hold; all before its `damage.offset` does.
+        DamagedStore: what was to be read is damaged; all before its `damage.offset` is valid.
         OSError: it cannot be read.
     """
     gaps: list[Gap] = []

@@ -14,7 +14,7 @@ from .files import Files, OSFiles
 from .layout import StoredStream, find_foreign, find_streams, segment_path
 
 PROGRESS_BYTES: Final = 2**24
-"""How often progress is told: twenty times a second at full speed."""
+"""How often progress is reported: twenty times a second at full speed."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes checked so far, and the bytes to check in all."""
@@ -28,11 +28,11 @@ class Report:
     with_seed: bool
     """Whether every number was made again and compared."""
     foreign: tuple[Path, ...] = ()
-    """What is not the store's, beside the streams. It harms nothing."""
+    """What is not the store's, besides the streams. It does no harm."""
 
     @property
     def ok(self) -> bool:
-        """Whether all that was checked is what it ought to be."""
+        """Whether all that was checked is as it should be."""
         return all(stream.outcome == "ok" for stream in self.streams)
 
     @property
@@ -43,12 +43,12 @@ class Report:
 def verify(
     paths: Iterable[Path | str], seed: str | SupportsIndex | None = None, progress: Progress | None = None
 ) -> Report:
-    """Check the streams that `paths` mean: stores, streams' folders, single segments. They may be written meanwhile.
+    """Check the streams that `paths` mean: stores, streams' folders, single segments. Workers may be writing them.
 
-    Checked are every beat's offset and CRC, that each segment begins where the one before it ends, and with `seed`
-    every byte of every number; without it, that every line is a number. What keeps a stream from being checked counts
-    as its damage, and the others are checked. Raises OSError, and SettingsError: a path means no stream, or the seed
-    cannot be one.
+    Checks every beat's offset and CRC, that each segment begins where the one before it ends, and with `seed` every
+    byte of every number; without it, that every line is a number. What keeps a stream from being checked counts as its
+    damage, and the others are checked. Raises OSError, and SettingsError: a path means no stream, or the seed is not
+    valid.
     """
     text = None if seed is None else parse_seed(seed)
     files, paths = OSFiles(), list(paths)

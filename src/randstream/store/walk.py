@@ -1,4 +1,4 @@
-"""Walk: goes through a segment interval by interval, for as long as they hold. Changes nothing."""
+"""Walk: goes through a segment interval by interval, for as long as they are valid. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .files import File
 from .layout import Header
 
 _BEAT: Final = re.compile(rb"#beat offset=(0|[1-9][0-9]{0,18}) crc=([0-9a-f]{8})(?: t=[0-9]{1,20})?\n")
-"""As `encode` spells it, but for `t`, which may be missing: nobody reads it here. The wire's parser takes 4 times as
+"""As `encode` spells it, except that `t`, which is not read here, may be missing. The wire's parser takes 4 times as
 long, and a slow stream's store is mostly beats."""
 _NO_NUMBER: Final = re.compile(rb"[^0-9.e+\-\n\0]")
-"""What no commit that was ended leaves before a beat: it leaves bytes of lines, and NUL where they did not reach the
+"""What no interrupted commit leaves before a beat: it leaves bytes of lines, and NUL where they did not reach the
 disk."""
 _TORN_BEAT: Final = re.compile(rb"#[a-z0-9= ]*+\0*+")
 """What such a commit leaves of its beat."""
 MOST_BYTES: Final = MAX_INTERVAL_BYTES + MAX_CONTROL_LINE_BYTES
-"""The longest interval, with its beat. So much is read at a time: no interval needs more than one read."""
+"""The longest interval, with its beat. This much is read at a time: no interval needs more than one read."""
 
 
 class Walk:
     """Stands at the end of a beat of a segment and steps to the next, checking all between.
 
-    `position` (bytes) and `offset` are those of the last beat that held, `first` is the offset of the first number
-    before it. `flaw` says what does not hold after it: None before a tail that no beat ends, for more may come.
+    `position` (bytes) and `offset` are those of the last valid beat, `first` is the offset of the first number
+    before it. `flaw` says what is invalid after it: None before a tail that no beat ends, as more may come.
     """
 
     def __init__(self, file: File, position: int, offset: int) -> None:
@@ -42,9 +42,9 @@ class Walk:
         self._cursor = 0
 
     def next_run(self) -> bytes | None:
-        """The number lines up to the next beat, having stepped to its end; None: no interval holds here.
+        """Step to the end of the next beat and return the number lines before it; None: no valid interval here.
 
-        May be called again after None, for the file may have changed. Raises OSError.
+        May be called again after None: the file may have changed. Raises OSError.
         """
         hash_at, beat = self._find_beat()
         if beat is None:
@@ -69,7 +69,7 @@ class Walk:
         return hash_at, _BEAT.match(self._buffer, hash_at) if hash_at >= 0 else None
 
     def _stop(self, flaw: str | None) -> None:
-        """Forget what was read past the last beat: it may be written anew."""
+        """Forget what was read past the last beat: it may be written again."""
         self.flaw = flaw
         self._buffer = b""
 
@@ -94,7 +94,7 @@ def walk_from_beat(file: File, position: int) -> Walk | None:
 
 
 def walk_past_flaw(file: File, position: int, least: int, most: int) -> Walk | None:
-    """A walk from the first beat at `position` or after that an interval follows which holds, to be read next.
+    """A walk from the first beat at `position` or after that is followed by a valid interval, the next to read.
 
     `least` and `most` are offsets that this interval lies between. None: there is none. Raises OSError.
     """

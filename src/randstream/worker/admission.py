@@ -1,4 +1,4 @@
-"""Admission: a worker's connections, and how many of them may hold a place before they have opened a stream."""
+"""Admission: a worker's connections, and how many may take a slot before they have opened a stream."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final, Protocol
 from ..errors import Reason
 
 UNOPENED_LIMIT: Final = 16
-"""Connections before their `#open`. Enough for any rightful producer; a stranger with more only displaces strangers."""
+"""Connections before their `#open`: enough for every legitimate producer. Strangers with more only displace
+strangers."""
 PARTINGS_LIMIT: Final = 16
-"""Peers that get time to read why their connection ends: a thousand refused ones must not hold a thousand sockets."""
+"""Peers that get time to read why their connection ends: a thousand refused ones must not keep a thousand sockets."""
 
 
 class Guest(Protocol):
@@ -32,13 +33,13 @@ class Admission:
         self._random = random
 
     def enter(self, guest: Guest, now: float) -> None:
-        """A connection was accepted. When too many have not opened, one of them makes room."""
+        """A connection was accepted. If too many have not opened a stream, one of them makes room."""
         if len(self.unopened) >= UNOPENED_LIMIT:
             self._random.choice(list(self.unopened)).end(Reason.BUSY, now)
         self.present[guest] = self.unopened[guest] = None
 
     def note_opened(self, guest: Guest) -> None:
-        """A session has said what it is, and takes no place from those that have not."""
+        """A session has said what it is, and gives up its slot."""
         self.unopened.pop(guest, None)
 
     def leave(self, guest: Guest) -> None:

@@ -1,4 +1,4 @@
-"""Intake: the one stream that comes into a worker, over all its connections. It counts and reports, no more."""
+"""Intake: the one stream that comes into a worker, over all its connections. It only counts and reports."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ TAIL_BYTES: Final = 4096
 
 
 class Intake:
-    """What passed, and who sent it. Implements `ObservedLink`.
+    """What has come in, and from whom. Implements `ObservedLink`.
 
-    `sink_problem` tells why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
+    `sink_problem` says why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Intake:
     ) -> None:
         self.worker = worker
         self.report = LinkReport(worker, tally, journal, LINES_A_MINUTE)
-        """What each connection's own report is made from."""
+        """The report that each connection's own is derived from."""
         self.tap = Tap(sink if isinstance(sink, Stored) else None)
         self.served_since = 0.0
         self.acked_offset = 0
@@ -58,7 +58,7 @@ class Intake:
         self._line = line
         self._live_report = self.report
         self._is_raw = False
-        """Whether a raw peer has the sink, whose address is `_raw_peer`."""
+        """Whether a raw peer, at the address `_raw_peer`, has the sink."""
         self._raw_peer: str | None = None
         self._state = LinkState.WAITING
         self._sink_problem = sink_problem
@@ -81,11 +81,11 @@ class Intake:
 
     @property
     def offered(self) -> Open | None:
-        """What whoever serves, or served last, offered."""
+        """The offer of the session that serves, or served last."""
         return self._line.served
 
     def set_opening(self, report: LinkReport) -> None:
-        """A connection has its turn, which `report` is about."""
+        """The connection that `report` is about has its turn."""
         self._live_report = report
         self._state = LinkState.OPENING
 
@@ -119,13 +119,13 @@ class Intake:
         self.heard_at = now
 
     def note_commit(self, offset: int, seconds: float) -> None:
-        """All below `offset` is in the sink and acknowledged."""
+        """Everything below `offset` is in the sink and acknowledged."""
         self._tally.commits.observe(seconds)
         self._tally.acked_numbers += max(0, offset - self.acked_offset)
         self.acked_offset = offset
 
     def note_proof(self, now: float, ear: Ear) -> None:
-        """Of what `ear` heard more is in the sink, or a beat has held that left nothing to be stored."""
+        """More of what `ear` heard is in the sink, or a beat has held that left nothing to store."""
         interruption = self.interruptions.proved(now, ear)
         if interruption is not None:
             self._live_report.recovered(self.acked_offset, now, interruption)
@@ -167,12 +167,12 @@ class Intake:
         )
 
     def recent_numbers(self, since: int, count: int) -> NDArray[np.float64]:
-        """See `ObservedLink`. Those of the last runs that were not asked for before."""
+        """See `ObservedLink`. They are those of the last runs that were not asked for before."""
         tails, self._tails = self._tails, deque(maxlen=TAILS)
         lines = last_lines(b"".join(tails), count * MAX_NUMBER_LINE_BYTES)
         try:
             return np.fromstring(lines, np.float64, sep="\n")[-count:]
-        except ValueError:  # a line may be lawful and yet no number: `1-2`
+        except ValueError:  # a line may be valid and still not a number: `1-2`
             return np.empty(0)
 
 

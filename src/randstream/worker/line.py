@@ -1,6 +1,6 @@
-"""Line: who serves a worker, and who stands by. The rules are those of "The line" in docs/protocol.md.
+"""Line: which producer serves a worker, and which stand by. The rules are those of "The line" in docs/protocol.md.
 
-It decides and reads no clock: sessions bring the time, and one task of the worker opens the sink for whoever is next.
+It decides and reads no clock: sessions bring the time, and one task of the worker opens the sink for the next.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from ..protocol.frames import Open, Resume, Wait
 from ..protocol.rank import rank
 
 LINE_LIMIT: Final = 16
-"""Connections in the line, whoever serves among them: more producers than that stand by in vain."""
+"""Connections in the line, including the one that serves: more standbys than that are of no use."""
 SETTLE_SECONDS: Final = 10.0
 SETTLE_HEARTBEATS: Final = 10
 LONGEST_SETTLE: Final = 3600.0
-"""What a better producer waits before it gets a stream that flows: it may be one that comes and goes."""
+"""How long a better producer waits before it gets a stream that flows, in case it comes and goes."""
 MOST_TURMOIL: Final = 9
-"""Doublings that are counted: ten seconds, so often doubled, are more than the longest."""
+"""Doublings that are counted: ten seconds, doubled this often, exceed the longest."""
 SETTLED_FACTOR: Final = 10
-"""A hand-over was right if its connection lasted so many times what was waited for it."""
+"""A hand-over was right if its connection lasted this many times the SETTLE that decided it."""
 ASKS_OF_THE_STEADY: Final = 4
-"""Whoever was asked so often is no connection whose end has yet to be noticed."""
+"""After this many asks a connection is not a dead one that has gone unnoticed."""
 
 
 class Holder(Protocol):
-    """A session that has the sink, or may come to: one of the line, or a raw peer."""
+    """A session that has the sink or may get it: one of the line, or a raw peer."""
 
     def end(self, reason: Reason, now: float) -> None:
         """Close the connection politely. It leaves before this returns."""
@@ -43,7 +43,7 @@ class Holder(Protocol):
 
 
 class Member(Holder, Protocol):
-    """A session that opened a stream, as the line sees it."""
+    """A session that has opened a stream, as the line sees it."""
 
     @property
     def offered(self) -> Open:
@@ -55,16 +55,16 @@ class Member(Holder, Protocol):
 
     @property
     def is_started(self) -> bool:
-        """Whether its opening beat came."""
+        """Whether its opening beat has come."""
 
     def ask(self, wait: Wait, period: float, now: float) -> None:
-        """Say `wait`, and let the next be due in `period` seconds."""
+        """Send `wait`; the next is due in `period` seconds."""
 
     def ask_within(self, period: float, now: float) -> None:
-        """Let the next ask be due in `period` seconds, unless it is before."""
+        """Let the next ask be due in `period` seconds, unless one is due before."""
 
     def serve(self, resume: Resume, now: float) -> None:
-        """Say `resume`: the sink is open for this stream."""
+        """Send `resume`: the sink is open for this stream."""
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """How a member serves. `settle`: how long it had waited for that, in seconds, if the stream was handed to it."""
+    """How a member serves. `settle`: the SETTLE of its hand-over, in seconds; None if it began otherwise."""
 
     since: float
     settle: float | None
@@ -92,11 +92,11 @@ class Line:
     def __init__(self, worker: str, random: Random) -> None:
         self.serving: Member | None = None
         self.raw: Holder | None = None
-        """A raw peer that has the sink, while nobody serves."""
+        """A raw peer that has the sink, while no producer serves."""
         self.waiting: dict[Member, Place] = {}
-        """In the order in which they came."""
+        """In order of arrival."""
         self.served: Open | None = None
-        """What whoever serves, or served last, offered."""
+        """The offer of the member that serves, or served last."""
         self._worker = worker
         self._random = random
         self._service = _Service(-math.inf, None)
@@ -109,11 +109,11 @@ class Line:
 
     @property
     def holder(self) -> Holder | None:
-        """Who has the sink."""
+        """The session that has the sink."""
         return self.serving or self.raw
 
     def join(self, member: Member, now: float) -> None:
-        """`member` has opened a stream. It is ended; or waits, and is asked at once if somebody serves."""
+        """`member` has opened a stream. End it, or let it wait; if another serves, ask it at once."""
         offered, served = member.offered, self.served
         for other in self._members():
             if offered.instance is not None and other.offered.instance == offered.instance:
@@ -133,14 +133,14 @@ class Line:
             self._change.set()
 
     def join_raw(self, peer: Holder) -> bool:
-        """Whether `peer` gets the sink: only if nobody else wants it."""
+        """Give `peer` the sink if nothing else has or wants it; return whether it has it."""
         if self.holder is not None or self.waiting:
             return False
         self.raw = peer
         return True
 
     def leave(self, guest: object, reason: Reason, now: float) -> bool:
-        """A session is over; whether it had the sink."""
+        """A session is over; return whether it had the sink."""
         for member in self.waiting:
             if member is guest:
                 del self.waiting[member]
@@ -157,7 +157,7 @@ class Line:
         return True
 
     def ask(self, member: Member, now: float) -> None:
-        """It is time to ask `member`, which waits."""
+        """Ask `member`, which waits: it is time."""
         offered, served, place = member.offered, self.served, self.waiting[member]
         place.asks += 1
         by = stream = offset = None
@@ -171,7 +171,7 @@ class Line:
         member.ask(Wait(by, offset, stream), self._ask_period(offered), now)
 
     async def next_offer(self) -> Open:
-        """Wait until nobody has the sink and somebody wants it: what the sink is to be opened for."""
+        """Wait until the sink is free and a member wants it; return the offer to open it for."""
         while (member := self._choose()) is None:
             self._change.clear()
             await self._change.wait()
@@ -180,7 +180,7 @@ class Line:
     def promote(self, opened: Open, offset: int | None, now: float) -> None:
         """The sink is open for the stream of `opened` and wants the number at `offset`: let one of the line serve."""
         member = self._choose(opened)
-        if member is None or self._wants_other_than(opened):  # the line has changed meanwhile
+        if member is None or self._wants_other_than(opened):  # the line has changed since then
             return
         place = self.waiting.pop(member)
         after, settled = "start", None
@@ -190,27 +190,27 @@ class Line:
         self._service = _Service(now, settled)
         self.serving, self.served, self._acked_offset = member, member.offered, offset
         member.serve(Resume(offset, after), now)
-        for other in list(self.waiting):  # whoever serves now may have a shorter heartbeat
+        for other in list(self.waiting):  # the one that serves now may have a shorter heartbeat
             other.ask_within(self._ask_period(other.offered), now)
 
     def set_aside(self, opened: Open) -> None:
-        """The sink cannot be opened for the stream of `opened` until a person mends it: try all others before it."""
+        """The sink cannot be opened for the stream of `opened` until a person fixes it: try all others first."""
         waiting = {member.offered.kind for member in self.waiting}
         before = [kind for kind in self._set_aside if kind in waiting and kind != opened.kind]
         self._set_aside = [*before, opened.kind]
 
     def refuse(self, opened: Open, now: float) -> None:
-        """The sink can never take the stream of `opened`: end all that offer it."""
+        """The sink can never take the stream of `opened`: end all sessions that offer it."""
         for member in self._waiting_for(opened):
             member.end(Reason.MALFORMED, now)
 
     def note_start(self, offset: int) -> None:
-        """Whoever serves has sent its opening beat, which is acknowledged: the next number has `offset`."""
+        """The opening beat of the member that serves has come and is acknowledged; the next number has `offset`."""
         self._trusts_rank = True
         self._acked_offset = offset
 
     def note_ack(self, offset: int, now: float) -> bool:
-        """An ack has just answered a beat of whoever serves. Whether it must now yield to a better one."""
+        """An ack has just answered a beat of the serving member; return whether it must now yield to a better one."""
         self._acked_offset = offset
         serving, served = self.serving, self.served
         if serving is None or served is None or not self.waiting:
@@ -229,7 +229,7 @@ class Line:
         return True
 
     def doubles(self) -> list[str]:
-        """The names that several producers in the line have, in order."""
+        """The names that several producers in the line share, sorted."""
         steady = [member for member, place in self.waiting.items() if place.asks >= ASKS_OF_THE_STEADY]
         if self.serving is not None:
             steady.append(self.serving)
@@ -246,14 +246,14 @@ class Line:
         return [member for member in self.waiting if member.offered.kind == opened.kind]
 
     def _choose(self, opened: Open | None = None) -> Member | None:
-        """Who is to serve next, of those that offer the stream of `opened` if one is given; None: nobody."""
+        """The member to serve next, among those that offer the stream of `opened` if given; None if there is none."""
         if self.holder is not None:
             return None
         if opened is not None:
             members = self._waiting_for(opened)
         else:
             others = [member for member in self.waiting if member.offered.kind not in self._set_aside]
-            for kind in self._set_aside:  # all have been tried: now whichever that was longest ago
+            for kind in self._set_aside:  # all have been tried: take the one tried longest ago
                 others = others or [member for member in self.waiting if member.offered.kind == kind]
             members = [member for member in others if self._is_served(member.offered)] or others
         ready = [member for member in members if not member.owes_answer] or members
@@ -262,11 +262,11 @@ class Line:
         return max(ready, key=self._score, default=None)
 
     def _is_served(self, opened: Open) -> bool:
-        """Whether the stream of `opened` is the one that is served, or was last."""
+        """Whether the stream of `opened` is the one that is served, or was served last."""
         return self.served is not None and self.served.kind == opened.kind
 
     def _wants_other_than(self, opened: Open) -> bool:
-        """Whether the stream that was served has somebody in line again, and the sink was opened for another."""
+        """Whether a member offers the stream last served again, after the sink was opened for another."""
         if self._is_served(opened):
             return False
         kinds = (member.offered.kind for member in self.waiting if self._is_served(member.offered))
@@ -276,7 +276,7 @@ class Line:
         return rank(self._worker, member.offered.producer), member.offered.instance or ""
 
     def _judge_hand_over(self, reason: Reason, now: float) -> None:
-        """A connection that served is over: was it right to hand the stream to it?"""
+        """Judge, now that a serving connection is over, whether it was right to hand the stream to it."""
         if self._service.settle is None or self._forgive_turmoil(now):
             return
         if reason not in (Reason.SHUTDOWN, Reason.YIELD):

@@ -1,4 +1,4 @@
-"""Patience: how long a worker waits for its sink before it says that nothing moves: as long as the producer does."""
+"""Patience: how long a worker waits for its sink before it reports a stall: as long as the producer does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..sinks import Sink
 
 
 class Patience:
-    """Whoever waits for the sink does so within `waiting`, and a sink that does not answer is reported."""
+    """Reports a sink that does not answer. Every wait for the sink runs within `waiting`."""
 
     def __init__(self, wheel: TimerWheel, sink: Sink, report: SinkReport) -> None:
         self._wheel = wheel
@@ -24,14 +24,14 @@ class Patience:
     def waiting(self, heartbeat: float) -> Iterator[None]:
         """Report a stall if this takes longer than three times `heartbeat` (seconds), and its end once it is done.
 
-        A wait that is given up proves nothing: the stall goes on.
+        A wait that is abandoned proves nothing: the stall goes on.
         """
         clock = self._wheel.clock
         began = clock.now()
         silence = Silence(began, SILENCE_HEARTBEATS * heartbeat)
 
         def ring(now: float) -> None:
-            if not silence.is_over(now, heartbeat):  # this process was frozen itself
+            if not silence.is_over(now, heartbeat):  # this process itself was frozen
                 alarm.set(silence.deadline)
                 return
             why = f": {self._sink.problem}" if self._sink.problem else ""

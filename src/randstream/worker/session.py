@@ -34,9 +34,9 @@ from .line import Line
 from .patience import Patience
 
 SINK_RETRY_SECONDS: Final = 1.0
-"""How long a sink that failed is left alone before the next attempt."""
+"""How long to leave a failed sink alone before the next attempt."""
 CHECKPOINT_SECONDS: Final = 10.0
-"""At most one `worker.checkpoint` in so long: a sign of life, not a diary."""
+"""At most one `worker.checkpoint` in this time: a sign of life, not a diary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ class Session:
         self.receiver = receiver
         self._raw_sink: ImmediateSink | None = None
         self._raw_numbers = 0
-        """How many of a raw peer's are in the sink."""
+        """How many of a raw peer's numbers are in the sink."""
         self._has_last_words = False
-        """Whether the peer is to have the time to read why its connection ends."""
+        """Whether to give the peer time to read why its connection ends."""
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._over = asyncio.Event()
         self._is_resumed_by_name = False
@@ -139,7 +139,7 @@ class Session:
         await self._over.wait()
 
     def drain(self, now: float) -> None:
-        """End at the next beat, once all that it proves is in the sink and acknowledged."""
+        """End at the next beat, once everything it proves is in the sink and acknowledged."""
         if self.receiver.state is State.STREAMING:
             self.is_draining = True
         else:
@@ -188,7 +188,7 @@ class Session:
         self._offered = offered
         self._has_last_words = True
         self._report = self._report.about(producer=offered.producer, stream=offered.stream)
-        if self.receiver.state is State.CLOSED:  # what came in the same breath has ended it, and is told next
+        if self.receiver.state is State.CLOSED:  # what came in the same breath has ended it; that event is next
             return
         if not is_canonical(offered.numbers):
             self.end(Reason.MALFORMED, now)
@@ -230,12 +230,12 @@ class Session:
         self._spawn(self._read_on(self._raw_sink))
 
     async def _read_on(self, sink: ImmediateSink) -> None:
-        """A raw peer knows no window: it waits until the sink has room."""
+        """Resume reading once the sink has room: a raw peer knows no window."""
         await sink.wait_room()
         self.connection.resume_reading()
 
     async def _follow_raw(self, sink: ImmediateSink) -> None:
-        """A raw peer sends no beats and gets no acks, but whether its numbers are taken is to be known, too."""
+        """Check that the sink takes a raw peer's numbers, too, although there are no beats and no acks."""
         while True:
             await self._proved.wait()
             self._proved.clear()
@@ -287,7 +287,7 @@ class Session:
                 return  # `end` cancels the other tasks, not the one that calls it
 
     def _acknowledge(self, offset: int, seconds: float, now: float) -> None:
-        """All below `offset` is in the sink, which took `seconds` to make it durable."""
+        """Everything below `offset` is in the sink, which took `seconds` to make it durable."""
         intake, receiver = self._context.intake, self.receiver
         acked_before = receiver.acked_offset
         receiver.acknowledge(offset, now)
@@ -299,7 +299,7 @@ class Session:
         self._tell_line(offset, now)
 
     def _tell_line(self, offset: int, now: float) -> None:
-        """An ack has answered a beat: the moment to yield, if a better one waits."""
+        """An ack has answered a beat: yield now if a better producer waits."""
         if self._context.line.note_ack(offset, now) and not self.is_draining:
             self.end(Reason.YIELD, now)
 
@@ -331,7 +331,7 @@ class Session:
         context.admission.leave(self)
         if not context.line.leave(self, reason_of(ended), now):
             self._report.stranger_left(ended, now)
-        elif self._raw_sink is not None:  # it knows no other goodbye than to end without a word
+        elif self._raw_sink is not None:  # a raw peer's only goodbye is to end without a word
             fields: dict[str, object] = {"taken": self._raw_numbers}
             if not isinstance(error, RawLineError) and (unfinished := receiver.unfinished_number):
                 fields["unfinished"] = unfinished

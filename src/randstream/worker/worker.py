@@ -1,4 +1,4 @@
-"""Worker: listens, gives each connection a session, minds the sink, drains. Embeddable."""
+"""Worker: listens, gives each connection a session, looks after the sink, drains. Embeddable."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from .patience import Patience
 from .session import SINK_RETRY_SECONDS, Session, SessionContext
 
 BACKLOG: Final = 64
-"""Connections that the kernel may hold for us."""
+"""Connections that the kernel may queue for us."""
 
 log = structlog.get_logger("randstream")
 
 
 class Worker:
-    """Takes one stream into its sink until `stop`. Time and chance can be handed in.
+    """Takes one stream into its sink until `stop`. Time and chance can be passed in.
 
-    `sink` replaces the one that the settings name, for a program that embeds the worker.
+    `sink` replaces the one in the settings, for a program that embeds the worker.
     """
 
     role: Final = "worker"
@@ -57,7 +57,7 @@ class Worker:
         random = random or SystemRandom()
         self.sink: Sink = sink or make_sink(settings, self.clock, random)
         self.address: tuple[str, int] | None = None
-        # What an observer asks of a role: see `ObservedRole`.
+        # What an observer asks a role for: see `ObservedRole`.
         self.name = settings.name
         self.tally, self.journal = Tally(), Journal(self.clock)
         self.line = Line(settings.name, random)
@@ -75,7 +75,7 @@ class Worker:
 
     @property
     def numbers(self) -> str | None:
-        """The distribution of the stream; None before the first."""
+        """The distribution of the stream; None before the first stream."""
         return None if self.intake.offered is None else self.intake.offered.numbers
 
     @property
@@ -92,7 +92,7 @@ class Worker:
 
     @property
     def warning(self) -> str | None:
-        """What does not stop the stream, but needs a person; None: nothing."""
+        """A problem that does not stop the stream but needs a person; None if there is none."""
         doubles, warning = self.line.doubles(), self._sink_report.warning
         if doubles:
             named = f"several producers are named {', '.join(doubles)}; give each a --name of its own"
@@ -141,7 +141,7 @@ class Worker:
                     minding = group.create_task(self._mind_sink())
                     promoting = group.create_task(self._promote(patience))
                     await self._stopping.wait()
-                    self.intake.interruptions.finish(self.clock.now())  # our own end is none
+                    self.intake.interruptions.finish(self.clock.now())  # our own end is not an interruption
                     listening.close()
                     promoting.cancel()
                     await self._drain()
@@ -196,7 +196,7 @@ class Worker:
         self.stop()
 
     async def _promote(self, patience: Patience) -> None:
-        """Whenever nobody serves, open the sink for whoever is next."""
+        """Whenever no producer serves, open the sink for the next."""
         while True:
             offered = await self.line.next_offer()
             try:

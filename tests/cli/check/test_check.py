@@ -193,7 +193,7 @@ async def test_a_worker_that_is_served_by_another_later_is_left_to_that_one() ->
         assert clock_of_loop().now() - over_at < 3.0  # nobody waits for what is another's
     links = {link.worker: link for link in report.links}
     assert links["a"].problem is None
-    assert links["b"].problem == "owner serves it now, and a check disturbs nobody"
+    assert links["b"].problem == "owner serves it now, and a check takes no worker from another producer"
 
 
 # ---- a program -------------------------------------------------------------------------------------------------------

@@ -109,7 +109,8 @@ def test_a_command_without_a_name(refusal: Callable[..., str]) -> None:
 
 def test_no_time_at_all(refusal: Callable[..., str]) -> None:
     assert (
-        refusal("check", "--workers", "a", "--seconds", "0ms") == "--seconds 0: in no time nothing is seen; give more"
+        refusal("check", "--workers", "a", "--seconds", "0ms")
+        == "--seconds 0: nothing can be seen in no time; give more"
     )
 
 
@@ -219,7 +220,7 @@ def test_a_worker_that_is_served_is_exit_status_2_by_name(start: Start, worker: 
     check = start("check", "--workers", worker)
     assert check.wait() == 2
     (line,) = [each["event"].decode() for each in check.log]
-    assert line.startswith(f"randstream: w at {worker} is served by owner, and a check disturbs nobody; ")
+    assert line.startswith(f"randstream: w at {worker} is served by owner, and a check takes no worker from another ")
 
 
 @pytest.mark.slow
@@ -320,7 +321,7 @@ def test_a_producer_and_a_worker_on_a_terminal_end_with_a_summary(start: Start) 
         os.close(fd)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert b"--- w\r\n" in out
-    assert b"numbers received, " in out
+    assert re.search(rb"\d numbers? received, ", out)
 
 
 def read_until(fd: int, text: bytes | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.admin.roles import FakeLink, FakeRole
 from tests.cli.top.views import rows_of, screen, view_of
+from tests.support.clock import StoppedClock
 
 from randstream.errors import Reason
 from randstream.observe.status import LinkState
@@ -73,7 +74,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
 
 
 def test_interruptions_are_shown_where_there_is_room_and_one_that_goes_on_is_told_below() -> None:
-    role = FakeRole(links=[FakeLink()])
+    role = FakeRole(links=[FakeLink()], clock=StoppedClock())
     link = role.links[0].interruptions
     now = role.clock.now()
     link.proved(now - 100.0, None)

@@ -42,7 +42,7 @@ async def complaint(url: str) -> str:
     "url", ["", "ftp://a:1", "http://", "://", "http://[::1", "http://a:port", "http://a:99999", "a:0", "http://\u2100"]
 )
 def test_an_unusable_address_is_a_settings_error(url: str) -> None:
-    with pytest.raises(SettingsError, match="is no address of an admin server; give http://HOST:PORT"):
+    with pytest.raises(SettingsError, match="is not the address of an admin server; give http://HOST:PORT"):
         Source(url)
 
 
@@ -56,7 +56,7 @@ async def test_why_a_server_refuses_is_told() -> None:
     [
         (b"", "Remote end closed connection without response"),
         (b"\x1b]0;taken\x07\r\n\r\n", "]0;taken"),
-        (b"HTTP/1.1 200 \x1b[2J\r\nContent-Length: 2\r\n\r\n[]", "the whole is not as it must be"),
+        (b"HTTP/1.1 200 \x1b[2J\r\nContent-Length: 2\r\n\r\n[]", "the whole has the wrong shape"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "role is missing"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-9\r\n\x1b", "non-negative"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", "is missing"),
@@ -71,7 +71,7 @@ async def test_why_a_server_refuses_is_told() -> None:
 async def test_whatever_a_server_answers_is_told_in_one_line(answer: bytes, told: str) -> None:
     async with answering(answer) as (address, _):
         said = await complaint(address)
-    assert said.startswith(("no answer from http://127.0.0.1:", "no answer of an admin server from http://127.0.0.1:"))
+    assert said.startswith(("no answer from http://127.0.0.1:", "no admin server's answer from http://127.0.0.1:"))
     assert told in said
 
 

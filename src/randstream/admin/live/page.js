@@ -1,5 +1,5 @@
 "use strict";
-// Page: what is said of the process as a whole, and the connection to it.
+// Page: the process as a whole, and the connection to it.
 const RIVER = 120, STALE_MS = 3500;
 let before = null, heardAt = performance.now(), eventsShown = "", source = null, found = null, refusal = "";
 
@@ -13,7 +13,7 @@ function sayHeadline(now) {
   const shares = [[flowing, "served here"], [standby, "standing by"], [resting, "resting"], [trouble, "not flowing"]]
     .filter(([count], i) => count || !i).map(([count, word]) => `${whole.format(count)} ${word}`);
   const strange = now.links.filter(({state, error}) => state === "standby" && error).length;
-  const warnings = [now.warning, strange && `${whole.format(strange)} standing by with another stream than the worker is served`].filter(Boolean);
+  const warnings = [now.warning, strange && `${whole.format(strange)} standing by with a stream other than the worker's`].filter(Boolean);
   setText(byId("headline"), !links ? "No streams" : standby + resting ? `${plural(links, "stream")}: ${shares.join(", ")}`
     : flowing === links ? (one ? "The stream flows" : `All ${whole.format(links)} streams flow`)
     : flowing ? `${whole.format(flowing)} of ${whole.format(links)} streams flow` : one ? "The stream does not flow" : `None of ${whole.format(links)} streams flows`);
@@ -117,7 +117,7 @@ function show(now) {
 
 const ask = async parameters => (await fetch(`api/links?${new URLSearchParams(parameters)}`)).json();
 
-async function lookFurther(now) {  // the events hold the first thousand links only
+async function lookFurther(now) {  // events hold only the first thousand links
   const name = byId("filter").value.trim();
   found = now.left_out && name ? await ask({limit: 200, interruptions: 3, filter: name}) : null;
 }
@@ -135,7 +135,7 @@ function connect() {
   source.onerror = () => { if (source.readyState === EventSource.CLOSED) { askWhy(); setTimeout(connect, 2000); } };
 }
 
-async function askWhy() {  // an EventSource that is refused does not tell
+async function askWhy() {  // a refused EventSource does not say why
   const asking = new AbortController();
   try {
     const answer = await fetch("events", {signal: asking.signal}), isOurs = answer.headers.get("Content-Type")?.startsWith("text/plain");
@@ -160,7 +160,7 @@ function sayPulse() {
 
 function sayStale({name, time}) {
   setText(byId("headline"), `No word from ${name} since ${clockText(time)}`);
-  setText(byId("sub"), [refusal, "what is below was true then"].filter(Boolean).join(" · "));
+  setText(byId("sub"), [refusal, "everything below is from then"].filter(Boolean).join(" · "));
   byId("sub").className = "sub warn";
   document.title = `no word from ${name} · randstream`;
   showIcon("8a9099");

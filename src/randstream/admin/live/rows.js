@@ -34,7 +34,7 @@ function makeRow(link) {
 function whyOf({state, error, worker, peer, served_by}) {
   const isStandby = state === "standby";
   if (isStandby && !error) return [`${served_by ?? "another"} serves`, false];
-  if (state === "resting") return [`${peer}: another target leads to this worker, or to one of its name`, false];
+  if (state === "resting") return [`${peer}: another target leads to this worker, or to one with its name`, false];
   if (!error || state === "streaming" || state === "finished") return ["", false];
   return [`${worker && peer && !isStandby ? `${peer}: ` : ""}${error.replace(/\[Errno \d+\] /, "")}`, isStandby];
 }
@@ -62,7 +62,7 @@ const viewer = new IntersectionObserver(changes => {
   recall();
 }, {rootMargin: "200px"});
 
-// A standby's offset is what another producer has brought.
+// A standby's offset shows another producer's progress.
 const advance = (from, to) => [from, to].some(({state}) => state === "standby") ? 0 : Math.max(0, to.offset - from.offset);
 
 function showLinks(now) {
@@ -110,6 +110,6 @@ function arrange(now) {
   const note = byId("note");
   note.hidden = shown.length > 0 && !now.left_out;
   setText(note, !shown.length ? (wanted ? `No stream is called “${wanted}”.` : "No streams yet.")
-    : `${whole.format(shown.length)} of ${whole.format(now.totals.links)} streams are shown, those in trouble first, then the most interrupted. The filter looks through all.`);
+    : `${whole.format(shown.length)} of ${whole.format(now.totals.links)} streams are shown, those in trouble first, then the most interrupted. The filter searches all of them.`);
 }
 

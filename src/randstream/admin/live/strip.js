@@ -1,14 +1,14 @@
 "use strict";
-// Strip: when a stream was interrupted, over a span of time: a band as far as is known, with a mark for each interruption.
-// An event brings the last few of each link; those before are asked for once, when the row comes into view.
+// Strip: when a stream was interrupted, over a span of time: a band as far back as is known, with a mark for each interruption.
+// An event brings the last few of each link; older ones are fetched once, when the row comes into view.
 const KEPT = 100, RECALL_MS = 10000;
-const HIGH = 16, LEAST = 2, REACH = 8;  // pixels: of the band, of the narrowest mark, and how near each other marks are one choice
+const HIGH = 16, LEAST = 2, REACH = 8;  // pixels: the band's height, the narrowest mark, and how close together marks become one choice
 const SPANS = {
   "15m": {seconds: 900, step: 300, text: "15 minutes"},
   "6h": {seconds: 21600, step: 3600, text: "6 hours"},
   "24h": {seconds: 86400, step: 14400, text: "24 hours"},
 };
-const FAMILIES = {planned: 5, paused: 10, lost: HIGH};  // how high their marks are; the gravest last, which is drawn on top
+const FAMILIES = {planned: 5, paused: 10, lost: HIGH};  // the heights of their marks; the most serious is last and drawn on top
 const FAMILY = {silence: "paused", stalled: "paused", "hand-over": "planned", shutdown: "planned"};
 const CAUSES = {
   silence: "the connection lived, but nothing came", stalled: "the sink took no numbers", cut: "the connection ended without a reason",
@@ -48,7 +48,7 @@ async function recall() {
   } catch { /* the next event tries again */ } finally { isRecalling = false; }
 }
 
-// What can be chosen: one interruption, or several that are too close to point at.
+// What can be chosen: one interruption, or several that are too close together to point at.
 function marksOf({past, link: {interruptions: {current}}}) {
   const from = timeNow - span.seconds, xOf = time => (time - from) * stripWidth / span.seconds, marks = [];
   for (const one of current ? [...past, current] : past) {
@@ -74,7 +74,7 @@ function tellMark({of, goesOn}) {
 const boxPath = (left, right, high) => `M${left.toFixed(1)} ${HIGH - high}H${right.toFixed(1)}V${HIGH}H${left.toFixed(1)}Z`;
 const offsetOfZone = time => new Date(time * 1000).getTimezoneOffset() * 60;
 
-// The round times within the span, each with its place in pixels.
+// The round times within the span, each with its position in pixels.
 function ticks() {
   const from = timeNow - span.seconds, zone = offsetOfZone(timeNow), found = [];
   for (let time = Math.ceil((from - zone) / span.step) * span.step + zone; time < timeNow; time += span.step) found.push([time, (time - from) * stripWidth / span.seconds]);
@@ -95,7 +95,7 @@ function drawStrip(row) {
   const at = chosen?.row === row ? marks.findIndex(({of}) => of.some(({start}) => Math.abs(start - chosen.start) < 0.1)) : -1, mark = marks[at];
   setAttributes(choice, {d: mark ? boxPath(mark.left - 2, mark.right + 2, HIGH) : ""});
   if (chosen?.row === row) showBubble(row, mark);
-  // What is read out changes with the choice, not with each second.
+  // What a screen reader reads out changes with the choice, not every second.
   const told = [span.text, name, at, marks.length, row.counted, past.length].join("\n");
   if (row.told === told) return;
   row.told = told;
@@ -148,7 +148,7 @@ function drawAxis(isStale = false) {
   setText(axis.lastElementChild, isStale ? clockText(timeNow) : "now");
 }
 
-// The finding, in words.
+// The summary, in words.
 function sayInterruptions() {
   const recent = [...rows.values()].filter(isRecent), from = timeNow - span.seconds;
   const since = startedAt > from ? `since ${momentText(startedAt, timeNow)}, when this process started` : `in the last ${span.text}`;

@@ -1,5 +1,5 @@
 "use strict";
-// Text: how figures and times are spelled. Names and messages come from peers: they reach the page as text only, never as markup.
+// Text: how figures and times are written. Names and messages come from peers: they reach the page only as text, never as markup.
 const byId = id => document.getElementById(id);
 const setText = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 const setAttributes = (element, values) => {
@@ -21,7 +21,7 @@ const lengthText = seconds => seconds < 120 ? secondsText(seconds) : seconds < 7
 const valueText = value => Math.abs(value) >= 1e6 || (value !== 0 && Math.abs(value) < 0.01) ? value.toExponential(1) : whole.format(Number(value.toPrecision(4)));
 const nameOf = ({worker, peer}) => worker ?? peer ?? "nobody";
 const plural = (count, word) => `${whole.format(count)} ${word}${count === 1 ? "" : "s"}`;
-// Rounded down: what was interrupted is never 100 %.
+// Rounded down: an interrupted stream never shows 100 %.
 const shareText = share => share === null ? "–" : `${Math.floor(share * 1e5) / 1e3} %`;
 
 const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "medium", hourCycle: "h23"});

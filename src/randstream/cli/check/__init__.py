@@ -37,7 +37,7 @@ def run_check(
     report_file: str | None,
     junit_file: str | None,
 ) -> int:
-    """Check, say what came of it, write the files; the exit status.
+    """Check, print the summary, write the files and return the exit status.
 
     Raises SettingsError: it cannot begin; SinkError: a file cannot be written after all.
     """
@@ -80,7 +80,7 @@ def _run(producer: Producer, limits: Limits, until: Until, view: View) -> Report
 
 @contextmanager
 def _signals_to(check: Check, program: Program | None) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the check in order; the second one ends the process at once, and the program with it."""
+    """Ctrl-C and SIGTERM end the check in order; a second one ends the process at once, and the program with it."""
     loop = asyncio.get_running_loop()
 
     def end(number: signal.Signals) -> None:

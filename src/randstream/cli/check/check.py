@@ -1,4 +1,4 @@
-"""Check: a producer that watches how its streams fare, for so long, or for as long as a program runs."""
+"""Check: a producer that watches how its streams fare, for a given time or for as long as a program runs."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from .report import Command, Limits, LinkResult, Report
 from .view import MOST_ROWS, View
 
 REACH_SECONDS: Final = 10.0
-"""In which workers must be reached."""
+"""Within which workers must be reached."""
 SETTLE_LIMIT: Final = 120.0
-"""Seconds after the program's end in which every link must be proven again."""
+"""Seconds after the program's end within which every link must be proven again."""
 LOOK_SECONDS: Final = 0.1
-"""Between two looks at the links. They measure themselves: this is how soon a person sees it."""
+"""Between two looks at the links. They measure themselves: this is only how soon a person sees it."""
 LOOKS_SHARE: Final = 0.05
-"""Of the time, at most: with thousands of links looks are rarer, so that they do not interrupt what they look at."""
+"""The most of the time that looks may take: with thousands of links they are rarer, not to cause interruptions."""
 STORIES_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """When a check ends by itself: after so many `seconds`, or `settle` seconds of calm after the end of `program`.
+    """When a check ends by itself: after `seconds`, or after `settle` seconds of calm once `program` has ended.
 
-    Neither is given: only when it is asked to.
+    With neither, it ends only when asked to.
     """
 
     seconds: float | None
@@ -49,7 +49,7 @@ class Until:
 
 
 class Check:
-    """One check of what `producer`, which nobody runs yet, has for targets."""
+    """One check of the targets of `producer`, which must not be running yet."""
 
     def __init__(self, producer: Producer, limits: Limits, until: Until, view: View) -> None:
         self._producer = producer
@@ -62,14 +62,14 @@ class Check:
         self._begin = self._calm_since = self._clock.now()
         self._count = 0
         self._missing: set[str] = set()
-        """Targets that were not reached at first: nobody waits for them at the end."""
+        """Targets that were not reached at first: the end does not wait for them."""
         self._has_begun = self._is_ending = False
         self._pause = 0.0
-        """The longest time that this process itself stood still, or was kept from the processor."""
+        """The longest time that this process itself stood still, or waited for a processor."""
         self._phase = "reaching workers"
         self._known: dict[History, InterruptionsStatus] = {}
         self._left_alone: dict[str, str] = {}
-        """Workers that another producer came to serve, and which."""
+        """Workers that another producer came to serve, and that producer's name."""
 
     def end(self, number: signal.Signals) -> None:
         """End soon, with a report. Idempotent."""
@@ -79,12 +79,12 @@ class Check:
             self._until.program.end(number)
 
     async def run(self) -> Report:
-        """Watch until the end. Raises SettingsError: a worker is served already, or the program cannot be started."""
+        """Watch until the end. Raises SettingsError: a worker is already served, or the program cannot be started."""
         started = datetime.fromtimestamp(self._clock.wall_time(), UTC)
         streaming = asyncio.create_task(self._producer.run())
         looking = asyncio.create_task(self._look())
         for task in (streaming, looking):
-            task.add_done_callback(lambda _: self._asked.set())  # a fault must not go on unseen
+            task.add_done_callback(lambda _: self._asked.set())  # a fault must not go unseen
         try:
             if await self._reach():
                 await self._watch()
@@ -119,16 +119,16 @@ class Check:
 
     def _find_problem(self, subject: Subject, now: float) -> str | None:
         if subject.link is None and (by := self._left_alone.get(subject.name)) is not None:
-            return f"{by} serves it now, and a check disturbs nobody"
+            return f"{by} serves it now, and a check takes no worker from another producer"
         return find_problem(subject, now)
 
     async def _reach(self) -> bool:
-        """Wait until every worker has proved itself; whether any has in time."""
+        """Wait until every worker has proved itself; return whether any has in time."""
         await self._wait(REACH_SECONDS, self._has_reached_all)
         if self._asked.is_set():
             return False
         found = list(subjects(self._producer))
-        self._tell_news(found, self._clock.now())  # before it is told what comes next
+        self._tell_news(found, self._clock.now())  # before the next phase is announced
         missing = [each.target for each in found if not each.is_reached]
         self._missing = set(missing)
         if missing:
@@ -159,7 +159,7 @@ class Check:
         await self._wait(SETTLE_LIMIT, self._has_settled)
 
     def _has_settled(self) -> bool:
-        """Whether nothing has been interrupted for so long as it is to settle. To be asked often."""
+        """Whether nothing has been interrupted for as long as it must settle. Must be called often."""
         now, found = self._clock.now(), list(subjects(self._producer))
         count = sum(each.history.interruptions.count for each in found)
         awaited = (
@@ -172,7 +172,7 @@ class Check:
         return now - self._calm_since >= self._until.settle
 
     async def _wait(self, seconds: float | None, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Until it `is_over`, somebody asks for the end, or `seconds` have passed."""
+        """Wait until it `is_over`, the end is requested, or `seconds` have passed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self._asked.is_set():
@@ -186,18 +186,18 @@ class Check:
                             await self._asked.wait()
 
     def _leave_alone(self, link: Link) -> None:
-        """Leave the line of a worker that another producer serves: whoever waits there may be next."""
+        """Leave the line of a worker that another producer serves: a standby there may be promoted."""
         assert link.worker is not None
         if link.history.stream is None and not self._has_begun:
             raise SettingsError(
-                f"{link.worker} at {link.target} is served by {link.served_by}, and a check disturbs nobody;"
-                " stop that producer, or check other workers"
+                f"{link.worker} at {link.target} is served by {link.served_by}, and a check takes no worker from"
+                " another producer; stop that one, or check other workers"
             )
         self._left_alone[link.worker] = link.served_by or "another producer"
         link.finish(self._clock.now())
 
     async def _look(self) -> None:
-        """Tell what happens to the links, as it happens."""
+        """Report what happens to the links, as it happens."""
         with self._view.running():
             expected = self._clock.now()
             while True:
@@ -218,7 +218,7 @@ class Check:
             self._tell(f"and {len(stories) - STORIES_AT_ONCE:,} more such events")
 
     def _find_rows(self, found: list[Subject], now: float) -> tuple[list[LinkResult], int]:
-        """Those in most trouble, and how many others there are: only these few are measured while streams flow."""
+        """The links in most trouble, and how many others there are: only these few are measured while streams flow."""
 
         def rank(subject: Subject) -> tuple[bool, float]:
             status = subject.history.interruptions.status(now, 0)

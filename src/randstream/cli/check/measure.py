@@ -42,7 +42,7 @@ class Subject:
 
 
 def subjects(producer: Producer) -> Iterator[Subject]:
-    """Each worker once, whichever of its addresses is used and even if it has left; and each target without one."""
+    """Each worker once, whichever of its addresses is used and even if it has left; each target without a worker."""
     held = {link.history.worker for link in producer.links}
     for link in producer.links:
         if link.history.worker is not None or link.worker is None or link.worker not in held:
@@ -52,7 +52,7 @@ def subjects(producer: Producer) -> Iterator[Subject]:
 
 
 def measure(subject: Subject, status: InterruptionsStatus, problem: str | None) -> LinkResult:
-    """What became of it. Its interruptions and its problem were found before: the end of a check is neither."""
+    """What became of it. `status` and `problem` were found earlier: the end of a check is neither."""
     history = subject.history
     shown = [*status.last, *([] if status.current is None else [status.current])]
     sent, acknowledged = count_numbers(subject)
@@ -74,7 +74,7 @@ def measure(subject: Subject, status: InterruptionsStatus, problem: str | None) 
 
 
 def count_numbers(subject: Subject) -> tuple[int, int]:
-    """How many numbers it was sent, and has acknowledged."""
+    """How many numbers it was sent, and how many it has acknowledged."""
     acknowledged = subject.history.acknowledged
     return acknowledged + (0 if subject.link is None else subject.link.unacked), acknowledged
 
@@ -96,9 +96,9 @@ def find_problem(subject: Subject, now: float) -> str | None:
 
 
 def find_error(subject: Subject, current: interruptions.Interruption) -> str | None:
-    """What ended the connection that `current` began with, or the last attempt since; None: it lives."""
+    """What ended the connection that `current` began with, or the last attempt since; None: the connection lives."""
     if current.unnoticed is None or subject.link is None or subject.link.last_error is None:
-        return None  # what a connection that lives has for an error is that of an older one
+        return None  # the error of a live connection is that of an older one
     return in_words(subject.link.last_error)
 
 

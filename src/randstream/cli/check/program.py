@@ -1,4 +1,4 @@
-"""Program: the command that a check runs meanwhile, and whose streams it leaves alone."""
+"""Program: the command that runs during a check, which leaves the command's standard streams alone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import shlex
 import shutil
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
-from ...children.spawn import spawn
+from ...children.spawn import send_signal, spawn
 from ...clock import Clock
 from ...errors import SettingsError
 from .report import Command
 
 GRACE_SECONDS: Final = 5.0
-"""What a program that was told to end has before it is told again, in the end by SIGKILL."""
+"""How long a program has to end after each signal; the last one is SIGKILL."""
 
 
 class Program:
@@ -33,7 +32,7 @@ class Program:
         self._child: asyncio.subprocess.Process | None = None
         self._escalation: asyncio.TimerHandle | None = None
         self._told: signal.Signals | None = None
-        """What it was sent last, or is to be sent when it is there."""
+        """The signal it was sent last, or will be sent once it runs."""
 
     async def run(self) -> Command:
         """Run it to its end. Raises SettingsError: it cannot be started."""
@@ -53,7 +52,7 @@ class Program:
         return Command(self.arguments, 128 - status, seconds, signal.Signals(-status).name)
 
     def end(self, number: signal.Signals) -> None:
-        """Have it end: by `number`, then if that does not help by SIGTERM, then by SIGKILL."""
+        """End it: by `number`, then if that does not help by SIGTERM, then by SIGKILL."""
         if self._escalation is not None:
             self._escalation.cancel()
         if number is not signal.SIGINT or not is_in_foreground():  # a terminal sends its Ctrl-C to all there
@@ -63,11 +62,10 @@ class Program:
             self._escalation = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.end, following)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal: now if it runs, or when it does."""
+        """Send it a signal: now if it runs, else once it does."""
         self._told = number
-        if self._child is not None and self._child.returncode is None:
-            with suppress(ProcessLookupError):
-                self._child.send_signal(number)
+        if self._child is not None:
+            send_signal(self._child, number)
 
 
 def is_in_foreground() -> bool:

@@ -1,4 +1,4 @@
-"""Report: what a check has measured, and whether it is within the limits; both as JSON and as JUnit's XML. Pure.
+"""Report: what a check has measured, and whether it is within the limits; both as JSON and as JUnit XML. Pure.
 
 `docs/check.md` documents the JSON; a change that breaks its readers is a new SCHEMA.
 """
@@ -19,7 +19,7 @@ SCHEMA: Final = "randstream-check/1"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a link may suffer. Both in seconds."""
+    """How long a link may be interrupted, in seconds."""
 
     max_interruption: float
     """Any one interruption's length."""
@@ -32,10 +32,10 @@ class Interruption:
     """One interruption of a link."""
 
     start: str
-    """When the last word was heard before it: UTC, as ISO 8601 has it."""
+    """When the last byte before it arrived: UTC, in ISO 8601."""
     seconds: float
     unnoticed: float | None
-    """How many of them passed before a lost connection was known to be lost; None: none was lost."""
+    """How many of them passed before the loss of a connection was noticed; None: none was lost."""
     cause: str
     is_over: bool
 
@@ -81,7 +81,7 @@ class LinkResult:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The program that ran meanwhile."""
+    """The program that ran during a check."""
 
     arguments: tuple[str, ...]
     status: int
@@ -103,7 +103,7 @@ class Report:
 
     version: str
     started: str
-    """UTC, as ISO 8601 has it."""
+    """UTC, in ISO 8601."""
     seconds: float
     """How long streams were watched."""
     settings: dict[str, Any]
@@ -158,7 +158,7 @@ class Report:
         }
 
     def to_junit(self) -> bytes:
-        """JUnit's XML: a test case for each link, and one for the command."""
+        """JUnit XML: a test case for each link, and one for the command."""
         cases: list[tuple[str, float, str]] = [
             (link.name, self.seconds, "; ".join(link.findings(self.limits))) for link in self.links
         ]

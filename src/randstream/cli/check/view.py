@@ -1,4 +1,4 @@
-"""View: a check as a person sees it: a table or lines while it runs, and at the end a summary like that of ping."""
+"""View: a check as a person sees it: a table or lines while it runs, and at the end a summary like ping's."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MOST_ROWS: Final = 20
 STORIES: Final = 8
 """The last lines below the live table."""
 ROWS_BESIDE: Final = 4
-"""Lines of the screen beside the rows of links and the stories."""
+"""Lines of the screen besides the rows of links and the stories."""
 WIDE: Final = 80
-"""Columns that the screen must have for all of the table."""
+"""Columns that the whole table needs."""
 
 
 class View:
-    """Writes to `file`. `is_live`: a table that changes, where that is a terminal which can show one."""
+    """Writes to `file`. `is_live`: as a table that changes, if that is a terminal that can show one."""
 
     def __init__(self, file: IO[str], *, is_live: bool) -> None:
         self._console = open_console(file)
@@ -43,7 +43,7 @@ class View:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The time in which the table is shown."""
+        """Show the table during the block."""
         with self._writing(), ExitStack() as screen:
             if self.is_live:
                 with self._writing():
@@ -58,13 +58,13 @@ class View:
             self._print(line)
 
     def update(self, at: float, phase: str, links: Sequence[LinkResult], more: int) -> None:
-        """Show `links` as they are now, and that there are so many `more`. `phase`: what the check waits for."""
+        """Show `links` as they are now, and how many `more` there are. `phase`: what the check waits for."""
         if self.is_live and not self._console.quiet:
             with self._writing():
                 self._live.update(self._screen(at, phase, links, more), refresh=True)
 
     def summarize(self, report: Report) -> None:
-        """What came of it."""
+        """Print the summary."""
         for line in summary_lines(map(_account, report.links)):
             self._print(line)
         if report.command is not None:
@@ -110,7 +110,7 @@ def _account(link: LinkResult) -> Account:
 
 
 def _table(links: Sequence[LinkResult], more: int, *, is_wide: bool) -> Table:
-    """`links`, and that there are `more`. A narrow one has the columns that a check is about."""
+    """`links`, and how many `more` there are. A narrow table has only the columns that a check is about."""
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     titles = ["worker", "now", "interruptions", "longest"]
     if is_wide:

@@ -33,7 +33,7 @@ WORKERS: Final = 3
 PRODUCERS: Final = 2
 RATE: Final = 50
 PAUSE, DOWNTIME = 2.0, 1.0
-"""Seconds before each harm, and until what was killed is back; shortened if the whole demo is short."""
+"""Seconds before each fault, and until what was killed is restarted; shortened if the whole demo is short."""
 USUAL_SECONDS: Final = 12.0
 STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow", "standby": "cyan"}
 
@@ -53,7 +53,7 @@ class Demo:
         self._started_at = 0.0
 
     async def run(self) -> int:
-        """Run; the exit status: 0 if every worker's numbers are exact, else 1."""
+        """Run and return the exit status: 0 if every worker's numbers are exact, else 1."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stopping.set)
@@ -136,7 +136,7 @@ class Demo:
             await _start(victim, group, "--listen", "worker.listening")
             offset = (await victim.wait_said("link.resumed"))["offset"]
             victim.stood_still += asyncio.get_running_loop().time() - killed_at
-            self._tell(f"worker-2 is back and said: resume at offset {offset}. Nothing was kept for it anywhere else")
+            self._tell(f"worker-2 is back and says: resume at offset {offset}. No other process kept anything for it")
         if await self._live_on(PAUSE):
             worker = workers["worker-1"]
             name = worker.server
@@ -148,7 +148,7 @@ class Demo:
         self._healed.set()
 
     async def _live_on(self, seconds: float) -> bool:
-        """Let the streams flow for `seconds`; returns False if somebody asked to stop."""
+        """Let the streams flow for `seconds`; return False if asked to stop."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds * self._pace)
         return not self._stopping.is_set()
@@ -167,7 +167,7 @@ class Demo:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause)
             if self._console.is_terminal:
-                live.update(await self._table(), refresh=True)  # with what was told last
+                live.update(await self._table(), refresh=True)  # with the last stories
 
     async def _table(self) -> Group:
         links = await asyncio.to_thread(fetch_links, self._urls)
@@ -189,7 +189,7 @@ class Demo:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def prove(self, store: Path, acked: dict[str, int], stood_still: dict[str, float]) -> int:
-        """Check `store` against the seed and `acked`, the acknowledged offset of each worker; the exit status.
+        """Check `store` against the seed and `acked`, each worker's acknowledged offset, and return the exit status.
 
         `stood_still`: for how many seconds each worker's stream did not flow.
         """
@@ -220,7 +220,7 @@ def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
 
 
 async def _start(process: Process, group: asyncio.TaskGroup, flag: str, event: str, *, seed: str = "") -> int:
-    """Start it; the port that `event` names, which `flag` gives it again after a restart."""
+    """Start it and return the port that `event` names; `flag` gives it that port again after a restart."""
     await process.start(group, seed=seed)
     said = await process.wait_said(event)
     address = said.get("address") or said["url"].split("/")[2]
@@ -229,7 +229,7 @@ async def _start(process: Process, group: asyncio.TaskGroup, flag: str, event: s
 
 
 def fetch_links(urls: list[str]) -> dict[str, dict[str, Any]]:
-    """The link to each worker, by its name: that of the producer that serves it, if any of those at `urls` does."""
+    """The link to each worker, by the worker's name: that of the producer at one of `urls` that serves it, if any."""
     links: dict[str, dict[str, Any]] = {}
     for url in urls:
         with contextlib.suppress(OSError), urlopen(url + "api/links", timeout=2) as answer:  # noqa: S310 - our own, on loopback

@@ -11,12 +11,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...children.spawn import spawn
+from ...children.spawn import send_signal, spawn
 
 
 @dataclass(slots=True)
 class Process:
-    """A randstream process, and what it says of itself."""
+    """A randstream process, and what it logs."""
 
     arguments: list[str]
     child: asyncio.subprocess.Process | None = None
@@ -25,13 +25,13 @@ class Process:
     acked: Counter[str] = field(default_factory=Counter)
     """Of a producer that has ended: the offset that each worker had acknowledged."""
     stood_still: float = 0.0
-    """Of a worker: for how many seconds its stream did not flow, the time without a process not counted."""
+    """Of a worker: for how many seconds its stream did not flow, not counting the time without a process."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     has_ended: bool = False
     last_words: str = ""
 
     async def start(self, group: asyncio.TaskGroup, *, seed: str = "") -> None:
-        """Start it in a session of its own, so that Ctrl-C reaches only the demo, which ends all processes in order."""
+        """Start it in its own session, so Ctrl-C reaches only the demo, which ends all processes in order."""
         self.said.clear()
         self.has_ended = False
         self.child = await spawn(
@@ -50,7 +50,7 @@ class Process:
         return name
 
     def forget(self, event: str) -> None:
-        """Have `wait_said` wait for the next one."""
+        """Make `wait_said` wait for the next one."""
         del self.said[event]
 
     async def wait_said(self, event: str) -> dict[str, Any]:
@@ -65,8 +65,7 @@ class Process:
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal and wait until it has gone."""
         if self.child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.child.send_signal(number)
+            send_signal(self.child, number)
             await self.child.wait()
 
     async def _listen(self, child: asyncio.subprocess.Process) -> None:

@@ -7,7 +7,7 @@ import contextlib
 
 
 class Relay:
-    """A path to a worker that can be cut as a network is: without a goodbye."""
+    """A path to a worker that can be cut like a network: without a goodbye."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -29,7 +29,7 @@ class Relay:
             writer.transport.abort()
 
     def close(self) -> None:
-        """Listen no more, and cut every connection."""
+        """Stop listening, and cut every connection."""
         if self._server is not None:
             self._server.close()
         self.cut()

@@ -1,4 +1,4 @@
-"""Top: the live page for a terminal, of one process or several. Asks admin servers once a second, and uses nothing
+"""Top: the live page in a terminal, for one process or several. Polls admin servers once a second, and uses nothing
 else of a role.
 """
 
@@ -18,19 +18,19 @@ from .screen import render
 from .source import MOST_LINKS, PERIOD_SECONDS, Source, View
 
 ROWS_BESIDE: Final = 12
-"""Lines of the screen beside the rows of streams and the processes."""
+"""Lines of the screen besides the rows of streams and the processes."""
 PIPE_COLUMNS: Final = 150
 FIRST_SECONDS: Final = 10.0
-"""For the first answers. Names, and servers that answer a byte at a time, know no limit of their own."""
+"""For the first answers. Name look-ups, and servers that answer a byte at a time, have no time limit of their own."""
 
 
 def run_top(
     urls: Sequence[str], *, name_filter: str = "", token_file: str | None = None, is_once: bool = False
 ) -> None:
-    """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is no terminal
-    on which the cursor moves.
+    """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is not a
+    terminal whose cursor can move.
 
-    Raises SettingsError: one of `urls` is not a URL, or none of them gives an answer at first.
+    Raises SettingsError: one of `urls` is not a URL, or none of them answers at first.
     """
     is_live = not is_once and sys.stdout.isatty() and not Console().is_dumb_terminal
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)

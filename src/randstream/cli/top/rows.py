@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 ORDER: Final = ("stalled", "streaming", "opening", "standby", "dialling", "waiting", "resting", "finished")
-"""What several processes say of one worker comes to the first of these."""
+"""Where several processes report different states of one worker, the first of these counts."""
 TROUBLE_FIRST: Final = ("stalled", "waiting", "dialling", "opening")
 
 
 @dataclass
 class Row:
-    """A worker, from all that the processes say of it."""
+    """A worker, as all the processes report it."""
 
     worker: str
     link: dict[str, Any]
@@ -22,11 +22,11 @@ class Row:
     served_by: str = ""
     standbys: dict[str, None] = field(default_factory=dict)
     interruptions: int = 0
-    """The most that any process counts, with one that goes on now."""
+    """The most that any process counts, including the current one."""
     longest: float = 0.0
-    """In seconds, of those."""
+    """The longest of those, in seconds."""
     notes: list[tuple[str, str]] = field(default_factory=list)
-    """What is not well, and the process that says so."""
+    """Each process that reports a problem, and the problem."""
 
     @property
     def state(self) -> str:
@@ -34,7 +34,7 @@ class Row:
         return state
 
     def add(self, process: str, link: dict[str, Any]) -> None:
-        """`process` says `link` of it."""
+        """Add what `process` reports of it: `link`."""
         state, served_by = link["state"], link["served_by"]
         if served_by and (state in ("streaming", "stalled") or not self.served_by):
             self.served_by = served_by
@@ -67,6 +67,6 @@ def merge(snapshots: Iterable[dict[str, Any]]) -> list[Row]:
 
 
 def _place(row: Row) -> tuple[int, list[str | int]]:
-    """Trouble first, then what has notes, then by name, of which numbers are in order."""
+    """A key to sort by: trouble first, then rows with notes, then by name, numbers in names by their value."""
     rank = TROUBLE_FIRST.index(row.state) if row.state in TROUBLE_FIRST else len(TROUBLE_FIRST) + (not row.notes)
     return rank, [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", row.worker))]

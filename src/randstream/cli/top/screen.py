@@ -1,4 +1,4 @@
-"""Screen: the table that `top` shows, and what stands above and below it. It believes `read_snapshot`."""
+"""Screen: the table that `top` shows, and what stands above and below it. It trusts `read_snapshot`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .source import View
 STALE_SECONDS: Final = 2.5
 WIDE: Final = 100
 WIDEST: Final = 140
-"""Columns that the screen must have for all of the table."""
+"""Columns that the whole table needs."""
 EVENTS: Final = 4
 STYLES: Final = {"streaming": "green", "stalled": "yellow", "standby": "blue", "resting": "dim", "finished": "dim"}
 MARKS: Final = {"streaming": "●", "stalled": "■", "standby": "◇", "resting": "–", "finished": "·"}
@@ -26,7 +26,7 @@ MARKS: Final = {"streaming": "●", "stalled": "■", "standby": "◇", "resting
 
 
 def render(views: Sequence[View], *, rows: int, width: int) -> RenderableType:
-    """The screen, with up to `rows` lines for workers and what is not well with them."""
+    """The screen, with up to `rows` lines for workers and their problems."""
     snapshots = [view.snapshot for view in views if view.snapshot is not None]
     merged = merge(snapshots)
     unseen = max((snapshot["left_out"] for snapshot in snapshots), default=0)
@@ -39,7 +39,7 @@ def render(views: Sequence[View], *, rows: int, width: int) -> RenderableType:
 
 
 def _process(view: View) -> list[Text]:
-    """A line for a process, and one for each of its troubles."""
+    """A line for a process, and one for each of its problems."""
     snapshot = view.snapshot
     if snapshot is None:
         return [Text(view.trouble, style="yellow")]
@@ -61,7 +61,7 @@ def _process(view: View) -> list[Text]:
 
 
 def _heading(rows: list[Row], unseen: int, snapshots: list[dict[str, Any]]) -> Text:
-    """What they come to together. `unseen` streams have no rows, and are well: trouble comes first."""
+    """The totals. `unseen` streams have no rows, and flow: trouble comes first."""
     links = len(rows) + unseen
     flowing = sum(row.state in ("streaming", "standby") for row in rows) + unseen
     heading = Text()

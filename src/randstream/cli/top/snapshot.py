@@ -1,7 +1,7 @@
-"""Snapshot: what an admin server answered, read as if a stranger had written it. Pure.
+"""Snapshot: an admin server's answer, read as untrusted input. Pure.
 
-What comes out has the shape that `docs/operations.md` gives to /api/links, as far as `top` shows it: every field is
-there and of its type, no figure is too large to be shown, and no text holds what moves a cursor.
+The result has the shape that `docs/operations.md` gives to /api/links, as far as `top` shows it: every field is there
+and of its type, no figure is too large to be shown, and no text can move the cursor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LONGEST_TEXT: Final = 1000
 
 
 class WrongShape(ValueError):
-    """It is no snapshot. The message names the first field that is not as it must be, and nothing that is in it."""
+    """It is not a snapshot. The message names the first wrong field, and quotes nothing from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ _SNAPSHOT: Final = {
 
 
 def read_snapshot(body: bytes) -> dict[str, Any]:
-    """What `body` says, without the fields that nobody knows here. Raises WrongShape."""
+    """The snapshot in `body`, without unknown fields. Raises WrongShape."""
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
@@ -107,7 +107,7 @@ def _read(given: Any, shape: Any, where: str) -> Any:
         case _ if shape is dict and isinstance(given, dict):  # of figures by state
             return {state: _read(given[state], _COUNT, f"{where}.{state}") for state in ORDER if state in given}
     name = where or "the whole"
-    raise WrongShape(f"{name} is missing" if given is ... else f"{name} is not as it must be")
+    raise WrongShape(f"{name} is missing" if given is ... else f"{name} has the wrong shape")
 
 
 def _is_figure(given: Any, is_whole: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Source: where `top` asks, and what it was told last."""
+"""Source: an admin server that `top` polls, and its last answer."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from .snapshot import WrongShape, read_snapshot
 PERIOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
 MOST_LINKS: Final = 1000
-"""Asked of each process. Every one has trouble first, so what is cut off is what flows."""
+"""Requested from each process, which lists trouble first: what is cut off flows."""
 MOST_BYTES: Final = 16 * 2**20
-"""Of an answer: ten times what a thousand links take."""
+"""The longest answer: ten times what a thousand links take."""
 TOLD_BYTES: Final = 300
-"""Of why a server refuses: more than one line of ours."""
+"""How much of a server's reason to refuse is read: more than one line of ours."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Whoever is asked does not choose who is asked next."""
+    """A server does not choose which server is asked next."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Leave it an error."""
+        """Leave a redirect an error."""
 
 
 class Source:
     """An admin server's `/api/links`. `url`: `http://host:port`, or `host:port`.
 
-    A user and a password in it are sent as HTTP Basic credentials, and shown nowhere; without them the token in
-    `token_file` is sent, as it is at each request.
+    A user and a password in it are sent as HTTP Basic credentials, and never shown; without them, the token in
+    `token_file` is sent, read again for each request.
     """
 
     def __init__(self, url: str, name_filter: str = "", token_file: str | None = None) -> None:
         parts = _split(url)
         if parts is None:
-            shown = "what has an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
-            raise SettingsError(f"{shown} is no address of an admin server; give http://HOST:PORT")
+            shown = "a URL with an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
+            raise SettingsError(f"{shown} is not the address of an admin server; give http://HOST:PORT")
         user, _, self.address = parts.netloc.rpartition("@")
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
         self._filter = name_filter
         self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
         self._token_file = None if user else token_file
-        # Proxies are of no use to reach this machine, and would be told all.
+        # A proxy cannot reach this machine, and would see everything.
         proxies = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
         self._opener = build_opener(_NoRedirects, *proxies)
 
@@ -75,7 +75,7 @@ class Source:
             return read_snapshot(body)
         except WrongShape as error:
             why, advice = f"{error}", "give the address of a role's --admin"
-            raise SettingsError(f"no answer of an admin server from {self._shown}: {why}; {advice}") from None
+            raise SettingsError(f"no admin server's answer from {self._shown}: {why}; {advice}") from None
         except HTTPError as error:
             with error:
                 raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
@@ -89,7 +89,7 @@ class Source:
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of `url`; None: it names no server, or has an @ behind that, as where a password has a slash."""
+    """The parts of `url`; None: it names no server, or has an @ after it, as when a password contains a slash."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         has_server = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -112,7 +112,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_old_loopback(host: str) -> bool:
-    """Of what the C library still takes for an address, such as 127.1."""
+    """The same for what the C library still takes for an address, such as 127.1."""
     try:
         return socket.inet_aton(host)[0] in (0, 127)
     except (OSError, ValueError):
@@ -120,7 +120,7 @@ def _is_old_loopback(host: str) -> bool:
 
 
 def _refusal(error: HTTPError) -> str:
-    """What the server says of why, if it is one of ours, or else its status."""
+    """Its status, and the server's reason if it gives one."""
     told = ""
     if error.headers.get_content_type() == "text/plain":
         try:
@@ -135,7 +135,7 @@ def _line(text: str) -> str:
 
 
 class View:
-    """What an admin server said last. A thread of its own asks it, so that one without an answer delays no other."""
+    """An admin server's last answer. Its own thread polls it, so a server that does not answer delays no other."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
