@@ -38,7 +38,7 @@ def rank_of(producer: str) -> int:
 class Standing:
     """What the rules ask of a connection."""
 
-    offered: Open | None = None
+    opened: Open | None = None
     state: str = "new"
     """`new`, `waiting`, `serving`, `raw` or `over`."""
     joined_at: float = 0.0
@@ -53,16 +53,16 @@ class Standing:
 
     @property
     def score(self) -> tuple[int, str]:
-        return rank_of(self.opened.producer), self.opened.instance or ""
+        return rank_of(self.offered.producer), self.offered.instance or ""
 
     @property
-    def opened(self) -> Open:
-        assert self.offered is not None
-        return self.offered
+    def offered(self) -> Open:
+        assert self.opened is not None
+        return self.opened
 
     @property
     def kind(self) -> tuple[str, str]:
-        return kind_of(self.opened)
+        return kind_of(self.offered)
 
 
 class Rules:
@@ -86,7 +86,7 @@ class Rules:
         if is_choice_known:
             self.judge_choice(one, resume)
         self.line.remove(one)
-        self.serving, self.served = one, one.opened
+        self.serving, self.served = one, one.offered
         one.state, one.resume, one.served_since = "serving", resume, now
         one.offset = resume.offset or 0
         one.settle = self.yielded if resume.after == "hand-over" else None
@@ -113,7 +113,7 @@ class Rules:
             return None
         if serving.settle is not None and now - serving.served_since >= 10 * serving.settle:
             self.doublings = 0
-        usual = max(10.0, 10 * max(serving.opened.heartbeat, best.opened.heartbeat))
+        usual = max(10.0, 10 * max(serving.offered.heartbeat, best.offered.heartbeat))
         settle = min(usual * 2**self.doublings, 3600.0) * self.patience
         return settle if now - best.joined_at >= settle and now - serving.served_since >= settle else None
 

@@ -23,6 +23,7 @@ from tests.store.streams import make_store, text
 from randstream.admin.events import WATCHERS
 from randstream.admin.numbers import CLIENTS
 from randstream.admin.server import MOST_LINKS, AdminServer
+from randstream.errors import Reason
 from randstream.observe.interruptions import KEPT, Interruption
 from randstream.observe.tap import Tap
 from randstream.settings import Address
@@ -79,7 +80,7 @@ def site(number: int) -> Site:
     folder = TemporaryDirectory()
     loop = Loop()
     clock = LoopClock(loop)
-    interruptions = [Interruption(1000.0 + n, 0.5, "cut", None) for n in range(30)]
+    interruptions = [Interruption(1000.0 + n, 0.5, Reason.CUT, None) for n in range(30)]
     links = [FakeLink(f"worker-{n}", interruptions=FakeInterruptions(interruptions)) for n in range(LINKS)]
     tap = Tap(FakeStore(make_store(Path(folder.name), 1000, STORED), STORED) if number == 3 else None)
     role = (

@@ -197,7 +197,7 @@ class Judge(Rules):
             case Wait(by):
                 assert peer in self.line
                 if not self.is_blurred:
-                    assert by == (self.serving and self.serving.opened.producer)
+                    assert by == (self.serving and self.serving.offered.producer)
                 peer.has_stood_by |= by is not None
                 peer.owed += 1
                 peer.asked_at = now
@@ -248,7 +248,7 @@ class Judge(Rules):
     def open(self, peer: Peer, offered: Open) -> None:
         if peer.state != "new":
             return
-        peer.offered = offered
+        peer.opened = offered
         peer.joined_at = peer.asked_at = self.loop.time()
         peer.state = "waiting"
         self.line.append(peer)
@@ -279,7 +279,7 @@ class Judge(Rules):
         self.go_on(peer)
 
     def go_on(self, peer: Peer) -> None:
-        if peer.is_honest and peer.state == "serving" and peer.offered and not peer.wire.is_deaf:
+        if peer.is_honest and peer.state == "serving" and peer.opened and not peer.wire.is_deaf:
             self.loop.call_later(peer.offered.heartbeat, self.beat_on, peer)
 
     def beat_on(self, peer: Peer) -> None:
@@ -325,7 +325,7 @@ class Judge(Rules):
             assert self.is_blurred or not peer.owed_yield, "a better one has waited for long enough"
             if peer.state == "raw":
                 continue
-            if peer.offered is None:
+            if peer.opened is None:
                 assert now - peer.heard_at <= HANDSHAKE + LATE
                 continue
             assert now - peer.heard_at <= 3 * peer.offered.heartbeat + LATE, "it waits past its deadline"
@@ -419,7 +419,7 @@ class Fake(Standing):
     """A session that opened a stream. Implements `Member`."""
 
     def __init__(self, scene: Scene, offered: Open, now: float) -> None:
-        super().__init__(offered=offered, state="waiting", joined_at=now)
+        super().__init__(opened=offered, state="waiting", joined_at=now)
         self.scene = scene
         self.asks = 0
         self.due = now
@@ -497,7 +497,7 @@ class Scene(Rules):
 
     def join(self, offered: Open) -> None:
         before = self.members
-        full = [each for each in before if offered.instance is None or each.opened.instance != offered.instance]
+        full = [each for each in before if offered.instance is None or each.offered.instance != offered.instance]
         was_raw, served = self.raw, self.served
         newcomer = Fake(self, offered, self.now)
         served_still = self.serving is not None and self.serving in full
@@ -614,12 +614,12 @@ class Scene(Rules):
         self.judge_period(one, period)
         served, by = self.served, self.serving
         one.has_stood_by |= by is not None
-        assert wait.by == (by and by.opened.producer)
-        assert wait.stream == (served.stream if by and served and served.stream != one.opened.stream else None)
+        assert wait.by == (by and by.offered.producer)
+        assert wait.stream == (served.stream if by and served and served.stream != one.offered.stream else None)
         assert wait.offset == (self.acked if served and kind_of(served) == one.kind else None)
 
     def judge_period(self, one: Fake, period: float) -> None:
-        heartbeats = [one.opened.heartbeat, *([self.served.heartbeat] if self.served else [])]
+        heartbeats = [one.offered.heartbeat, *([self.served.heartbeat] if self.served else [])]
         assert period == min(heartbeats)
 
     def check(self) -> None:
@@ -628,7 +628,7 @@ class Scene(Rules):
         assert subject.serving is self.serving
         assert subject.holder is (self.serving or self.raw)
         assert len(self.members) <= LINE_LIMIT
-        steady = [each.opened.producer for each in self.members if each.asks >= 4 or each is self.serving]
+        steady = [each.offered.producer for each in self.members if each.asks >= 4 or each is self.serving]
         assert subject.doubles() == sorted({name for name in steady if steady.count(name) > 1})
 
 
