@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import Site, site_of, wait_cut
 from tests.support.roles import a_worker, producing
@@ -16,7 +15,6 @@ from tests.support.waiting import until
 
 from randstream.admin import guard
 from randstream.admin.guard import PLACES
-from randstream.admin.http import text
 
 MANY = 200
 
@@ -86,18 +84,6 @@ async def test_an_endless_answer_takes_no_place_and_has_no_time_limit(monkeypatc
         writer.close()
         site.tick(1.0)
         assert (await events.content.readuntil(b"\n\n")).startswith(b"data: ")
-
-
-async def test_an_endless_answer_that_has_ended_after_all_takes_a_place_again() -> None:
-    async with site_of(FakeRole()) as site:
-
-        async def serve(request: web.BaseRequest) -> web.StreamResponse:
-            site.admin.guard.release(request)
-            return text(200, "over")
-
-        site.admin._routes["/brief"] = serve
-        assert await site.get("/brief") == (200, "over\n")
-        await until(lambda: site.admin.guard.waiting == 1)
 
 
 async def test_two_hundred_slow_clients_do_not_hold_up_the_stream() -> None:

@@ -32,6 +32,9 @@ class Loop(BaseLoop):
         self.bugs: list[str] = []
         self.set_exception_handler(lambda _, context: self.bugs.append(f"{context!r}"))
 
+    def __del__(self) -> None:
+        """There is nothing to close."""
+
     def time(self) -> float:
         return self._seconds
 

@@ -55,9 +55,6 @@ class GuardedServer(web.Server):
             keepalive_timeout=REQUEST_SECONDS, lingering_time=0,
         )  # fmt: skip
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
-        """Until they are lost. aiohttp's handlers let go of theirs when they close it, but one with bytes that nobody
-        reads stays open until it is aborted."""
 
     def __call__(self) -> web.RequestHandler:
         return _Handler(self, loop=asyncio.get_running_loop(), **self._kwargs)
@@ -69,7 +66,6 @@ class GuardedServer(web.Server):
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        self._transports[handler] = transport
         tell_if_used_up()
         if len(self._limits) >= PLACES:
             self._end(next(iter(self._limits)))
@@ -78,7 +74,6 @@ class GuardedServer(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self._stop_limit(handler)
-        del self._transports[handler]
 
     def end(self, request: web.BaseRequest) -> None:
         self._end(request.protocol)
@@ -92,15 +87,11 @@ class GuardedServer(web.Server):
         """The answer to `request` is endless; its writer watches the client."""
         self._stop_limit(request.protocol)
 
-    def take_back(self, request: web.BaseRequest) -> None:
-        """Nothing more is written in answer to `request`: if it was released, time runs again for what is unread."""
-        if request.protocol in self._transports and request.protocol not in self._limits:
-            self._start_limit(request.protocol)
-
     async def close(self) -> None:
         """End every connection; answers already made still go out."""
-        for transport in list(self._transports.values()):
-            transport.close()
+        for handler in self.connections:
+            if handler.transport is not None:
+                handler.transport.close()
         await self.shutdown(SHUTDOWN_SECONDS)
 
     def _start_limit(self, handler: web.RequestHandler) -> None:
@@ -112,5 +103,5 @@ class GuardedServer(web.Server):
 
     def _end(self, handler: web.RequestHandler) -> None:
         self._stop_limit(handler)
-        if handler in self._transports:
-            self._transports[handler].abort()
+        if handler.transport is not None:
+            handler.transport.abort()

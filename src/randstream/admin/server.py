@@ -138,8 +138,6 @@ class AdminServer:
             return await self._route(request)
         except Refusal as refusal:
             return text(refusal.status, str(refusal), refusal.headers)
-        finally:
-            self.guard.take_back(request)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         self._hosts.check_origin(request)

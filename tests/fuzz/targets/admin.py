@@ -282,7 +282,7 @@ def play(here: Site, said: bytes, size: int, *, is_deaf: bool, ends: bool) -> No
             assert wire.is_closing()
         else:
             loop.advance(REQUEST_SECONDS + 0.5)
-            assert wire.is_cut or is_endless, "a client keeps its place for ever"
+            assert wire.is_closing() or is_endless, "a client keeps its place for ever"
             here.tick()
             loop.turn_over()
         wire.lose(None)
