@@ -34,6 +34,7 @@ OURS: Final = re.compile(
     rb"(?i)(?:localhost|metrics\.test|[^\s/]*\.apps\.test|%b)\.?|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-f:.]+(?:%%[^\]]+)?\]"
     % re.escape(socket.gethostname().encode())
 )
+ABSOLUTE: Final = re.compile(rb"(?i)[a-z][a-z0-9+.-]*://([^/?#]*)")
 HEALTH: Final = ("/livez", "/readyz")
 STORED: Final = 2000
 LINKS: Final = 20
@@ -179,7 +180,8 @@ def judge(site: Site, request: web.BaseRequest, reply: Reply) -> None:
     if is_open:
         hosts = [value for name, value in request.raw_headers if name.lower() == b"host"]
         assert len(hosts) == 1 or (not hosts and request.version < (1, 1)), hosts
-        for host in hosts:
+        url = ABSOLUTE.match(request.raw_path.encode(errors="surrogateescape"))
+        for host in (*hosts, *(url.groups() if url else ())):
             assert OURS.fullmatch(re.sub(rb":[0-9]*$", b"", host)), f"answers as {host!r}"
         if site is globals()["site"](1):
             given = [value for name, value in request.raw_headers if name.lower() == b"authorization"]
