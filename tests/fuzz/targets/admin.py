@@ -200,7 +200,8 @@ def judge(site: Site, request: web.BaseRequest, reply: Reply) -> None:
         return
     body = reply.body
     if reply.headers.get("content-encoding") == "gzip" and request.method == "GET":
-        assert "gzip" in request.headers["Accept-Encoding"].lower() or "*" in request.headers["Accept-Encoding"]
+        accepted = ",".join(request.headers.getall("Accept-Encoding")).lower()
+        assert "gzip" in accepted or "*" in accepted
         body = zlib.decompress(body, 16 + zlib.MAX_WBITS)
     if request.method == "GET" and reply.is_whole:
         judge_content(request, body, request.query)

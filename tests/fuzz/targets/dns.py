@@ -61,11 +61,15 @@ RCODES: Final = (
     dns.rcode.FORMERR, dns.rcode.YXDOMAIN,
 )  # fmt: skip
 PORTS: Final = (9000, 0, 1, 65535, 9001)
+LONGEST_NAME: Final = 254
+"""With the dot at its end (RFC 1035, 2.3.4)."""
 REFRESH: Final = 5.0
+SECONDS: Final = 60.0
+"""What an input may last: each second asks again."""
 SILENT: Final = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Answer:
     """What is answered to a question: records of its kind with an rcode, or any bytes at all."""
 
@@ -78,6 +82,9 @@ class Answer:
     raw: bytes | None = None
 
 
+NOWHERE: Final = Answer()
+
+
 class NameServer(dns.nameserver.Nameserver):
     """Answers what the tape says, to names of the search list in their order."""
 
@@ -87,6 +94,8 @@ class NameServer(dns.nameserver.Nameserver):
         """By kind: to the first name that is tried, the second..."""
         self.asked: list[str] = []
         """Names, of the look-up under way."""
+        self._responses: dict[tuple[str, str, Answer], dns.message.Message | None] = {}
+        """By name, kind and answer: what has been read once is not read again. None: nonsense."""
 
     def __str__(self) -> str:
         return "the tape"
@@ -110,21 +119,28 @@ class NameServer(dns.nameserver.Nameserver):
             self.asked.append(name)
         at = self.asked.index(name)
         answers = self.answers.get(question.rdtype.name, [])
-        answer = answers[at] if at < len(answers) else Answer()
+        answer = answers[at] if at < len(answers) else NOWHERE
         if answer is SILENT:
             raise dns.exception.Timeout
-        wire = answer.raw
-        if wire is None:
-            wire = spell(request, answer)
-        else:
-            wire = request.id.to_bytes(2, "big") + wire
-        try:
-            response = dns.message.from_wire(wire)
-        except Exception as error:  # dnspython then waits for another
-            raise dns.exception.Timeout from error
+        key = name, question.rdtype.name, answer
+        if key not in self._responses:
+            self._responses[key] = read(request, answer)
+        response = self._responses[key]
+        if response is None:  # dnspython then waits for another
+            raise dns.exception.Timeout
+        response.id = request.id
         if not request.is_response(response):
             raise dns.exception.Timeout
         return response
+
+
+def read(request: Any, answer: Answer) -> dns.message.Message | None:
+    """What dnspython makes of the answer; None if it is not DNS."""
+    wire = spell(request, answer) if answer.raw is None else request.id.to_bytes(2, "big") + answer.raw
+    try:
+        return dns.message.from_wire(wire)
+    except Exception:
+        return None
 
 
 def spell(request: Any, answer: Answer) -> bytes:
@@ -208,7 +224,7 @@ class TapedDns(Dns):
     def make_resolver(self) -> dns.resolver.Resolver:
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [self.server]
-        resolver.search, resolver.ndots = self.search, self.ndots
+        resolver.search, resolver.ndots, resolver.domain = self.search, self.ndots, dns.name.root
         return resolver
 
     async def look_up_workers(self, service: Target, kind: str) -> tuple[tuple[Target, ...], float]:
@@ -244,8 +260,15 @@ class TapedDns(Dns):
                 assert {(target.host, target.port) for target in named} == expected
                 return
         if self.server.asked:
+            assert len(self.server.asked) == self.count_names(service.host), "a name was not tried"
             assert (named is None) == failed
             assert not named
+
+    def count_names(self, host: str) -> int:
+        """How many names `host` may mean, if it is a name at all."""
+        if host.endswith("."):
+            return 1
+        return 1 + sum(len(f"{host}.{suffix}") <= LONGEST_NAME for suffix in self.search)
 
 
 def check_worker(target: Target, service: Target, kind: str) -> None:
@@ -292,13 +315,17 @@ def fuzz_watch(tape: Tape) -> None:
         patch.object(dns.resolver, "time", Impatience(loop)),
     ):
         asking = loop.create_task(watch.run())
+        seconds = 0.0
         for _ in range(64):
             match tape.byte() % 4:
                 case 0 | 1:
                     kind = tape.choose(kinds_of(service))
                     server.answers[kind] = [read_answer(tape, kind) for _ in range(1 + tape.byte() % 3)]
                 case 2:
-                    loop.advance((0.5, 1.0, 5.0, 40.0)[tape.byte() % 4])
+                    wait = (0.5, 1.0, 5.0, 40.0)[tape.byte() % 4]
+                    seconds += wait
+                    if seconds < SECONDS:
+                        loop.advance(wait)
                 case 3 if watch.members:
                     up ^= {tape.choose(watch.members)}
             loop.turn_over()
@@ -308,6 +335,7 @@ def fuzz_watch(tape: Tape) -> None:
                 assert told[-1] == watch.members
             members = set(watch.members)
             assert len(members) == len(watch.members)
+            assert up <= members, "a worker with a live link has left"
             for is_answered, named in source.last.values():
                 assert named <= members or not is_answered, "one kind of record voids the other"
                 heard |= dict.fromkeys(named, now)
