@@ -81,11 +81,16 @@ async def _run(make_role: Callable[[], Role], settings: CommonSettings) -> None:
         loop.add_signal_handler(number, _on_signal, role, number)
     async with AsyncExitStack() as stack:
         if settings.admin is not None:
-            from .admin.server import serve_admin  # aiohttp: 0.2 s
+            from .admin.server import AdminServer, serve_admin  # aiohttp: 0.2 s
 
-            await stack.enter_async_context(
-                serve_admin(role, settings.admin, names=settings.admin_host, token_file=settings.admin_token_file)
+            server = AdminServer(
+                role,
+                settings.admin,
+                names=settings.admin_host,
+                token_file=settings.admin_token_file,
+                certificate=settings.admin_certificate,
             )
+            await stack.enter_async_context(serve_admin(server))
         stack.enter_context(reaping(role.clock))
         await role.run()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from tests.net.certificates import CA
 from yarl import URL
 
 from randstream.admin.server import AdminServer
@@ -23,6 +25,13 @@ async def wait_cut(reader: asyncio.StreamReader) -> bytes:
         while data := await reader.read(2**16):
             heard += data
     return heard
+
+
+def client_context() -> ssl.SSLContext:
+    """For a client that trusts the tests' CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    CA.configure_trust(context)
+    return context
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,14 @@ class Site:
 
 @asynccontextmanager
 async def site_of(role: ObservedRole, **given: Any) -> AsyncIterator[Site]:
-    """The admin server of `role`, with the options `given`. It ticks only when the test calls `tick`."""
+    """The admin server of `role`, with the options `given`. It ticks only when the test calls `tick`. With a
+    `certificate`, its client trusts the tests' CA.
+    """
     admin = AdminServer(role, Address("127.0.0.1", 0), **given)
     _, port = await admin.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=aiohttp.ClientTimeout(10)) as client:
+    url = f"{'https' if 'certificate' in given else 'http'}://127.0.0.1:{port}"
+    connector = aiohttp.TCPConnector(ssl=client_context())
+    async with aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(10)) as client:
         try:
             yield Site(admin, port, client)
         finally:

@@ -166,7 +166,7 @@ def test_a_process_whose_admin_port_is_taken_ends_with_2_and_one_line() -> None:
 
 async def test_a_running_server_answers_at_once_and_stops_listening_at_the_end() -> None:
     role = FakeRole()
-    async with serve_admin(role, Address("127.0.0.1", 0)) as (host, port):
+    async with serve_admin(AdminServer(role, Address("127.0.0.1", 0))) as (host, port):
         url = f"http://{host}:{port}"
         async with aiohttp.ClientSession(url) as client, client.get("/events") as events:
             assert (await events.content.readline()) == b"retry: 1000\n"
@@ -210,7 +210,7 @@ async def test_the_json_of_a_role_that_has_done_nothing_is_complete(role: RoleNa
 
 @pytest.mark.parametrize(("host", "shown"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::1]")])
 async def test_the_url_that_is_logged_works(host: str, shown: str, log: Log) -> None:
-    async with serve_admin(FakeRole(), check_address(f"{host}:0")) as (_, port):
+    async with serve_admin(AdminServer(FakeRole(), check_address(f"{host}:0"))) as (_, port):
         (listening,) = log.of("admin.listening")
         assert listening["url"] == f"http://{shown}:{port}/"
         async with aiohttp.ClientSession() as client, client.get(f"{listening['url']}livez") as answer:

@@ -11,6 +11,7 @@ from tests.admin.site import site_of
 from tests.support.log import Log
 
 from randstream.admin.token import Token
+from randstream.clock import Clock
 from randstream.errors import SettingsError
 
 PATHS = ["/", "/events", "/api/links", "/metrics", "/numbers", "/nothing"]
@@ -80,7 +81,7 @@ async def test_the_token_is_read_again_when_its_file_changes(file: Path, log: Lo
 def test_a_file_without_a_token_is_refused(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(SettingsError, match=r"^--admin-token-file: no token in .*; give a line of letters"):
-        Token(str(file))
+        Token(str(file), Clock())
     file.unlink()
     with pytest.raises(SettingsError, match=r"^--admin-token-file: cannot read .*No such file"):
-        Token(str(file))
+        Token(str(file), Clock())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.processes import Process
 
-from randstream.admin.server import serve_admin
+from randstream.admin.server import AdminServer, serve_admin
 from randstream.observe.status import ObservedRole
 from randstream.settings import Address
 
@@ -58,7 +58,7 @@ def served(role: ObservedRole, port: int = 0) -> Iterator[str]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        async with serve_admin(role, Address("127.0.0.1", port)) as (host, bound):
+        async with serve_admin(AdminServer(role, Address("127.0.0.1", port))) as (host, bound):
             started.append(f"http://{host}:{bound}/")
             ready.set()
             await done.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,15 @@ def test_every_option_is_a_variable_too(
     assert settings(role) == expected
     assert settings() == expected
     others = {"admin-token-file", "seed-file", "discard", "command", "accept-raw"}  # below
-    others |= {"tls-ca", "tls-cert", "tls-key", "allow-producer", "allow-worker"}  # with what they secure
+    others |= {
+        "tls-ca",
+        "tls-cert",
+        "tls-key",
+        "admin-tls-cert",
+        "admin-tls-key",
+        "allow-producer",
+        "allow-worker",
+    }  # with what they secure
     assert set(names) - set(given) <= others, "a setting that no test gives"
 
 
@@ -77,6 +86,26 @@ def test_switches_and_the_command_are_variables_too(
     assert settings("worker", "--discard", "--accept-raw") == WorkerSettings(discard=True, accept_raw=True)
     set_variables(monkeypatch, {"command": "./simulate 'two words'", "accept-raw": "true", "discard": "false"})
     assert settings("worker") == WorkerSettings(command=("./simulate", "two words"), accept_raw=True)
+
+
+def test_the_admin_servers_certificate_is_a_pair_of_variables_too(
+    settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_variables(monkeypatch, {"admin": ":1", "admin-tls-cert": "a", "admin-tls-key": "b"})
+    assert settings("worker").admin_certificate == ("a", "b")
+
+
+def test_the_demos_processes_get_no_variables(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[str] = []
+
+    def run_demo(seconds: float | None) -> int:
+        left.extend(name for name in os.environ if name.startswith("RANDSTREAM_"))
+        return 0
+
+    monkeypatch.setattr("randstream.cli.demo.run_demo", run_demo)
+    set_variables(monkeypatch, {"admin-tls-cert": "a", "log-level": "error", "store": "/data"})
+    assert run("demo")[0] == 0
+    assert left == []
 
 
 def test_flags_win_over_variables(settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,8 +136,8 @@ class Wire(asyncio.Transport):
     # ---- the target's side -------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """Bytes for the protocol, which reads them unless it has paused."""
-        self._unread.append(data)
+        """Bytes for the protocol, which reads them unless it has paused; asyncio never tells it of none."""
+        self._unread += [data] if data else []
         self._read()
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import trustme
 from tests.protocol.network import START, WORKER, a_sender
 
+from randstream.clock import Clock
 from randstream.net.connection import Spoken
 from randstream.net.credentials import Credentials
 from randstream.net.tls import SecuredEnd
@@ -106,11 +107,11 @@ def a_receiver() -> Receiver:
 
 
 def secured_sender(files: Files, host: str = HOST) -> SecuredEnd:
-    return Credentials(producer_settings(files)).secure(a_sender(), host)
+    return Credentials(producer_settings(files), Clock()).secure(a_sender(), host)
 
 
 def secured_receiver(files: Files, **more: Any) -> SecuredEnd:
-    return Credentials(worker_settings(files, **more)).secure(a_receiver())
+    return Credentials(worker_settings(files, **more), Clock()).secure(a_receiver())
 
 
 class TlsByHand:

@@ -26,6 +26,7 @@ from tests.net.certificates import (
 from tests.protocol.network import WORKER, a_sender
 from tests.support.log import Log
 
+from randstream.clock import Clock
 from randstream.errors import (
     SettingsError,
 )
@@ -61,7 +62,7 @@ def test_a_raw_target_cannot_have_tls(producer_files: Files) -> None:
 def test_files_that_cannot_be_used_are_named(worker_files: Files) -> None:
     def complaint() -> str:
         with pytest.raises(SettingsError) as raised:
-            Credentials(worker_settings(worker_files))
+            Credentials(worker_settings(worker_files), Clock())
         assert "\n" not in str(raised.value)
         return str(raised.value)
 
@@ -86,7 +87,7 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(worker_fi
     locked = key.private_bytes(pem, pkcs8, serialization.BestAvailableEncryption(b"secret"))
     worker_files.put("key", locked)
     with pytest.raises(SettingsError, match="has a passphrase"):
-        Credentials(worker_settings(worker_files))
+        Credentials(worker_settings(worker_files), Clock())
 
 
 def test_an_intermediate_ca_is_enough(tmp_path: Path) -> None:
@@ -99,8 +100,8 @@ def test_an_intermediate_ca_is_enough(tmp_path: Path) -> None:
 def test_files_that_change_are_read_for_the_next_connection_and_only_then(
     worker_files: Files, producer_files: Files, log: Log
 ) -> None:
-    worker = Credentials(worker_settings(worker_files))
-    producer = Credentials(producer_settings(producer_files))
+    worker = Credentials(worker_settings(worker_files), Clock())
+    producer = Credentials(producer_settings(producer_files), Clock())
 
     def greets() -> bool:
         heard = Talk(producer.secure(a_sender(), HOST), worker.secure(a_receiver())).settle().heard["producer"]
@@ -119,8 +120,8 @@ def test_files_that_change_are_read_for_the_next_connection_and_only_then(
 def test_files_that_cannot_be_read_any_more_change_nothing_and_are_told_once(
     worker_files: Files, producer_files: Files, log: Log
 ) -> None:
-    worker = Credentials(worker_settings(worker_files))
-    producer = Credentials(producer_settings(producer_files))
+    worker = Credentials(worker_settings(worker_files), Clock())
+    producer = Credentials(producer_settings(producer_files), Clock())
     good = (worker_files.folder / "key").read_bytes()
     for spoil in (lambda: worker_files.put("key", b"half"), (worker_files.folder / "key").unlink):
         spoil()
@@ -136,7 +137,7 @@ def test_files_that_cannot_be_read_any_more_change_nothing_and_are_told_once(
 def test_a_file_that_was_met_half_written_is_read_again_though_the_clock_has_not_moved(
     worker_files: Files, log: Log
 ) -> None:
-    credentials = Credentials(worker_settings(worker_files))
+    credentials = Credentials(worker_settings(worker_files), Clock())
     path = worker_files.folder / "key"
     key = path.read_bytes()
     for text, event in ((key[:100], "tls.unreadable"), (key, "tls.reloaded")):

@@ -31,6 +31,7 @@ from tests.net.certificates import (
 )
 from tests.protocol.network import DISTRIBUTION, HELLO, START, STREAM, WORKER, a_sender, repeatable
 
+from randstream.clock import Clock
 from randstream.errors import (
     PeerClosed,
     PeerTimeout,
@@ -88,8 +89,10 @@ def test_nothing_that_the_ends_say_is_on_the_wire_in_clear(worker_files: Files, 
 
 
 def test_tls_survives_any_slicing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    worker = Credentials(worker_settings(Files(tmp_path_factory.mktemp("w")).write(CA.issue_cert(HOST, WORKER), CA)))
-    producer = Credentials(producer_settings(Files(tmp_path_factory.mktemp("p")).write(CA.issue_cert(PRODUCER), CA)))
+    worker_files = Files(tmp_path_factory.mktemp("w")).write(CA.issue_cert(HOST, WORKER), CA)
+    producer_files = Files(tmp_path_factory.mktemp("p")).write(CA.issue_cert(PRODUCER), CA)
+    worker = Credentials(worker_settings(worker_files), Clock())
+    producer = Credentials(producer_settings(producer_files), Clock())
 
     @repeatable(25)
     @given(sizes=st.lists(st.integers(1, 900), min_size=1, max_size=8))
@@ -265,7 +268,7 @@ def test_allowed_workers_may_call_themselves_what_they_like_and_no_others(
     allowed: str, is_heard: bool, worker_files: Files, producer_files: Files
 ) -> None:
     worker_files.write(CA.issue_cert(HOST, "pool.example"), CA)
-    producer = Credentials(producer_settings(producer_files, allow_worker=allowed)).secure(a_sender(), HOST)
+    producer = Credentials(producer_settings(producer_files, allow_worker=allowed), Clock()).secure(a_sender(), HOST)
     talk = Talk(producer, secured_receiver(worker_files)).settle()
     assert (talk.heard["producer"] == [Greeted("worker-0")]) == is_heard
 
@@ -275,7 +278,7 @@ def test_where_producers_are_named_each_opens_with_a_name_of_its_certificate(
     name: str, is_heard: bool, worker_files: Files, producer_files: Files
 ) -> None:
     sender = Sender(producer=name, heartbeat=1.0, now=START)
-    secured = Credentials(producer_settings(producer_files)).secure(sender, HOST)
+    secured = Credentials(producer_settings(producer_files), Clock()).secure(sender, HOST)
     talk = Talk(secured, secured_receiver(worker_files, allow_producer=PRODUCER)).settle()
     sender.open(STREAM, DISTRIBUTION, first_offset=0, now=START)
     talk.settle()
@@ -357,7 +360,7 @@ def test_a_goodbye_of_tls_is_an_end_and_nothing_that_follows_is_kept(
 
 def test_lines_before_a_goodbye_of_tls_are_heard(worker_files: Files, producer_files: Files) -> None:
     peer = a_producer_by_hand(producer_files)
-    receiver = Credentials(worker_settings(worker_files)).secure(Receiver(WORKER, now=START, accepts_raw=True))
+    receiver = Credentials(worker_settings(worker_files), Clock()).secure(Receiver(WORKER, now=START, accepts_raw=True))
     Talk(peer, receiver).settle()
     numbers, closed = receiver.receive_data(peer.goodbye(b"52\n", b"78\n"), START)
     assert numbers == Numbers(b"52\n78\n", 2)
@@ -369,7 +372,9 @@ def test_a_goodbye_of_tls_ends_a_raw_peers_last_line_and_a_fin_alone_does_not(
 ) -> None:
     for ends_tls in (True, False):
         peer = a_producer_by_hand(producer_files)
-        receiver = Credentials(worker_settings(worker_files)).secure(Receiver(WORKER, now=START, accepts_raw=True))
+        receiver = Credentials(worker_settings(worker_files), Clock()).secure(
+            Receiver(WORKER, now=START, accepts_raw=True)
+        )
         Talk(peer, receiver).settle()
         said = peer.goodbye(b"52\n", b"78")
         if ends_tls:
@@ -425,7 +430,7 @@ def test_a_plain_producer_that_a_secured_worker_lets_wait_hints_at_tls() -> None
 
 def test_a_changed_byte_ends_the_connection(worker_files: Files, producer_files: Files) -> None:
     receiver = a_receiver()
-    secured = Credentials(worker_settings(worker_files)).secure(receiver)
+    secured = Credentials(worker_settings(worker_files), Clock()).secure(receiver)
     talk = Talk(secured_sender(producer_files), secured).settle()
     receiver.close(Reason.SHUTDOWN)
     record = bytearray(b"".join(talk.receiver.data_to_send()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from tests.support.log import Log
 from tests.support.roles import a_pair, a_producer, running
@@ -12,7 +14,7 @@ from randstream.errors import OfferError, PeerClosed, PeerTimeout, Reason, Remot
 from randstream.observe.journal import Journal
 from randstream.observe.report import LinkReport, SinkReport
 from randstream.observe.tally import Tally
-from randstream.observe.throttle import LINES_A_MINUTE
+from randstream.observe.throttle import LINES_A_MINUTE, Throttle
 from randstream.worker.session import Session
 
 LIMIT = 3
@@ -123,6 +125,39 @@ def test_a_worker_that_stays_away_is_logged_once_a_minute_and_noted_when_it_is_n
     ]  # fmt: skip
     assert noted(journal) == [("link.unreachable", "worker-0", "reset")]
     assert tally.failures == {"cut": 61}
+
+
+LASTING: dict[str, Callable[[LinkReport, float], None]] = {
+    "link.unreachable": lambda report, now: report.unreachable(CUT, now, is_news=False),
+    "link.spare": lambda report, now: report.turned_away(now),
+    "link.resting": lambda report, now: report.resting("worker-1:9000", now),
+    "link.other_stream": lambda report, now: report.other_stream(now),
+    "link.refused": lambda report, now: report.refused(CUT, now),
+}
+
+
+@pytest.mark.parametrize("event", LASTING)
+def test_a_thousand_links_each_log_a_lasting_condition_once_and_then_a_dozen_a_minute_together(
+    event: str, log: Log, tally: Tally, journal: Journal
+) -> None:
+    reminders = Throttle(LINES_A_MINUTE)
+    reports = [LinkReport(f"worker-{n}", tally, journal, LIMIT, reminders) for n in range(1000)]
+    for minute in range(5):
+        for report in reports:
+            LASTING[event](report, 60.0 * minute)
+    assert len(log.of(event)) == 1000 + 4 * LINES_A_MINUTE
+
+
+def test_reminders_keep_no_news_out_of_the_log(log: Log, tally: Tally, journal: Journal) -> None:
+    reminders = Throttle(LINES_A_MINUTE)
+    reports = [LinkReport(f"worker-{n}", tally, journal, LIMIT, reminders) for n in range(100)]
+    for now in (0.0, 60.0):
+        for report in reports:
+            report.unreachable(CUT, now, is_news=False)
+    for report in reports:
+        report.resumed(0, 61.0)
+        report.lost(CUT, 61.0)
+    assert len(log.of("link.resumed")) == len(log.of("link.lost")) == 100
 
 
 def test_strangers_and_unproven_numbers_have_limits_of_their_own_and_crowd_out_no_event_of_the_link(

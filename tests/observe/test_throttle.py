@@ -38,3 +38,15 @@ def test_no_60_seconds_hold_more_than_the_limit() -> None:
     admitted = [now for now in range(600) if throttle.admit(float(now)) is not None]
     assert all(sum(first <= now < first + 60 for now in admitted) <= 4 for first in range(600))
     assert len(admitted) == 40
+
+
+def test_each_throttle_admits_once_and_then_only_what_the_shared_one_admits() -> None:
+    shared = Throttle(2)
+    each = [Throttle(1, shared) for _ in range(5)]
+    said = [[throttle.admit(now) for throttle in each] for now in (0.0, 60.0, 90.0, 120.0)]
+    assert said == [[0] * 5, [0, 0, None, None, None], [None] * 5, [1, 1, None, None, None]]
+
+
+def test_a_throttle_that_shares_keeps_its_own_limit_too() -> None:
+    throttle = Throttle(1, Throttle(5))
+    assert [throttle.admit(now) for now in (0.0, 1.0, 60.0, 61.0)] == [0, None, 1, None]

@@ -65,9 +65,23 @@ async def test_places_of_those_who_take_long_are_free_for_others_up_to_a_limit()
     await asyncio.sleep(2 * PATIENCE)
     assert begun == [0, 1, 2, 3]
     places.leave(held[0])
-    assert begun == [0, 1, 2, 3]  # one late fewer: the place is held still
-    places.leave(held[3])
+    assert begun == [0, 1, 2, 3, 4]  # one late fewer, so an overdue one becomes late
+
+
+async def test_overdue_places_become_free_as_late_ones_leave_the_longest_held_first() -> None:
+    places = Places(a_wheel(), 2, 1)
+    begun, held = asking(places, *[NEW] * 6)
+    await asyncio.sleep(1.5 * PATIENCE)
+    assert begun == [0, 1, 2]  # 0 is late; 1 is overdue, with no room among the late
+    await asyncio.sleep(1.5 * PATIENCE)
+    places.leave(held[0])
+    assert begun == [0, 1, 2, 3]  # 1 is late
+    places.leave(held[2])  # it was next
     assert begun == [0, 1, 2, 3, 4]
+    places.leave(held[1])
+    assert begun == [0, 1, 2, 3, 4]  # neither 3 nor 4 is overdue
+    await asyncio.sleep(1.5 * PATIENCE)
+    assert begun == [0, 1, 2, 3, 4, 5]
 
 
 async def test_a_place_that_is_waited_for_in_vain_is_not_held() -> None:

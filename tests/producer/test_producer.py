@@ -17,6 +17,7 @@ from tests.support.stream import stream
 from tests.support.waiting import until
 
 from randstream.observe.status import LinkState
+from randstream.observe.throttle import LINES_A_MINUTE
 from randstream.producer.link import Link
 from randstream.producer.producer import Producer
 from randstream.protocol import MAX_OFFSET
@@ -198,6 +199,14 @@ async def test_a_name_that_does_not_resolve_is_tried_on_and_said_once(log: Log) 
         await until(lambda: producer.tally.failures.total() >= 3)
         assert len(log.of("link.unreachable")) == 1
         assert "cannot resolve nowhere.invalid" in (producer.problem or "")
+
+
+async def test_fifty_absent_workers_are_each_logged_once_and_then_a_dozen_a_minute(log: Log) -> None:
+    async with producing(*[f"127.0.0.1:{port}" for port in range(50_000, 50_050)]):
+        await asyncio.sleep(59)
+        assert len(log.of("link.unreachable")) == 50
+        await asyncio.sleep(120)
+    assert 50 < len(log.of("link.unreachable")) <= 50 + 3 * LINES_A_MINUTE
 
 
 @pytest.mark.kernel

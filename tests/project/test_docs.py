@@ -53,7 +53,7 @@ NOT_RUN_HERE = {
     "make simulate ARGS=--storm": "tests/simulation/test_simulate.py runs a storm",
     'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
     "kubectl -n randstream port-forward producer-0 9001": "needs a cluster: tests/e2e/test_cluster.py",
-    "randstream top --token-file token http://127.0.0.1:9001": "tests/cli/top/test_source.py asks with a token",
+    "randstream top --ca ca.crt --token-file token https://127.0.0.1:9001": "tests/cli/top/test_source.py: each alone",
     "randstream top http://127.0.0.1:9001": "tests/cli/top/test_top.py, on a port from the system",
     "randstream worker --discard --listen 0.0.0.0:9000": "endless: tests/cli/check/test_run.py starts such workers",
     "randstream check --workers a:9000,b:9000 --seconds 60": "tests/cli/check/test_run.py, for no time",

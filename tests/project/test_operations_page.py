@@ -46,6 +46,11 @@ def logged() -> Iterator[tuple[str, set[str], set[str]]]:
             if method == "say" and throttled:  # a Throttle's: the logger's method comes first
                 event = more[0]
                 fields.add("left_out")
+            if method == "Renewed":  # it logs its `events`, the second with further keywords
+                (unreadable, reloaded) = next(ast.literal_eval(k.value) for k in call.keywords if k.arg == "events")
+                yield unreadable, {"warning"}, {"error", "advice", "left_out"}
+                yield reloaded, {"info"}, fields - {"events", "advice"} | {"left_out"}
+                continue
             names = {each.value for each in ast.walk(event) if isinstance(each, ast.Constant)}
             for name in names:
                 if not isinstance(name, str) or not EVENT.fullmatch(name):

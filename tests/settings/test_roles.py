@@ -76,5 +76,22 @@ def test_a_raw_target_cannot_have_tls_even_if_a_file_names_it(tmp_path: Path) ->
     assert "raw://b:2 cannot have TLS" in refusal(inputs, workers=f"@{path}", **files)
 
 
-def test_names_of_an_admin_server_that_there_is_not_are_refused() -> None:
-    assert refusal(producer, admin_host="a") == "--admin-host is of no use without --admin; give --admin HOST:PORT too"
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [({"admin_host": "a"}, "host"), ({"admin_token_file": "a"}, "token-file"),
+     ({"admin_tls_cert": "a", "admin_tls_key": "b"}, "tls-cert")],
+)  # fmt: skip
+def test_admin_settings_without_an_admin_server_are_refused(given: dict[str, str], flag: str) -> None:
+    told = f"--admin-{flag} is of no use without --admin; give --admin HOST:PORT too"
+    assert refusal(producer, **given) == told
+
+
+@pytest.mark.parametrize(("given", "missing"), [("cert", "key"), ("key", "cert")])
+def test_half_of_the_admin_servers_pair_is_refused(given: str, missing: str) -> None:
+    told = f"--admin-tls-{missing} missing; TLS needs --admin-tls-cert and --admin-tls-key"
+    assert refusal(producer, admin=":1", **{f"admin_tls_{given}": "a"}) == told
+
+
+def test_the_admin_servers_pair_is_its_certificate() -> None:
+    assert producer(admin=":1").admin_certificate is None
+    assert producer(admin=":1", admin_tls_cert="a", admin_tls_key="b").admin_certificate == ("a", "b")

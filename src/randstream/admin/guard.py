@@ -16,6 +16,7 @@ from aiohttp import web
 from ..net.descriptors import tell_if_used_up
 from ..settings.checks import shorten
 from .http import text
+from .secured import HANDSHAKE
 
 REQUEST_SECONDS: Final = 10.0
 """For one request and its answer, from the connection or the last answer's end. Any honest network needs less."""
@@ -30,7 +31,19 @@ _SILENT: Final = logging.Logger("randstream.observe.guard", logging.CRITICAL + 1
 
 
 class _Handler(web.RequestHandler):
-    """One connection. A request that is not HTTP is answered like all others: in one line, with our headers."""
+    """One connection. A request that is not HTTP is answered like all others: in one line, with our headers. TLS to a
+    plain port is answered so too: its clients recognise "HTTP/1.0 400" where a record should be.
+    """
+
+    _manager: GuardedServer
+    _is_new = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_new:
+            self._is_new = False
+            if data[0] == HANDSHAKE and self.ssl_context is None:
+                self._manager.on_tls(self.transport)
+        super().data_received(data)
 
     def handle_error(
         self,
@@ -47,13 +60,20 @@ class _Handler(web.RequestHandler):
 
 
 class GuardedServer(web.Server):
-    """Pass it to `loop.create_server`. `answer` is cancelled when its client goes away."""
+    """Pass it to `loop.create_server`. `answer` is cancelled when its client goes away; `on_tls` is called when a
+    client speaks TLS to a plain port.
+    """
 
-    def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        on_tls: Callable[[asyncio.BaseTransport | None], None],
+    ) -> None:
         super().__init__(
             answer, handler_cancellation=True, access_log=None, logger=_SILENT,
             keepalive_timeout=REQUEST_SECONDS, lingering_time=0,
         )  # fmt: skip
+        self.on_tls = on_tls
         self._limits: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def __call__(self) -> web.RequestHandler:

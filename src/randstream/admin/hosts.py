@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from ..settings.checks import shorten
-from .http import Refusal
+from .http import Refusal, is_secure
 
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]+\]|[^\s:/?#@\[\]\\]+)(?::([0-9]*))?")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
@@ -50,8 +50,11 @@ class Hosts:
         is_opened = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
         is_foreign = not is_opened and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
         host = _place(headers.get("Host", ""))
-        origins = [_place(origin.partition("://")[2]) for origin in headers.getall("Origin", [])]
-        if is_foreign or any(origin is None or origin != host for origin in origins):
+        origins = [origin.partition("://") for origin in headers.getall("Origin", [])]
+        is_foreign |= any(_place(place) is None or _place(place) != host for _, _, place in origins)
+        # A proxy may put TLS in front of plain HTTP, but nothing turns HTTPS into plain HTTP.
+        is_foreign |= is_secure(request) and any(scheme.lower() != "https" for scheme, _, _ in origins)
+        if is_foreign:
             raise Refusal(403, "pages of other sites may not call this server; open its own address")
 
     def _is_ours(self, host: str) -> bool:

@@ -46,6 +46,11 @@ def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
     return found
 
 
+def is_secure(request: web.BaseRequest) -> bool:
+    """Whether it came over TLS. In older versions of aiohttp, a request for a whole URL sets its own `scheme`."""
+    return request.get_extra_info("sslcontext") is not None
+
+
 def text(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """One line of plain text; what cannot be printed of it, such as a line's end in a path, is escaped."""
     line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in message)

@@ -28,15 +28,17 @@ from ..net.listening import listen, reachable
 from ..observe.interruptions import KEPT
 from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
+from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import Address
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .hosts import Hosts
-from .http import Refusal, finite, parameters, text
+from .http import Refusal, finite, is_secure, parameters, text
 from .metrics import Metrics
 from .numbers import NumbersFeed
 from .observer import Observer, to_json
 from .page import PAGE
+from .secured import Secured, read_certificate
 from .token import Token
 
 TICK_SECONDS: Final = 1.0
@@ -51,35 +53,33 @@ USUAL_INTERRUPTIONS: Final = 10
 log = structlog.get_logger("randstream")
 
 
-@asynccontextmanager
-async def serve_admin(
-    role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
-) -> AsyncIterator[tuple[str, int]]:
-    """Serve as long as the context lasts; yield the address. Raises SettingsError if the settings do not allow it."""
-    server = AdminServer(role, listen, names=names, token_file=token_file)
-    address = await server.start()
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.run())
-        yield address
-        serving.cancel()
-
-
 class AdminServer:
     """Serves `role` on `listen`: `start` it, then `run` it for longer than the role, which may take time to drain.
 
     `names`: those by which clients may call it, besides the usual ones (`Hosts`). `token_file`: see `Token`.
+    `certificate`: the files of a certificate and its key; with them, the server speaks only HTTPS.
     """
 
     def __init__(
-        self, role: ObservedRole, listen: Address, *, names: Iterable[str] = (), token_file: str | None = None
+        self,
+        role: ObservedRole,
+        listen: Address,
+        *,
+        names: Iterable[str] = (),
+        token_file: str | None = None,
+        certificate: tuple[str, str] | None = None,
     ) -> None:
         self.role = role
         self._listen = listen
         self._hosts = Hosts((listen.host, *names))
-        self._token = None if token_file is None else Token(token_file)
+        self._token = None if token_file is None else Token(token_file, role.clock)
         self.observer = Observer(role)
         self._loop_lag = Buckets()
-        self.guard = GuardedServer(self._answer)
+        self._lines = Throttle(LINES_A_MINUTE)
+        self.guard = GuardedServer(
+            self._answer, lambda transport: self._note_failure(transport, "the client speaks TLS to a plain HTTP port")
+        )
+        self._contexts = None if certificate is None else read_certificate(*certificate, role.clock)
         self._servers: list[asyncio.Server] = []
         self.events = Events(self.observer, self.guard)
         self._numbers = None if role.tap is None else NumbersFeed(role.tap, self.guard, role.clock)
@@ -100,14 +100,29 @@ class AdminServer:
         loop = asyncio.get_running_loop()
         try:
             self._servers = await listen(
-                lambda host, port: loop.create_server(self.guard, host, port, backlog=BACKLOG), self._listen
+                lambda host, port: loop.create_server(self._make_protocol, host, port, backlog=BACKLOG), self._listen
             )
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)  # asyncio's own text is long
             raise SettingsError(f"cannot listen on {self._listen}: {why}; give another --admin HOST:PORT") from error
         host, port = self._servers[0].sockets[0].getsockname()[:2]
-        log.info("admin.listening", url=f"http://{reachable(host, port)}/")
+        log.info("admin.listening", url=f"{self._scheme}://{reachable(host, port)}/")
         return host, port
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._contexts is None else "https"
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        handler = self.guard()
+        return handler if self._contexts is None else Secured(handler, self._contexts.newest(), self._note_failure)
+
+    def _note_failure(self, transport: asyncio.BaseTransport | None, why: str) -> None:
+        """Log a client that speaks TLS where the server does not, or the reverse, or whose handshake failed."""
+        peername = transport and transport.get_extra_info("peername")
+        self._lines.say(
+            log.info, "admin.tls_failed", self.role.clock.now(), peer=peername[0] if peername else "unknown", error=why
+        )
 
     async def run(self) -> None:
         """Look at the role once a second, until cancelled; then stop serving."""
@@ -140,6 +155,9 @@ class AdminServer:
             return text(refusal.status, str(refusal), refusal.headers)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._contexts is not None and not is_secure(request):
+            self._note_failure(request.transport, "the client speaks plain HTTP to an HTTPS port")
+            raise Refusal(400, "this is plain HTTP, but the port speaks HTTPS; use https://")
         self._hosts.check_origin(request)
         if request.path not in HEALTH_PATHS:
             self._hosts.check_host(request)
@@ -185,3 +203,13 @@ def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
     if not (re.fullmatch(r"[0-9]{1,5}", given) and int(given) <= most):
         raise Refusal(400, f"{name}={given} is not a whole number from 0 to {most}")
     return int(given)
+
+
+@asynccontextmanager
+async def serve_admin(server: AdminServer) -> AsyncIterator[tuple[str, int]]:
+    """Run `server` as long as the context lasts; yield its address. Raises SettingsError if it cannot be bound."""
+    address = await server.start()
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.run())
+        yield address
+        serving.cancel()

@@ -5,59 +5,38 @@ from __future__ import annotations
 import binascii
 import hmac
 from base64 import b64decode
-from pathlib import Path
 from typing import Final
 
-import structlog
 from aiohttp import web
 
+from ..clock import Clock
 from ..errors import SettingsError
+from ..net.renewed import Renewed
 from ..settings.files import read_token
 from .http import Refusal
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="randstream", Bearer realm="randstream"'}
 
-log = structlog.get_logger("randstream")
-
 
 class Token:
     """The token in the file at `path`, read again for a request when the file has changed. Raises SettingsError."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Clock) -> None:
         self._path = path
-        self._stamp = self._look()
-        self._token = self._read()
+        self._token = Renewed(
+            (path,), self._read, clock,
+            events=("admin.token_unreadable", "admin.token_reloaded"),
+            advice="the token that was read before stays valid",
+        )  # fmt: skip
 
     def check(self, request: web.BaseRequest) -> None:
         """Raise Refusal unless the request shows the token: as `Bearer`, or, from a browser, as a password."""
         given = request.headers.getall("Authorization", [])
-        token = self._newest()
+        token = self._token.newest()
         if len(given) != 1 or not hmac.compare_digest(_shown_by(given[0]), token):
             raise Refusal(
                 401, "a token is needed; give the one in --admin-token-file as Bearer or password", _CHALLENGE
             )
-
-    def _newest(self) -> bytes:
-        stamp = self._look()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._token = self._read()
-            except SettingsError as error:
-                log.warning(
-                    "admin.token_unreadable", error=str(error), advice="the token that was read before stays valid"
-                )
-            else:
-                log.info("admin.token_reloaded")
-        return self._token
-
-    def _look(self) -> tuple[int, int, int] | None:
-        """Which file it is, and as of when."""
-        try:
-            status = Path(self._path).stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _read(self) -> bytes:
         try:

@@ -29,6 +29,7 @@ from .options import (
     WORKER,
     WholeNumber,
     WithProgram,
+    forget_variables,
     options,
     read_given,
 )
@@ -84,6 +85,7 @@ def demo(seconds: float | None) -> int:
     """
     from .demo import run_demo
 
+    forget_variables()
     return run_demo(seconds)
 
 
@@ -280,17 +282,18 @@ def cat(
 @click.option(
     "--token-file", metavar="FILE", help="File with the token of --admin-token-file; it is sent to every URL."
 )
+@click.option("--ca", metavar="FILE", help="Certificates (PEM) to trust for https://. Default: the system's.")
 @click.option("--once", is_flag=True, help="Print one table and exit, as when output is not a terminal.")
-def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, once: bool) -> None:
+def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, ca: str | None, once: bool) -> None:
     """Watch the streams of producers and workers that run with --admin: the live page, in a terminal.
 
-    Each URL is that of a live page, such as http://127.0.0.1:9001 or 127.0.0.1:9001. Several processes share one
-    table: for each worker, which producer serves it and which stand by.
+    Each URL is that of a live page, such as http://127.0.0.1:9001, 127.0.0.1:9001 or https://HOST:9001. Several
+    processes share one table: for each worker, which producer serves it and which stand by.
     """
     from .top import run_top
 
     require_output()
-    run_top(urls, name_filter=name_filter, token_file=token_file, is_once=once)
+    run_top(urls, name_filter=name_filter, token_file=token_file, ca_file=ca, is_once=once)
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")

@@ -69,6 +69,12 @@ def read_given(settings: dict[str, Setting], flags: dict[str, Any]) -> Iterator[
         raise SettingsError(error.variable_message if error.variable in variables else str(error)) from None
 
 
+def forget_variables() -> None:
+    """Keep this process's `RANDSTREAM_` variables from its children, which get their settings as flags."""
+    for known in (PRODUCER | WORKER).values():
+        os.environ.pop(known.variable, None)
+
+
 def _refuse_unknown_variables() -> None:
     known = [ROLE_VARIABLE, *(each.variable for each in (PRODUCER | WORKER).values())]
     for variable in os.environ:

@@ -124,7 +124,7 @@ class SecuredEnd:
             pass
         except ssl.SSLError as error:
             self._is_open = False  # nothing from the end can be sent any more, only the alert
-            raise TlsError(_explain(error)) from None
+            raise TlsError(explain(error)) from None
         return b"".join(records)
 
     def _shake_hands(self) -> None:
@@ -157,7 +157,7 @@ class SecuredEnd:
         return ", ".join(self._held_names)[:SHOWN_NAMES].encode("unicode_escape").decode() or "nobody"
 
 
-def _explain(error: ssl.SSLError) -> str:
+def explain(error: ssl.SSLError) -> str:
     """Put OpenSSL's reason in words: what is wrong with the peer's certificate, or what the peer found wrong."""
     if isinstance(error, ssl.SSLZeroReturnError):
         return "the peer ended TLS before its handshake was done"

@@ -27,6 +27,8 @@ _LINES_A_MINUTE: Final = {
 }
 """Events with a limit of their own: a worker that stays away is logged once and then at intervals, and events that
 strangers cause do not keep the link's own events out of the log."""
+_LASTING: Final = frozenset(event for event, lines in _LINES_A_MINUTE.items() if lines == 1)
+"""Conditions that last. Their repetitions are limited across all links: there may be a thousand."""
 WARNINGS: Final = frozenset(
     {"link.lost", "link.unreachable", "link.stalled", "link.other_stream", "link.refused", "worker.unproven"}
 )
@@ -36,8 +38,9 @@ WARNINGS: Final = frozenset(
 class LinkReport:
     """What happens to one link, at either end of it.
 
-    `name` is what the journal calls the link, `fields` are part of each of its log events. Offsets are those of the
-    next number, `now` is in seconds of the monotonic clock. `interruption` is the one that has just ended.
+    `name` is what the journal calls the link, `fields` are part of each of its log events. `reminders` limits how often
+    all links of a process together repeat what has not changed. Offsets are those of the next number, `now` is in
+    seconds of the monotonic clock. `interruption` is the one that has just ended.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class LinkReport:
         tally: Tally,
         journal: Journal,
         lines_a_minute: int,
+        reminders: Throttle | None = None,
         **fields: object,
     ) -> None:
         self._name = name
@@ -53,6 +57,7 @@ class LinkReport:
         self._journal = journal
         self._log = structlog.get_logger("randstream").bind(**fields)
         self._lines_a_minute = lines_a_minute
+        self._reminders = reminders
         self._throttles: dict[str, Throttle] = {}
 
     def about(self, name: str | None = None, **fields: object) -> LinkReport:
@@ -160,7 +165,8 @@ class LinkReport:
     def _tell(self, event: str, now: float, detail: str = "", /, **fields: object) -> None:
         kind = event if event in _LINES_A_MINUTE else ""
         if kind not in self._throttles:
-            self._throttles[kind] = Throttle(_LINES_A_MINUTE.get(kind, self._lines_a_minute))
+            shared = self._reminders if kind in _LASTING else None
+            self._throttles[kind] = Throttle(_LINES_A_MINUTE.get(kind, self._lines_a_minute), shared)
         write = self._log.warning if event in WARNINGS else self._log.info
         self._throttles[kind].say(write, event, now, **fields)
         if detail:

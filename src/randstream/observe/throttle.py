@@ -10,12 +10,16 @@ LINES_A_MINUTE: Final = 12
 
 
 class Throttle:
-    """Admits up to `limit` lines in any 60 seconds."""
+    """Admits up to `limit` lines in any 60 seconds. After its first line it also needs a line of `shared`, a limit for
+    many throttles: each of thousands logs an event once, and all of them together repeat it so many times a minute.
+    """
 
-    __slots__ = ("_admitted", "_left_out", "_limit")
+    __slots__ = ("_admitted", "_has_said", "_left_out", "_limit", "_shared")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, shared: Throttle | None = None) -> None:
         self._limit = limit
+        self._shared = shared
+        self._has_said = False
         self._admitted: list[float] = []  # a dozen at most, and a deque would take ten times the memory
         self._left_out = 0
 
@@ -29,9 +33,11 @@ class Throttle:
         """Return None to leave this line out, else the count of lines left out before it."""
         while self._admitted and now - self._admitted[0] >= 60.0:
             del self._admitted[0]
-        if len(self._admitted) >= self._limit:
+        is_full = len(self._admitted) >= self._limit
+        if is_full or (self._has_said and self._shared is not None and self._shared.admit(now) is None):
             self._left_out += 1
             return None
+        self._has_said = True
         self._admitted.append(now)
         left_out, self._left_out = self._left_out, 0
         return left_out

@@ -24,6 +24,7 @@ from ..observe.journal import Journal
 from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
+from ..observe.throttle import Throttle
 from ..settings import ProducerSettings, Seed, Target
 from .dialling import Dialler, Session
 from .history import Histories
@@ -54,6 +55,7 @@ class LinkContext:
     histories: Histories
     budget: SendBudget
     dials: Places
+    reminders: Throttle
     names: Names[Link] = field(default_factory=Names)
 
 
@@ -95,7 +97,9 @@ class Link:
         """What to report about a stream that has resumed, once it is proved to flow; None when reported."""
         self._is_finishing = False
         name = str(target)
-        self._report = LinkReport(name, context.tally, context.journal, LINK_LINES_A_MINUTE, target=name)
+        self._report = LinkReport(
+            name, context.tally, context.journal, LINK_LINES_A_MINUTE, context.reminders, target=name
+        )
         context.budget.join(self)  # before it is up: the last to come must find as much as the first
 
     @property

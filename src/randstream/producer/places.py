@@ -54,6 +54,8 @@ class Places:
         self._at_once = at_once
         self._most_late = most_late
         self._held = self._held_by_silent = self._late = 0
+        self._overdue: dict[Place, None] = {}
+        """Held for longer than PATIENCE because too many are late already; the longest held first."""
         self._waiting: list[tuple[int, int, Place]] = []
         self._numbers = count()
 
@@ -79,11 +81,13 @@ class Places:
         """The attempt is over, or no longer wanted."""
         if place.patience is not None:
             place.patience.forget()
+        self._overdue.pop(place, None)
         if place.state == "held":
             self._release(place)
         elif place.state == "late":
             self._late -= 1
         place.state = "over"
+        self._make_room()
         self._admit()
 
     def _admit(self) -> None:
@@ -103,11 +107,18 @@ class Places:
                 heapq.heappop(self._waiting)
 
     def _on_late(self, place: Place, now: float) -> None:
-        if self._late < self._most_late:
+        self._overdue[place] = None
+        self._make_room()
+        self._admit()
+
+    def _make_room(self) -> None:
+        """Turn overdue places into late ones, which others may then take, as far as `most_late` allows."""
+        while self._overdue and self._late < self._most_late:
+            place = next(iter(self._overdue))
+            del self._overdue[place]
             self._release(place)
             self._late += 1
             place.state = "late"
-            self._admit()
 
     def _release(self, place: Place) -> None:
         self._held -= 1

@@ -69,7 +69,7 @@ class Producer:
         self._longest_delay = longest_delay
         self._histories = Histories(self.clock, keeps_round_trips=keeps_round_trips)
         self._dns = dns or Dns()
-        self._credentials = Credentials(settings) if settings.uses_tls else None
+        self._credentials = Credentials(settings, self.clock) if settings.uses_tls else None
         self.budget = SendBudget(settings.buffer_bytes)
         self.links: list[Link] = []
         # What an observer asks a role for, beside the links: see `ObservedRole`.
@@ -128,6 +128,7 @@ class Producer:
                 histories=self._histories,
                 budget=self.budget,
                 dials=Places(wheel, DIALS_AT_ONCE, inf),
+                reminders=Throttle(LINES_A_MINUTE),
             )
             try:
                 self._start_links()

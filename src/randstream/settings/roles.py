@@ -71,6 +71,12 @@ class CommonSettings:
     admin_token_file: str | None = setting("admin-token-file", "FILE", check_file,
         "File with a token that clients of the admin server must send, except for /livez and /readyz; read again when"
         " it changes.", default=None, default_text="none: no token")
+    admin_tls_cert: str | None = setting("admin-tls-cert", "FILE", check_file,
+        "Certificate (PEM) of the admin server. With it and its key, the server speaks only HTTPS (TLS 1.3) and asks"
+        " clients for no certificate; new connections use the files as they are then.", default=None,
+        default_text="none: plain HTTP")
+    admin_tls_key: str | None = setting("admin-tls-key", "FILE", check_file,
+        "That certificate's private key (PEM, no passphrase).", default=None, default_text="none")
     tls_cert: str | None = setting("tls-cert", "FILE", check_file,
         "Certificate (PEM) to present. With it and the next two, streams use TLS 1.3 and both ends present"
         " certificates; new connections use the files as they are then.", default=None, default_text="none: plain text")
@@ -88,10 +94,13 @@ class CommonSettings:
         values = check_values(settings, {name: getattr(self, name) for name in settings})
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        missing = [settings[name].label for name in ("tls_cert", "tls_key", "tls_ca") if not values[name]]
-        if 0 < len(missing) < 3:
-            raise SettingsError(f"{' and '.join(missing)} missing; TLS needs --tls-cert, --tls-key and --tls-ca")
-        unused = [settings[name].label for name in ("admin_host", "admin_token_file") if values[name]]
+        for names in (("tls_cert", "tls_key", "tls_ca"), ("admin_tls_cert", "admin_tls_key")):
+            labels = [settings[name].label for name in names]
+            missing = [settings[name].label for name in names if not values[name]]
+            if 0 < len(missing) < len(names):
+                needed = f"{', '.join(labels[:-1])} and {labels[-1]}"
+                raise SettingsError(f"{' and '.join(missing)} missing; TLS needs {needed}")
+        unused = [known.label for name, known in settings.items() if name.startswith("admin_") and values[name]]
         if unused and self.admin is None:
             raise SettingsError(f"{unused[0]} is of no use without --admin; give --admin HOST:PORT too")
 
@@ -99,6 +108,12 @@ class CommonSettings:
     def uses_tls(self) -> bool:
         """Whether peers must show certificates, as this process does."""
         return self.tls_cert is not None
+
+    @property
+    def admin_certificate(self) -> tuple[str, str] | None:
+        """The files of the admin server's certificate and key; None: plain HTTP."""
+        cert, key = self.admin_tls_cert, self.admin_tls_key
+        return None if cert is None or key is None else (cert, key)
 
     @property
     def allowed_peers(self) -> tuple[str, ...]:

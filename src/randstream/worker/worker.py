@@ -67,7 +67,7 @@ class Worker:
         self.links, self.tap = (self.intake,), self.intake.tap
         self._sink_report = SinkReport(settings.name, self.tally, self.journal)
         self.admission = Admission(random)
-        self._credentials = Credentials(settings) if settings.uses_tls else None
+        self._credentials = Credentials(settings, self.clock) if settings.uses_tls else None
         self._context: SessionContext | None = None
         self._listening = asyncio.Event()
         self._stopping = asyncio.Event()

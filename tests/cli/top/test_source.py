@@ -6,11 +6,14 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.admin.roles import FakeRole
 from tests.admin.site import site_of
+from tests.net.certificates import CA, OTHER_CA, Files
+from trustme import LeafCert
 
 from randstream.cli.top.source import MOST_BYTES, Source, View, is_loopback
 from randstream.errors import SettingsError
@@ -31,9 +34,9 @@ async def answering(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
 
-async def complaint(url: str) -> str:
+async def complaint(url: str, ca_file: str | None = None) -> str:
     with pytest.raises(SettingsError) as caught:
-        await asyncio.to_thread(Source(url).fetch, limit=1)
+        await asyncio.to_thread(Source(url, ca_file=ca_file).fetch, limit=1)
     assert str(caught.value).isprintable()
     return str(caught.value)
 
@@ -132,6 +135,67 @@ async def test_a_proxy_hears_nothing_of_loopback(name: str, monkeypatch: pytest.
         assert not heard
         assert "no answer" in await complaint("http://admin.invalid:1")
         assert heard[0].startswith(b"GET http://admin.invalid:1/api/links")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path).write(CA.issue_cert("127.0.0.1"), CA)
+
+
+@asynccontextmanager
+async def secured(files: Files) -> AsyncIterator[str]:
+    """An admin server with TLS; its HOST:PORT."""
+    async with site_of(FakeRole(), certificate=(str(files.folder / "cert"), str(files.folder / "key"))) as site:
+        yield f"127.0.0.1:{site.port}"
+
+
+@pytest.mark.parametrize("trusted", ["ca", "cert"])
+async def test_https_works_with_a_given_ca_or_the_certificate_itself(files: Files, trusted: str) -> None:
+    async with secured(files) as address:
+        source = Source(f"https://{address}", ca_file=str(files.folder / trusted))
+        assert (await asyncio.to_thread(source.fetch, limit=1))["name"] == "producer-0"
+
+
+async def test_the_systems_cas_are_trusted_by_default(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with secured(files) as address:
+        assert "; give the CA that signed it, or the certificate itself, with --ca FILE" in await complaint(
+            f"https://{address}"
+        )
+        monkeypatch.setenv("SSL_CERT_FILE", str(files.folder / "ca"))
+        assert (await asyncio.to_thread(Source(f"https://{address}").fetch, limit=1))["name"] == "producer-0"
+
+
+@pytest.mark.parametrize(
+    ("certificate", "told"),
+    [
+        (CA.issue_cert("other.example"), "IP address mismatch, certificate is not valid for '127.0.0.1'; use a name"),
+        (CA.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)), "certificate has expired; renew it"),
+        (OTHER_CA.issue_cert("127.0.0.1"), "unable to get local issuer certificate; give the CA that signed it"),
+    ],
+)
+async def test_a_rejected_certificate_is_reported_in_one_line_with_what_to_do(
+    files: Files, certificate: LeafCert, told: str
+) -> None:
+    files.write(certificate, CA)
+    async with secured(files) as address:
+        assert f"its certificate is not accepted: {told}" in await complaint(
+            f"https://{address}", str(files.folder / "ca")
+        )
+
+
+async def test_http_to_an_https_port_and_the_reverse_are_reported(files: Files) -> None:
+    async with secured(files) as address:
+        assert "400, this is plain HTTP, but the port speaks HTTPS; use https://" in await complaint(address)
+    async with site_of(FakeRole()) as site:
+        assert "it does not speak TLS; use http://" in await complaint(f"https://127.0.0.1:{site.port}")
+
+
+@pytest.mark.parametrize("text", [None, "hello", "-----BEGIN CERTIFICATE-----"])
+def test_an_unusable_ca_is_a_settings_error(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "ca").write_text(text)
+    with pytest.raises(SettingsError, match=r"^--ca .*; give|^--ca .*: cannot read it"):
+        Source("https://127.0.0.1:1", ca_file=str(tmp_path / "ca"))
 
 
 async def test_a_token_is_read_from_its_file_at_each_request(tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ def test_no_answer_is_a_settings_error_that_says_what_to_do() -> None:
         run_top(["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:1"])
 
 
+def test_a_ca_without_an_https_url_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match=r"^--ca is of no use without an https:// URL"):
+        run_top(["127.0.0.1:1"], ca_file="ca")
+
+
 async def test_in_a_pipe_it_prints_once_and_ends() -> None:
     async with site_of(FakeRole()) as site:
         top = await asyncio.create_subprocess_exec(

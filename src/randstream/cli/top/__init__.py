@@ -25,16 +25,23 @@ FIRST_SECONDS: Final = 10.0
 
 
 def run_top(
-    urls: Sequence[str], *, name_filter: str = "", token_file: str | None = None, is_once: bool = False
+    urls: Sequence[str],
+    *,
+    name_filter: str = "",
+    token_file: str | None = None,
+    ca_file: str | None = None,
+    is_once: bool = False,
 ) -> None:
     """Show the streams of the admin servers at `urls` until Ctrl-C; once, if asked to or if the output is not a
     terminal whose cursor can move.
 
-    Raises SettingsError: one of `urls` is not a URL, or none of them answers at first.
+    Raises SettingsError: one of `urls` is not a URL, `ca_file` is unusable, or none of them answers at first.
     """
     is_live = not is_once and sys.stdout.isatty() and not Console().is_dumb_terminal
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    views = [View(Source(url, name_filter, token_file)) for url in dict.fromkeys(urls)]
+    views = [View(Source(url, name_filter, token_file, ca_file)) for url in dict.fromkeys(urls)]
+    if ca_file is not None and not any(view.source.is_secure for view in views):
+        raise SettingsError("--ca is of no use without an https:// URL; give https://HOST:PORT")
     for view in views:
         view.start()
     for view in views:

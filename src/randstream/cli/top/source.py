@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from base64 import b64encode
@@ -11,10 +12,11 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from ...clock import Clock
 from ...errors import SettingsError
+from ...net.pem import load_authorities
 from ...settings.files import read_token
 from ..words import plain
 from .snapshot import WrongShape, read_snapshot
@@ -27,6 +29,12 @@ MOST_BYTES: Final = 16 * 2**20
 """The longest answer: ten times what a thousand links take."""
 TOLD_BYTES: Final = 300
 """How much of a server's reason to refuse is read: more than one line of ours."""
+_WRONG_NAMES: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+_WRONG_TIMES: Final = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+"""OpenSSL's reasons, by version, for "HTTP/1.0 400" where a record should be."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -37,25 +45,30 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 class Source:
-    """An admin server's `/api/links`. `url`: `http://host:port`, or `host:port`.
+    """An admin server's `/api/links`. `url`: `http://host:port`, `https://host:port`, or `host:port` for the former.
 
     A user and a password in it are sent as HTTP Basic credentials, and never shown; without them, the token in
-    `token_file` is sent, read again for each request.
+    `token_file` is sent, read again for each request. `ca_file`: see `trusting`.
     """
 
-    def __init__(self, url: str, name_filter: str = "", token_file: str | None = None) -> None:
+    def __init__(
+        self, url: str, name_filter: str = "", token_file: str | None = None, ca_file: str | None = None
+    ) -> None:
         parts = _split(url)
         if parts is None:
             shown = "a URL with an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
             raise SettingsError(f"{shown} is not the address of an admin server; give http://HOST:PORT")
+        self.is_secure = parts.scheme == "https"
         user, _, self.address = parts.netloc.rpartition("@")
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
         self._filter = name_filter
         self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
         self._token_file = None if user else token_file
         # A proxy cannot reach this machine, and would see everything.
-        proxies = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
-        self._opener = build_opener(_NoRedirects, *proxies)
+        handlers: list[Any] = [ProxyHandler({})] if is_loopback(parts.hostname or "") else []
+        if self.is_secure:
+            handlers.append(HTTPSHandler(context=trusting(ca_file)))
+        self._opener = build_opener(_NoRedirects, *handlers)
 
     def fetch(self, *, limit: int) -> dict[str, Any]:
         """A snapshot as `read_snapshot` gives it. Raises SettingsError if the server gives none."""
@@ -80,12 +93,43 @@ class Source:
             with error:
                 raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
         except (HTTPException, OSError, ValueError, OverflowError) as error:
-            reason = _line(str(getattr(error, "reason", error)) or type(error).__name__)
-            raise SettingsError(f"no answer from {self._shown}: {reason}; start a role with --admin there") from None
+            reason = error if isinstance(error, ssl.SSLError) else getattr(error, "reason", None) or error
+            told = _tls_trouble(reason) if isinstance(reason, ssl.SSLError) else None
+            told = told or f"{_line(str(reason)) or type(error).__name__}; start a role with --admin there"
+            raise SettingsError(f"no answer from {self._shown}: {told}") from None
 
     @property
     def _shown(self) -> str:
         return plain(self._base)
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """A client's context that trusts the certificates in `ca_file`, or by default the system's.
+
+    Raises SettingsError if `ca_file` is unusable.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        load_authorities(context, "--ca", ca_file)
+    return context
+
+
+def _tls_trouble(error: ssl.SSLError) -> str | None:
+    """What is wrong, and what to do; None if `error` itself says all that is known."""
+    match error:
+        case ssl.SSLCertVerificationError(verify_code=code):
+            why = f"its certificate is not accepted: {_line(error.verify_message).rstrip('.')}"
+            if code in _WRONG_NAMES:
+                return f"{why}; use a name that the certificate holds, or have one issued for this name"
+            if code in _WRONG_TIMES:
+                return f"{why}; renew it, or check this machine's clock"
+            return f"{why}; give the CA that signed it, or the certificate itself, with --ca FILE"
+        case ssl.SSLError(reason=reason) if reason in _NO_TLS:
+            return "it does not speak TLS; use http://, or start it with --admin-tls-cert"
+    return None
 
 
 def _split(url: str) -> SplitResult | None:
