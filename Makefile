@@ -106,7 +106,7 @@ chaos: setup ## kill, cut and freeze real processes, then compare every store wi
 simulate: setup ## whole clusters on virtual time under seeded faults (SECONDS=60 SEED=... ARGS="--replay 17 --trace")
 	@$(BIN)/python -m tests.simulation $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks the decoder, the receiver, recovery, the settings or the border to C (SECONDS=60)
+fuzz: setup $(VENV)/.stamp-fuzz ## look for input that breaks what reads it: peers, stores, settings, DNS answers, admin requests (SECONDS=60)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 # How long the statistics may take.

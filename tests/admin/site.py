@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from tests.net.certificates import CA
+from yarl import URL
 
 from randstream.admin.server import AdminServer
 from randstream.observe.status import ObservedRole
@@ -41,7 +42,7 @@ class Site:
     port: int
     client: aiohttp.ClientSession
 
-    async def get(self, path: str, **given: Any) -> tuple[int, str]:
+    async def get(self, path: str | URL, **given: Any) -> tuple[int, str]:
         """The status and the text of an answer."""
         async with self.client.get(path, **given) as answer:
             return answer.status, await answer.text()

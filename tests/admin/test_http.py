@@ -47,6 +47,10 @@ def test_a_text_is_one_line_with_the_headers_of_all_answers_and_its_own() -> Non
     assert {name: answer.headers[name] for name in (*HEADERS, "Allow")} == {**HEADERS, "Allow": "GET, HEAD"}
 
 
+def test_a_text_is_one_line_whatever_it_repeats() -> None:
+    assert text(404, "no /\r\n\x1b[31m\udcff\u2028é").text == "no /\\r\\n\\x1b[31m\\udcff\\u2028é\n"
+
+
 @pytest.mark.parametrize(
     ("accepted", "takes"),
     [

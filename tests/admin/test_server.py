@@ -15,6 +15,7 @@ from tests.admin.site import site_of
 from tests.support.log import Log
 from tests.support.roles import a_pair
 from tests.support.waiting import until
+from yarl import URL
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import Reason, SettingsError
@@ -113,6 +114,31 @@ async def test_metrics_are_what_the_scraper_accepts() -> None:
         async with site.client.get("/metrics", headers=accept) as answer:
             assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
             assert (await answer.text()).endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("version", ["x", "1.x", "1.0.0.x", "", ".", "9.9.9", "1.0.0;version=x", "1_0"])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+async def test_metrics_of_a_version_that_nobody_speaks_are_the_usual_ones(kind: str, version: str) -> None:
+    async with site_of(FakeRole()) as site:
+        accept = {"Accept": f"{kind};version={version},*/*"}
+        async with site.client.get("/metrics", headers=accept) as answer:
+            assert answer.status == 200
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        accept = {"Accept": f"{kind}; version={version} ;q=0.9, application/openmetrics-text; version=1.0.0 ;q=0.5"}
+        async with site.client.get("/metrics", headers=accept) as answer:
+            assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0;")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("%0d%0aX:%20y", r"there is no /\r\nX: y here;"), ("%00%1b", r"no /\x00\x1b here;"), ("%C3%A9", "no /é here")],
+)
+async def test_what_an_answer_repeats_of_a_request_is_one_line_that_can_be_printed(path: str, shown: str) -> None:
+    async with site_of(FakeRole()) as site:
+        status, body = await site.get(URL(f"/{path}", encoded=True))
+        assert status == 404
+        assert shown in body
+        assert body.removesuffix("\n").isprintable()
 
 
 async def test_a_port_in_use_is_a_settings_error_that_names_the_flag() -> None:

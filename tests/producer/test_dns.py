@@ -195,6 +195,13 @@ async def test_one_name_of_the_search_list_that_fails_does_not_hide_the_others(
         assert watch.problem is None
 
 
+async def test_a_name_that_a_search_domain_makes_too_long_does_not_hide_the_others(name_server: NameServer) -> None:
+    name_server.search = [f"{'search.' * 33}test.", "ns.svc.test."]
+    name_server.records[SRV, "SRV"] = ["0 50 9000 worker-0.worker.ns.svc.test."]
+    async with watching("srv://_stream._tcp.worker") as (_, answers):
+        await answers.wait("worker-0.worker.ns.svc.test:9000")
+
+
 @pytest.mark.parametrize(("ndots", "first"), [(5, "worker.ns.svc.test.ns.svc.test."), (1, "worker.ns.svc.test.")])
 async def test_names_with_enough_dots_are_looked_up_as_they_are_first(
     name_server: NameServer, ndots: int, first: str

@@ -16,6 +16,25 @@ def test_members_are_those_that_dns_names_in_the_order_in_which_it_did() -> None
     assert list(membership.members) == [TWO, ONE]
 
 
+class Answer(tuple[Target, ...]):
+    """An answer that counts how often somebody looks through all of it."""
+
+    searches = 0
+
+    def __contains__(self, target: object) -> bool:
+        Answer.searches += 1
+        return super().__contains__(target)
+
+
+def test_a_long_answer_is_not_searched_for_each_worker() -> None:
+    answer = Answer(Target("stream", f"10.0.0.{n}", 9000) for n in range(100))
+    membership = Membership()
+    for _ in range(2):
+        membership.update(answer, UP.__contains__, 0.0)
+    assert len(membership.members) == 100
+    assert Answer.searches == 0
+
+
 def test_a_live_link_proves_its_worker_for_ever() -> None:
     membership = Membership()
     membership.update([ONE], UP.__contains__, 0.0)

@@ -52,8 +52,9 @@ def is_secure(request: web.BaseRequest) -> bool:
 
 
 def text(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """One line of plain text."""
-    return web.Response(status=status, text=f"{message}\n", headers={**HEADERS, **(headers or {})})
+    """One line of plain text; what cannot be printed of it, such as a line's end in a path, is escaped."""
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in message)
+    return web.Response(status=status, text=f"{line}\n", headers={**HEADERS, **(headers or {})})
 
 
 def finite(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.Response:

@@ -7,6 +7,7 @@ LABELLED_LINKS links have series of their own. `docs/operations.md` lists what i
 from __future__ import annotations
 
 import platform
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
@@ -26,6 +27,9 @@ from ..observe.tally import Buckets
 
 LABELLED_LINKS: Final = 256
 """Links with series of their own. Prometheus takes more, but nobody reads them; the totals cover all links."""
+_SPOKEN: Final = {"0.0.1", "0.0.4", "1.0.0"}
+"""Versions of Prometheus's text and of OpenMetrics."""
+_VERSION: Final = re.compile(r";\s*version=([^;]*)")
 
 
 class Metrics(Collector):
@@ -42,7 +46,7 @@ class Metrics(Collector):
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The text for a scraper that sends `Accept: <accept>`, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        encode, content_type = choose_encoder(_spoken(accept))
         return encode(self._registry), content_type
 
     def collect(self) -> Iterable[Metric]:
@@ -112,6 +116,12 @@ class Metrics(Collector):
         yield offsets
         yield lags
         yield Gauge("randstream_links_unlabelled", "Links without series of their own", len(links) - len(labelled))
+
+
+def _spoken(accept: str) -> str:
+    """`accept` without the versions that nobody here speaks: prometheus-client would answer in their name, or fail."""
+    ranges = accept.split(",")
+    return ",".join(each for each in ranges if {found.strip() for found in _VERSION.findall(each)} <= _SPOKEN)
 
 
 def _by(label: str, kind: type[Count | Gauge], name: str, text: str, values: Mapping[str, float]) -> Metric:

@@ -150,8 +150,11 @@ def _names_to_try(host: str, resolver: Resolver) -> list[Name]:
     name = dns.name.from_text(host, None)
     if name.is_absolute():
         return [name]
-    longer = [name + suffix for suffix in resolver.search or [resolver.domain] if suffix != dns.name.root]
     as_is = [name + dns.name.root]
+    longer = []
+    for suffix in resolver.search or [resolver.domain]:
+        with suppress(dns.name.NameTooLong):  # it says nothing of the other names
+            longer += [name + suffix] if suffix != dns.name.root else []
     dots = len(name) - 1
     return as_is + longer if dots >= (1 if resolver.ndots is None else resolver.ndots) else longer + as_is
 

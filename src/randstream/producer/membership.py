@@ -26,8 +26,9 @@ class Membership:
 
     def update(self, named: Collection[Target], is_up: Callable[[Target], bool], now: float) -> None:
         """DNS has named `named`. A worker that `is_up` stays a member, whatever DNS says."""
+        present = set(named)
         for target in [*self._missed_since, *named]:
-            if target in named or is_up(target):
+            if target in present or is_up(target):
                 self._missed_since[target] = math.inf
             else:
                 since = self._missed_since[target] = min(now, self._missed_since[target])
