@@ -308,7 +308,9 @@ def fuzz_watch(tape: Tape) -> None:
     source = TapedDns(server, search, ndots)
     up: set[Target] = set()
     told: list[tuple[Target, ...]] = []
-    watch = Watch(service, source, clock, up.__contains__, lambda watch: told.append(watch.members))
+    watch = Watch(
+        service, source, clock, up.__contains__, lambda member: False, lambda watch: told.append(watch.members)
+    )
     heard: dict[Target, float] = {}
     with (
         loop.running(),
