@@ -23,8 +23,11 @@ from signal import SIGTERM, default_int_handler, signal
 from threading import Event, Thread
 from typing import Any
 
+import cluster
+import manifests
 import rollout
-from rollout import Failed, Object, kubectl
+from cluster import Failed, Object, kubectl
+from troubles import trouble_of
 
 NAMESPACE = "randstream-check"
 FOLDER = Path("build/check")
@@ -50,14 +53,14 @@ def main(arguments: list[str]) -> int:
     command, node = (os.environ.get(name, "").strip() for name in ("COMMAND", "NODE"))
     signal(SIGTERM, default_int_handler)  # as Ctrl-C
     shutil.rmtree(FOLDER, ignore_errors=True)
-    rollout.NAMESPACE = NAMESPACE
+    cluster.NAMESPACE = NAMESPACE
     try:
         require_shell_knows(command)
-        rollout.check_cluster()
-        if rollout.exists("namespace", NAMESPACE):
+        cluster.check()
+        if cluster.exists("namespace", NAMESPACE):
             advice = f"if it was left behind, kubectl delete namespace {NAMESPACE}"
             raise Failed(f"The namespace {NAMESPACE} is there: another check runs; {advice}.")
-        if node and not rollout.exists("node", node):
+        if node and not cluster.exists("node", node):
             raise Failed(f"There is no node {node}: kubectl get nodes.")
         try:
             options += ["--", "outside", command] if command else [f"--seconds={seconds}"]
@@ -74,7 +77,7 @@ def main(arguments: list[str]) -> int:
 def require_shell_knows(command: str) -> None:
     """Raises Failed if the shell does not know the command's first word, as far as that is a plain one."""
     word = re.match(r"[\w./+-]+(?=[\s;]|$)", command)
-    if word and rollout.run(["sh", "-c", 'command -v "$1"', "sh", word[0]]).returncode:
+    if word and cluster.run(["sh", "-c", 'command -v "$1"', "sh", word[0]]).returncode:
         raise Failed(f"COMMAND: there is no {word[0]}; give its path, or install it.")
 
 
@@ -85,10 +88,12 @@ def deploy(image: str, options: list[str], node: str = "") -> str:
     if node:
         added += [("nodeSelector", {"kubernetes.io/hostname": node}), ("tolerations", [{"operator": "Exists"}])]
     operations = [{"op": "add", "path": f"{SPEC}/{path}", "value": value} for path, value in added]
-    manifests = rollout.render("check", image, {"target": {"kind": "Job"}, "patch": json.dumps(operations)})
-    documents = manifests.split(rollout.BETWEEN)
+    patch = {"target": {"kind": "Job"}, "patch": json.dumps(operations)}
+    documents = manifests.render("check", image, patch).split(manifests.BETWEEN)
     [job] = [each for each in documents if "\nkind: Job\n" in each]
-    rollout.apply(rollout.BETWEEN.join(each for each in documents if each is not job))
+    others = manifests.BETWEEN.join(each for each in documents if each is not job)
+    manifests.prepare(others)
+    print(f"make the namespace {NAMESPACE}: {manifests.apply(others)}", flush=True)
     rollout.wait()
     return job
 
@@ -101,7 +106,7 @@ def start(job: str) -> str:
         pods: list[Object] = json.loads(kubectl("get", "pods", "--selector=job-name=check", "--output=json"))["items"]
         if pods and pods[0]["status"]["phase"] != "Pending":
             return str(pods[0]["metadata"]["name"])
-        why, is_hopeless = (pods and rollout.trouble_of(pods[0])) or ("there is none", False)
+        why, is_hopeless = (pods and trouble_of(pods[0])) or ("there is none", False)
         if is_hopeless or time.monotonic() > deadline:
             raise Failed(f"The Job's pod cannot start: {why}")
         time.sleep(PAUSE_SECONDS)
