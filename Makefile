@@ -256,7 +256,7 @@ ifeq ($(CLUSTER),minikube)
 	@! command -v minikube >/dev/null || minikube image ls 2>/dev/null | grep -q -F '$(TAGGED)' || \
 	{ echo "Minikube has no image $(TAGGED): make build load-images (or say CLUSTER=none)" >&2; exit 1; }
 endif
-	@$(rollout) deploy $(OVERLAY) $(TAGGED)
+	$(rollout) deploy $(OVERLAY) $(TAGGED)
 
 next-steps:
 	@echo
@@ -286,10 +286,10 @@ certificates: setup ## make or renew certificates for mutual TLS, to try it (the
 	@$(BIN)/python deploy/certificates.py
 
 scale: ## have N workers (make scale N=5)
-	@$(rollout) scale worker "$(N)"
+	$(rollout) scale worker "$(N)"
 
 scale-producers: ## have N producers, which share the workers (make scale-producers N=3)
-	@$(rollout) scale producer "$(N)"
+	$(rollout) scale producer "$(N)"
 
 # How often each of that is done.
 TIMES ?= 3

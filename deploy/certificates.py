@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import cluster
 import trustme
-from cluster import NAMESPACE, Failed, Object, kubectl
+from cluster import NAMESPACE, Failed, Object
 
 DAYS = 30
 AUTHORITY = "authority-for-trying"
@@ -31,12 +31,12 @@ def main() -> int:
     """Make or renew them; the exit status."""
     try:
         cluster.check()
-        kubectl("apply", "--filename=deploy/components/namespace/namespace.yaml")
+        cluster.kubectl("apply", "--filename=deploy/components/namespace/namespace.yaml")
         authority = load_authority()
         not_after = datetime.now(UTC) + timedelta(days=DAYS)
         for role in NAMES:
             word = "renew" if cluster.exists("secret", f"{role}-tls") else "make"
-            kubectl("apply", "--filename=-", given=json.dumps(issue(role, authority, not_after)))
+            cluster.kubectl("apply", "--filename=-", given=json.dumps(issue(role, authority, not_after)))
             print(f"{word} the Secret {role}-tls: {', '.join(NAMES[role])}; valid until {not_after:%Y-%m-%d}")
     except Failed as failure:
         print(failure, file=sys.stderr)
@@ -48,13 +48,13 @@ def main() -> int:
 
 def load_authority() -> trustme.CA:
     """The authority in the cluster; the first time, a new one."""
-    held = kubectl("get", "secret", AUTHORITY, "--ignore-not-found", "--output=json")
+    held = cluster.kubectl("get", "secret", AUTHORITY, "--ignore-not-found", "--output=json")
     if held:
         data = {key: b64decode(value) for key, value in json.loads(held)["data"].items()}
         return trustme.CA.from_pem(data["tls.crt"], data["tls.key"])
     made = trustme.CA(organization_name="randstream, for trying")
     pair = {"tls.crt": made.cert_pem.bytes(), "tls.key": made.private_key_pem.bytes()}
-    kubectl("apply", "--filename=-", given=json.dumps(a_secret(AUTHORITY, pair)))
+    cluster.kubectl("apply", "--filename=-", given=json.dumps(a_secret(AUTHORITY, pair)))
     return made
 
 

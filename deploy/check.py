@@ -26,7 +26,7 @@ from typing import Any
 import cluster
 import manifests
 import rollout
-from cluster import Failed, Object, kubectl
+from cluster import Failed, Object
 from troubles import trouble_of
 
 NAMESPACE = "randstream-check"
@@ -100,10 +100,11 @@ def deploy(image: str, options: list[str], node: str = "") -> str:
 
 def start(job: str) -> str:
     """Have the Job too, and wait until its pod runs, or has run; the pod's name."""
-    kubectl("create", "--filename=-", given=job)
+    cluster.kubectl("create", "--filename=-", given=job)
     deadline = time.monotonic() + rollout.WAIT_SECONDS
     while True:
-        pods: list[Object] = json.loads(kubectl("get", "pods", "--selector=job-name=check", "--output=json"))["items"]
+        found = cluster.kubectl("get", "pods", "--selector=job-name=check", "--output=json")
+        pods: list[Object] = json.loads(found)["items"]
         if pods and pods[0]["status"]["phase"] != "Pending":
             return str(pods[0]["metadata"]["name"])
         why, is_hopeless = (pods and trouble_of(pods[0])) or ("there is none", False)
@@ -135,7 +136,7 @@ class Check:
                 print("the check is told to end: once more, and it ends without a report", flush=True)
                 self._end_command()
                 with suppress(Failed):  # it has ended by itself, or kubectl is cut off
-                    kubectl("exec", self._pod, "--", "python", "-c", TELL_END)
+                    cluster.kubectl("exec", self._pod, "--", "python", "-c", TELL_END)
                 status = self._show()
             self._keep_files()
         except Failed:
@@ -209,7 +210,7 @@ class Check:
         except Failed as failure:
             print(f"the check cannot be told that COMMAND has ended: {failure}", file=sys.stderr, flush=True)
             with suppress(Failed):
-                kubectl("delete", "job", "check", "--wait=false")
+                cluster.kubectl("delete", "job", "check", "--wait=false")
 
     def _wait_for_command(self) -> None:
         self._is_over.set()
@@ -228,7 +229,7 @@ class Check:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return kubectl(*arguments)
+                return cluster.kubectl(*arguments)
             except Failed:
                 if self._is_over.is_set():
                     return ""

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import cluster
-from cluster import SEED, Failed, Object, kubectl
+from cluster import SEED, Failed, Object
 
 OVERLAYS = Path("deploy/overlays")
 MADE = Path("build/deploy")
@@ -26,8 +26,8 @@ def render(overlay: str, image: str, *patches: Object) -> str:
     if not folder.is_dir():
         raise Failed(f"There is no {folder}: choose one of {OVERLAYS} with OVERLAY=, or give the path of your own.")
     cluster.check()
-    has_image = f"image: {UNSET}\n" not in kubectl("kustomize", str(folder))
-    manifests = kubectl("kustomize", str(make_overlay(folder, None if has_image else image, *patches)))
+    has_image = f"image: {UNSET}\n" not in cluster.kubectl("kustomize", str(folder))
+    manifests = cluster.kubectl("kustomize", str(make_overlay(folder, None if has_image else image, *patches)))
     check_namespace(manifests, folder)
     if not has_image:
         check_image(manifests, overlay, image)
@@ -103,18 +103,18 @@ def prepare(manifests: str) -> None:
     """Check that the cluster takes these manifests, and have what they need: the namespace, and a seed."""
     check_kinds(manifests)
     check_certificates(manifests)
-    kubectl("apply", "--dry-run=client", "--filename=-", given=manifests)
+    cluster.kubectl("apply", "--dry-run=client", "--filename=-", given=manifests)
     for document in manifests.split(BETWEEN):
         if "\nkind: Namespace\n" in document:  # the Secret needs it, and the pods need the Secret
-            kubectl("apply", "--filename=-", given=document)
+            cluster.kubectl("apply", "--filename=-", given=document)
     if f"secretName: {SEED}\n" in manifests and not cluster.exists("secret", SEED):
         print(f"make the Secret {SEED}: a random seed")
         seed = secrets.token_hex(16)
-        kubectl("create", "secret", "generic", SEED, "--from-file=seed=/dev/stdin", given=seed)
+        cluster.kubectl("create", "secret", "generic", SEED, "--from-file=seed=/dev/stdin", given=seed)
 
 
 def apply(manifests: str) -> str:
     """Apply manifests; how many objects were created, changed or left as they were, in words."""
-    done = [line.split() for line in kubectl("apply", "--filename=-", given=manifests).splitlines()]
+    done = [line.split() for line in cluster.kubectl("apply", "--filename=-", given=manifests).splitlines()]
     counts = Counter(words[-1] for words in done if len(words) == 2)
     return ", ".join(f"{count} {word}" for word, count in counts.items()) or "nothing to apply"

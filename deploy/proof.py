@@ -11,7 +11,7 @@ import sys
 from base64 import b64decode
 
 import cluster
-from cluster import SEED, Failed, Object, kubectl
+from cluster import SEED, Failed, Object
 
 VERIFY = """
 import os, sys
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 def get_seed() -> str:
     """The seed in the Secret. It goes to `verify` by standard input, which no process list shows."""
-    held = kubectl("get", "secret", SEED, "--ignore-not-found", "--output=jsonpath={.data.seed}")
+    held = cluster.kubectl("get", "secret", SEED, "--ignore-not-found", "--output=jsonpath={.data.seed}")
     if not held:
         raise Failed(f"There is no Secret {SEED} with a seed: what is stored can only be proved with it.")
     return b64decode(held).decode()

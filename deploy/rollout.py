@@ -15,7 +15,7 @@ import time
 import cluster
 import manifests
 import streams
-from cluster import SEED, WORKLOADS, Failed, Object, kubectl
+from cluster import SEED, WORKLOADS, Failed, Object
 from troubles import describe_rollout, troubles
 
 WAIT_SECONDS = 240
@@ -69,7 +69,7 @@ def seed_patches() -> list[Object]:
 
 def seed_version() -> str:
     """What changes whenever the seed's Secret does; empty if there is none."""
-    return kubectl("get", "secret", SEED, "--ignore-not-found", "--output=jsonpath={.metadata.resourceVersion}")
+    return cluster.kubectl("get", "secret", SEED, "--ignore-not-found", "--output=jsonpath={.metadata.resourceVersion}")
 
 
 def scale(component: str, count: str) -> None:
@@ -82,7 +82,7 @@ def scale(component: str, count: str) -> None:
         is_on_nodes = cluster.exists("daemonset", component)
         why = "of this overlay are one a node" if is_on_nodes else "are not deployed: make all"
         raise Failed(f"The {component}s {why}.")
-    print(kubectl("scale", f"statefulset/{component}", f"--replicas={count}"), end="")
+    print(cluster.kubectl("scale", f"statefulset/{component}", f"--replicas={count}"), end="")
     wait()
 
 
@@ -113,7 +113,7 @@ def wait() -> None:
 def clean() -> None:
     """Delete the namespace and wait until all that was in it is gone."""
     cluster.check()
-    done = kubectl("delete", "namespace", cluster.NAMESPACE, "--ignore-not-found", "--timeout=180s")
+    done = cluster.kubectl("delete", "namespace", cluster.NAMESPACE, "--ignore-not-found", "--timeout=180s")
     print(done.strip() or "nothing is deployed")
 
 

@@ -17,7 +17,7 @@ from contextlib import redirect_stdout
 
 import cluster
 import rollout
-from cluster import Failed, Object, kubectl
+from cluster import Failed, Object
 
 EVENTS = ("delete", "kill", "restart")
 """What is done: to the pod that most workers listen to, with and without a grace period; to all producers in turn."""
@@ -135,9 +135,9 @@ def do(event: str, producer: str) -> str:
             for each in cluster.get(cluster.WORKLOADS)
             if each["metadata"]["name"] == "producer"
         ]
-        kubectl("rollout", "restart", workload)
+        cluster.kubectl("rollout", "restart", workload)
         return "all"
-    kubectl("delete", "pod", producer, *(["--grace-period=0", "--force"] if event == "kill" else []))
+    cluster.kubectl("delete", "pod", producer, *(["--grace-period=0", "--force"] if event == "kill" else []))
     return producer
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import cluster
 import rollout
 import streams
-from cluster import SEED, WORKLOADS, Failed, Object, kubectl
+from cluster import SEED, WORKLOADS, Failed, Object
 from troubles import describe_rollout, last_warning, troubles
 
 RECENT_SECONDS = 3600.0
@@ -26,12 +26,12 @@ def main() -> int:
     """Show it; the exit status."""
     try:
         objects = cluster.get_deployed(f"{WORKLOADS},pods")
-        print(kubectl("get", f"{WORKLOADS},pods,persistentvolumeclaims", "--output=wide"))
+        print(cluster.kubectl("get", f"{WORKLOADS},pods,persistentvolumeclaims", "--output=wide"))
         producers, workers = (ready_pods(component, objects) for component in ("producer", "worker"))
         told = streams.look([*producers, *workers])
         if workers:
             print(streams.table({name: told[name] for name in workers}))
-        claims: list[Object] = json.loads(kubectl("get", "persistentvolumeclaims", "--output=json"))["items"]
+        claims: list[Object] = json.loads(cluster.kubectl("get", "persistentvolumeclaims", "--output=json"))["items"]
         found = [
             *wrong_with_pods(objects, datetime.now(UTC)),
             *wrong_with_seed(objects, rollout.seed_version()),

@@ -11,6 +11,7 @@ from cluster import Failed, Object
 
 FLOW_SECONDS = 90
 """Within which numbers flow once all pods are ready: names must have reached DNS, and the producers its answers."""
+PAUSE_SECONDS = 0.5
 MOST_ROWS = 12
 """Of the table: a screen holds them together with what is said above and below it."""
 LOOK = """
@@ -83,7 +84,7 @@ def wait() -> None:
             pod, why = next(iter(behind.items()))
             count = f"{len(behind)} of {len(workers)} workers"
             raise Failed(f"No numbers reach {count}, such as {pod}: {why}. See `make status`.")
-        time.sleep(0.5)
+        time.sleep(PAUSE_SECONDS)
     print("\n" + table(told))
 
 

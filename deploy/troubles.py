@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from cluster import SEED, Object, component_of, kubectl
+import cluster
+from cluster import SEED, Object, component_of
 from manifests import UNSET
 
 HOPELESS = {
@@ -89,7 +90,7 @@ def advice_on(reason: str, pod: Object) -> str:
 def last_warning(name: str) -> str | None:
     """The newest warning about an object of this name, in words for whoever deploys."""
     selector = f"--field-selector=type=Warning,involvedObject.name={name}"
-    events = json.loads(kubectl("get", "events", selector, "--output=json"))["items"]
+    events = json.loads(cluster.kubectl("get", "events", selector, "--output=json"))["items"]
     if not events:
         return None
     newest = max(events, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])

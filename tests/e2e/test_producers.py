@@ -14,7 +14,6 @@ from tests.e2e import cluster
 from tests.e2e.cluster import kubectl, make, pods, prove, until, workers
 from tests.project.scripts import load
 
-load("rollout")
 silence = load("silence")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
