@@ -53,7 +53,7 @@ class Printer:
             return
         self._width = max(self._width, len(line.pod))
         clock = datetime.fromtimestamp(line.moment[0]).strftime("%H:%M:%S")
-        text = describe(event, line.pod) if event else printable(line.text)
+        text = printable(describe(event, line.pod) if event else line.text)
         shown = f"{clock} {line.pod:<{self._width}}  {text}"
         colour = COLOURS.get(str(event.get("level"))) if event and self._has_colours else None
         print(f"\033[{colour}m{shown}\033[0m" if colour else shown, flush=True)

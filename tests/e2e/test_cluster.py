@@ -20,7 +20,7 @@ SCRAPER = {"randstream.io/scrape": "true"}
 @pytest.fixture(scope="module", autouse=True)
 def deployed() -> Iterator[None]:
     cluster.run("python3", "deploy/rollout.py", "clean")
-    cluster.log.info(make("all").stdout.rpartition("minikube image load")[2])
+    cluster.log.info(make("all").stdout)
     yield
     make("clean")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,7 @@ from typing import Any
 import pytest
 from tests.project.scripts import load
 from tests.support.ports import free_port
-from tests.support.roles import a_worker as a_real_worker
-from tests.support.roles import producing, running
+from tests.support.waiting import PATIENCE
 
 cluster = load("cluster")
 status = load("status")
@@ -91,28 +91,36 @@ def test_the_wait_ends_when_numbers_flow_and_says_what_does_not(
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("has_store", [True, False])
-async def test_a_look_finds_the_rate_and_the_last_numbers_of_a_real_worker(has_store: bool, tmp_path: Path) -> None:
+def test_a_look_finds_the_rate_and_the_last_numbers_of_a_real_worker(has_store: bool, tmp_path: Path) -> None:
     port, admin = free_port(), free_port()
     store = tmp_path / "store"
-    environment = {"RANDSTREAM_STORE": str(store)} if has_store else {}
-    sink: dict[str, Any] = {"store": str(store)} if has_store else {"discard": True}
+    sink = ["--store", str(store)] if has_store else ["--discard"]
+    worker = ["worker", "--name=worker-0", f"--listen=127.0.0.1:{port}", f"--admin=127.0.0.1:{admin}", *sink]
+    producer = ["producer", "--seed=42", "--rate=100", f"--workers=127.0.0.1:{port}"]
     code = streams.LOOK.replace("9001", str(admin))
     assert code != streams.LOOK
-
-    def look() -> dict[str, Any]:
-        command = [sys.executable, "-c", code]
-        looked = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        told: dict[str, Any] = json.loads(looked.stdout)
-        return told
-
-    worker = a_real_worker(listen=f"127.0.0.1:{port}", admin=f"127.0.0.1:{admin}", **sink)
-    async with running(worker), producing(f"127.0.0.1:{port}", rate=100.0):
-        while not (told := await asyncio.to_thread(look))["links"][0]["acked_offset"]:
-            pass
+    environment = {"RANDSTREAM_STORE": str(store)} if has_store else {}
+    told: dict[str, Any] = {}
+    with started(worker), started(producer):
+        deadline = time.monotonic() + PATIENCE
+        while not (told.get("last") and told["rate"]) and time.monotonic() < deadline:
+            command = [sys.executable, "-c", code]
+            looked = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            told = json.loads(looked.stdout or "{}")
     assert told["rate"] > 0
-    assert told["last"]
     assert all(1 <= int(number) <= 100 for number in told["last"])
     assert ("disk" in told) == has_store
+
+
+@contextmanager
+def started(arguments: list[str]) -> Iterator[None]:
+    """A role as a process."""
+    command = [sys.executable, "-m", "randstream", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 # ---- what is not right -----------------------------------------------------------------------------------------------
