@@ -108,7 +108,7 @@ class Followed:
         self._tail = tail
         self._came: queue.SimpleQueue[Line | Key] = queue.SimpleQueue()
         """Lines, and the runs whose log has ended."""
-        self._readers: dict[Key, subprocess.Popen[str] | None] = {}
+        self._readers: dict[Key, tuple[subprocess.Popen[str], Thread] | None] = {}
         """None: ended."""
         self._last: dict[Key, Moment] = {}
         self._first: set[str] = set()
@@ -127,9 +127,9 @@ class Followed:
                 for line in merge.take(time.monotonic(), all_spoke=not self._first):
                     self._printer.print(line)
         finally:
-            for reader in self._readers.values():
-                if reader is not None:
-                    reader.kill()
+            for reading in filter(None, self._readers.values()):
+                reading[0].kill()
+                reading[1].join()
 
     def _look(self) -> None:
         """Follow what is not followed yet."""
@@ -156,19 +156,20 @@ class Followed:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace",
             start_new_session=True,
         )  # fmt: skip
-        self._readers[key] = reader
-        Thread(target=self._read, args=(key, reader), daemon=True).start()
+        thread = Thread(target=self._read, args=(key, reader), daemon=True)
+        self._readers[key] = reader, thread
+        thread.start()
 
     def _read(self, key: Key, reader: subprocess.Popen[str]) -> None:
         """Pass its lines on. In a thread."""
         assert reader.stdout is not None
         last = self._last.get(key)
-        for text in reader.stdout:
-            line = parse(key[0], text)
-            if line is not None and (last is None or line.moment > last):
-                self._last[key] = line.moment
-                self._came.put(line)
-        reader.wait()
+        with reader:
+            for text in reader.stdout:
+                line = parse(key[0], text)
+                if line is not None and (last is None or line.moment > last):
+                    self._last[key] = line.moment
+                    self._came.put(line)
         self._came.put(key)
 
     def _collect(self, merge: Merge) -> None:

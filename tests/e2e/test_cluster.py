@@ -18,10 +18,12 @@ SCRAPER = {"randstream.io/scrape": "true"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed() -> Iterator[None]:
+def shown() -> Iterator[str]:
+    """What `make all` says."""
     cluster.run("python3", "deploy/rollout.py", "clean")
-    cluster.log.info(make("all").stdout)
-    yield
+    said = make("all").stdout
+    cluster.log.info("%s", said)
+    yield said
     make("clean")
 
 
@@ -39,6 +41,24 @@ def test_every_stream_flows_after_make_all() -> None:
     assert sorted(pods("producer")) == PRODUCERS
     assert workers() == ["worker-0", "worker-1", "worker-2"]
     prove()
+
+
+def test_make_all_shows_the_numbers_and_what_to_do_next_in_a_screenful(shown: str) -> None:
+    lines = shown.splitlines()
+    assert len(lines) <= 24, shown
+    rows = {line.split()[0]: line.split() for line in lines if line.startswith("worker-")}
+    assert sorted(rows) == workers()
+    for row in rows.values():
+        assert len(row[4:]) == 5, row
+        assert all(1 <= int(number) <= 100 for number in row[4:])
+    for command in ("make status", "make logs", "make verify", "make scale N=5", "make clean"):
+        assert command in shown
+
+
+def test_status_finds_nothing_wrong() -> None:
+    done = make("status")
+    assert done.stdout.endswith("\nall is well\n")
+    assert done.stderr == ""
 
 
 def test_every_line_of_every_log_is_json_and_tells_of_the_stream() -> None:

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -123,17 +122,3 @@ def test_with_fewer_producers_those_that_stay_serve_all() -> None:
     make("scale-producers", "N=3")
     prove(before)
     wait_served_by_the_best_of(PRODUCERS)
-
-
-def test_another_seed_changes_each_worker_once() -> None:
-    prove()
-    old = {worker: link(worker)["stream"] for worker in workers()}
-    kubectl("delete", "secret", "randstream-seed")
-    kubectl("create", "secret", "generic", "randstream-seed", "--from-literal=seed=" + "2" * 32)
-    kubectl("rollout", "restart", "statefulset/producer")
-    kubectl("rollout", "status", "statefulset/producer", "--timeout=180s")
-    until(lambda: all(link(worker)["stream"] != old[worker] for worker in workers()), "each has the new stream")
-    for worker in workers():
-        streams = [line["stream"] for line in cluster.logs(worker) if line["event"] == "link.resumed"]
-        changes = [pair for pair in pairwise(streams) if pair[0] != pair[1]]
-        assert changes == [(old[worker], link(worker)["stream"])]

@@ -190,6 +190,23 @@ def test_in_production_every_pod_is_scraped(role: str) -> None:
     assert "component" not in admin  # it opens the port of both roles
 
 
+def test_the_six_lines_of_the_documentation_are_an_overlay(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert lines.count("\n") == 6
+    (tmp_path / "mine").mkdir()
+    relative = os.path.relpath(DEPLOY, (tmp_path / "mine").resolve())
+    (tmp_path / "mine" / "kustomization.yaml").write_text(lines.replace("../deploy", relative))
+    objects = kustomize(tmp_path / "mine")
+    pods = by_name([each for each in objects if "kind: StatefulSet\n" in each])
+    assert {role: re.findall(r"^  replicas: (\d+)$", pods[role], re.MULTILINE) for role in ROLES} == {
+        "producer": ["3"], "worker": ["20"],
+    }  # fmt: skip
+    assert all("image: registry.example.org/team/randstream:1.0\n" in pod for pod in pods.values())
+    assert "storageClassName: fast\n" in pods["worker"]
+    assert any('  RANDSTREAM_RATE: "100"\n' in each for each in objects)
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_no_overlay_runs_an_image_that_a_stranger_could_have_published(overlay: str) -> None:
     for pod in render(overlay, "StatefulSet|DaemonSet"):
@@ -271,6 +288,9 @@ def make(tmp_path: Path) -> MakeCall:
         ("deploy TAG=x CLUSTER=none", {"failing": "kubectl"}, "No Kubernetes cluster answers (context: none)."),
         ("deploy CLUSTER=none OVERLAY=mars", {"working": "kubectl"}, "There is no deploy/overlays/mars"),
         ("status", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("logs", {}, "There is no kubectl. Install it"),
+        ("logs", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("verify", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
         ("scale", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
         ("scale N=-1", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
         ("scale N=3", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
