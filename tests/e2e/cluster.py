@@ -91,6 +91,13 @@ def logs(pod: str, *more: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def link(worker: str) -> dict[str, Any]:
+    """A worker's link, as it tells it itself."""
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links?interruptions=100').read().decode())"
+    found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
+    return found
+
+
 def seed() -> str:
     return b64decode(kubectl("get", "secret", "randstream-seed", "--output=jsonpath={.data.seed}")).decode()
 

@@ -12,9 +12,8 @@ from shutil import rmtree
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import ROOT, kubectl, make, objects, pods, prove, until, workers
+from tests.e2e.cluster import ROOT, kubectl, link, make, objects, pods, prove, until, workers
 from tests.e2e.pages import blocks, shell
-from tests.e2e.test_producers import link
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 

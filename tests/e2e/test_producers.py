@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import kubectl, make, pods, prove, until, workers
+from tests.e2e.cluster import link, make, pods, prove, until, workers
 from tests.project.scripts import load
 
 silence = load("silence")
@@ -47,13 +46,6 @@ def best_of(worker: str, producers: list[str]) -> str:
         return blake2b(f"randstream-rank/1\n{worker}\n{producer}\n".encode(), digest_size=8).digest()
 
     return max(producers, key=score)
-
-
-def link(worker: str) -> dict[str, Any]:
-    """A worker's link, as it tells it itself."""
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links?interruptions=100').read().decode())"
-    found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
-    return found
 
 
 def served() -> dict[str, str]:
