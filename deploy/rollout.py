@@ -20,6 +20,8 @@ from troubles import describe_rollout, troubles
 
 WAIT_SECONDS = 240
 """For volumes, scheduling, a slow start, and each worker in turn when their template changed."""
+TELL_SECONDS = 5
+"""Between two lines about how far it has come."""
 SEED_VERSION = "randstream.io/seed-version"
 """The annotation of the producers' pods by which another seed is another pod. It says nothing about the seed itself."""
 
@@ -89,7 +91,7 @@ def scale(component: str, count: str) -> None:
 def wait() -> None:
     """Wait until every pod is new and ready. Raises Failed as soon as one cannot become so."""
     deadline = time.monotonic() + WAIT_SECONDS
-    told = ""
+    told, tell = "", 0.0
     while True:
         objects = cluster.get(f"{WORKLOADS},pods")
         if not objects:
@@ -101,8 +103,9 @@ def wait() -> None:
         for pod, why, is_hopeless in troubles(objects, only_new=True):
             if is_hopeless:
                 raise Failed(f"{pod} cannot start: {why}")
-        if (now := ", ".join(behind)) != told:
+        if (now := ", ".join(behind)) != told and time.monotonic() >= tell:
             told = now
+            tell = time.monotonic() + TELL_SECONDS
             print(f"wait for {now}", flush=True)
         if time.monotonic() > deadline:
             why = "; ".join(f"{pod}: {why}" for pod, why, _ in troubles(objects, only_new=True)) or told

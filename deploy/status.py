@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -18,6 +19,9 @@ from troubles import describe_rollout, last_warning, troubles
 
 RECENT_SECONDS = 3600.0
 """A restart longer ago is history."""
+AGAIN_SECONDS = 5.0
+"""After which streams are looked at once more: most of what can be wrong with them passes by itself."""
+NOT_REACHED = ("waiting", "dialling", "opening")
 FULL = 0.9
 """The part of a volume above which a person should know."""
 
@@ -27,8 +31,11 @@ def main() -> int:
     try:
         objects = cluster.get_deployed(f"{WORKLOADS},pods")
         print(cluster.kubectl("get", f"{WORKLOADS},pods,persistentvolumeclaims", "--output=wide"))
-        producers, workers = (ready_pods(component, objects) for component in ("producer", "worker"))
-        told = streams.look([*producers, *workers])
+        producers, workers = (running(component, objects) for component in ("producer", "worker"))
+        told, of_streams = look(producers, workers)
+        if of_streams:
+            time.sleep(AGAIN_SECONDS)
+            told, of_streams = look(producers, workers)
         if workers:
             print(streams.table({name: told[name] for name in workers}))
         claims: list[Object] = json.loads(cluster.kubectl("get", "persistentvolumeclaims", "--output=json"))["items"]
@@ -36,8 +43,7 @@ def main() -> int:
             *wrong_with_pods(objects, datetime.now(UTC)),
             *wrong_with_seed(objects, rollout.seed_version()),
             *wrong_with_volumes(claims),
-            *(f"{pod}: {why}" for pod in producers for why in wrong_with_producer(told[pod])),
-            *(f"{pod}: {why}" for pod in workers for why in wrong_with_worker(told[pod], len(producers))),
+            *of_streams,
         ]
         print("\n" + "\n".join([*notes_on_volumes(claims, objects), *([] if found else ["all is well"])]))
     except Failed as failure:
@@ -50,10 +56,20 @@ def main() -> int:
     return 1 if found else 0
 
 
-def ready_pods(component: str, objects: list[Object]) -> list[str]:
-    """The pods of a component whose admin server can be asked: all that run."""
-    running = [each for each in objects if each["kind"] == "Pod" and each["status"].get("phase") == "Running"]
-    return cluster.pods_of(component, running)
+def look(producers: list[str], workers: list[str]) -> tuple[dict[str, Object], list[str]]:
+    """What all of them tell, and what is wrong with that."""
+    told = streams.look([*producers, *workers])
+    names = {each["links"][0]["worker"] for pod, each in told.items() if pod in workers and "links" in each}
+    return told, [
+        *(f"{pod}: {why}" for pod in producers for why in wrong_with_producer(told[pod], names)),
+        *(f"{pod}: {why}" for pod in workers for why in wrong_with_worker(told[pod], len(producers))),
+    ]
+
+
+def running(component: str, objects: list[Object]) -> list[str]:
+    """The pods of a component whose admin server can be asked."""
+    found = [each for each in objects if each["kind"] == "Pod" and each["status"].get("phase") == "Running"]
+    return cluster.pods_of(component, found)
 
 
 def wrong_with_pods(objects: list[Object], now: datetime) -> Iterator[str]:
@@ -110,14 +126,14 @@ def notes_on_volumes(claims: list[Object], objects: list[Object]) -> Iterator[st
         yield f"kept, with the numbers of workers that are gone: {', '.join(left)} (docs/operations.md#fewer-workers)"
 
 
-def wrong_with_producer(told: Object) -> Iterator[str]:
-    """What a producer says is wrong with itself, and with its links."""
+def wrong_with_producer(told: Object, workers: set[str | None]) -> Iterator[str]:
+    """What a producer says is wrong with itself, and with its links to `workers`; others have left."""
     if "failed" in told:
         yield f"it does not answer: {told['failed']}"
         return
     yield from filter(None, (told["problem"], told["warning"]))
     for link in told["links"]:
-        if link["state"] in ("waiting", "dialling", "opening"):
+        if link["state"] in NOT_REACHED and link["worker"] in {None, *workers}:
             yield f"it does not reach {link['worker'] or link['peer']}{': ' + link['error'] if link['error'] else ''}"
 
 
@@ -130,7 +146,6 @@ def wrong_with_worker(told: Object, producers: int) -> Iterator[str]:
     yield from filter(None, (told["problem"], told["warning"]))
     if link["state"] != "streaming" and link["error"] != told["problem"]:
         yield f"its stream stands still ({link['state']}){': ' + link['error'] if link['error'] else ''}"
-    # A standby comes back within seconds of whatever ended it.
     standbys = len(link["standbys"] or ())
     if link["state"] == "streaming" and standbys < producers - 1:
         yield f"only {standbys} of {producers - 1} producers stand by"

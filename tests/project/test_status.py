@@ -148,9 +148,12 @@ def test_a_producer_names_the_workers_that_it_does_not_reach() -> None:
     links = [
         {"worker": None, "peer": "a:9000", "state": "waiting", "error": "refused"},
         {"worker": "b", "peer": "b:9000", "state": "standby", "error": "x"},
+        {"worker": "c", "peer": "c:9000", "state": "dialling", "error": None},
+        {"worker": "left", "peer": "d:9000", "state": "waiting", "error": "x"},
     ]
     told = {"problem": None, "warning": None, "links": links}
-    assert list(status.wrong_with_producer(told)) == ["it does not reach a:9000: refused"]
+    found = list(status.wrong_with_producer(told, {"b", "c"}))
+    assert found == ["it does not reach a:9000: refused", "it does not reach c"]
 
 
 @pytest.mark.parametrize(("finished", "count"), [("11:55:00", 1), ("10:55:00", 0)])
@@ -211,6 +214,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         monkeypatch.setattr(cluster, "get_deployed", lambda kinds: [pod])
         monkeypatch.setattr(cluster, "kubectl", lambda *asked: '{"items": []}' if asked[-1] == "--output=json" else "1")
         monkeypatch.setattr(streams, "look", lambda pods: {"worker-0": told})
+        monkeypatch.setattr(status, "AGAIN_SECONDS", 0)
         shown: int = status.main()
         return shown
 
