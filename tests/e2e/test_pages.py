@@ -50,7 +50,7 @@ def make_overlay() -> None:
     for page_has, here in (
         ("overlays/production", "overlays/minikube"), ("registry.example.org/team/randstream", "randstream"),
         ('"1.0"', f'"{tag}"'), ("worker, count: 20", "worker, count: 3"), ("producer, count: 3", "producer, count: 2"),
-        ("value: fast", "value: standard"),
+        ("\"fast\"", "\"standard\""),
     ):  # fmt: skip
         assert page_has in lines
         lines = lines.replace(page_has, here)

@@ -147,8 +147,8 @@ def test_a_pod_and_the_one_that_replaces_it_are_both_followed_and_no_line_comes_
                 raise Over
 
     def replace() -> None:
-        """As soon as the first log is read again, there is another pod of that name."""
-        while not (kubectl / "asked").exists() or "--since-time" not in (kubectl / "asked").read_text():
+        """Once the first log was read again, to its end, there is another pod of that name."""
+        while not (kubectl / "asked").exists() or (kubectl / "asked").read_text().count("--since-time") < 2:
             time.sleep(0.01)
         (kubectl / "worker-0.log").write_text("2026-11-29T00:00:09.0Z three\n")
         (kubectl / "new").write_text(json.dumps({"items": [a_pod("worker-0", uid="v")]}))
