@@ -77,8 +77,7 @@ def wrong_with_pods(objects: list[Object], now: datetime) -> Iterator[str]:
     behind = [state for each in objects if (state := describe_rollout(each))]
     if behind:
         yield f"not all is rolled out: {', '.join(behind)}"
-    for pod, why, _ in troubles(objects, only_new=False):
-        yield f"{pod}: {why}"
+    yield from (f"{pod}: {why}" for pod, why, _ in troubles(objects, only_new=False))
     for pod in objects:
         for container in pod["status"].get("containerStatuses", []) if pod["kind"] == "Pod" else []:
             ended = container.get("lastState", {}).get("terminated")

@@ -190,7 +190,7 @@ def test_volumes_of_workers_that_are_gone_are_named_and_are_no_fault() -> None:
     workers = {"kind": "StatefulSet", "metadata": {"name": "worker"}, "spec": {"replicas": 2}}
     assert list(status.wrong_with_volumes(claims)) == []
     [note] = status.notes_on_volumes(claims, [workers])
-    assert "data-worker-2, data-worker-3 " in note
+    assert ": data-worker-2, data-worker-3 (" in note
 
 
 def test_a_claim_without_a_volume_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
