@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import kubectl, link, make, pods, prove, until, workers
+from tests.e2e.cluster import kubectl, link, make, pods, prove, until, wait_served_by_the_best_of, workers
 from tests.e2e.pages import blocks, shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -57,6 +57,7 @@ def test_with_certificates_numbers_flow_and_plain_text_gets_nowhere() -> None:
 
 
 def test_a_renewal_is_used_by_new_connections_and_interrupts_none() -> None:
+    wait_served_by_the_best_of(["producer-0", "producer-1"])  # or a hand-over would be an interruption
     before = prove()
     counted: dict[str, Any] = {worker: link(worker) for worker in workers()}
     old = {role: given(role) for role in ("producer", "worker")}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Any
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import link, make, pods, prove, until, workers
+from tests.e2e.cluster import link, make, pods, prove, served, until, wait_served_by_the_best_of, workers
 from tests.project.scripts import load
 
 silence = load("silence")
@@ -37,26 +36,6 @@ def measured() -> Iterator[list[dict[str, Any]]]:
     found: list[dict[str, Any]] = []
     yield found
     cluster.log.info("%s", "\n" + silence.table(found))
-
-
-def best_of(worker: str, producers: list[str]) -> str:
-    """The rule `rank`, once more."""
-
-    def score(producer: str) -> bytes:
-        return blake2b(f"randstream-rank/1\n{worker}\n{producer}\n".encode(), digest_size=8).digest()
-
-    return max(producers, key=score)
-
-
-def served() -> dict[str, str]:
-    """Which producer each worker listens to."""
-    return {worker: link(worker)["peer"] for worker in workers()}
-
-
-def wait_served_by_the_best_of(producers: list[str]) -> None:
-    """A worker goes back to a better producer only when both have been there for a while."""
-    best = {worker: best_of(worker, producers) for worker in workers()}
-    until(lambda: served() == best, f"each worker has the best of {producers}")
 
 
 def test_every_producer_is_ready_and_each_worker_finds_the_best_of_them() -> None:
