@@ -138,11 +138,10 @@ def test_a_missing_secret_is_named_by_status_and_made_by_deploy() -> None:
     secret = cluster.seed()
     kubectl("delete", "secret", "randstream-seed")
     kubectl("rollout", "restart", "statefulset/producer")
-    told = until(
-        lambda: "randstream-seed" in (done := make("status", check=False)).stderr and done, "status names the Secret"
-    )
+    waits = "waits for the Secret randstream-seed, which is missing"
+    told = until(lambda: waits in (done := make("status", check=False)).stderr and done, "status names the Secret")
     assert told.returncode != 0
-    assert "waits for the Secret randstream-seed, which is missing" in told.stderr
+    assert "the Secret randstream-seed is missing: no producer can start again" in told.stderr
     kubectl("create", "secret", "generic", "randstream-seed", "--from-file=seed=/dev/stdin", given=secret)
     kubectl("rollout", "status", "statefulset/producer", "--timeout=180s")
     prove(before)

@@ -203,7 +203,7 @@ def test_the_six_lines_of_the_documentation_are_an_overlay(tmp_path: Path) -> No
         "producer": ["3"], "worker": ["20"],
     }  # fmt: skip
     assert all("image: registry.example.org/team/randstream:1.0\n" in pod for pod in pods.values())
-    assert "storageClassName: fast\n" in pods["worker"]
+    assert "storageClassName: fast" in pods["worker"]
     assert any('  RANDSTREAM_RATE: "100"\n' in each for each in objects)
 
 
