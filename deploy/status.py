@@ -15,6 +15,7 @@ import cluster
 import rollout
 import streams
 from cluster import SEED, WORKLOADS, Failed, Object
+from lines import printable
 from troubles import describe_rollout, last_warning, troubles
 
 RECENT_SECONDS = 3600.0
@@ -52,7 +53,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     for each in found:
-        print(each, file=sys.stderr)
+        print(printable(each), file=sys.stderr)
     return 1 if found else 0
 
 

@@ -8,6 +8,7 @@ import time
 
 import cluster
 from cluster import Failed, Object
+from lines import printable
 
 FLOW_SECONDS = 90
 """Within which numbers flow once all pods are ready: names must have reached DNS, and the producers its answers."""
@@ -110,7 +111,7 @@ def table(told: dict[str, Object]) -> str:
         link = each["links"][0]
         rate = f"{each['rate']:.0f}/s" if each["rate"] >= 9.5 else f"{each['rate']:.1f}/s"
         last = " ".join(each.get("last", [])) or link["error"] or link["state"]
-        rows.append([link["worker"] or pod, str(link["offset"]), rate, link["served_by"] or "–", last])
+        rows.append([link["worker"] or pod, str(link["offset"]), rate, link["served_by"] or "–", printable(last)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:<{widths[3]}}  {row[4]}".rstrip()

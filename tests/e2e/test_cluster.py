@@ -20,7 +20,7 @@ SCRAPER = {"randstream.io/scrape": "true"}
 @pytest.fixture(scope="module", autouse=True)
 def shown() -> Iterator[str]:
     """What `make all` says."""
-    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.remove()
     said = make("all").stdout
     cluster.log.info("%s", said)
     yield said

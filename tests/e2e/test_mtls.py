@@ -26,9 +26,9 @@ CERTIFICATE = "/run/secrets/randstream-tls/tls.crt"
 
 @pytest.fixture(scope="module", autouse=True)
 def deployed() -> Iterator[None]:
-    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.remove()
     yield
-    make("clean")
+    cluster.remove()
 
 
 def given(role: str) -> str:

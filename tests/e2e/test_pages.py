@@ -12,7 +12,7 @@ from shutil import rmtree
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import ROOT, kubectl, link, make, objects, pods, prove, until, workers
+from tests.e2e.cluster import ROOT, kubectl, link, make, pods, prove, until, workers
 from tests.e2e.pages import blocks, shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -27,10 +27,10 @@ LEFT = [ROOT / "seed", ROOT / "old-seed"]
 
 @pytest.fixture(scope="module", autouse=True)
 def deployed() -> Iterator[None]:
-    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.remove()
     make("build")
     yield
-    make("clean")
+    cluster.remove()
     rmtree(MINE)
     for each in LEFT:
         each.unlink(missing_ok=True)
@@ -193,8 +193,3 @@ def test_another_seed_changes_each_worker_once_and_the_old_streams_can_be_moved_
 def test_a_seed_that_is_not_in_use_yet_is_named_by_status() -> None:
     kubectl("patch", "secret", "randstream-seed", "--patch", json.dumps({"stringData": {"seed": "3" * 32}}))
     assert "has changed since the producers were deployed: make deploy" in make("status", check=False).stderr
-
-
-def test_clean_removes_all_of_it() -> None:
-    make("clean")
-    assert not objects("persistentvolumeclaims")

@@ -23,7 +23,7 @@ MOST_CHANGES = {"delete": 2, "kill": 2, "restart": 2 * len(PRODUCERS)}
 
 @pytest.fixture(scope="module", autouse=True)
 def deployed() -> Iterator[None]:
-    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.remove()
     make("all")
     make("scale-producers", "N=3")
     yield
