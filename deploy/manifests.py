@@ -48,7 +48,9 @@ def make_overlay(folder: Path, image: str | None, *patches: Object) -> Path:
         kustomization["images"] = [{"name": UNSET, "newName": repository, **version}]
         # A digest has characters, and a length, that no label may have.
         pairs = {"app.kubernetes.io/version": next(iter(version.values())).removeprefix("sha256:")[:63]}
-        kustomization["labels"] = [{"pairs": pairs, "includeTemplates": True}]
+        # Not includeTemplates: that means volumeClaimTemplates too, which can never be changed.
+        fields = [{"kind": kind, "path": "spec/template/metadata/labels"} for kind in ("StatefulSet", "DaemonSet")]
+        kustomization["labels"] = [{"pairs": pairs, "fields": fields}]
     (MADE / "kustomization.yaml").write_text(json.dumps(kustomization, indent=2) + "\n")
     return MADE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.project.scripts import ROOT, load
+from tests.project.scripts import ROOT, kustomize, load
 
 cluster = load("cluster")
 manifests = load("manifests")
@@ -210,7 +210,22 @@ def test_the_image_that_is_given_is_deployed_and_its_version_is_a_label(
     kustomization = json.loads((made / "kustomization.yaml").read_text())
     assert kustomization["resources"] == ["../../deploy/overlays/minikube"]
     assert kustomization["images"] == [{"name": "unset.invalid/randstream", **override}]
-    assert kustomization["labels"] == [{"pairs": {"app.kubernetes.io/version": version}, "includeTemplates": True}]
+    assert [each["pairs"] for each in kustomization["labels"]] == [{"app.kubernetes.io/version": version}]
+
+
+def test_another_version_changes_pods_and_nothing_that_can_never_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = (
+        kustomize(manifests.make_overlay(ROOT / "deploy" / "overlays" / "minikube", f"randstream:{tag}"))
+        for tag in ("first", "second")
+    )
+    for before, after in zip(first, second, strict=True):
+        assert before.replace(": first", ": second").replace("randstream:first", "randstream:second") == after
+        if "kind: StatefulSet\n" in before:
+            assert before.count("app.kubernetes.io/version: first\n") == 2  # of itself and of its pods
+            assert "kubernetes.io/version" not in before.partition("volumeClaimTemplates:")[2]
 
 
 def rendering(monkeypatch: pytest.MonkeyPatch, *, image: str, policy: str = "IfNotPresent") -> None:
