@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from cluster import Object
 
 COLOURS = {"warning": "33", "error": "31"}
+OWN_TIME = re.compile(r'\{"timestamp": ?"([^"]+)"')
 COMMON = ("timestamp", "level", "event")
 
 Moment = tuple[int, int]
@@ -21,20 +23,30 @@ class Line(NamedTuple):
     """A line of a pod's log."""
 
     moment: Moment
+    """When it happened: by the line's own words if it is an event of ours, else as the node wrote it."""
     pod: str
     text: str
+    written: Moment = (0, 0)
+    """When the node wrote it. No line of a pod comes before this in its log."""
 
 
 def parse(pod: str, line: str) -> Line | None:
     """A line as `kubectl logs --timestamps` shows it; None: kubectl's own words."""
     stamp, _, text = line.rstrip("\n").partition(" ")
-    whole, _, rest = stamp.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    own = OWN_TIME.match(text)
     try:
-        moment = datetime.fromisoformat(whole + rest[len(digits) :].replace("Z", "+00:00"))
-        return Line((int(moment.timestamp()), int(digits.ljust(9, "0"))), pod, text)
+        written = moment_of(stamp)
+        return Line(moment_of(own[1]) if own else written, pod, text, written)
     except ValueError:
         return None
+
+
+def moment_of(stamp: str) -> Moment:
+    """A time of day as RFC 3339 writes it, with up to nine digits after the point. Raises ValueError."""
+    whole, _, rest = stamp.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    at = datetime.fromisoformat(whole + rest[len(digits) :].replace("Z", "+00:00"))
+    return int(at.timestamp()), int(digits.ljust(9, "0"))
 
 
 class Printer:

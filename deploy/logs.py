@@ -167,8 +167,8 @@ class Followed:
         with reader:
             for text in reader.stdout:
                 line = parse(key[0], text)
-                if line is not None and (last is None or line.moment > last):
-                    self._last[key] = line.moment
+                if line is not None and (last is None or line.written > last):
+                    self._last[key] = line.written
                     self._came.put(line)
         self._came.put(key)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import NAMESPACE, OURS, ROOT, kubectl, make, objects, pods, prove, until, workers
+from tests.e2e.cluster import NAMESPACE, ROOT, kubectl, make, pods, prove, until, workers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
@@ -24,7 +24,7 @@ def shown() -> Iterator[str]:
     said = make("all").stdout
     cluster.log.info("%s", said)
     yield said
-    make("clean")
+    cluster.remove()
 
 
 def closed_links() -> set[tuple[str, str]]:
@@ -114,14 +114,6 @@ def test_scaling_up_and_down_needs_nothing_else() -> None:
     prove(before)
 
 
-def test_a_rolling_restart_of_both_loses_nothing() -> None:
-    before = prove()
-    kubectl("rollout", "restart", "statefulset/producer", "statefulset/worker")
-    for workload in ("statefulset/producer", "statefulset/worker"):
-        kubectl("rollout", "status", workload, "--timeout=180s")
-    prove(before)
-
-
 def test_only_permitted_pods_can_connect() -> None:
     address = {name: pod["status"]["podIP"] for name, pod in pods().items()}
     stream, admin, of_producer = (address["worker-0"], 9000), (address["worker-0"], 9001), (address["producer-0"], 9001)
@@ -175,16 +167,3 @@ def test_an_image_that_is_not_loaded_is_one_clear_line() -> None:
         assert "never-built" in line
         assert "load-images" in line
     assert "all pods are ready" in make("deploy", deployed).stdout
-
-
-def test_clean_leaves_nothing() -> None:
-    built = cluster.image()
-    volumes = {each["spec"]["volumeName"] for each in objects("persistentvolumeclaims")}
-    assert volumes
-    make("clean")
-    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
-    until(lambda: not kubectl("get", "persistentvolume", *volumes, "--ignore-not-found"), "the volumes are gone")
-    assert not kubectl("get", "all", "--all-namespaces", OURS, "--output=name")
-    assert not cluster.run("docker", "images", "--quiet", built).stdout
-    again = make("clean")
-    assert "nothing is deployed" in again.stdout

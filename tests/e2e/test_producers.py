@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import link, make, pods, prove, served, until, wait_served_by_the_best_of, workers
+from tests.e2e.cluster import (
+    NAMESPACE,
+    OURS,
+    kubectl,
+    link,
+    make,
+    objects,
+    pods,
+    prove,
+    served,
+    until,
+    wait_served_by_the_best_of,
+    workers,
+)
 from tests.project.scripts import load
 
 silence = load("silence")
@@ -93,3 +106,16 @@ def test_with_fewer_producers_those_that_stay_serve_all() -> None:
     make("scale-producers", "N=3")
     prove(before)
     wait_served_by_the_best_of(PRODUCERS)
+
+
+def test_clean_leaves_nothing() -> None:
+    built = cluster.image()
+    volumes = {each["spec"]["volumeName"] for each in objects("persistentvolumeclaims")}
+    assert volumes
+    make("clean")
+    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
+    until(lambda: not kubectl("get", "persistentvolume", *volumes, "--ignore-not-found"), "the volumes are gone")
+    assert not kubectl("get", "all", "--all-namespaces", OURS, "--output=name")
+    assert not cluster.run("docker", "images", "--quiet", built).stdout
+    again = make("clean")
+    assert "nothing is deployed" in again.stdout

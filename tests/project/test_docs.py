@@ -75,7 +75,7 @@ NOT_RUN_HERE = {
         "needs two nodes: tests/project/test_check.py holds what NODE does",
     "make check SECONDS=600": "ten minutes long: tests/project/test_check.py",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
-    "make clean": "tests/e2e/test_cluster.py",
+    "make clean": "tests/e2e/test_producers.py",
     "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":
         "tests/e2e/test_daemonset.py",
     "examples/bash_worker/worker.sh 9000 bash-0": "tests/project/test_examples.py, on a port from the system",

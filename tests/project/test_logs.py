@@ -48,7 +48,13 @@ def a_pod(name: str, *, uid: str = "u", restarts: int = 0, **state: Any) -> dict
     ],
 )
 def test_a_line_has_the_time_that_the_node_gave_it(stamp: str, moment: tuple[int, int]) -> None:
-    assert lines.parse("worker-0", f"{stamp} some text\n") == (moment, "worker-0", "some text")
+    assert lines.parse("worker-0", f"{stamp} some text\n") == (moment, "worker-0", "some text", moment)
+
+
+def test_an_event_happened_when_it_says_not_when_it_was_written() -> None:
+    event = '{"timestamp":"2026-11-29T00:00:01.5Z","level":"info"}'
+    line = lines.parse("worker-0", f"2026-11-29T00:00:02Z {event}\n")
+    assert (line.moment, line.written) == ((1795910401, 500_000_000), (1795910402, 0))
 
 
 def test_what_kubectl_says_itself_is_no_line() -> None:
