@@ -29,14 +29,16 @@ BUILD_ARGS   ?=
 # not change what is loaded and deployed.
 TAG = $(eval TAG := $(shell { echo $(PYTHON_IMAGE); find Dockerfile hatch_build.py pyproject.toml \
 	requirements/image.txt requirements/runtime.txt src -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; } | sha256sum | cut -c 1-12))$(TAG)
-TAGGED        = $(IMAGE):$(TAG)
+# IMAGE may be one that is in a registry already, by its digest: IMAGE=registry.example.org/team/randstream@sha256:...
+TAGGED        = $(if $(findstring @,$(IMAGE)),$(IMAGE),$(IMAGE):$(TAG))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit
 .PHONY: wheels describe-image release release-check check-image
 .PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs lock tidy clean-venv
-.PHONY: all build build-client build-server load-images deploy logs status scale scale-producers silence check clean e2e lint-deploy
+.PHONY: all build build-client build-server load-images deploy next-steps logs status verify scale scale-producers
+.PHONY: certificates silence check clean e2e lint-deploy
 # `all` runs in order, even under make -j; a target's command runs in parallel by itself where that helps.
 .NOTPARALLEL:
 
@@ -216,14 +218,20 @@ bench-many: setup $(VENV)/.stamp-bench ## measure ten thousand streams from one 
 need = @command -v $(1) >/dev/null || { echo "There is no $(1). $(2)" >&2; exit 1; }
 need-docker = $(call need,docker,Install Docker. On Debian: apt-get install docker.io) ; \
 	docker version >/dev/null 2>&1 || { echo "Docker does not answer. Start it (systemctl start docker), or join the group docker." >&2; exit 1; }
-rollout = $(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools) ; $(PYTHON) deploy/rollout.py
+need-kubectl = $(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+rollout = $(need-kubectl) ; $(PYTHON) deploy/rollout.py
 
-all: build load-images deploy ## build the image, load it into Minikube, deploy, wait until it runs
+all: build load-images deploy next-steps ## build the image, load it into Minikube, deploy, wait until numbers flow
+
+# Docker's hundred lines interest nobody unless it fails.
+BUILD_LOG := build/image.log
 
 build: ## build the image that both roles run
 	$(need-docker)
-	docker build --target runtime --tag $(TAGGED) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
-		--label org.opencontainers.image.version=$(TAG) $(BUILD_ARGS) .
+	@mkdir -p $(dir $(BUILD_LOG)); echo "build the image $(TAGGED) (the first time it takes some minutes)"
+	@docker build --target runtime --tag $(TAGGED) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+		--label org.opencontainers.image.version=$(TAG) $(BUILD_ARGS) . >$(BUILD_LOG) 2>&1 || \
+	{ tail -n 12 $(BUILD_LOG) >&2; echo "The image cannot be built. All that Docker said: $(BUILD_LOG)" >&2; exit 1; }
 
 build-client: build ## the same image: a client is a worker
 build-server: build ## the same image: the server is the producer
@@ -233,39 +241,50 @@ load-images: ## load the image into the cluster (CLUSTER=kind, CLUSTER=none)
 	@docker image inspect $(TAGGED) >/dev/null 2>&1 || { echo "There is no image $(TAGGED) yet: make build" >&2; exit 1; }
 ifeq ($(CLUSTER),minikube)
 	$(call need,minikube,Install it: https://minikube.sigs.k8s.io/docs/start - or say CLUSTER=kind or CLUSTER=none)
-	minikube image load $(TAGGED)
+	@echo "load it into Minikube"; minikube image load $(TAGGED) >/dev/null
 else ifeq ($(CLUSTER),kind)
 	$(call need,kind,Install it: https://kind.sigs.k8s.io - or say CLUSTER=minikube or CLUSTER=none)
-	kind load docker-image $(TAGGED)
+	@echo "load it into kind"; kind load docker-image $(TAGGED) >/dev/null
 else ifeq ($(CLUSTER),none)
 	@echo "CLUSTER=none: nothing is loaded. If the cluster pulls its images: docker push $(TAGGED)"
 else
 	@echo "CLUSTER=$(CLUSTER) is none of minikube, kind and none." >&2; exit 1
 endif
 
-deploy: ## apply the overlay, with a random seed if there is none; wait until it runs (OVERLAY=production)
+deploy: export CLUSTER := $(CLUSTER)
+deploy: ## apply the overlay, with a random seed if there is none; wait until numbers flow (OVERLAY=production)
 ifeq ($(CLUSTER),minikube)
 	@! command -v minikube >/dev/null || minikube image ls 2>/dev/null | grep -q -F '$(TAGGED)' || \
 	{ echo "Minikube has no image $(TAGGED): make build load-images (or say CLUSTER=none)" >&2; exit 1; }
 endif
 	$(rollout) deploy $(OVERLAY) $(TAGGED)
-	@echo; echo "Look:  make logs"; echo "       make status"
-	@echo "       kubectl -n randstream port-forward producer-0 9001    and open http://127.0.0.1:9001"
-ifeq ($(OVERLAY),daemonset)
-	@echo "       kubectl -n randstream exec -it producer-0 -- python -m randstream top 127.0.0.1:9001"
-else
-	@echo "       make scale N=5"
-	@echo "       make scale-producers N=3"
-	@echo "Prove: kubectl -n randstream exec worker-0 -- python -m randstream verify /data/store"
+
+next-steps:
+	@echo
+	@echo "Look:   make status    make logs"
+	@echo "        kubectl -n randstream port-forward producer-0 9001    then open http://127.0.0.1:9001"
+ifneq ($(OVERLAY),daemonset)
+	@echo "Prove:  make verify    (every stored number, against the same made again from the seed)"
+	@echo "Change: make scale N=5    make scale-producers N=3    kubectl -n randstream delete pod worker-0"
 endif
-	@echo "End:   make clean"
+	@echo "Read:   docs/kubernetes.md, docs/operations.md"
+	@echo "End:    make clean"
 
-logs: ## follow the logs of all pods (Ctrl-C ends)
-	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
-	trap 'exit 0' INT; kubectl --namespace randstream logs --selector app.kubernetes.io/name=randstream --prefix --tail 10 --follow --max-log-requests 100 $(ARGS)
+logs: ## follow the logs of all pods, also those that come (ARGS="--json", "--once", "--tail 100"; Ctrl-C ends)
+	$(need-kubectl)
+	@$(PYTHON) deploy/logs.py $(ARGS)
 
-status: ## show pods and volumes, and name what is wrong
-	$(rollout) status
+status: ## show pods, volumes and streams, and name what is not right
+	$(need-kubectl)
+	@$(PYTHON) deploy/status.py
+
+verify: ## prove every store in its pod, number by number, with the seed from the Secret (ARGS=--json)
+	$(need-kubectl)
+	@$(PYTHON) deploy/proof.py $(ARGS)
+
+certificates: setup ## make or renew certificates for mutual TLS, to try it (then OVERLAY=minikube-mtls)
+	$(need-kubectl)
+	@$(BIN)/python deploy/certificates.py
 
 scale: ## have N workers (make scale N=5)
 	$(rollout) scale worker "$(N)"
@@ -277,7 +296,7 @@ scale-producers: ## have N producers, which share the workers (make scale-produc
 TIMES ?= 3
 
 silence: ## delete, kill and restart producers, and measure how long each worker hears nothing (TIMES=3)
-	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+	$(need-kubectl)
 	@$(PYTHON) deploy/silence.py $(TIMES) $(ARGS)
 
 # A shell command that runs here while connections are checked: without one, the check lasts for SECONDS. And the node from
@@ -286,8 +305,9 @@ COMMAND ?=
 NODE    ?=
 check: override export COMMAND := $(value COMMAND)
 check: export NODE := $(NODE)
+check: export CLUSTER := $(CLUSTER)
 check: build load-images ## do connections to every node survive? (COMMAND="kubectl ..." or SECONDS=60; ARGS="--max-interruption 5")
-	$(call need,kubectl,Install it: https://kubernetes.io/docs/tasks/tools)
+	$(need-kubectl)
 	@$(PYTHON) deploy/check.py $(TAGGED) $(SECONDS) $(ARGS)
 
 clean: ## remove everything that was deployed (numbers and seed too) and every image that was built

@@ -23,8 +23,11 @@ from signal import SIGTERM, default_int_handler, signal
 from threading import Event, Thread
 from typing import Any
 
+import cluster
+import manifests
 import rollout
-from rollout import Failed, Object, kubectl
+from cluster import Failed, Object
+from troubles import trouble_of
 
 NAMESPACE = "randstream-check"
 FOLDER = Path("build/check")
@@ -50,14 +53,14 @@ def main(arguments: list[str]) -> int:
     command, node = (os.environ.get(name, "").strip() for name in ("COMMAND", "NODE"))
     signal(SIGTERM, default_int_handler)  # as Ctrl-C
     shutil.rmtree(FOLDER, ignore_errors=True)
-    rollout.NAMESPACE = NAMESPACE
+    cluster.NAMESPACE = NAMESPACE
     try:
         require_shell_knows(command)
-        rollout.check_cluster()
-        if rollout.exists("namespace", NAMESPACE):
+        cluster.check()
+        if cluster.exists("namespace", NAMESPACE):
             advice = f"if it was left behind, kubectl delete namespace {NAMESPACE}"
             raise Failed(f"The namespace {NAMESPACE} is there: another check runs; {advice}.")
-        if node and not rollout.exists("node", node):
+        if node and not cluster.exists("node", node):
             raise Failed(f"There is no node {node}: kubectl get nodes.")
         try:
             options += ["--", "outside", command] if command else [f"--seconds={seconds}"]
@@ -74,7 +77,7 @@ def main(arguments: list[str]) -> int:
 def require_shell_knows(command: str) -> None:
     """Raises Failed if the shell does not know the command's first word, as far as that is a plain one."""
     word = re.match(r"[\w./+-]+(?=[\s;]|$)", command)
-    if word and rollout.run(["sh", "-c", 'command -v "$1"', "sh", word[0]]).returncode:
+    if word and cluster.run(["sh", "-c", 'command -v "$1"', "sh", word[0]]).returncode:
         raise Failed(f"COMMAND: there is no {word[0]}; give its path, or install it.")
 
 
@@ -85,23 +88,26 @@ def deploy(image: str, options: list[str], node: str = "") -> str:
     if node:
         added += [("nodeSelector", {"kubernetes.io/hostname": node}), ("tolerations", [{"operator": "Exists"}])]
     operations = [{"op": "add", "path": f"{SPEC}/{path}", "value": value} for path, value in added]
-    manifests = rollout.render("check", image, {"target": {"kind": "Job"}, "patch": json.dumps(operations)})
-    documents = manifests.split(rollout.BETWEEN)
+    patch = {"target": {"kind": "Job"}, "patch": json.dumps(operations)}
+    documents = manifests.render("check", image, patch).split(manifests.BETWEEN)
     [job] = [each for each in documents if "\nkind: Job\n" in each]
-    rollout.apply(rollout.BETWEEN.join(each for each in documents if each is not job))
+    others = manifests.BETWEEN.join(each for each in documents if each is not job)
+    manifests.prepare(others)
+    print(f"make the namespace {NAMESPACE}: {manifests.apply(others)}", flush=True)
     rollout.wait()
     return job
 
 
 def start(job: str) -> str:
     """Have the Job too, and wait until its pod runs, or has run; the pod's name."""
-    kubectl("create", "--filename=-", given=job)
+    cluster.kubectl("create", "--filename=-", given=job)
     deadline = time.monotonic() + rollout.WAIT_SECONDS
     while True:
-        pods: list[Object] = json.loads(kubectl("get", "pods", "--selector=job-name=check", "--output=json"))["items"]
+        found = cluster.kubectl("get", "pods", "--selector=job-name=check", "--output=json")
+        pods: list[Object] = json.loads(found)["items"]
         if pods and pods[0]["status"]["phase"] != "Pending":
             return str(pods[0]["metadata"]["name"])
-        why, is_hopeless = (pods and rollout.trouble_of(pods[0])) or ("there is none", False)
+        why, is_hopeless = (pods and trouble_of(pods[0])) or ("there is none", False)
         if is_hopeless or time.monotonic() > deadline:
             raise Failed(f"The Job's pod cannot start: {why}")
         time.sleep(PAUSE_SECONDS)
@@ -130,7 +136,7 @@ class Check:
                 print("the check is told to end: once more, and it ends without a report", flush=True)
                 self._end_command()
                 with suppress(Failed):  # it has ended by itself, or kubectl is cut off
-                    kubectl("exec", self._pod, "--", "python", "-c", TELL_END)
+                    cluster.kubectl("exec", self._pod, "--", "python", "-c", TELL_END)
                 status = self._show()
             self._keep_files()
         except Failed:
@@ -204,7 +210,7 @@ class Check:
         except Failed as failure:
             print(f"the check cannot be told that COMMAND has ended: {failure}", file=sys.stderr, flush=True)
             with suppress(Failed):
-                kubectl("delete", "job", "check", "--wait=false")
+                cluster.kubectl("delete", "job", "check", "--wait=false")
 
     def _wait_for_command(self) -> None:
         self._is_over.set()
@@ -223,7 +229,7 @@ class Check:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return kubectl(*arguments)
+                return cluster.kubectl(*arguments)
             except Failed:
                 if self._is_over.is_set():
                     return ""

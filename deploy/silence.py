@@ -14,10 +14,10 @@ import sys
 import time
 from collections import Counter
 from contextlib import redirect_stdout
-from typing import Any
 
+import cluster
 import rollout
-from rollout import Failed, kubectl
+from cluster import Failed, Object
 
 EVENTS = ("delete", "kill", "restart")
 """What is done: to the pod that most workers listen to, with and without a grace period; to all producers in turn."""
@@ -48,8 +48,6 @@ print(json.dumps({"silence": round(longest, 3), "changes": ended - changes, "pro
 """
 """It runs with whatever Python the image has, until its standard input ends."""
 
-Object = dict[str, Any]
-
 
 def main(arguments: list[str]) -> int:
     """Measure everything; the exit status."""
@@ -61,7 +59,7 @@ def main(arguments: list[str]) -> int:
     found = []
     try:
         with redirect_stdout(sys.stderr):
-            rollout.check_cluster()
+            cluster.check()
             rollout.wait()
             for event in EVENTS:
                 for _ in range(int(times[0])):
@@ -77,10 +75,10 @@ def main(arguments: list[str]) -> int:
 
 def measure(event: str) -> Object:
     """Let one event happen while every worker is watched: what it was done to, and what each worker heard."""
-    watchers = {name: watch(name) for name in names_of("worker")}
+    watchers = {name: watch(name) for name in cluster.pods_of("worker", cluster.get("pods"))}
     try:
         heard_by = {worker: answer_of(worker, watcher)["producer"] for worker, watcher in watchers.items()}
-        done_to = do(event, chosen(names_of("producer"), heard_by))
+        done_to = do(event, chosen(cluster.pods_of("producer", cluster.get("pods")), heard_by))
         rollout.wait()
         time.sleep(AFTER_SECONDS)
         for watcher in watchers.values():
@@ -96,19 +94,9 @@ def measure(event: str) -> Object:
             watcher.communicate()
 
 
-def names_of(component: str) -> list[str]:
-    """Our pods of this component that are not being deleted."""
-    return sorted(
-        each["metadata"]["name"]
-        for each in rollout.get("pods")
-        if each["metadata"]["labels"].get("app.kubernetes.io/component") == component
-        and "deletionTimestamp" not in each["metadata"]
-    )
-
-
 def watch(worker: str) -> subprocess.Popen[str]:
     """A watcher in the pod of this worker."""
-    command = ["kubectl", f"--namespace={rollout.NAMESPACE}", "exec", "--stdin", worker, "--"]
+    command = ["kubectl", f"--namespace={cluster.NAMESPACE}", "exec", "--stdin", worker, "--"]
     command += ["python", "-c", WATCHER, "9001"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -144,12 +132,12 @@ def do(event: str, producer: str) -> str:
     if event == "restart":
         [workload] = [
             f"{each['kind']}/{each['metadata']['name']}"
-            for each in rollout.get(rollout.WORKLOADS)
+            for each in cluster.get(cluster.WORKLOADS)
             if each["metadata"]["name"] == "producer"
         ]
-        kubectl("rollout", "restart", workload)
+        cluster.kubectl("rollout", "restart", workload)
         return "all"
-    kubectl("delete", "pod", producer, *(["--grace-period=0", "--force"] if event == "kill" else []))
+    cluster.kubectl("delete", "pod", producer, *(["--grace-period=0", "--force"] if event == "kill" else []))
     return producer
 
 

@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,11 @@ def run(
 def make(*arguments: str, check: bool = True, **environment: str) -> Done:
     log.info("make %s", " ".join(arguments))
     return run("make", "--no-print-directory", *arguments, check=check, **environment)
+
+
+def remove() -> None:
+    """What `make clean` does, but for the images: to build them again takes a minute."""
+    run("python3", "deploy/rollout.py", "clean")
 
 
 def kubectl(*arguments: str, given: str | None = None, namespace: str = NAMESPACE, check: bool = True) -> str:
@@ -89,6 +95,33 @@ def logs(pod: str, *more: str) -> list[dict[str, Any]]:
     """The log of a pod. Every line must be JSON."""
     lines = kubectl("logs", pod, *more).splitlines()
     return [json.loads(line) for line in lines]
+
+
+def link(worker: str) -> dict[str, Any]:
+    """A worker's link, as it tells it itself."""
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links?interruptions=100').read().decode())"
+    found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
+    return found
+
+
+def best_of(worker: str, producers: list[str]) -> str:
+    """The rule `rank`, once more."""
+
+    def score(producer: str) -> bytes:
+        return blake2b(f"randstream-rank/1\n{worker}\n{producer}\n".encode(), digest_size=8).digest()
+
+    return max(producers, key=score)
+
+
+def served() -> dict[str, str]:
+    """Which producer each worker listens to."""
+    return {worker: link(worker)["peer"] for worker in workers()}
+
+
+def wait_served_by_the_best_of(producers: list[str]) -> None:
+    """A worker goes back to a better producer only when both have been there for a while."""
+    best = {worker: best_of(worker, producers) for worker in workers()}
+    until(lambda: served() == best, f"each worker has the best of {producers}")
 
 
 def seed() -> str:

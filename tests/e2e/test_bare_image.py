@@ -17,7 +17,7 @@ LOCKED = ("--read-only", "--cap-drop=ALL", "--user=65532", "--security-opt=no-ne
 @pytest.fixture(scope="module")
 def image() -> str:
     built = make("build").stdout
-    return next(line.split("--tag ")[1].split()[0] for line in built.splitlines() if "--tag " in line)
+    return built.split("build the image ")[1].split()[0]
 
 
 @pytest.fixture

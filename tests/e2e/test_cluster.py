@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import NAMESPACE, OURS, ROOT, kubectl, make, objects, pods, prove, until, workers
+from tests.e2e.cluster import NAMESPACE, ROOT, kubectl, make, pods, prove, until, workers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
@@ -18,11 +18,13 @@ SCRAPER = {"randstream.io/scrape": "true"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed() -> Iterator[None]:
-    cluster.run("python3", "deploy/rollout.py", "clean")
-    cluster.log.info(make("all").stdout.rpartition("minikube image load")[2])
-    yield
-    make("clean")
+def shown() -> Iterator[str]:
+    """What `make all` says."""
+    cluster.remove()
+    said = make("all").stdout
+    cluster.log.info("%s", said)
+    yield said
+    cluster.remove()
 
 
 def closed_links() -> set[tuple[str, str]]:
@@ -39,6 +41,24 @@ def test_every_stream_flows_after_make_all() -> None:
     assert sorted(pods("producer")) == PRODUCERS
     assert workers() == ["worker-0", "worker-1", "worker-2"]
     prove()
+
+
+def test_make_all_shows_the_numbers_and_what_to_do_next_in_a_screenful(shown: str) -> None:
+    lines = shown.splitlines()
+    assert len(lines) <= 24, shown
+    rows = {line.split()[0]: line.split() for line in lines if line.startswith("worker-")}
+    assert sorted(rows) == workers()
+    for row in rows.values():
+        assert len(row[4:]) == 5, row
+        assert all(1 <= int(number) <= 100 for number in row[4:])
+    for command in ("make status", "make logs", "make verify", "make scale N=5", "make clean"):
+        assert command in shown
+
+
+def test_status_finds_nothing_wrong() -> None:
+    done = make("status")
+    assert done.stdout.endswith("\nall is well\n")
+    assert done.stderr == ""
 
 
 def test_every_line_of_every_log_is_json_and_tells_of_the_stream() -> None:
@@ -94,14 +114,6 @@ def test_scaling_up_and_down_needs_nothing_else() -> None:
     prove(before)
 
 
-def test_a_rolling_restart_of_both_loses_nothing() -> None:
-    before = prove()
-    kubectl("rollout", "restart", "statefulset/producer", "statefulset/worker")
-    for workload in ("statefulset/producer", "statefulset/worker"):
-        kubectl("rollout", "status", workload, "--timeout=180s")
-    prove(before)
-
-
 def test_only_permitted_pods_can_connect() -> None:
     address = {name: pod["status"]["podIP"] for name, pod in pods().items()}
     stream, admin, of_producer = (address["worker-0"], 9000), (address["worker-0"], 9001), (address["producer-0"], 9001)
@@ -118,11 +130,10 @@ def test_a_missing_secret_is_named_by_status_and_made_by_deploy() -> None:
     secret = cluster.seed()
     kubectl("delete", "secret", "randstream-seed")
     kubectl("rollout", "restart", "statefulset/producer")
-    told = until(
-        lambda: "randstream-seed" in (done := make("status", check=False)).stderr and done, "status names the Secret"
-    )
+    waits = "waits for the Secret randstream-seed, which is missing"
+    told = until(lambda: waits in (done := make("status", check=False)).stderr and done, "status names the Secret")
     assert told.returncode != 0
-    assert "waits for the Secret randstream-seed, which is missing" in told.stderr
+    assert "the Secret randstream-seed is missing: no producer can start again" in told.stderr
     kubectl("create", "secret", "generic", "randstream-seed", "--from-file=seed=/dev/stdin", given=secret)
     kubectl("rollout", "status", "statefulset/producer", "--timeout=180s")
     prove(before)
@@ -156,16 +167,3 @@ def test_an_image_that_is_not_loaded_is_one_clear_line() -> None:
         assert "never-built" in line
         assert "load-images" in line
     assert "all pods are ready" in make("deploy", deployed).stdout
-
-
-def test_clean_leaves_nothing() -> None:
-    built = cluster.image()
-    volumes = {each["spec"]["volumeName"] for each in objects("persistentvolumeclaims")}
-    assert volumes
-    make("clean")
-    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
-    until(lambda: not kubectl("get", "persistentvolume", *volumes, "--ignore-not-found"), "the volumes are gone")
-    assert not kubectl("get", "all", "--all-namespaces", OURS, "--output=name")
-    assert not cluster.run("docker", "images", "--quiet", built).stdout
-    again = make("clean")
-    assert "nothing is deployed" in again.stdout

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import NAMESPACE, kubectl, make, objects, pods, until
+from tests.e2e.cluster import kubectl, make, objects, pods, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -16,10 +16,10 @@ DAEMONSET = "OVERLAY=daemonset"
 
 @pytest.fixture(scope="module", autouse=True)
 def deployed() -> Iterator[None]:
-    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.remove()
     make("all", DAEMONSET)
     yield
-    make("clean")
+    cluster.remove()
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,3 @@ def test_the_workers_of_another_overlay_do_not_join_them() -> None:
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert line == "The DaemonSet worker of another overlay or version is there: make clean first."
-
-
-def test_clean_removes_all_of_it() -> None:
-    make("clean")
-    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from hashlib import blake2b
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import kubectl, make, pods, prove, until, workers
+from tests.e2e.cluster import (
+    NAMESPACE,
+    OURS,
+    kubectl,
+    link,
+    make,
+    objects,
+    pods,
+    prove,
+    served,
+    until,
+    wait_served_by_the_best_of,
+    workers,
+)
 from tests.project.scripts import load
 
-load("rollout")
 silence = load("silence")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -27,7 +36,7 @@ MOST_CHANGES = {"delete": 2, "kill": 2, "restart": 2 * len(PRODUCERS)}
 
 @pytest.fixture(scope="module", autouse=True)
 def deployed() -> Iterator[None]:
-    cluster.run("python3", "deploy/rollout.py", "clean")
+    cluster.remove()
     make("all")
     make("scale-producers", "N=3")
     yield
@@ -40,33 +49,6 @@ def measured() -> Iterator[list[dict[str, Any]]]:
     found: list[dict[str, Any]] = []
     yield found
     cluster.log.info("%s", "\n" + silence.table(found))
-
-
-def best_of(worker: str, producers: list[str]) -> str:
-    """The rule `rank`, once more."""
-
-    def score(producer: str) -> bytes:
-        return blake2b(f"randstream-rank/1\n{worker}\n{producer}\n".encode(), digest_size=8).digest()
-
-    return max(producers, key=score)
-
-
-def link(worker: str) -> dict[str, Any]:
-    """A worker's link, as it tells it itself."""
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links?interruptions=100').read().decode())"
-    found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
-    return found
-
-
-def served() -> dict[str, str]:
-    """Which producer each worker listens to."""
-    return {worker: link(worker)["peer"] for worker in workers()}
-
-
-def wait_served_by_the_best_of(producers: list[str]) -> None:
-    """A worker goes back to a better producer only when both have been there for a while."""
-    best = {worker: best_of(worker, producers) for worker in workers()}
-    until(lambda: served() == best, f"each worker has the best of {producers}")
 
 
 def test_every_producer_is_ready_and_each_worker_finds_the_best_of_them() -> None:
@@ -126,15 +108,14 @@ def test_with_fewer_producers_those_that_stay_serve_all() -> None:
     wait_served_by_the_best_of(PRODUCERS)
 
 
-def test_another_seed_changes_each_worker_once() -> None:
-    prove()
-    old = {worker: link(worker)["stream"] for worker in workers()}
-    kubectl("delete", "secret", "randstream-seed")
-    kubectl("create", "secret", "generic", "randstream-seed", "--from-literal=seed=" + "2" * 32)
-    kubectl("rollout", "restart", "statefulset/producer")
-    kubectl("rollout", "status", "statefulset/producer", "--timeout=180s")
-    until(lambda: all(link(worker)["stream"] != old[worker] for worker in workers()), "each has the new stream")
-    for worker in workers():
-        streams = [line["stream"] for line in cluster.logs(worker) if line["event"] == "link.resumed"]
-        changes = [pair for pair in pairwise(streams) if pair[0] != pair[1]]
-        assert changes == [(old[worker], link(worker)["stream"])]
+def test_clean_leaves_nothing() -> None:
+    built = cluster.image()
+    volumes = {each["spec"]["volumeName"] for each in objects("persistentvolumeclaims")}
+    assert volumes
+    make("clean")
+    assert not kubectl("get", "namespace", NAMESPACE, "--ignore-not-found")
+    until(lambda: not kubectl("get", "persistentvolume", *volumes, "--ignore-not-found"), "the volumes are gone")
+    assert not kubectl("get", "all", "--all-namespaces", OURS, "--output=name")
+    assert not cluster.run("docker", "images", "--quiet", built).stdout
+    again = make("clean")
+    assert "nothing is deployed" in again.stdout

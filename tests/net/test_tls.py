@@ -325,7 +325,7 @@ def test_the_names_that_are_told_of_a_refused_certificate_are_few(worker_files: 
 def test_a_certificate_that_is_only_for_servers_does_not_pass_for_a_producer(
     worker_files: Files, producer_files: Files
 ) -> None:
-    """So no worker of `deploy/components/mtls` can dial another one."""
+    """So no worker of `deploy/components/mtls-cert-manager` can dial another one."""
     certificate, key = certificate_for(PRODUCER, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
     producer_files.put("cert", certificate)
     producer_files.put("key", key)

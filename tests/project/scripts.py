@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import shutil
 import subprocess
@@ -19,14 +19,12 @@ DEPLOY: Final = ROOT / "deploy"
 
 
 def load(name: str) -> ModuleType:
-    """A script of deploy/, which the others there can then import, as they do when they are run."""
-    spec = importlib.util.spec_from_file_location(name, DEPLOY / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    """A script of deploy/, which finds the others there, as it does when it is run."""
+    sys.path.insert(0, str(DEPLOY))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(DEPLOY))
 
 
 def render(overlay: str, kinds: str) -> list[str]:
@@ -37,7 +35,17 @@ def render(overlay: str, kinds: str) -> list[str]:
 @cache
 def render_all(overlay: str) -> list[str]:
     """All objects of an overlay."""
+    return kustomize(DEPLOY / "overlays" / overlay)
+
+
+def kustomize(folder: Path) -> list[str]:
+    """All objects of the overlay in `folder`."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
-    command = ["kubectl", "kustomize", str(DEPLOY / "overlays" / overlay)]
+    command = ["kubectl", "kustomize", str(folder)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n---\n")
+
+
+def by_name(objects: list[str]) -> dict[str, str]:
+    """Objects by their names."""
+    return {re.findall(r"^metadata:\n(?:  .*\n)*?  name: (\S+)$", each, re.MULTILINE)[0]: each for each in objects}

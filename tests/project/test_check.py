@@ -13,6 +13,8 @@ from typing import Any, Final
 import pytest
 from tests.project.scripts import DEPLOY, load, render
 
+cluster = load("cluster")
+manifests = load("manifests")
 rollout = load("rollout")
 check = load("check")
 
@@ -89,7 +91,7 @@ def test_a_command_does_not_begin_before(pod: Path) -> None:
 )
 def test_a_pod_that_is_gone_is_told(pod: Path, status: str, why: str) -> None:
     (pod / "pod").write_text(status)
-    with pytest.raises(rollout.Failed, match=rf"^The Job's pod is gone \({why}\), and what it measured with it\.$"):
+    with pytest.raises(cluster.Failed, match=rf"^The Job's pod is gone \({why}\), and what it measured with it\.$"):
         check.Check(POD, "").run()
 
 
@@ -117,11 +119,12 @@ def test_nothing_is_touched_where_a_check_runs_and_all_is_removed_where_not(
 
     def deploy(image: str, options: list[str], node: str) -> str:
         called.append(f"deploy {image} {' '.join(options)}")
-        raise rollout.Failed("It cannot be deployed.")
+        raise cluster.Failed("It cannot be deployed.")
 
-    for name in ("NAMESPACE", "check_cluster", "clean"):
-        monkeypatch.setattr(rollout, name, lambda name=name: called.append(name))
-    monkeypatch.setattr(rollout, "exists", lambda kind, name: exists)
+    monkeypatch.setattr(cluster, "NAMESPACE", cluster.NAMESPACE)
+    for module, name in ((cluster, "check"), (rollout, "clean")):
+        monkeypatch.setattr(module, name, lambda name=name: called.append(name))
+    monkeypatch.setattr(cluster, "exists", lambda kind, name: exists)
     monkeypatch.setattr(check, "deploy", deploy)
     monkeypatch.setattr(check, "signal", lambda *_: None)
     for name in ("COMMAND", "NODE"):
@@ -129,10 +132,10 @@ def test_nothing_is_touched_where_a_check_runs_and_all_is_removed_where_not(
     assert check.main(["randstream:1", "30", "--rate=5"]) == 1
     told = capsys.readouterr().err
     if exists:
-        assert called == ["check_cluster"]
+        assert called == ["check"]
         assert told.startswith("The namespace randstream-check is there: another check runs;")
     else:
-        assert called == ["check_cluster", "deploy randstream:1 --rate=5 --seconds=30", "clean"]
+        assert called == ["check", "deploy randstream:1 --rate=5 --seconds=30", "clean"]
         assert told == "It cannot be deployed.\n"
 
 
@@ -143,7 +146,7 @@ def test_a_command_that_the_shell_may_know_is_taken(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["no-such-thing", "no-such-thing now", "./no-such-thing; true"])
 def test_a_command_that_is_nowhere_is_told_before_anything_is_made(command: str) -> None:
-    with pytest.raises(rollout.Failed, match=r"^COMMAND: there is no (\./)?no-such-thing; give its path"):
+    with pytest.raises(cluster.Failed, match=r"^COMMAND: there is no (\./)?no-such-thing; give its path"):
         check.require_shell_knows(command)
 
 
@@ -183,7 +186,7 @@ def test_the_overlay_has_a_worker_on_every_node_and_no_producer_but_the_job() ->
     assert render("check", "StatefulSet") == []
     everything = "\n---\n".join(render("check", ".*"))
     assert "RANDSTREAM_DISCARD" in everything
-    assert rollout.SECRET not in everything
+    assert cluster.SEED not in everything
     assert set(re.findall(r"^  namespace: (\S+)$", everything, re.MULTILINE)) == {check.NAMESPACE}
 
 
@@ -208,8 +211,9 @@ def test_the_jobs_arguments_are_taken_literally_and_a_node_that_is_named_is_its_
         return "kind: A\n---\na: b\nkind: Job\n"
 
     applied: list[str] = []
-    monkeypatch.setattr(rollout, "render", rendered)
-    monkeypatch.setattr(rollout, "apply", applied.append)
+    monkeypatch.setattr(manifests, "render", rendered)
+    monkeypatch.setattr(manifests, "prepare", lambda manifests: None)
+    monkeypatch.setattr(manifests, "apply", applied.append)
     monkeypatch.setattr(rollout, "wait", lambda: None)
     assert check.deploy("randstream:1", ["--", "outside", "echo $(HOME)"], "n1") == "a: b\nkind: Job\n"
     assert applied == ["kind: A"]

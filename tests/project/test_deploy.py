@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from tests.admin.roles import FakeRole
 from tests.admin.site import site_of
-from tests.project.scripts import DEPLOY, ROOT, load, render
+from tests.project.scripts import DEPLOY, ROOT, by_name, kustomize, load, render
 
 from randstream.cli.options import ROLE_VARIABLE
 from randstream.net.tls import holds_name
@@ -28,7 +28,7 @@ VARIABLES: Final = {
 }
 
 
-rollout = load("rollout")
+cluster = load("cluster")
 
 
 # ---- the manifests ---------------------------------------------------------------------------------------------------
@@ -69,8 +69,9 @@ def test_the_seed_comes_as_a_required_file_and_never_as_a_variable() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.rglob("*.*") if path.suffix in (".yaml", ".env"))
     assert "RANDSTREAM_SEED_FILE=" in text
     assert not re.search(r"RANDSTREAM_SEED\b", text)
-    assert "optional:" not in text
     assert "secretKeyRef" not in text
+    for pod in re.findall(r"secretName: randstream-seed\n(?:.+\n)*", text):
+        assert "optional:" not in pod
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -97,7 +98,7 @@ def test_an_overlay_renders_both_roles_locked_down(overlay: str) -> None:
         assert re.search(r"drop:\n\s+- ALL\n", pod)
         assert re.search(r"- configMapRef:\n\s+name: (producer|worker)-[a-z0-9]{10}\n", pod)
     namespaces = re.findall(r"^  namespace: (\S+)$", "\n".join(render(overlay, ".*")), re.MULTILINE)
-    assert set(namespaces) == {rollout.NAMESPACE}
+    assert set(namespaces) == {cluster.NAMESPACE}
 
 
 def test_a_daemon_set_has_a_worker_on_every_node_with_the_nodes_name() -> None:
@@ -116,20 +117,31 @@ def test_the_seed_is_a_file_of_the_producers_pod_and_nobody_elses(overlay: str) 
     assert "randstream-seed" not in pods["worker"]
 
 
-def test_with_mutual_tls_each_pod_has_the_certificate_that_its_peer_asks_for() -> None:
-    pods = by_name(render("production-mtls", "StatefulSet"))
-    certificates = by_name(render("production-mtls", "Certificate"))
-    for role, pod in pods.items():
+@pytest.mark.parametrize("overlay", ["production-mtls", "minikube-mtls"])
+def test_with_mutual_tls_each_pod_has_its_certificate_and_the_authoritys_from_a_config_map_if_there_is_one(
+    overlay: str,
+) -> None:
+    for role, pod in by_name(render(overlay, "StatefulSet")).items():
         assert "mountPath: /run/secrets/randstream-tls\n" in pod
-        assert f"secretName: {role}-tls\n" in pod
-        assert f"secretName: {role}-tls\n" in certificates[role]
-    settings = "".join(render("production-mtls", "ConfigMap"))
+        projected = pod.partition("projected:\n")[2]
+        assert re.search(
+            rf"- secret:\n\s+name: {role}-tls\n\s+- configMap:\n(?:.+\n)*?\s+name: randstream-ca\n", projected
+        )
+        assert "optional: true\n" in projected
+    settings = "".join(render(overlay, "ConfigMap"))
     for name in ("tls.crt", "tls.key", "ca.crt"):
         assert settings.count(f": /run/secrets/randstream-tls/{name}\n") == len(ROLES)
+
+
+def test_cert_manager_issues_what_each_peer_asks_for() -> None:
+    certificates = by_name(render("production-mtls", "Certificate"))
+    for role in ROLES:
+        assert f"secretName: {role}-tls\n" in certificates[role]
+    settings = "".join(render("production-mtls", "ConfigMap"))
     [allowed] = re.findall(r"RANDSTREAM_ALLOW_PRODUCER: (.+)", settings)
     assert allowed in dns_names(certificates["producer"])
     # Producers dial the names of SRV records.
-    assert dns_names(certificates["worker"]) == [f"*.worker.{rollout.NAMESPACE}.svc.cluster.local"]
+    assert dns_names(certificates["worker"]) == [f"*.worker.{cluster.NAMESPACE}.svc.cluster.local"]
     assert "client auth" in certificates["producer"]
     assert "client auth" not in certificates["worker"]
 
@@ -178,202 +190,55 @@ def test_in_production_every_pod_is_scraped(role: str) -> None:
     assert "component" not in admin  # it opens the port of both roles
 
 
+def test_the_six_lines_of_the_documentation_are_an_overlay(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert lines.count("\n") == 6
+    (tmp_path / "mine").mkdir()
+    relative = os.path.relpath(DEPLOY, (tmp_path / "mine").resolve())
+    (tmp_path / "mine" / "kustomization.yaml").write_text(lines.replace("../deploy", relative))
+    objects = kustomize(tmp_path / "mine")
+    pods = by_name([each for each in objects if "kind: StatefulSet\n" in each])
+    assert {role: re.findall(r"^  replicas: (\d+)$", pods[role], re.MULTILINE) for role in ROLES} == {
+        "producer": ["3"], "worker": ["20"],
+    }  # fmt: skip
+    assert all("image: registry.example.org/team/randstream:1.0\n" in pod for pod in pods.values())
+    assert "storageClassName: fast" in pods["worker"]
+    assert any('  RANDSTREAM_RATE: "100"\n' in each for each in objects)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_overlay_runs_an_image_that_a_stranger_could_have_published(overlay: str) -> None:
+    for pod in render(overlay, "StatefulSet|DaemonSet"):
+        assert re.findall(r"^ +image: (\S+)$", pod, re.MULTILINE) == ["unset.invalid/randstream"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_everything_of_the_base_says_what_it_is_part_of_and_who_manages_it(overlay: str) -> None:
+    for each in render(overlay, "StatefulSet|DaemonSet|Service|ServiceAccount"):
+        labels = each.partition("\n  labels:\n")[2]
+        assert "    app.kubernetes.io/managed-by: kustomize\n" in labels
+        assert "    app.kubernetes.io/part-of: randstream\n" in labels
+        assert "part-of" not in each.partition("volumeClaimTemplates:")[2]  # which can never be changed
+
+
+def test_a_pod_monitor_scrapes_the_admin_port_of_every_pod(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    relative = os.path.relpath(DEPLOY, overlay.resolve())
+    (overlay / "kustomization.yaml").write_text(
+        f"resources: [{relative}/overlays/production]\ncomponents: [{relative}/components/pod-monitor]\n"
+    )
+    [monitor] = [each for each in kustomize(overlay) if "\nkind: PodMonitor\n" in each]
+    assert monitor.partition("matchLabels:\n")[2].strip() == "app.kubernetes.io/name: randstream"
+    assert re.search(r"podMetricsEndpoints:\n  - path: /metrics\n    port: admin\n", monitor)
+    for pod in render("production", "StatefulSet"):
+        assert re.search(r"- containerPort: 9001\n\s+name: admin\n", pod)
+
+
 def dns_names(certificate: str) -> list[str]:
     listed = re.findall(r"^  dnsNames:\n((?:  - .+\n)+)", certificate, re.MULTILINE)
     return [name.strip("'") for name in re.findall("- (.+)", listed[0])]
-
-
-def by_name(objects: list[str]) -> dict[str, str]:
-    return {re.findall(r"^metadata:\n(?:  .*\n)*?  name: (\S+)$", each, re.MULTILINE)[0]: each for each in objects}
-
-
-# ---- rollout ---------------------------------------------------------------------------------------------------------
-
-
-def a_pod(name: str = "worker-0", *, image: str = "randstream:new", **status: Any) -> dict[str, Any]:
-    return {
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/component": name.rpartition("-")[0]}},
-        "spec": {"containers": [{"image": image}]},
-        "status": {"conditions": [{"type": "Ready", "status": "False"}], **status},
-    }
-
-
-def container(**state: Any) -> dict[str, Any]:
-    return {"containerStatuses": [{"state": state}]}
-
-
-def a_stateful_set(**status: int) -> dict[str, Any]:
-    template = {"spec": {"containers": [{"image": "randstream:new"}]}}
-    return {
-        "kind": "StatefulSet",
-        "metadata": {"name": "worker", "generation": 2},
-        "spec": {"replicas": 3, "template": template},
-        "status": {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, **status},
-    }
-
-
-def a_daemon_set(**status: int) -> dict[str, Any]:
-    status = {"observedGeneration": 1, "currentNumberScheduled": 2, "desiredNumberScheduled": 2, **status}
-    return {"kind": "DaemonSet", "metadata": {"name": "worker", "generation": 1}, "spec": {}, "status": status}
-
-
-@pytest.fixture
-def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What `kubectl get events` shows."""
-    shown: list[dict[str, Any]] = []
-    monkeypatch.setattr(rollout, "kubectl", lambda *arguments, **more: rollout.json.dumps({"items": shown}))
-    return shown
-
-
-def test_a_rollout_is_over_when_every_replica_is_new_and_ready() -> None:
-    assert rollout.describe_rollout(a_stateful_set()) is None
-    assert rollout.describe_rollout(a_stateful_set(readyReplicas=1)) == "worker (3 of 3 new, 1 ready)"
-    assert rollout.describe_rollout(a_stateful_set(updatedReplicas=1)) == "worker (1 of 3 new, 3 ready)"
-    assert rollout.describe_rollout(a_stateful_set(replicas=4)) is not None
-    assert rollout.describe_rollout(a_stateful_set(observedGeneration=1)) is not None
-
-
-def test_a_rollout_on_every_node_is_over_when_each_has_a_new_worker_that_is_ready() -> None:
-    assert rollout.describe_rollout(a_daemon_set(updatedNumberScheduled=2, numberReady=2)) is None
-    assert rollout.describe_rollout(a_daemon_set(updatedNumberScheduled=1)) == "worker (1 of 2 new, 0 ready)"
-    assert rollout.describe_rollout(a_daemon_set(observedGeneration=0)) == "worker (0 of 2 new, 0 ready)"
-
-
-def test_workers_of_another_kind_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    def manifests(worker: str) -> str:
-        producer = "kind: StatefulSet\nmetadata:\n  name: producer\nspec: {}\n"
-        return f"{producer}---\nkind: {worker}\nmetadata:\n  labels:\n    a: b\n  name: worker\nspec: {{}}\n"
-
-    monkeypatch.setattr(rollout, "get", lambda kinds: [a_stateful_set()])
-    rollout.check_kinds(manifests("StatefulSet"))
-    told = "The StatefulSet worker of another overlay or version is there: make clean first."
-    with pytest.raises(rollout.Failed, match=f"^{told}$"):
-        rollout.check_kinds(manifests("DaemonSet"))
-
-
-@pytest.mark.parametrize(
-    ("component", "deployed", "told"),
-    [
-        ("worker", "daemonset", "The workers of this overlay are one a node."),
-        ("producer", "", "The producers are not deployed: make all."),
-    ],
-)
-def test_what_cannot_be_scaled_is_told(
-    monkeypatch: pytest.MonkeyPatch, component: str, deployed: str, told: str
-) -> None:
-    monkeypatch.setattr(rollout, "check_cluster", lambda: None)
-    monkeypatch.setattr(rollout, "exists", lambda kind, name: kind == deployed)
-    with pytest.raises(rollout.Failed, match=f"^{told}$"):
-        rollout.scale(component, "3")
-
-
-def test_scaling_waits_until_all_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[str] = []
-
-    def record(*arguments: str) -> str:
-        called.append(" ".join(arguments))
-        return ""
-
-    monkeypatch.setattr(rollout, "check_cluster", lambda: None)
-    monkeypatch.setattr(rollout, "exists", lambda kind, name: kind == "statefulset")
-    monkeypatch.setattr(rollout, "kubectl", record)
-    monkeypatch.setattr(rollout, "wait", lambda: called.append("wait"))
-    assert rollout.main(["scale", "producer", "3"]) == 0
-    assert called == ["scale statefulset/producer --replicas=3", "wait"]
-
-
-def test_a_ready_pod_is_no_trouble() -> None:
-    assert rollout.trouble_of(a_pod(conditions=[{"type": "Ready", "status": "True"}])) is None
-
-
-def test_a_wrong_setting_is_hopeless_and_told_in_its_own_words() -> None:
-    told = "randstream: RANDSTREAM_RAET is not a setting; did you mean RANDSTREAM_RATE?"
-    ended = {"exitCode": 2, "message": f"...\n{told}\n"}
-    assert rollout.trouble_of(a_pod(**container(terminated=ended))) == (
-        f"it ended with status 2: {told}", True,
-    )  # fmt: skip
-
-
-def test_one_crash_may_pass_but_repeated_ones_are_hopeless() -> None:
-    again: dict[str, Any] = {
-        "containerStatuses": [{"state": {}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]
-    }
-    assert rollout.trouble_of(a_pod(**again)) == ("it ended with status 1: Error", False)
-    again["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
-    assert rollout.trouble_of(a_pod(**again)) == ("it ended with status 1: Error", True)
-
-
-def test_an_image_that_is_not_there_is_hopeless_and_says_how_to_load_it() -> None:
-    why, is_hopeless = rollout.trouble_of(a_pod(**container(waiting={"reason": "ErrImageNeverPull", "message": "no."})))
-    assert is_hopeless
-    assert why == "ErrImageNeverPull: no. Load the image: make load-images."
-
-
-def test_a_pod_whose_configuration_the_kubelet_has_not_synced_yet_is_waited_for() -> None:
-    message = "failed to sync configmap cache: timed out waiting for the condition"
-    slow = a_pod(**container(waiting={"reason": "CreateContainerConfigError", "message": message}))
-    assert rollout.trouble_of(slow) == (f"CreateContainerConfigError: {message}", False)
-
-
-def test_a_missing_secret_is_named_and_may_still_come(events: list[dict[str, Any]]) -> None:
-    events.append({
-        "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"},
-        "message": 'MountVolume.SetUp failed for volume "seed" : secret "randstream-seed" not found',
-    })  # fmt: skip
-    why, is_hopeless = rollout.trouble_of(a_pod(**container(waiting={"reason": "ContainerCreating"})))
-    assert not is_hopeless
-    assert why.startswith("it waits for the Secret randstream-seed, which is missing.")
-
-
-def test_the_newest_warning_explains_a_pod_that_waits(events: list[dict[str, Any]]) -> None:
-    for second, message in ((2, "0/1 nodes:\n  Insufficient cpu."), (1, "older")):
-        events.append({"metadata": {}, "lastTimestamp": f"2026-01-01T00:00:0{second}Z", "message": message})
-    assert rollout.trouble_of(a_pod()) == ("0/1 nodes: Insufficient cpu.", False)
-    events.clear()
-    assert rollout.trouble_of(a_pod()) == ("not ready yet", False)
-
-
-def test_pods_about_to_be_replaced_or_gone_are_not_waited_for() -> None:
-    crashed = container(terminated={"exitCode": 2, "message": "bad"})
-    old, new, going = (
-        a_pod(image="randstream:old", **crashed),
-        a_pod("worker-1", **crashed),
-        a_pod("worker-2", **crashed),
-    )
-    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    objects = [a_stateful_set(), old, new, going]
-    assert [pod for pod, *_ in rollout.troubles(objects, only_new=True)] == ["pod worker-1"]
-    assert [pod for pod, *_ in rollout.troubles(objects, only_new=False)] == ["pod worker-0", "pod worker-1"]
-
-
-def test_an_overlay_elsewhere_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(rollout, "check_cluster", lambda: None)
-    monkeypatch.setattr(rollout, "kubectl", lambda *arguments, **more: "metadata:\n  namespace: elsewhere\n")
-    monkeypatch.setattr(rollout, "with_image", lambda folder, image: Path(folder))
-    assert rollout.main(["deploy", OVERLAYS[0], "randstream:1"]) == 1
-    assert "uses the namespace elsewhere" in capsys.readouterr().err
-
-
-def test_a_kind_that_the_cluster_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = 'error: no matches for kind "PodDisruptionBudget" in version "policy/v1"'
-    done = subprocess.CompletedProcess([], 1, "", f"{told}\nensure CRDs are installed first\n")
-    monkeypatch.setattr(rollout, "run", lambda command, given: done)
-    with pytest.raises(
-        rollout.Failed, match=r'^kubectl apply failed: .* "PodDisruptionBudget" in version "policy/v1"$'
-    ):
-        rollout.kubectl("apply")
-
-
-def test_the_image_that_is_deployed_is_the_one_that_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    made = rollout.with_image("deploy/overlays/minikube", "registry.example:5000/team/randstream:abc")
-    kustomization = rollout.json.loads((made / "kustomization.yaml").read_text())
-    assert kustomization["resources"] == ["../../deploy/overlays/minikube"]
-    assert kustomization["images"] == [
-        {"name": "randstream", "newName": "registry.example:5000/team/randstream", "newTag": "abc"}
-    ]
 
 
 # ---- make ------------------------------------------------------------------------------------------------------------
@@ -423,6 +288,9 @@ def make(tmp_path: Path) -> MakeCall:
         ("deploy TAG=x CLUSTER=none", {"failing": "kubectl"}, "No Kubernetes cluster answers (context: none)."),
         ("deploy CLUSTER=none OVERLAY=mars", {"working": "kubectl"}, "There is no deploy/overlays/mars"),
         ("status", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("logs", {}, "There is no kubectl. Install it"),
+        ("logs", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
+        ("verify", {"failing": "kubectl"}, "No Kubernetes cluster answers"),
         ("scale", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
         ("scale N=-1", {"working": "kubectl"}, "Say how many workers: make scale N=5"),
         ("scale N=3", {"failing": "kubectl"}, "No Kubernetes cluster answers"),

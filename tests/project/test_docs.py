@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.e2e import pages
 from tests.project.program import a_program
 from tests.project.test_numbers_page import NOT_RUN as STATISTICS
-from tests.project.test_operations_page import RECIPES
 from tests.project.test_reading_page import COMMANDS as READING
 from tests.project.test_tour_page import COMMANDS as TOUR
 from tests.store.streams import make_store
@@ -23,7 +23,6 @@ from tests.support.waiting import until
 from randstream.cli.commands import commands as command_line
 
 ROOT = Path(__file__).parents[2]
-READMES = ("README.md", "README.fr.md")
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md")
@@ -39,7 +38,8 @@ NOT_RUN_HERE = {
     "make test": "this is it",
     "make all": "tests/e2e/test_cluster.py",
     "make status": "tests/e2e/test_cluster.py",
-    "make logs": "tests/e2e/test_cluster.py",
+    "make logs": "tests/e2e/test_pages.py",
+    "make verify": "tests/e2e/test_pages.py",
     ".venv/bin/randstream worker --name worker-0": "endless: tests/processes/test_processes.py",
     ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/processes/test_processes.py",
     "pip install .": "tests/project/test_packaging.py, in an environment of its own",
@@ -52,7 +52,12 @@ NOT_RUN_HERE = {
     "make simulate SECONDS=60 SEED=1000": "tests/simulation/test_simulate.py proves that a seed is a run",
     "make simulate ARGS=--storm": "tests/simulation/test_simulate.py runs a storm",
     'make simulate ARGS="--replay 1017 --keep 3,8 --trace"': "tests/simulation/test_simulate.py replays a plan",
-    "kubectl -n randstream port-forward producer-0 9001": "needs a cluster: tests/e2e/test_cluster.py",
+    "kubectl -n randstream port-forward producer-0 9001": "tests/e2e/test_pages.py, with a worker",
+    "make build IMAGE=registry.example.org/team/randstream": "tests/e2e/test_bare_image.py builds it",
+    "make load-images CLUSTER=none IMAGE=registry.example.org/team/randstream":
+        "loads nothing, and says so: tests/project/test_deploy.py tries what it says otherwise",
+    "make deploy CLUSTER=none OVERLAY=production IMAGE=registry.example.org/team/randstream@sha256:...":
+        "needs a registry: tests/project/test_rollout.py holds what it deploys",
     "randstream top --ca ca.crt --token-file token https://127.0.0.1:9001": "tests/cli/top/test_source.py: each alone",
     "randstream top http://127.0.0.1:9001": "tests/cli/top/test_top.py, on a port from the system",
     "randstream worker --discard --listen 0.0.0.0:9000": "endless: tests/cli/check/test_run.py starts such workers",
@@ -70,7 +75,7 @@ NOT_RUN_HERE = {
         "needs two nodes: tests/project/test_check.py holds what NODE does",
     "make check SECONDS=600": "ten minutes long: tests/project/test_check.py",
     "make all OVERLAY=daemonset": "tests/e2e/test_daemonset.py",
-    "make clean": "tests/e2e/test_daemonset.py",
+    "make clean": "tests/e2e/test_producers.py",
     "kubectl -n randstream exec producer-0 -- python -m randstream top 127.0.0.1:9001":
         "tests/e2e/test_daemonset.py",
     "examples/bash_worker/worker.sh 9000 bash-0": "tests/project/test_examples.py, on a port from the system",
@@ -94,7 +99,7 @@ NOT_RUN_HERE = {
     **{command: "tests/project/test_reading_page.py" for command, _ in READING},
     **{command: "tests/project/test_tour_page.py" for command, _ in TOUR},
     **STATISTICS,
-    **{f"... {recipe}": "tests/project/test_operations_page.py, on a log without the cluster" for recipe in RECIPES},
+    **dict.fromkeys(pages.commands(), "tests/e2e/test_pages.py or tests/e2e/test_mtls.py"),
 }  # fmt: skip
 """Commands of code blocks, and where else they are run, or why they are not. `...`: anything piped into the rest."""
 
@@ -185,12 +190,13 @@ async def test_python_of_the_readme_runs(tmp_path: Path) -> None:
     assert out.read_text().startswith(f"{stream().read(1_000_000, 5)}\n")
 
 
-def test_french_readme_has_the_same_commands_code_and_links() -> None:
-    english, french = ((ROOT / readme).read_text() for readme in READMES)
-    assert commands("README.fr.md") == commands("README.md")
-    for pattern in (r"```python\n.*?```", r"\]\([^)]*\)"):
+@pytest.mark.parametrize("page", ["README", "docs/kubernetes"])
+def test_the_french_page_has_the_same_commands_code_and_links(page: str) -> None:
+    english, french = ((ROOT / name).read_text() for name in (f"{page}.md", f"{page}.fr.md"))
+    assert commands(f"{page}.fr.md") == commands(f"{page}.md")
+    for pattern in (r"```(?:python|yaml)\n.*?```", r"\]\([^#)][^)]*\)"):  # not those within the page
         assert re.findall(pattern, french, re.DOTALL) == re.findall(pattern, english, re.DOTALL)
-    assert set(inline("README.fr.md")) == set(inline("README.md"))
+    assert set(inline(f"{page}.fr.md")) == set(inline(f"{page}.md"))
 
 
 @pytest.mark.parametrize("page", PAGES)

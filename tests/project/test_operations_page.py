@@ -106,31 +106,47 @@ def test_every_metric_is_in_the_table_with_its_type_and_role() -> None:
 
 
 SAMPLE = "".join(
-    json.dumps({"timestamp": "2026-11-24T03:00:00.000000Z", **event}) + "\n"
+    json.dumps({"pod": "worker-1", "timestamp": "2026-11-24T03:00:00.000000Z", **event}) + "\n"
     for event in (
         {"level": "info", "event": "service.started", "role": "producer"},
         {"level": "warning", "event": "link.lost", "worker": "worker-1", "reason": "cut", "offset": 42, "acked": 40},
-        {"level": "info", "event": "link.resumed", "worker": "worker-1", "stream": "6ae2a63a0ac05109", "offset": 40},
+        {
+            "level": "info",
+            "event": "link.resumed",
+            "worker": "worker-1",
+            "stream": "6ae2a63a0ac05109",
+            "offset": 40,
+            "interruption": 2.5,
+            "interrupted_by": "cut",
+        },
         {"level": "warning", "event": "link.unreachable", "target": "worker-2:9000", "reason": "cut", "offset": 0},
         {"level": "info", "event": "worker.checkpoint", "offset": 100, "rate": 10.0},
     )
 )
-RECIPES = re.findall(r"^kubectl [^|\n]* logs [^|\n]*\| (jq .*)$", PAGE, re.MULTILINE)
+LINKS = {
+    "role": "producer",
+    "links": [{
+        "worker": "worker-1",
+        "interruptions": {"last": [{"start": 1795910401.25, "seconds": 2.5, "cause": "cut", "unnoticed": 0.1}]},
+    }],
+}  # fmt: skip
+RECIPES = re.findall(r"^(?:kubectl|make logs) [^|\n]*\| (jq .*)$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_runs_on_a_log_and_finds_something(recipe: str) -> None:
+def test_a_recipe_runs_on_a_log_or_a_producers_links_and_finds_something(recipe: str) -> None:
     if shutil.which("jq") is None:
         pytest.skip("jq is not installed: apt-get install jq")
+    given = json.dumps(LINKS) if ".links[]" in recipe else SAMPLE
     ran = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", recipe], input=SAMPLE, text=True, capture_output=True, check=False
+        ["bash", "-o", "pipefail", "-c", recipe], input=given, text=True, capture_output=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.strip()
 
 
-def test_the_page_has_four_recipes() -> None:
-    assert len(RECIPES) == 4
+def test_the_page_has_five_recipes() -> None:
+    assert len(RECIPES) == 5
 
 
 def test_every_link_within_the_page_leads_somewhere() -> None:

@@ -14,7 +14,6 @@ from typing import Any, Final
 import pytest
 from tests.project.scripts import load
 
-load("rollout")
 silence = load("silence")
 
 LOOKS: Final = 30
