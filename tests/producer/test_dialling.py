@@ -15,7 +15,7 @@ from tests.simulation.virtual import virtual_loop
 from tests.support.log import Log
 from tests.support.peers import a_listener
 from tests.support.ports import free_port
-from tests.support.roles import a_worker, producing
+from tests.support.roles import a_producer, a_worker, producing, running
 from tests.support.waiting import until
 
 from randstream.backoff import LONGEST_DELAY
@@ -190,30 +190,30 @@ def when_connected(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> 
 async def test_a_dial_that_is_cancelled_just_as_it_connects_harms_nothing(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with a_listener() as listener, producing(f"{scheme}://{listener.target}") as producer:
-        link = only(producer)
-        has_ended = when_connected(monkeypatch, lambda: link.abort(producer.clock.now()))
-        await has_ended.wait()
-        assert link.state is LinkState.FINISHED
-        await (await listener.peer()).rest()
+    async with a_listener() as listener:
+        producer = a_producer(f"{scheme}://{listener.target}")
+        has_ended = when_connected(monkeypatch, lambda: only(producer).abort(producer.clock.now()))
+        async with running(producer):
+            await has_ended.wait()
+            assert not producer.links
+            await (await listener.peer()).rest()
 
 
 class LateLimit:
-    """asyncio, for a module whose time limits pass only by `expire`, and all at once."""
+    """asyncio, for a module whose time limits pass only when told to: the newest by `expire`."""
 
     def __init__(self) -> None:
-        self.limits: list[asyncio.Timeout] = []
+        self.newest = asyncio.timeout(None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
 
     def timeout(self, delay: float) -> asyncio.Timeout:
-        self.limits.append(asyncio.timeout(None))
-        return self.limits[-1]
+        self.newest = asyncio.timeout(None)
+        return self.newest
 
     def expire(self) -> None:
-        for limit in self.limits:
-            limit.reschedule(0)
+        self.newest.reschedule(0)
 
 
 @pytest.mark.kernel
@@ -223,8 +223,9 @@ async def test_a_limit_that_passes_just_as_a_dial_connects_leaves_a_link_that_di
 ) -> None:
     late = LateLimit()
     monkeypatch.setattr("randstream.producer.dialling.asyncio", late)
+    has_expired = when_connected(monkeypatch, late.expire)
     async with a_listener() as listener, producing(f"{scheme}://{listener.target}") as producer:
-        await when_connected(monkeypatch, late.expire).wait()
+        await has_expired.wait()
         await (await listener.peer()).rest()
         await listener.peer()
         assert len(log.of("link.lost")) + len(log.of("link.unreachable")) == 1
