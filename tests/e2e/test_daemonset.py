@@ -44,7 +44,7 @@ def test_every_node_has_a_worker_of_its_name_and_its_stream_flows(nodes: list[st
 def test_top_names_the_node_whose_worker_died_and_its_stream_begins_anew(nodes: list[str]) -> None:
     pod, node = next((name, pod["spec"]["nodeName"]) for name, pod in pods("worker").items())
     kubectl("delete", "pod", pod, "--grace-period=0", "--force")
-    until(lambda: f"{node} lost: " in top(), "top tells of it")
+    until(lambda: re.search(f"{re.escape(node)} (lost|closed): ", top()), "top reports it")  # closed: it said goodbye
     until(lambda: flowing() == nodes, "all streams flow again")
     [producer] = pods("producer")
     offsets = [
