@@ -119,7 +119,7 @@ def test_a_producer_that_only_stands_by_is_well(page: Any) -> None:
         wait_headline(page, "3 streams: 0 served here, 3 standing by")
         links[2].error = "other-stream: producer-1 serves stream 0123456789abcdef"
         page.locator("tbody.standby .why.warn", has_text="serves stream 0123456789abcdef").wait_for()
-        assert "1 standing by with another stream" in page.locator("#sub.warn").inner_text()
+        assert "1 standing by with a stream other than the worker's" in page.locator("#sub.warn").inner_text()
         assert page.locator("#line").is_hidden()
 
 
