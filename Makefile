@@ -320,8 +320,9 @@ clean: ## remove everything that was deployed (numbers and seed too) and every i
 		docker image prune --force --filter label=io.randstream.stage=build; \
 	fi; exit $$status
 
+# The tests run make as a user does, outside of this one.
 e2e: setup ## test everything on the cluster of the current kubectl context (ARGS="-k scale" for a part)
-	$(BIN)/python -m pytest -m e2e tests/e2e -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' $(ARGS)
+	env -u ARGS -u MAKEFLAGS -u MAKELEVEL -u MFLAGS $(BIN)/python -m pytest -m e2e tests/e2e -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' $(ARGS)
 
 ## ---- housekeeping -------------------------------------------------------------------------------------------------
 

@@ -48,11 +48,10 @@ def commands() -> list[str]:
 
 
 def shell(block: str, folder: Path = ROOT, *, check: bool = True, **variables: str) -> Done:
-    """Run a block as it is written, in a shell that stops at the first failure and is not within `make e2e`."""
+    """Run a block as it is written, in a shell that stops at the first failure."""
     log.info("%s", "\n  " + block.rstrip().replace("\n", "\n  "))
-    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], cwd=folder, env={**outside, **variables},
+        ["bash", "-euo", "pipefail", "-c", block], cwd=folder, env={**os.environ, **variables},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert not check or done.returncode == 0, f"{block}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
