@@ -104,7 +104,7 @@ def test_workers_tell_of_producers_that_died_and_a_producer_of_a_worker_that_did
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     for worker in ("worker-0", "worker-1"):
         mine = [row[2] for row in rows if row[1] == worker]
-        assert "link.lost" in mine
+        assert {"link.lost", "link.closed"} & set(mine)  # a pod that is deleted by force may still say goodbye
         assert mine[-1] == "link.resumed"
     assert {line.split("\t")[0] for line in shown[4].splitlines()} >= {"worker-2"}
 
