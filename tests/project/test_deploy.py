@@ -66,7 +66,8 @@ async def test_the_admin_server_answers_to_the_names_that_its_service_gives(role
 
 
 def test_the_seed_comes_as_a_required_file_and_never_as_a_variable() -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.rglob("*.*") if path.suffix in (".yaml", ".env"))
+    files = [path for path in DEPLOY.rglob("*.*") if path.suffix in (".yaml", ".env")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)  # an empty line ends each
     assert "RANDSTREAM_SEED_FILE=" in text
     assert not re.search(r"RANDSTREAM_SEED\b", text)
     assert "secretKeyRef" not in text
