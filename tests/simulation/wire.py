@@ -23,6 +23,7 @@ from tests.store.disk import Inode
 
 from randstream.backoff import FIRST_SUCCESSION, LONGEST_DELAY
 from randstream.protocol import HANDSHAKE_LIMIT, SILENCE_HEARTBEATS
+from randstream.worker.admission import UNOPENED_LIMIT
 
 SPEECH_HEARTBEATS: Final = 1.25
 """How often both ends say something: beats, and repeated acks."""
@@ -116,6 +117,10 @@ class Talk(Outside):
         """Whether it is in the worker's line and does not serve."""
         has_said_goodbye = bool(self.producer.closed_with) and self.worker.read_bytes >= self.producer.closed_bytes
         return self.worker.is_open() and not has_said_goodbye and self.open_read_at < inf and self.resumed_at == inf
+
+    def is_unopened(self) -> bool:
+        """Whether the worker has accepted it, and keeps it without having read what it is."""
+        return not self.has_left() and self.open_read_at == inf
 
     def has_left(self) -> bool:
         """Whether the worker has ended it, or has heard that it is over."""
@@ -366,7 +371,9 @@ class Wire(Outside):
         if reason in DISAGREEMENTS:
             self._break(talk, f"{speech.process.name} says {reason}, and nothing was damaged: close-reasons")
         elif reason == "busy":
-            self._break(talk, "nobody else wanted a slot: slots")
+            unopened = sum(each.is_unopened() for each in others)
+            if unopened < UNOPENED_LIMIT:
+                self._break(talk, f"{unopened} others wanted a slot: slots")
         elif reason == "takeover":
             if not any(each.instance == talk.instance and each.open_read_at >= talk.open_read_at for each in others):
                 self._break(talk, "no newer connection of this link has come: takeover")

@@ -12,7 +12,7 @@ from tests.support.peers import dialled, offer_line
 from tests.support.roles import a_worker, session_of, transport_of
 from tests.support.sinks import Memory
 from tests.support.waiting import patience, until
-from tests.worker.vault import INSTANCE, Late, Narrow, Vault, interval, numbers
+from tests.worker.vault import INSTANCE, Grudging, Late, Narrow, Vault, interval, numbers
 
 from randstream.errors import LocalProtocolError
 from randstream.net.connection import LINGER
@@ -201,6 +201,17 @@ async def test_a_sink_that_fails_means_wait_then_no_ack_and_is_asked_again(log: 
         await log.wait("sink.recovered", 2)
         assert worker.problem is None
         assert worker.tally.sink_failures == 8
+
+
+async def test_a_sink_that_fails_a_raw_peer_is_asked_again(log: Log) -> None:
+    sink = Grudging(failures=["disk full", "disk on fire"])
+    async with a_worker(sink, accept_raw=True) as worker, dialled(worker) as raw:
+        raw.say(b"1\n")
+        await log.wait("sink.recovered")
+        assert [each["error"] for each in log.of("sink.failing")] == ["disk full", "disk on fire"]
+        raw.say(b"2\n")
+        await sink.wait_count(2)
+        assert (worker.problem, worker.tally.sink_failures) == (None, 2)
 
 
 @pytest.mark.kernel

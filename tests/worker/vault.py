@@ -112,6 +112,19 @@ class Narrow(Memory):
         await self.room.wait()
 
 
+class Grudging(Memory):
+    """Takes what it is given; each of `failures` is one commit that fails first."""
+
+    def __init__(self, failures: list[str]) -> None:
+        super().__init__()
+        self.failures = failures
+
+    async def commit(self) -> int:
+        if self.failures:
+            raise SinkError(self.failures.pop(0))
+        return await super().commit()
+
+
 class Late(PipeSink):
     """Writes nothing until the test lets it."""
 

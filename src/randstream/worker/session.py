@@ -221,7 +221,7 @@ class Session:
                 return
             self._raw_sink = self._sink
             intake.set_raw(self._report, now, self.connection.peer)
-            self._spawn(self._follow_raw(self._sink))
+            self._spawn(self._follow_raw())
         self._raw_sink.append_raw(numbers.lines)
         self._raw_numbers += numbers.count
         self._proved.set()
@@ -234,13 +234,10 @@ class Session:
         await sink.wait_room()
         self.connection.resume_reading()
 
-    async def _follow_raw(self, sink: ImmediateSink) -> None:
+    async def _follow_raw(self) -> None:
         """Check that the sink takes a raw peer's numbers, too, although there are no beats and no acks."""
         while True:
-            await self._proved.wait()
-            self._proved.clear()
-            with self._context.patience.waiting(self.receiver.heartbeat):
-                await sink.commit()
+            await self._commit_proved()
 
     def _prove(self, beat: Beat, now: float) -> None:
         if self._drained_offset is not None:
@@ -263,6 +260,21 @@ class Session:
             self.end(Reason.SHUTDOWN, now)
 
     async def _commit(self) -> None:
+        while True:
+            offset, seconds, now = await self._commit_proved()
+            self._acknowledge(offset, seconds, now)
+            if self._over.is_set():
+                return
+            self.connection.flush()
+            if self._drained_offset is not None and offset >= self._drained_offset:
+                self.end(Reason.SHUTDOWN, now)
+                return  # `end` cancels the other tasks, not the one that calls it
+
+    async def _commit_proved(self) -> tuple[int, float, float]:
+        """Wait until something is proved and the sink has it: the sink's offset, the seconds that took, and the time.
+
+        A sink that fails is left alone for a while, and asked again.
+        """
         clock, report = self._clock, self._context.sink_report
         while True:
             await self._proved.wait()
@@ -275,16 +287,10 @@ class Session:
                 report.failed(str(error), clock.now(), retry_in=SINK_RETRY_SECONDS)
                 await asyncio.sleep(SINK_RETRY_SECONDS)
                 self._proved.set()
-                continue
-            now = clock.now()
-            report.worked(now, self._sink.warning)
-            self._acknowledge(offset, now - started_at, now)
-            if self._over.is_set():
-                return
-            self.connection.flush()
-            if self._drained_offset is not None and offset >= self._drained_offset:
-                self.end(Reason.SHUTDOWN, now)
-                return  # `end` cancels the other tasks, not the one that calls it
+            else:
+                now = clock.now()
+                report.worked(now, self._sink.warning)
+                return offset, now - started_at, now
 
     def _acknowledge(self, offset: int, seconds: float, now: float) -> None:
         """Everything below `offset` is in the sink, which took `seconds` to make it durable."""

@@ -295,7 +295,7 @@ class Judge(Rules):
     def end(self, peer: Peer, how: int) -> None:
         if peer.state == "over":
             return
-        if how % 4 == 3:
+        if how % 4 == 3 or (how % 4 == 2 and peer.state == "raw"):  # who sends only numbers has no word for its end
             self.say(peer, b"#garbage\n")
             return
         peer.is_gone = True
