@@ -220,7 +220,8 @@ def judge_content(request: web.BaseRequest, body: bytes, query: Mapping[str, str
         assert len(set(query)) == len(query)
         told = json.loads(body)
         assert len(told["links"]) <= min(LINKS, int(links))
-        assert all(query.get("filter", "") in f"{link['worker']} {link['peer']}" for link in told["links"])
+        wanted = query.get("filter", "").casefold()
+        assert all(wanted in f"{link['worker']} {link['peer']}".casefold() for link in told["links"])
         assert all(len(link["interruptions"]["last"]) <= int(interruptions) for link in told["links"])
     elif request.path in HEALTH:
         assert body in (b"alive\n", b"ready\n")

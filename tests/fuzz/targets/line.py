@@ -292,11 +292,17 @@ class Judge(Rules):
             peer.offset += count
             self.say(peer, run + encode(Beat(peer.offset, crc32c(run), "2")))
 
+    def speak_raw(self, peer: Peer, line: bytes) -> None:
+        """Say what is no part of the protocol: whoever begins so is a raw peer."""
+        self.say(peer, line)
+        if peer.state == "new":
+            peer.state = "raw"
+
     def end(self, peer: Peer, how: int) -> None:
         if peer.state == "over":
             return
         if how % 4 == 3 or (how % 4 == 2 and peer.state == "raw"):  # who sends only numbers has no word for its end
-            self.say(peer, b"#garbage\n")
+            self.speak_raw(peer, b"#garbage\n")
             return
         peer.is_gone = True
         if how % 4 == 0 or not peer.wire.is_reading():
@@ -381,8 +387,7 @@ def fuzz_worker(tape: Tape, first: int) -> None:
                     else:
                         peer.wire.hear()
                 case 14 if peer and peer.state in ("new", "raw"):
-                    judge.say(peer, b"%d\n" % much)
-                    peer.state = peer.state if peer.state == "over" else "raw"
+                    judge.speak_raw(peer, b"%d\n" % much)
                 case 15 if much == 255:
                     judge.is_stopping = True
                     judge.worker.stop()
