@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from randstream.clock import Clock
+from randstream.observe.expiry import Certificate
 from randstream.observe.interruptions import KEPT, Cause, Interruption, Interruptions, InterruptionsStatus
 from randstream.observe.journal import Journal
 from randstream.observe.status import LinkState, LinkStatus, Standby
@@ -124,6 +125,7 @@ class FakeRole:
     warning: str | None = None
     clock: Clock = field(default_factory=Clock)
     tap: Tap | None = None
+    certificates: list[Certificate] = field(default_factory=list)
 
     def advance(self, count: int) -> None:
         """Every link sends `count` numbers."""

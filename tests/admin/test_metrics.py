@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
 
 from randstream.admin.metrics import LABELLED_LINKS, Metrics
+from randstream.observe.expiry import Certificate
 from randstream.observe.status import LinkState, Standby
 from randstream.observe.tally import Buckets
 
@@ -89,6 +90,26 @@ def test_a_worker_tells_whether_it_is_served_and_who_stands_by() -> None:
     for state, served in ((LinkState.STALLED, 1), (LinkState.WAITING, 0), (LinkState.OPENING, 0)):
         link.state = state
         assert samples(fake)[("randstream_served",)] == served
+
+
+@pytest.mark.parametrize("role", ROLE_NAMES)
+def test_both_roles_tell_when_their_certificates_expire_and_the_server_tells_its_own(role: RoleName) -> None:
+    streams = [
+        Certificate("tls-cert", "/run/tls.crt", "CN=worker-0", 1_795_910_400.0, 1_795_996_800.0),
+        Certificate("tls-ca", "/run/ca.crt", "CN=randstream", 1_700_000_000.0, 2_000_000_000.0),
+    ]
+    own = Certificate("admin-tls-cert", "/run/admin.crt", "", 1.0, 2.0)
+    metrics = Metrics(FakeRole(role, certificates=streams), Buckets(), dict, lambda: [own])
+    found = metrics.exposition("text/plain")[0].decode()
+    for certificate in (*streams, own):
+        label = f'{{file="{certificate.file}",setting="{certificate.setting}"}}'
+        assert value(found, f"randstream_certificate_expiry_timestamp_seconds{label}") == certificate.not_after
+        assert value(found, f"randstream_certificate_not_before_timestamp_seconds{label}") == certificate.not_before
+
+
+def value(text: str, series: str) -> float:
+    [line] = [line for line in text.splitlines() if line.startswith(f"{series} ")]
+    return float(line.split()[-1])
 
 
 def test_a_producer_that_stands_by_says_so() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import Mock, call
 
 import pytest
-from tests.admin.roles import FakeLink, FakeRole
+import trustme
+from cryptography import x509
+from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
 from tests.admin.site import Site, client_context, site_of, wait_cut
 from tests.net.certificates import CA, HOST, OTHER_CA, Files
 from tests.support.log import Log
@@ -21,13 +25,16 @@ from tests.support.waiting import PATIENCE, until
 from randstream.admin import guard
 from randstream.admin.guard import PLACES
 from randstream.admin.secured import HANDSHAKE, Secured, read_certificate
+from randstream.admin.server import AdminServer, serve_admin
 from randstream.clock import Clock
 from randstream.errors import SettingsError
 from randstream.observe.throttle import LINES_A_MINUTE
+from randstream.settings import Address
 
 Certificate = tuple[str, str]
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MANY = 2 * PLACES
+AUTHORITY_ENDS = x509.load_pem_x509_certificate(CA.cert_pem.bytes()).not_valid_after_utc.year
 
 
 @asynccontextmanager
@@ -187,7 +194,7 @@ async def test_a_client_that_does_not_finish_its_handshake_or_request_in_time_is
 
 def test_a_client_that_does_not_read_pauses_the_handler(certificate: Certificate) -> None:
     handler, transport = Mock(), Mock()
-    secured = Secured(handler, read_certificate(*certificate, Clock()).newest(), Mock())
+    secured = Secured(handler, read_certificate(*certificate, Clock()).newest().context, Mock())
     secured.connection_made(transport)
     secured.pause_writing()
     secured.resume_writing()
@@ -281,6 +288,59 @@ async def test_the_next_client_gets_a_renewed_certificate_but_never_an_unreadabl
         assert log.of("tls.reloaded")[0]["certificate"] == certificate[0]
         writer.write(GET)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+
+
+def expiring(year: int) -> trustme.LeafCert:
+    return CA.issue_cert(HOST, "localhost", "worker-0", not_after=datetime(year, 1, 1, tzinfo=UTC))
+
+
+async def expiries(site: Site) -> dict[str, int]:
+    """The year in which the certificate of each setting expires, as /metrics has it."""
+    _, text = await site.get("/metrics")
+    found = re.findall(r'^randstream_certificate_expiry_\w+{.*setting="(.*)"} (.+)$', text, re.MULTILINE)
+    return {setting: datetime.fromtimestamp(float(end), UTC).year for setting, end in found}
+
+
+@pytest.mark.parametrize("name", ROLE_NAMES)
+async def test_metrics_have_each_certificate_in_use_and_follow_its_renewal(
+    certificate: Certificate, files: Files, tmp_path: Path, name: RoleName
+) -> None:
+    streams = Files(tmp_path / "streams").write(expiring(2090), CA)
+    async with (
+        a_worker(discard=True, **streams.settings) as worker,
+        producing(worker, **streams.settings) as producer,
+        site_of(worker if name == "worker" else producer, certificate=certificate) as site,
+    ):
+        files.write(expiring(2091), CA)
+        assert await expiries(site) == {"tls-cert": 2090, "tls-ca": AUTHORITY_ENDS, "admin-tls-cert": 2091}
+        streams.write(expiring(2092), CA)
+        files.write(expiring(2093), CA)
+        assert await expiries(site) == {"tls-cert": 2092, "tls-ca": AUTHORITY_ENDS, "admin-tls-cert": 2093}
+
+
+async def test_without_tls_there_is_no_certificate_to_expire() -> None:
+    async with a_worker(discard=True) as worker, producing(worker) as producer:
+        for role in (worker, producer):
+            async with site_of(role) as site:
+                assert await expiries(site) == {}
+
+
+async def test_a_process_whose_certificates_have_expired_warns_of_each(
+    certificate: Certificate, files: Files, tmp_path: Path, log: Log
+) -> None:
+    streams = Files(tmp_path / "streams").write(expiring(2001), CA)
+    files.write(expiring(2002), CA)
+    async with a_worker(discard=True, **streams.settings) as worker:
+        async with serve_admin(AdminServer(worker, Address(HOST, 0), certificate=certificate)):
+            await log.wait("tls.expired", 2)
+        async with producing(worker, **streams.settings):
+            await log.wait("tls.expired", 3)
+    told = [(event["setting"], event["expires"], event["log_level"]) for event in log.of("tls.expired")]
+    assert told == [
+        ("tls-cert", "2001-01-01T00:00:00Z", "warning"),
+        ("admin-tls-cert", "2002-01-01T00:00:00Z", "warning"),
+        ("tls-cert", "2001-01-01T00:00:00Z", "warning"),
+    ]
 
 
 @pytest.mark.parametrize(("spoilt", "told"), [("cert", "no certificate in it"), ("key", "no private key in it")])

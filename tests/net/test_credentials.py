@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 from tests.net.certificates import (
     CA,
@@ -24,6 +28,7 @@ from tests.net.certificates import (
     worker_settings,
 )
 from tests.protocol.network import WORKER, a_sender
+from tests.support.clock import JumpingClock
 from tests.support.log import Log
 
 from randstream.clock import Clock
@@ -31,6 +36,8 @@ from randstream.errors import (
     SettingsError,
 )
 from randstream.net.credentials import Credentials
+from randstream.net.timers import TICK, TimerWheel
+from randstream.observe.expiry import LOOK_SECONDS
 from randstream.protocol.events import Greeted
 from randstream.settings.roles import CommonSettings, WorkerSettings
 
@@ -177,3 +184,36 @@ def test_allowed_producers_are_a_list_and_a_flag_may_be_repeated(
     (settings,) = seen
     assert isinstance(settings, WorkerSettings)
     assert settings.allow_producer == ("a.example", "b.example", "spiffe://x/Y")
+
+
+def expiring(year: int) -> trustme.LeafCert:
+    return CA.issue_cert(HOST, WORKER, not_after=datetime(year, 1, 1, tzinfo=UTC))
+
+
+def test_certificates_are_those_of_the_files_as_they_are_now(worker_files: Files, log: Log) -> None:
+    credentials = Credentials(worker_settings(worker_files.write(expiring(2030), CA)), Clock())
+    for year in (2030, 2031):
+        worker_files.write(expiring(year), CA)
+        presented, trusted = credentials.certificates()
+        assert presented.not_after == datetime(year, 1, 1, tzinfo=UTC).timestamp()
+        assert (presented.setting, presented.file) == ("tls-cert", str(worker_files.folder / "cert"))
+        assert (trusted.setting, trusted.file) == ("tls-ca", str(worker_files.folder / "ca"))
+
+
+@pytest.mark.parametrize("of", ["worker", "producer"])
+async def test_without_any_connection_an_expired_certificate_is_told_and_its_renewal_noticed_within_a_minute(
+    worker_files: Files, log: Log, clock: JumpingClock, of: str
+) -> None:
+    worker_files.write(expiring(2001), CA)
+    settings = worker_settings(worker_files) if of == "worker" else producer_settings(worker_files)
+    with closing(TimerWheel(clock, on_bug=Mock())) as wheel:
+        Credentials(settings, clock).watch(wheel)
+        assert [(event["event"], event["setting"]) for event in log.events] == [("tls.expired", "tls-cert")]
+        worker_files.write(expiring(2099), CA)
+        clock.jump(LOOK_SECONDS + TICK)
+        wheel.turn()
+        assert [event["event"] for event in log.events][1:] == ["tls.reloaded"]
+        worker_files.write(expiring(2001), CA)
+        clock.jump(LOOK_SECONDS + TICK)
+        wheel.turn()
+        assert [event["event"] for event in log.events][2:] == ["tls.reloaded", "tls.expired"]

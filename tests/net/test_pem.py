@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 
 import pytest
 from tests.net.certificates import CA, HOST, Files
@@ -41,3 +42,18 @@ def test_unusable_authorities_are_named(worker_files: Files) -> None:
     ca.write_bytes(ca.read_bytes()[:200])
     with pytest.raises(SettingsError, match=rf"^--ca {ca}: no usable PEM"):
         load_authorities(context, "--ca", str(ca))
+
+
+def test_of_a_chain_the_first_to_expire_counts_and_of_authorities_the_last(worker_files: Files) -> None:
+    def leaf(year: int) -> bytes:
+        return CA.issue_cert(HOST, not_after=datetime(year, 1, 1, tzinfo=UTC)).cert_chain_pems[0].bytes()
+
+    presented, key = CA.issue_cert(HOST), worker_files.folder / "key"
+    worker_files.write(presented, CA)
+    cert, ca = worker_files.folder / "cert", worker_files.folder / "ca"
+    worker_files.put("cert", presented.cert_chain_pems[0].bytes() + leaf(2028) + leaf(2026))
+    worker_files.put("ca", leaf(2027) + leaf(2029) + leaf(2026))
+    [first] = load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ("--a", "--b"), (str(cert), str(key)))
+    [last] = load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "--c-ca", str(ca))
+    assert (first.setting, first.file, datetime.fromtimestamp(first.not_after, UTC).year) == ("a", str(cert), 2026)
+    assert (last.setting, last.file, datetime.fromtimestamp(last.not_after, UTC).year) == ("c-ca", str(ca), 2029)

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from .. import __version__
+from ..observe.expiry import Certificate
 from ..observe.status import LinkState, ObservedLink, ObservedRole
 from ..observe.tally import Buckets
 
@@ -33,12 +34,21 @@ _VERSION: Final = re.compile(r";\s*version=([^;]*)")
 
 
 class Metrics(Collector):
-    """The metrics of `role`. The server counts `loop_lag`; prometheus-client calls `collect`."""
+    """The metrics of `role`, and of the server's own certificate. The server counts `loop_lag`; prometheus-client calls
+    `collect`.
+    """
 
-    def __init__(self, role: ObservedRole, loop_lag: Buckets, count_clients: Callable[[], dict[str, int]]) -> None:
+    def __init__(
+        self,
+        role: ObservedRole,
+        loop_lag: Buckets,
+        count_clients: Callable[[], dict[str, int]],
+        own_certificates: Callable[[], list[Certificate]] = list,
+    ) -> None:
         self._role = role
         self._loop_lag = loop_lag
         self._count_clients = count_clients
+        self._own_certificates = own_certificates
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -68,6 +78,7 @@ class Metrics(Collector):
         yield _times("randstream_event_loop_lag_seconds", text, self._loop_lag)
         text = "Clients of endless answers"
         yield _by("of", Gauge, "randstream_admin_clients", text, self._count_clients())
+        yield from self._of_certificates()
 
     def _of_producer(self) -> Iterable[Metric]:
         tally = self._role.tally
@@ -93,6 +104,19 @@ class Metrics(Collector):
         text = "Streams of this worker's name in its store, besides the open one"
         yield Gauge("randstream_store_other_streams", text, 0 if store is None else store.other_streams)
         yield Count("randstream_sink_failures", "Times that the sink could not open or commit", tally.sink_failures)
+
+    def _of_certificates(self) -> Iterable[Metric]:
+        names = ["setting", "file"]
+        text = "When the certificate expires, in seconds since 1970"
+        expiries = Gauge("randstream_certificate_expiry_timestamp_seconds", text, labels=names)
+        text = "When the certificate became valid, in seconds since 1970"
+        starts = Gauge("randstream_certificate_not_before_timestamp_seconds", text, labels=names)
+        for certificate in (*self._role.certificates, *self._own_certificates()):
+            label = certificate.setting, certificate.file
+            expiries.add_metric(label, certificate.not_after)
+            starts.add_metric(label, certificate.not_before)
+        yield expiries
+        yield starts
 
     def _interruptions(self) -> Metric:
         text = "From the last byte heard to the first proof of progress after it, by what interrupted the link"

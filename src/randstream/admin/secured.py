@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any, Final, cast
 
 from ..clock import Clock
-from ..net.pem import load_pair
+from ..net.pem import Loaded, load_pair
 from ..net.renewed import Renewed
 from ..net.tls import RECORD_BYTES, explain
 
@@ -22,16 +22,15 @@ HANDSHAKE: Final = 22
 """The first byte of a client's TLS (RFC 8446, 5.1), and never of HTTP."""
 
 
-def read_certificate(cert: str, key: str, clock: Clock) -> Renewed[ssl.SSLContext]:
+def read_certificate(cert: str, key: str, clock: Clock) -> Renewed[Loaded]:
     """The server's side of TLS 1.3, with the files as they are at each new connection. Raises SettingsError."""
 
-    def read() -> ssl.SSLContext:
+    def read() -> Loaded:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.num_tickets = 0  # a resumed session would keep a certificate that has been replaced since
         context.set_alpn_protocols(["http/1.1"])
-        load_pair(context, ("--admin-tls-cert", "--admin-tls-key"), (cert, key))
-        return context
+        return Loaded(context, load_pair(context, ("--admin-tls-cert", "--admin-tls-key"), (cert, key)))
 
     return Renewed(
         (cert, key), read, clock,

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from ..errors import SettingsError
 from ..net.listening import listen, reachable
+from ..observe.expiry import LOOK_SECONDS, Certificate, Expiry
 from ..observe.interruptions import KEPT
 from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
@@ -79,11 +80,11 @@ class AdminServer:
         self.guard = GuardedServer(
             self._answer, lambda transport: self._note_failure(transport, "the client speaks TLS to a plain HTTP port")
         )
-        self._contexts = None if certificate is None else read_certificate(*certificate, role.clock)
+        self._loaded = None if certificate is None else read_certificate(*certificate, role.clock)
         self._servers: list[asyncio.Server] = []
         self.events = Events(self.observer, self.guard)
         self._numbers = None if role.tap is None else NumbersFeed(role.tap, self.guard, role.clock)
-        self._metrics = Metrics(role, self._loop_lag, self.count_clients)
+        self._metrics = Metrics(role, self._loop_lag, self.count_clients, self.certificates)
         self._routes: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             "/": self._page,
             "/events": self.events.serve,
@@ -111,11 +112,11 @@ class AdminServer:
 
     @property
     def _scheme(self) -> str:
-        return "http" if self._contexts is None else "https"
+        return "http" if self._loaded is None else "https"
 
     def _make_protocol(self) -> asyncio.Protocol:
         handler = self.guard()
-        return handler if self._contexts is None else Secured(handler, self._contexts.newest(), self._note_failure)
+        return handler if self._loaded is None else Secured(handler, self._loaded.newest().context, self._note_failure)
 
     def _note_failure(self, transport: asyncio.BaseTransport | None, why: str) -> None:
         """Log a client that speaks TLS where the server does not, or the reverse, or whose handshake failed."""
@@ -125,15 +126,19 @@ class AdminServer:
         )
 
     async def run(self) -> None:
-        """Look at the role once a second, until cancelled; then stop serving."""
+        """Look at the role once a second, and at its own certificate, until cancelled; then stop serving."""
         clock = self.role.clock
-        due = clock.now()
+        due = look_due = clock.now()
+        expiry = Expiry(clock)
         try:
             while True:
                 now = clock.now()
                 self._loop_lag.observe(max(0.0, now - due))
                 self.observer.tick(now)
                 self.events.tick()
+                if now >= look_due:
+                    expiry.look(self.certificates())
+                    look_due = now + LOOK_SECONDS
                 due = max(due + TICK_SECONDS, now)
                 await asyncio.sleep(due - now)
         finally:
@@ -155,7 +160,7 @@ class AdminServer:
             return text(refusal.status, str(refusal), refusal.headers)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._contexts is not None and not is_secure(request):
+        if self._loaded is not None and not is_secure(request):
             self._note_failure(request.transport, "the client speaks plain HTTP to an HTTPS port")
             raise Refusal(400, "this is plain HTTP, but the port speaks HTTPS; use https://")
         self._hosts.check_origin(request)
@@ -176,6 +181,10 @@ class AdminServer:
     def count_clients(self) -> dict[str, int]:
         """How many clients take endless answers, by answer."""
         return {"events": self.events.watchers, "numbers": 0 if self._numbers is None else self._numbers.clients}
+
+    def certificates(self) -> list[Certificate]:
+        """The one that ends the use of this server's own certificate, if it has any."""
+        return [] if self._loaded is None else self._loaded.newest().certificates
 
     async def _livez(self, request: web.BaseRequest) -> web.StreamResponse:
         return text(200, "alive")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import ssl
 
 from ..clock import Clock
+from ..observe.expiry import LOOK_SECONDS, Certificate, Expiry
 from ..protocol.end import End
 from ..settings.roles import CommonSettings, WorkerSettings
-from .pem import load_authorities, load_pair
+from .pem import Loaded, load_authorities, load_pair
 from .renewed import Renewed
+from .timers import TimerWheel
 from .tls import SecuredEnd
 
 
 class Credentials:
-    """The certificate, the key and the CA of this process, read again for a new connection when a file has changed.
+    """The certificate, the key and the CA of this process, read again when a file has changed: for a new connection,
+    and by `watch`.
 
     Raises:
         SettingsError: they cannot be used.
@@ -27,7 +30,7 @@ class Credentials:
         self._ca = settings.tls_ca
         self._listens = isinstance(settings, WorkerSettings)
         self._allowed_names = frozenset(settings.allowed_peers)
-        self._contexts = Renewed(
+        self._loaded = Renewed(
             (*self._pair, self._ca), self._read, clock,
             events=("tls.unreadable", "tls.reloaded"),
             advice="new connections use the files as last read", certificate=settings.tls_cert,
@@ -36,10 +39,28 @@ class Credentials:
     def secure(self, end: End, host: str | None = None) -> SecuredEnd:
         """`end`, behind TLS. `host`: the name or address that is dialled; None on the side that listens."""
         return SecuredEnd(
-            end, self._contexts.newest(), server_hostname=host and host.rstrip("."), allowed_names=self._allowed_names
+            end,
+            self._loaded.newest().context,
+            server_hostname=host and host.rstrip("."),
+            allowed_names=self._allowed_names,
         )
 
-    def _read(self) -> ssl.SSLContext:
+    def certificates(self) -> list[Certificate]:
+        """Those that end the use of the certificate and of the CA."""
+        return self._loaded.newest().certificates
+
+    def watch(self, wheel: TimerWheel) -> None:
+        """Now and then, connections or not, read files that have changed and log certificates that expire."""
+        expiry = Expiry(wheel.clock)
+
+        def look(now: float) -> None:
+            expiry.look(self.certificates())
+            alarm.set(now + LOOK_SECONDS)
+
+        alarm = wheel.alarm(look)
+        look(wheel.clock.now())
+
+    def _read(self) -> Loaded:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if self._listens else ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
@@ -47,6 +68,6 @@ class Credentials:
             context.num_tickets = 0  # a resumed session would keep certificates that have been replaced since
         else:
             context.hostname_checks_common_name = False
-        load_pair(context, ("--tls-cert", "--tls-key"), self._pair)
-        load_authorities(context, "--tls-ca", self._ca)
-        return context
+        presented = load_pair(context, ("--tls-cert", "--tls-key"), self._pair)
+        trusted = load_authorities(context, "--tls-ca", self._ca)
+        return Loaded(context, presented + trusted)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from ..clock import Clock
+from .expiry import Certificate
 from .interruptions import InterruptionsStatus
 from .journal import Entry, Journal
 from .tally import Tally
@@ -177,6 +178,10 @@ class ObservedRole(Protocol):
     def tally(self) -> Tally: ...
     @property
     def journal(self) -> Journal: ...
+
+    @property
+    def certificates(self) -> Sequence[Certificate]:
+        """Those that end the use of its files for TLS."""
 
     @property
     def links(self) -> Sequence[ObservedLink]:

@@ -6,7 +6,7 @@ Embeddable: no signal handlers, no log set-up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import inf, isinf
 from random import Random, SystemRandom
 from typing import Final
@@ -18,6 +18,7 @@ from ..clock import Clock
 from ..net.budget import SendBudget
 from ..net.credentials import Credentials
 from ..net.timers import TimerWheel
+from ..observe.expiry import Certificate
 from ..observe.journal import Journal
 from ..observe.tally import Tally
 from ..observe.throttle import LINES_A_MINUTE, Throttle
@@ -98,6 +99,11 @@ class Producer:
         return None if is_up else problem
 
     @property
+    def certificates(self) -> Sequence[Certificate]:
+        """Those that end the use of the files for TLS."""
+        return () if self._credentials is None else self._credentials.certificates()
+
+    @property
     def departed(self) -> Collection[History]:
         """The last MOST_DEPARTED workers that were reached and have no link now, in the order in which they left."""
         return self._histories.departed.values()
@@ -132,6 +138,8 @@ class Producer:
                 reminders=Throttle(LINES_A_MINUTE),
             )
             try:
+                if self._credentials is not None:
+                    self._credentials.watch(wheel)
                 self._start_links()
                 asking = [group.create_task(watch.run()) for watch in self._watches]
                 await self._stopping.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack, closing
 from random import Random, SystemRandom
 from typing import Final
@@ -17,6 +17,7 @@ from ..net.credentials import Credentials
 from ..net.descriptors import tell_if_used_up
 from ..net.listening import listen
 from ..net.timers import TimerWheel
+from ..observe.expiry import Certificate
 from ..observe.journal import Journal
 from ..observe.report import SinkReport
 from ..observe.tally import Tally
@@ -99,6 +100,11 @@ class Worker:
             return f"{named}; {warning}" if warning else named
         return warning
 
+    @property
+    def certificates(self) -> Sequence[Certificate]:
+        """Those that end the use of the files for TLS."""
+        return () if self._credentials is None else self._credentials.certificates()
+
     async def wait_listening(self) -> tuple[str, int]:
         """The address that the worker listens on, as soon as it does."""
         await self._listening.wait()
@@ -123,6 +129,8 @@ class Worker:
         await self.sink.start()
         wheel = TimerWheel(self.clock, self._on_bug)
         try:
+            if self._credentials is not None:
+                self._credentials.watch(wheel)
             with ExitStack() as listening:
                 servers = [listening.enter_context(closing(server)) for server in await self._bind()]
                 async with asyncio.TaskGroup() as group:
