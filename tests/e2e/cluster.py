@@ -99,9 +99,14 @@ def logs(pod: str, *more: str) -> list[dict[str, Any]]:
 
 def link(worker: str) -> dict[str, Any]:
     """A worker's link, as it tells it itself."""
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001/api/links?interruptions=100').read().decode())"
-    found: dict[str, Any] = json.loads(kubectl("exec", worker, "--", "python", "-c", ask))["links"][0]
+    found: dict[str, Any] = json.loads(fetch(worker, "/api/links?interruptions=100"))["links"][0]
     return found
+
+
+def fetch(pod: str, path: str) -> str:
+    """What the admin server of `pod` answers."""
+    ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9001{path}').read().decode())"
+    return kubectl("exec", pod, "--", "python", "-c", ask)
 
 
 def best_of(worker: str, producers: list[str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import kubectl, link, make, pods, prove, until, wait_served_by_the_best_of, workers
+from tests.e2e.cluster import fetch, kubectl, link, make, pods, prove, until, wait_served_by_the_best_of, workers
 from tests.e2e.pages import blocks, shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -41,6 +42,16 @@ def seen(pod: str) -> str:
     return kubectl("exec", pod, "--", "cat", CERTIFICATE)
 
 
+def expiry(pod: str) -> float:
+    """When the certificate in use expires, as the metric says."""
+    [line] = re.findall(
+        r'^randstream_certificate_expiry_timestamp_seconds\{.*setting="tls-cert".*\} (\S+)$',
+        fetch(pod, "/metrics"),
+        re.M,
+    )
+    return float(line)
+
+
 def test_without_certificates_it_is_one_line_that_says_what_to_do() -> None:
     make("build")
     done = make("deploy", OVERLAY, check=False)
@@ -60,6 +71,7 @@ def test_a_renewal_is_used_by_new_connections_and_interrupts_none() -> None:
     wait_served_by_the_best_of(["producer-0", "producer-1"])  # or a hand-over would be an interruption
     before = prove()
     counted: dict[str, Any] = {worker: link(worker) for worker in workers()}
+    expiries = {pod: expiry(pod) for pod in pods()}
     old = {role: given(role) for role in ("producer", "worker")}
     _, renew = blocks(PAGE, "Mutual TLS")
     shell(renew)
@@ -67,6 +79,7 @@ def test_a_renewal_is_used_by_new_connections_and_interrupts_none() -> None:
     assert all(new[role] != old[role] for role in old)
     for pod in pods():
         until(lambda pod=pod: seen(pod) == new[pod.rpartition("-")[0]], f"{pod} has the new certificate")
+    assert all(expiry(pod) > then for pod, then in expiries.items())
     make("scale", "N=4")  # a new connection
     before = prove(before)
     for producer in pods("producer"):
