@@ -116,15 +116,15 @@ MUTANTS: Final = (
     # ---- the worker --------------------------------------------------------------------------------------------------
     Mutant(
         "sink-error-is-swallowed", "numbers that the sink could not store are acknowledged",
-        Session, "_commit",
+        Session, "_commit_proved",
         "                await asyncio.sleep(SINK_RETRY_SECONDS)\n"
-        "                self._proved.set()\n"
-        "                continue\n",
-        "                offset = self.receiver.offset\n",
+        "                self._proved.set()\n",
+        "                return self.receiver.offset, 0.0, clock.now()\n",
     ),
     Mutant(
         "sink-stays-failed", "after one failed commit there is no other",
-        Session, "_commit", "                continue\n", "                return\n",
+        Session, "_commit_proved", "                self._proved.set()\n",
+        "                await asyncio.Event().wait()\n",
     ),
     Mutant(
         "resume-one-late", "the worker asks for the number after the one it needs",
