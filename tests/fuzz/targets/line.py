@@ -212,9 +212,11 @@ class Judge(Rules):
             case Ack(offset, t):
                 assert peer is self.serving
                 assert offset <= peer.offset
-                if not peer.is_started:
+                if t is None:
+                    pass  # the last one again: it answers no beat
+                elif not peer.is_started:
                     peer.is_started = self.trusts_rank = True
-                elif t is not None and not self.is_stopping:
+                elif not self.is_stopping:
                     peer.owed_yield = self.must_yield(peer, now) is not None
             case Close(reason):
                 assert peer.state == "over", f"told {reason}, and kept"
