@@ -352,6 +352,15 @@ def test_standby_liveness_with_a_longer_ask_counts_on_from_the_last_byte() -> No
     assert receiver.silence_deadline == START + 0.25 + 6.0
 
 
+def test_standby_liveness_is_not_put_off_by_asks_that_come_at_one_pace_and_then_at_another() -> None:
+    receiver = an_asking_receiver(1.0)
+    for turn in range(12):
+        receiver.ask(Wait(), (0.5, 1.0)[turn % 2], START + 0.2 * turn)
+        sent(receiver)
+        assert receiver.silence_deadline <= START + 3.0
+    assert reason_of_close(receiver.handle_timer(START + 3.0)) is Reason.TIMEOUT
+
+
 def test_standby_liveness_does_not_start_over_at_resume() -> None:
     for offset in (7, None):
         receiver = an_asking_receiver(0.5)

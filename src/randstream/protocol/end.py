@@ -22,18 +22,17 @@ class Silence:
 
     def __init__(self, now: float, limit: float) -> None:
         self._limit = limit
+        self._heard_at = now
         self.deadline = now + limit
 
     def heard(self, now: float) -> None:
         """Start the count over, because something arrived."""
+        self._heard_at = now
         self.deadline = now + self._limit
 
     def set_limit(self, limit: float, now: float) -> None:
         """Change the limit. The count goes on, but a shorter limit may be used in full from now."""
-        if limit < self._limit:
-            self.deadline = min(self.deadline, now + limit)
-        else:
-            self.deadline += limit - self._limit
+        self.deadline = max(self._heard_at + limit, min(self.deadline, now + limit))
         self._limit = limit
 
     def is_over(self, now: float, grace: float) -> bool:
