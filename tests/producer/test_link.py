@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 from randstream.backoff import LONGEST_DELAY
 from randstream.errors import Reason
-from randstream.observe.report import LINK_LINES_A_MINUTE
+from randstream.observe.link_report import LINK_LINES_A_MINUTE
 from randstream.observe.status import LinkState
 from randstream.producer.haste import DELAY_SECONDS, HASTE_SECONDS
 from randstream.producer.link import STREAMS_REMEMBERED

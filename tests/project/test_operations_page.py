@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.admin.roles import FakeRole, RoleName
 
 from randstream.admin.metrics import Metrics
-from randstream.observe.report import WARNINGS
+from randstream.observe.link_report import WARNINGS
 from randstream.observe.tally import Buckets
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from tests.support.stream import stream
 from tests.support.waiting import PATIENCE, until
 
 from randstream.clock import Clock
-from randstream.observe.report import SinkReport
+from randstream.observe.sink_report import SinkReport
 from randstream.sinks.pipe import PipeSink
 from randstream.sinks.queued import BATCH_BYTES
 

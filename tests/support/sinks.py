@@ -7,7 +7,7 @@ from tests.support.waiting import until
 
 from randstream.clock import Clock
 from randstream.observe.journal import Journal
-from randstream.observe.report import SinkReport
+from randstream.observe.sink_report import SinkReport
 from randstream.observe.tally import Tally
 from randstream.protocol.frames import Lines, Open
 from randstream.sinks.immediate import ImmediateSink

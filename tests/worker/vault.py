@@ -11,7 +11,7 @@ from tests.support.sinks import Memory
 from tests.support.stream import stream
 
 from randstream.errors import SinkError
-from randstream.observe.report import SinkReport
+from randstream.observe.sink_report import SinkReport
 from randstream.protocol.frames import Beat, Lines, Open
 from randstream.sinks.pipe import PipeSink
 

@@ -30,7 +30,7 @@ from ..numbers.distributions import NumberArray
 from ..numbers.stream import NumberStream
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
-from ..observe.report import LINK_LINES_A_MINUTE, LinkReport
+from ..observe.link_report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus
 from ..observe.tally import Tally
 from ..observe.throttle import Throttle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
 
 

@@ -16,7 +16,7 @@ from ..backoff import Backoff
 from ..children.spawn import send_signal, spawn
 from ..clock import Clock
 from ..errors import SettingsError
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from .pipe import FdWriter, PipeSink
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from ..errors import OfferError
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
 
 

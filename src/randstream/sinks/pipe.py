@@ -10,7 +10,7 @@ from abc import abstractmethod
 from queue import SimpleQueue
 
 from ..clock import Clock
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from .queued import QueuedSink
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..clock import Clock
 from ..errors import SettingsError
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from .pipe import FdWriter, PipeSink
 
 RETRY_SECONDS: Final = 1.0

@@ -17,7 +17,7 @@ import structlog
 
 from ..clock import Clock
 from ..errors import LocalProtocolError, SinkError
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Lines, Open

@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..errors import reason_of, words_of
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
-from ..observe.report import LinkReport
+from ..observe.link_report import LinkReport
 from ..observe.status import LinkState, LinkStatus, Standby
 from ..observe.tally import Tally
 from ..observe.tap import Stored, Tap

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..net.timers import TimerWheel
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..protocol import SILENCE_HEARTBEATS
 from ..protocol.end import Silence
 from ..sinks import Sink

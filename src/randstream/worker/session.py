@@ -21,7 +21,7 @@ from ..errors import (
 from ..net.accepted import AcceptedConnection
 from ..net.timers import TimerWheel
 from ..numbers.distributions import is_canonical
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..protocol.events import Acknowledged, AskDue, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from ..protocol.frames import Beat, Numbers, Open, Resume, Wait
 from ..protocol.receiver import Receiver

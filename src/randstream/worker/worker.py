@@ -19,7 +19,7 @@ from ..net.listening import listen
 from ..net.timers import TimerWheel
 from ..observe.expiry import Certificate
 from ..observe.journal import Journal
-from ..observe.report import SinkReport
+from ..observe.sink_report import SinkReport
 from ..observe.tally import Tally
 from ..protocol.receiver import Receiver
 from ..settings import Address, WorkerSettings

@@ -1,4 +1,4 @@
-"""Report: one call feeds the log, the journal and the counters. Limits on log lines lose no count."""
+"""Link report: one call feeds the log, the journal and the counters. Limits on log lines lose no count."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from tests.support.log import Log
 from tests.support.roles import a_pair, a_producer, running
 from tests.support.waiting import until
 
-from randstream.clock import Clock
 from randstream.errors import OfferError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
 from randstream.observe.journal import Journal
-from randstream.observe.report import LinkReport, SinkReport
+from randstream.observe.link_report import LinkReport
 from randstream.observe.tally import Tally
 from randstream.observe.throttle import LINES_A_MINUTE, Throttle
 from randstream.worker.session import Session
@@ -25,24 +24,9 @@ NOTHING: tuple[dict[str, int], dict[str, int], int] = ({}, {}, 0)
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
-
-
-@pytest.fixture
-def journal() -> Journal:
-    return Journal(Clock())
-
-
-@pytest.fixture
 def report(log: Log, tally: Tally, journal: Journal) -> LinkReport:
     """A report of a link that may log LIMIT events a minute."""
     return LinkReport("worker-0", tally, journal, LIMIT, worker="worker-0")
-
-
-@pytest.fixture
-def sink_report(log: Log, tally: Tally, journal: Journal) -> SinkReport:
-    return SinkReport("worker-0", tally, journal)
 
 
 def noted(journal: Journal) -> list[tuple[str, str, str]]:
@@ -52,9 +36,6 @@ def noted(journal: Journal) -> list[tuple[str, str, str]]:
 def counted(tally: Tally) -> tuple[dict[str, int], dict[str, int], int]:
     """The ends and the failures by reason, and how often the sink failed."""
     return tally.ends, tally.failures, tally.sink_failures
-
-
-# ---- links -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_call_feeds_the_log_the_journal_and_the_counters(
@@ -251,112 +232,3 @@ async def test_an_absent_worker_is_in_the_journal_once() -> None:
     async with running(producer := a_producer("127.0.0.1:1")):
         await until(lambda: producer.tally.failures.total() >= 3)
     assert [entry.event for entry in producer.journal.entries] == ["link.unreachable"]
-
-
-# ---- sinks -----------------------------------------------------------------------------------------------------------
-
-
-def test_an_unchanged_problem_is_reported_once_but_every_failure_is_counted(
-    sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
-) -> None:
-    for problem in ("the disk is full", "the disk is full", "the disk is read-only"):
-        sink_report.failed(problem, 0.0, retry_in=0.5)
-        assert sink_report.problem == problem
-    assert [(event["error"], event["log_level"], event["retry_in"]) for event in log.of("sink.failing")] == [
-        ("the disk is full", "error", 0.5), ("the disk is read-only", "error", 0.5),
-    ]  # fmt: skip
-    assert [detail for _, _, detail in noted(journal)] == ["the disk is full", "the disk is read-only"]
-    assert counted(tally) == ({}, {}, 3)
-
-
-def test_a_problem_that_lasts_is_logged_again_at_intervals(sink_report: SinkReport, log: Log, journal: Journal) -> None:
-    for second in range(150):
-        sink_report.failed("the disk is full", float(second), retry_in=1.0)
-    assert len(log.of("sink.failing")) == 3
-    assert len(noted(journal)) == 1
-
-
-def test_a_problem_that_came_when_the_log_was_full_is_logged_as_soon_as_the_limit_allows(
-    sink_report: SinkReport, log: Log
-) -> None:
-    for second in range(LINES_A_MINUTE):
-        sink_report.failed(f"short of {second} bytes", float(second), retry_in=1.0)
-    for second in range(LINES_A_MINUTE, 100):
-        sink_report.failed("the disk is full", float(second), retry_in=1.0)
-    *_, last = log.of("sink.failing")
-    assert (last["error"], last["left_out"]) == ("the disk is full", 60 - LINES_A_MINUTE)
-    assert len(log.of("sink.failing")) == LINES_A_MINUTE + 1
-
-
-def test_a_recovery_is_reported_once_with_the_problem_it_ends(
-    sink_report: SinkReport, log: Log, journal: Journal
-) -> None:
-    sink_report.worked(0.0)
-    assert log.events == []
-    sink_report.failed("the disk is full", 0.0, retry_in=0.5)
-    sink_report.worked(1.0)
-    sink_report.worked(2.0)
-    assert sink_report.problem is None
-    assert [(event["event"], event["log_level"]) for event in log.events] == [
-        ("sink.failing", "error"), ("sink.recovered", "info"),
-    ]  # fmt: skip
-    assert noted(journal)[-1] == ("sink.recovered", "worker-0", "was: the disk is full")
-
-
-def test_a_stall_is_reported_once_until_it_is_over(sink_report: SinkReport, log: Log, journal: Journal) -> None:
-    problem = "the command sleep has not taken its numbers since 2023-11-14T22:13:20Z"
-    for seconds in (3.0, 6.0):
-        sink_report.stalled("the command sleep", seconds, since=1.7e9)
-        assert sink_report.problem == problem
-    for seconds in (7.0, 8.0):
-        sink_report.went_on(seconds)
-        assert sink_report.problem is None
-    assert [(event["event"], event["log_level"]) for event in log.events] == [
-        ("sink.stalled", "warning"), ("sink.recovered", "info"),
-    ]  # fmt: skip
-    assert [detail for _, _, detail in noted(journal)] == [problem, f"was: {problem}"]
-
-
-def test_a_stall_is_no_news_while_the_sink_fails_and_both_end_together(sink_report: SinkReport, log: Log) -> None:
-    sink_report.stalled("the disk of /data", 3.0, since=1.7e9)
-    sink_report.failed("the disk is full", 4.0, retry_in=1.0)
-    sink_report.stalled("the disk of /data", 7.0, since=1.7e9)
-    assert sink_report.problem == "the disk is full"
-    sink_report.went_on(8.0)
-    sink_report.worked(8.0)
-    assert sink_report.problem is None
-    assert [event["event"] for event in log.events] == ["sink.stalled", "sink.failing", "sink.recovered"]
-
-
-def test_a_sink_that_stalls_again_and_again_keeps_no_failure_out_of_the_log(sink_report: SinkReport, log: Log) -> None:
-    for number in range(100):
-        sink_report.stalled("the command sleep", number / 10, since=1.7e9)
-        sink_report.went_on(number / 10)
-    sink_report.failed("the disk is full", 10.0, retry_in=1.0)
-    assert len(log.of("sink.stalled")) + len(log.of("sink.recovered")) == LINES_A_MINUTE
-    assert len(log.of("sink.failing")) == 1
-
-
-def test_a_warning_is_reported_when_it_begins_changes_and_ends(
-    sink_report: SinkReport, log: Log, tally: Tally, journal: Journal
-) -> None:
-    for warning in (None, "90 % full", "90 % full", "95 % full", None, None):
-        sink_report.worked(0.0, warning)
-        assert sink_report.warning == warning
-    assert [(event["event"], event["log_level"], event["warning"]) for event in log.events] == [
-        ("sink.warning", "warning", "90 % full"),
-        ("sink.warning", "warning", "95 % full"),
-        ("sink.warning_over", "info", "95 % full"),
-    ]
-    assert noted(journal) == [("sink.warning", "worker-0", "90 % full"), ("sink.warning", "worker-0", "95 % full")]
-    assert counted(tally) == NOTHING
-
-
-def test_a_sink_that_comes_and_goes_does_not_fill_the_log(sink_report: SinkReport, log: Log, tally: Tally) -> None:
-    for number in range(LINES_A_MINUTE):
-        sink_report.failed("the disk is full", float(number), retry_in=0.5)
-        sink_report.worked(float(number))
-    assert len(log.events) == LINES_A_MINUTE
-    sink_report.failed("the disk is full", 60.0, retry_in=0.5)
-    assert log.events[-1]["left_out"] == LINES_A_MINUTE
-    assert tally.sink_failures == LINES_A_MINUTE + 1
