@@ -13,7 +13,7 @@ from randstream.settings.roles import BUFFER_BYTES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| [^|]+ \| ([0-9]+)(?: (\w+))? \| `([a-z.]+)\.([A-Z_]+)` \| [^|]+ \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| [^|]+ \| ([0-9]+)(?: (\w+))? \| `([a-z_.]+)\.([A-Z_]+)` \| [^|]+ \|$", PAGE, re.MULTILINE)
 UNITS = {"": 1, "s": 1, "bytes": 1, "KiB": 2**10, "MiB": 2**20}
 
 
