@@ -59,7 +59,9 @@ NOT_RUN_HERE = {
     "make deploy CLUSTER=none OVERLAY=production IMAGE=registry.example.org/team/randstream@sha256:...":
         "needs a registry: tests/project/test_rollout.py holds what it deploys",
     "randstream top --ca ca.crt --token-file token https://127.0.0.1:9001": "tests/cli/top/test_source.py: each alone",
-    "randstream top http://127.0.0.1:9001": "tests/cli/top/test_top.py, on a port from the system",
+    "randstream top http://127.0.0.1:9001": "tests/cli/top/test_command.py, on a port from the system",
+    "kubectl -n randstream exec -it worker-0 -- python -m randstream top srv://_admin._tcp.producer":
+        "needs a terminal: tests/cli/top/test_watched.py, with DNS of its own",
     "randstream worker --discard --listen 0.0.0.0:9000": "endless: tests/cli/check/test_run.py starts such workers",
     "randstream check --workers a:9000,b:9000 --seconds 60": "tests/cli/check/test_run.py, for no time",
     "randstream check --workers a:9000,b:9000 -- kubectl rollout restart daemonset/cilium -n kube-system":

@@ -34,6 +34,7 @@ from .options import (
     read_given,
 )
 from .output import output_options, require_output, write_numbers
+from .top.rows import SORTS
 
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 CHECK_HEARTBEAT: Final = "0.1"
@@ -276,24 +277,53 @@ def cat(
     write_numbers(source, format_name, output)
 
 
-@commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
+@commands.command(
+    short_help="Watch streams in the terminal.",
+    epilog="Example: randstream top http://127.0.0.1:9001"
+    "\n\nExample: randstream top srv://_admin._tcp.producer --sort lag"
+    "\n\nExample: randstream top 127.0.0.1:9001 --once --json | jq .well",
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
+@click.option(
+    "--sort",
+    type=click.Choice(list(SORTS)),
+    default="trouble",
+    help="Which streams come first: those in trouble, those with the largest figure, or by name. Default: trouble.",
+)
+@click.option("--once", is_flag=True, help="Print one table and exit; with --json, one object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, once a second.")
 @click.option(
     "--token-file", metavar="FILE", help="File with the token of --admin-token-file; it is sent to every URL."
 )
 @click.option("--ca", metavar="FILE", help="Certificates (PEM) to trust for https://. Default: the system's.")
-@click.option("--once", is_flag=True, help="Print one table and exit, as when output is not a terminal.")
-def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, ca: str | None, once: bool) -> None:
+def top(
+    urls: tuple[str, ...], name_filter: str, sort: str, once: bool, as_json: bool, token_file: str | None,
+    ca: str | None,
+) -> int:  # fmt: skip
     """Watch the streams of producers and workers that run with --admin: the live page, in a terminal.
 
-    Each URL is that of a live page, such as http://127.0.0.1:9001, 127.0.0.1:9001 or https://HOST:9001. Several
-    processes share one table: for each worker, which producer serves it and which stand by.
+    Each URL is that of a live page, such as http://127.0.0.1:9001, 127.0.0.1:9001 or https://HOST:9001; or
+    srv://NAME or dns://NAME:PORT, for all the processes that DNS names, as they come and go (over https if --ca is
+    given). Several processes share one table: for each worker, which producer serves it and which stand by.
+
+    \b
+      q       quit                        s       sort by the next column
+      /       filter by name              p       pause
+      arrows, PgUp, PgDn, Home, End       ?       help
+              scroll through all streams
+
+    Without a terminal it prints one table.
+
+    Exit status 0: done. With --once also 1: a process does not answer or is not ready, or a stream is not well.
+    2: no process answers at all.
     """
-    from .top import run_top
+    from .top.command import run_top
 
     require_output()
-    run_top(urls, name_filter=name_filter, token_file=token_file, ca_file=ca, is_once=once)
+    return run_top(
+        urls, name_filter=name_filter, sort=sort, token_file=token_file, ca_file=ca, is_once=once, as_json=as_json
+    )
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")

@@ -129,7 +129,7 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
     if mode is not None:
         _open(path, "r+b", option).close()  # no right to write it, no right to replace it
     part = _part_of(path)
-    with _orderly_end(), _open(part, "xb", option, path) as out:
+    with orderly_end(), _open(part, "xb", option, path) as out:
         try:
             if mode is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(mode))
@@ -174,7 +174,7 @@ def _unusable(path: Path, option: str, error: OSError) -> SettingsError:
 
 
 @contextmanager
-def _orderly_end() -> Iterator[None]:
+def orderly_end() -> Iterator[None]:
     """Let SIGTERM and SIGHUP, unless ignored, end the process as an exception does."""
 
     def end(number: int, _: object) -> None:
