@@ -71,4 +71,4 @@ def test_a_short_text_has_an_ellipsis_in_its_middle() -> None:
     assert shorten("worker-0123456789", 10) == "worke…6789"
     assert shorten("worker", 1) == "…"
     assert shorten("worker", 0) == ""
-    assert shorten("字字字字字", 6) == "字 …字"
+    assert shorten("字字字字字", 6) == "字…字"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 
+import pytest
 from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import site_of
 from tests.support.waiting import until
@@ -25,7 +25,10 @@ async def test_what_is_wanted_is_asked_for() -> None:
     assert (look.problem, look.answers) == (None, True)
 
 
-async def test_a_new_wish_is_asked_for_at_once_and_the_last_answer_outlives_a_failure() -> None:
+async def test_a_new_wish_is_asked_for_at_once_and_the_last_answer_outlives_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(views, "PERIOD_SECONDS", 3600.0)
     async with site_of(FakeRole(links=[FakeLink("a"), FakeLink("b")])) as site:
         view = View(Source(f"127.0.0.1:{site.port}"))
         view.start()
@@ -41,7 +44,7 @@ async def test_a_new_wish_is_asked_for_at_once_and_the_last_answer_outlives_a_fa
     assert (look.problem or "").startswith("no answer from http://127.0.0.1:")
 
 
-async def test_the_largest_answer_that_a_role_gives_is_read(tmp_path: Path) -> None:
+async def test_the_largest_answer_that_a_role_gives_is_read() -> None:
     links = [FakeLink(f"{n:0128}", "p" * 253, error="e" * 300, served_by="s" * 128) for n in range(views.MOST_LINKS)]
     async with site_of(FakeRole(links=links)) as site:
         snapshot = await asyncio.to_thread(Source(f"127.0.0.1:{site.port}").fetch, limit=views.MOST_LINKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ async def test_one_that_cannot_be_reached_stops_no_other() -> None:
     assert "Connection refused; start a role with --admin there" in silent.trouble
 
 
+async def test_the_first_answer_is_enough_to_begin() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with site_of(FakeRole()) as site:
+            watched = Watched([address, f"127.0.0.1:{site.port}"], Wanted())
+            watched.start()
+            await asyncio.to_thread(watched.wait, PATIENCE, for_all=False)
+            waiting, answering = watched.looks()
+    assert answering.answers
+    assert waiting.trouble == f"no answer from {address} yet"
+
+
 async def test_a_service_stands_for_all_that_dns_names_as_they_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     dns = Services()
     first, second = FakeRole(name="first"), FakeRole(name="second", links=[FakeLink("b")])
@@ -49,7 +62,7 @@ async def test_a_service_stands_for_all_that_dns_names_as_they_come_and_go(monke
         dns.workers[SRV] = targets
         await until(lambda: names() == ["first", "second"])
         watched.want(Wanted(9, "b"))
-        await until(lambda: all(look.snapshot and len(look.snapshot["links"]) < 2 for look in watched.looks()))
+        await until(lambda: [look.snapshot and len(look.snapshot["links"]) for look in watched.looks()] == [0, 1])
         dns.workers[SRV] = targets[1:]
         service = watched._services[0]
         await until(lambda: len(service.addresses) == 1)

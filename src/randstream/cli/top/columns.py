@@ -120,7 +120,7 @@ def shorten(text: str, cells: int) -> str:
     if cells < 1:
         return ""
     tail = (cells - 1) // 2
-    return f"{set_cell_size(text, cells - 1 - tail)}…{set_cell_size(text[::-1], tail)[::-1]}"
+    return f"{set_cell_size(text, cells - 1 - tail).rstrip()}…{set_cell_size(text[::-1], tail)[::-1].lstrip()}"
 
 
 def _needed(column: Column, rows: Sequence[Row]) -> int:

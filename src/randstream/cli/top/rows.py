@@ -68,11 +68,11 @@ class Row:
         self.interruptions, self.longest = max((self.interruptions, self.longest), counted)
         if ORDER.index(state) < ORDER.index(self.link["state"]):
             self.process, self.link = process, link
-        if trouble := _trouble(link, now):
+        if state == "resting":
+            self.notes.append((process, f"{link['peer']} rests"))
+        elif trouble := _trouble(link, now):
             self.notes.append((process, trouble))
             self.is_troubled = True
-        elif state == "resting":
-            self.notes.append((process, f"{link['peer']} rests"))
 
 
 def _trouble(link: dict[str, Any], now: float) -> str | None:
@@ -81,7 +81,7 @@ def _trouble(link: dict[str, Any], now: float) -> str | None:
     if link["reason"]:
         told = "" if link["since"] is None else f" (for {in_seconds(max(0.0, now - link['since']))})"
         return f"{link['reason']}{told}"
-    if link["error"] and state not in ("streaming", "stalled", "resting", "finished"):
+    if link["error"] and state not in ("streaming", "stalled", "finished"):
         return in_words(link["error"])
     if current:
         return f"interrupted for {current['seconds']:.1f} s: {current['cause']}"

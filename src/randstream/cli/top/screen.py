@@ -179,7 +179,7 @@ def _events(looks: Sequence[Look]) -> list[Text]:
 def _bottom_line(controls: Controls, position: str) -> Text:
     line = Text()
     if controls.is_typing:
-        line.append("/" + plain(controls.name_filter)).append(" ", style="reverse")
+        line.append(f"/{controls.name_filter}").append(" ", style="reverse")
         return line.append("  Enter keeps it, Esc shows all", style="dim")
     if controls.is_paused:
         line.append("paused", style="reverse").append("  ")
