@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -87,9 +88,17 @@ class PeerClosed(RandstreamError):
 
 
 class PeerTimeout(RandstreamError):
-    """The peer was silent past the deadline."""
+    """The peer was silent past the deadline. `guess`: a likely cause, unless it is known to have spoken before."""
 
     reason = Reason.TIMEOUT
+
+    def __init__(self, detail: str = "", guess: str = "") -> None:
+        super().__init__(detail)
+        self.guess = guess
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{said}; {self.guess}" if self.guess else said
 
 
 class TlsError(RandstreamError):
@@ -128,9 +137,14 @@ def shortage_of(error: BaseException) -> str | None:
     return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
+def is_full(error: OSError) -> bool:
+    """Whether `error` means that a disk, or somebody's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def words_of(error: Exception) -> str:
-    """What `error` says, for a log."""
-    return shortage_of(error) or str(error)
+    """What `error` says, for a log, without the operating system's number for it."""
+    return shortage_of(error) or re.sub(r"\[Errno -?\d+\] ", "", str(error))
 
 
 def reason_of(error: Exception) -> Reason:

@@ -125,8 +125,8 @@ class End(ABC):
         if self.state is State.CLOSED:
             return []
         if self._silence.is_over(now, self._grace):
-            hint = "; perhaps the worker waits for TLS" if self.state is State.GREETING else ""
-            error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}{hint}")
+            guess = "perhaps the worker waits for TLS" if self.state is State.GREETING else ""
+            error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}", guess)
             self._close_for(Reason.TIMEOUT)
             return [Closed(error)]
         events: list[Event] = []

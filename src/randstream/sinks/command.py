@@ -18,6 +18,7 @@ from ..clock import Clock
 from ..errors import SettingsError
 from ..observe.sink_report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
+from ..protocol.troubles import Taker
 from .pipe import FdWriter, PipeSink
 
 STEADY_SECONDS: Final = 10.0
@@ -33,6 +34,8 @@ class CommandSink(PipeSink):
 
     A number of which the pipe took only a part goes to the next command whole.
     """
+
+    taker_kind = Taker.COMMAND
 
     def __init__(self, command: Sequence[str], clock: Clock, random: Random) -> None:
         super().__init__(clock)
