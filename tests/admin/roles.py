@@ -79,6 +79,8 @@ class FakeLink:
     silence: float = 0.5
     reconnects: int = 0
     error: str | None = None
+    reason: str | None = None
+    since: float | None = None
     interruptions: Interruptions = field(default_factory=lambda: Interruptions(Clock()))
     served_by: str | None = None
     served_for: float | None = None
@@ -101,6 +103,8 @@ class FakeLink:
             self.silence,
             self.reconnects,
             self.error,
+            self.reason,
+            self.since,
             self.interruptions.status(now, interruptions),
             self.served_by,
             self.served_for,
