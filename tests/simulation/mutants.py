@@ -111,7 +111,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "problem-is-never-cleared", "a store that failed once is never ready again",
-        Store, "_attempt", "            raise\n        self.problem, self.is_full = None, False\n", "            raise\n",
+        Store, "_attempt",
+        "            raise\n        self.problem, self.is_full = None, False\n", "            raise\n",
     ),
     # ---- the worker --------------------------------------------------------------------------------------------------
     Mutant(
