@@ -107,6 +107,15 @@ class TlsError(RandstreamError):
     reason = Reason.TLS
 
 
+class ExpiredError(TlsError):
+    """The peer refuses this process's own certificate: by the peer's clock it has expired."""
+
+    advice = (
+        "replace the file of --tls-cert with a renewed one: it needs no restart; "
+        "if it has not expired, the peer's clock is wrong"
+    )
+
+
 class SinkError(RandstreamError):
     """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
 

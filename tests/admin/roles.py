@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from randstream.clock import Clock
+from randstream.errors import Reason
 from randstream.observe.expiry import Certificate
 from randstream.observe.interruptions import KEPT, Cause, Interruption, Interruptions, InterruptionsStatus
 from randstream.observe.journal import Journal
@@ -63,6 +64,17 @@ class FakeInterruptions(Interruptions):
             current=current,
             last=self._over[-most:] if most else (),
         )
+
+
+class Interrupted(Interruptions):
+    """Those of a link that a timeout has interrupted for `seconds`, if any."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Clock())
+        self._current = Interruption(0.0, seconds, Reason.TIMEOUT, None) if seconds else None
+
+    def status(self, now: float, most: int = KEPT) -> InterruptionsStatus:
+        return replace(super().status(now, most), current=self._current)
 
 
 @dataclass(eq=False)
