@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -129,8 +130,10 @@ def shortage_of(error: BaseException) -> str | None:
 
 
 def words_of(error: Exception) -> str:
-    """What `error` says, for a log."""
-    return shortage_of(error) or str(error)
+    """What `error` says, for a log: the system's words without their number."""
+    text = shortage_of(error) or str(error)
+    numbered = re.match(r"\[Errno -?\d+\] (.)", text)
+    return numbered[1].lower() + text[numbered.end() :] if numbered else text
 
 
 def reason_of(error: Exception) -> Reason:

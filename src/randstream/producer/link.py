@@ -91,7 +91,6 @@ class Link:
         self.acked_offset = 0
         self.round_trip: float | None = None
         self.heard_at: float | None = None
-        self.reconnects = 0
         self.last_error: str | None = None
         self.served_by: str | None = None
         self.history = context.histories.new()
@@ -141,6 +140,11 @@ class Link:
     def interruptions(self) -> Interruptions:
         """Those of its worker, including those under other links."""
         return self.history.interruptions
+
+    @property
+    def reconnects(self) -> int:
+        """How many lost connections another has replaced."""
+        return self.interruptions.reconnects
 
     @property
     def unacked(self) -> int:
@@ -352,7 +356,6 @@ class Link:
             self._report.unreachable(error, now, is_news=is_news, **fields)
         if not self.is_away(now) or was_up:
             self.last_error = None if is_well else f"{reason}: {words_of(error)}"
-        self.reconnects += was_up and not is_well
         self.state = LinkState.WAITING
         self._context.budget.leave(self)
         self._forget_service(now)

@@ -51,7 +51,6 @@ class Intake:
         self.served_since = 0.0
         self.acked_offset = 0
         self.heard_at: float | None = None
-        self.reconnects = 0
         self.last_error: str | None = None
         self.interruptions = Interruptions(clock)
         self._tally = tally
@@ -73,6 +72,11 @@ class Intake:
     @property
     def offset(self) -> int:
         return self.tap.offset
+
+    @property
+    def reconnects(self) -> int:
+        """How many lost connections another has replaced."""
+        return self.interruptions.reconnects
 
     @property
     def label(self) -> tuple[str, str]:
@@ -136,7 +140,6 @@ class Intake:
         if was_up and not self._is_raw:
             self.interruptions.lost(reason_of(error), now)
         self._is_raw, self._raw_peer = False, None
-        self.reconnects += was_up
         self.last_error = f"{reason_of(error)}: {words_of(error)}"
         self._state = LinkState.WAITING
         tell = self._live_report.closed if is_polite else self._live_report.lost
