@@ -88,17 +88,9 @@ class PeerClosed(RandstreamError):
 
 
 class PeerTimeout(RandstreamError):
-    """The peer was silent past the deadline. `guess`: a likely cause, unless it is known to have spoken before."""
+    """The peer was silent past the deadline."""
 
     reason = Reason.TIMEOUT
-
-    def __init__(self, detail: str = "", guess: str = "") -> None:
-        super().__init__(detail)
-        self.guess = guess
-
-    def __str__(self) -> str:
-        said = super().__str__()
-        return f"{said}; {self.guess}" if self.guess else said
 
 
 class TlsError(RandstreamError):
@@ -152,8 +144,10 @@ def is_full(error: OSError) -> bool:
 
 
 def words_of(error: Exception) -> str:
-    """What `error` says, for a log, without the operating system's number for it."""
-    return shortage_of(error) or re.sub(r"\[Errno -?\d+\] ", "", str(error))
+    """What `error` says, for a log: the system's words without their number."""
+    text = shortage_of(error) or str(error)
+    numbered = re.match(r"\[Errno -?\d+\] (.)", text)
+    return numbered[1].lower() + text[numbered.end() :] if numbered else text
 
 
 def reason_of(error: Exception) -> Reason:

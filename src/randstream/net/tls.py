@@ -93,7 +93,9 @@ class SecuredEnd:
     def handle_timer(self, now: float) -> list[Event]:
         events = self._end.handle_timer(now)
         if events and not self._is_open:
-            return [Closed(PeerTimeout("no TLS handshake within its limit", "perhaps the peer speaks plain text"))]
+            # A worker that speaks plain text would have spoken first.
+            hint = "" if self._dials else "; perhaps the peer speaks plain text"
+            return [Closed(PeerTimeout(f"no TLS handshake within its limit{hint}"))]
         return events
 
     def data_to_send(self) -> list[Lines]:

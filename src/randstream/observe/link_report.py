@@ -168,6 +168,7 @@ class LinkReport:
         if interruption is None:
             return {}
         self._tally.interruptions[interruption.cause].observe(interruption.seconds)
+        self._tally.reconnects += interruption.is_reconnect
         fields = {"interruption": round(interruption.seconds, 3), "interrupted_by": str(interruption.cause)}
         return fields if interruption.unnoticed is None else {**fields, "unnoticed": round(interruption.unnoticed, 3)}
 

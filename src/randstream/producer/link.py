@@ -16,7 +16,6 @@ from ..backoff import Backoff
 from ..errors import (
     LocalProtocolError,
     PeerClosed,
-    PeerTimeout,
     RandstreamError,
     Reason,
     is_transient,
@@ -92,7 +91,6 @@ class Link:
         self.acked_offset = 0
         self.round_trip: float | None = None
         self.heard_at: float | None = None
-        self.reconnects = 0
         self.last_error: str | None = None
         self._stall = ""
         self._unwell_since = math.inf
@@ -144,6 +142,11 @@ class Link:
     def interruptions(self) -> Interruptions:
         """Those of its worker, including those under other links."""
         return self.history.interruptions
+
+    @property
+    def reconnects(self) -> int:
+        """How many lost connections another has replaced."""
+        return self.interruptions.reconnects
 
     @property
     def unacked(self) -> int:
@@ -346,8 +349,6 @@ class Link:
         error = error or silent_end()
         if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
             self._context.on_bug(error)
-        if isinstance(error, PeerTimeout) and self.worker is not None:
-            error.guess = ""
         reason, was_up = reason_of(error), self.is_up
         if self._has_progressed:
             self._has_progressed, self._hurries_until = False, now + HASTE_SECONDS
@@ -379,7 +380,6 @@ class Link:
             self._unwell_since = min(self._unwell_since, now)
             if not self.is_away(now) or was_up:
                 self.last_error = words_of(error)
-        self.reconnects += was_up and not is_well
         self.state = LinkState.WAITING
         self._context.budget.leave(self)
         self._forget_service(now)

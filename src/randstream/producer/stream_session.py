@@ -31,10 +31,15 @@ class StreamSession:
         settings = context.settings
         self._link = link
         self._context = context
-        self._sender = Sender(
-            producer=settings.name, heartbeat=settings.heartbeat_interval, now=now, instance=link.instance
-        )
         credentials = context.credentials
+        may_want_tls = credentials is None and link.worker is None  # it has never said a word in plain text
+        self._sender = Sender(
+            producer=settings.name,
+            heartbeat=settings.heartbeat_interval,
+            now=now,
+            instance=link.instance,
+            silence_hint="; perhaps the worker waits for TLS" if may_want_tls else "",
+        )
         end = self._sender if credentials is None else credentials.secure(self._sender, link.target.host)
         self.connection = Connection(end, self, context.wheel, context.budget)
         self._stream: NumberStream  # known from the greeting on

@@ -43,13 +43,17 @@ class Sender(End):
     """Says which stream it offers, then sends numbers within the window and beats on time.
 
     `heartbeat` is in seconds; `now`, here and below, in seconds of the driver's monotonic clock. `instance` is the
-    link's secret, with which this connection ends an older one of the same link.
+    link's secret, with which this connection ends an older one of the same link. `silence_hint` is added to the error
+    if the worker never says anything.
     """
 
     role = Role.PRODUCER
 
-    def __init__(self, *, producer: str, heartbeat: float, now: float, instance: str | None = None) -> None:
+    def __init__(
+        self, *, producer: str, heartbeat: float, now: float, instance: str | None = None, silence_hint: str = ""
+    ) -> None:
         super().__init__(now)
+        self._silence_hint = silence_hint
         self.heartbeat = heartbeat
         self.offset = 0
         self.acked_offset = 0

@@ -51,7 +51,6 @@ class Intake:
         self.served_since = 0.0
         self.acked_offset = 0
         self.heard_at: float | None = None
-        self.reconnects = 0
         self.last_error: str | None = None
         self._clock = clock
         self._waiting_since = clock.now()
@@ -75,6 +74,11 @@ class Intake:
     @property
     def offset(self) -> int:
         return self.tap.offset
+
+    @property
+    def reconnects(self) -> int:
+        """How many lost connections another has replaced."""
+        return self.interruptions.reconnects
 
     @property
     def label(self) -> tuple[str, str]:
@@ -148,7 +152,6 @@ class Intake:
         if was_up and not self._is_raw:
             self.interruptions.lost(reason_of(error), now)
         self._is_raw, self._raw_peer = False, None
-        self.reconnects += was_up
         self.last_error = words_of(error)
         self._waiting_since = now
         self._state = LinkState.WAITING

@@ -127,7 +127,7 @@ async def test_nobody_reached_is_said_after_ten_seconds_and_no_program_runs() ->
     assert report.status == 1
     assert watch.lines == [f"not reached within 10 s: {targets[0]}, {targets[1]}"]
     assert [link.target for link in report.links] == targets
-    assert all(link.problem and link.problem.startswith("not reached: Conn") for link in report.links)
+    assert all(link.problem and link.problem.startswith("not reached: conn") for link in report.links)
 
 
 async def test_a_worker_that_never_greets_is_not_reached() -> None:

@@ -31,7 +31,7 @@ async def test_a_target_without_a_worker_is_a_subject_and_not_reached() -> None:
     assert (result.worker, result.target, result.name, result.stream) == (None, target, target, None)
     assert (result.sent, result.acknowledged, result.round_trips, result.availability) == (0, 0, None, 0.0)
     assert result.problem is not None
-    assert result.problem.startswith("not reached: Conn")
+    assert result.problem.startswith("not reached: conn")
 
 
 async def test_numbers_are_counted_over_connections_and_each_once() -> None:
