@@ -21,6 +21,7 @@ from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
 from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
 from ..settings.roles import read_seed
+from .endings import orderly_end
 from .options import (
     HELP_NAMES,
     PRODUCER,
@@ -293,7 +294,8 @@ def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, ca: str
     from .top import run_top
 
     require_output()
-    run_top(urls, name_filter=name_filter, token_file=token_file, ca_file=ca, is_once=once)
+    with orderly_end():
+        run_top(urls, name_filter=name_filter, token_file=token_file, ca_file=ca, is_once=once)
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")

@@ -19,6 +19,7 @@ from ..conform.rules import UNSEEN
 from ..conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, run_worker_suite
 from ..errors import SettingsError
 from ..settings import Address
+from .endings import orderly_end
 
 Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, None]]
 
@@ -61,7 +62,10 @@ def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], juni
     report = Report(cases, only)
     console = Console(stderr=True)
     columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        orderly_end(),
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
         task = progress.add_task("conform", total=len(cases))
 
         def note(outcome: Outcome) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import io
 import os
-import signal
 import sys
 from contextlib import suppress
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 import click
 
 from ..errors import NotStoredError, RandstreamError, SinkError
+from . import end_at_once_on_signals
 from .commands import commands
 from .options import with_role
 from .words import approximate
@@ -27,10 +27,10 @@ def main() -> None:
     """Run the command line and exit."""
     _fill_standard_descriptors()
     _approximate_output()
-    # The kernel does not apply SIGTERM's default action to process 1, which we are in a container: a pod deleted while
-    # it starts would wait for its SIGKILL. Until a role installs its own handler there is nothing to lose.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    finally:
+        end_at_once_on_signals()  # Python reports a Ctrl-C that comes in its own end
 
 
 def run(arguments: list[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import SettingsError, SinkError
+from .endings import orderly_end
 
 if TYPE_CHECKING:
     from .formats import Source
@@ -129,7 +129,7 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
     if mode is not None:
         _open(path, "r+b", option).close()  # no right to write it, no right to replace it
     part = _part_of(path)
-    with _orderly_end(), _open(part, "xb", option, path) as out:
+    with orderly_end(), _open(part, "xb", option, path) as out:
         try:
             if mode is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(mode))
@@ -174,24 +174,6 @@ def _unusable(path: Path, option: str, error: OSError) -> SettingsError:
 
 
 @contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP, unless ignored, end the process as an exception does."""
-
-    def end(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    heeded = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-    for number in heeded:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in heeded.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], object]]:
     """A function to call with how many more numbers are written; it shows progress if standard error is a terminal."""
     if not (is_shown and sys.stderr is not None and sys.stderr.isatty()):
@@ -201,6 +183,6 @@ def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], 
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} numbers"), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with orderly_end(), Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda count: progress.advance(task, count)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from ..errors import SettingsError
 from ..store import Report, StreamReport, verify
+from .endings import orderly_end
 
 _INDENT: Final = " " * 9
 
@@ -26,7 +27,10 @@ def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
     columns = BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        with (
+            orderly_end(),
+            Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        ):
             task = progress.add_task("verify")
             report = verify(paths, seed, lambda done, total: progress.update(task, completed=done, total=total))
     except OSError as error:
