@@ -114,6 +114,14 @@ def test_an_output_that_cannot_be_written_is_refused(unbuffered: str) -> None:
     assert (status, err) == (1, f"randstream: {why}\n")
 
 
+def test_another_error_is_not_blamed_on_standard_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/nope")
+
+    monkeypatch.setattr("randstream.cli.verify.run_verify", fail)
+    assert run("verify", ".") == (1, "", "randstream: /nope: Permission denied\n")
+
+
 def test_logs_do_not_go_to_a_socket_when_standard_error_is_closed() -> None:
     closing = (
         "import os, sys; os.close(2); os.execv(sys.executable, [sys.executable, '-m', 'randstream', *sys.argv[1:]])"

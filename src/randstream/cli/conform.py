@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, r
 from ..errors import SettingsError
 from ..settings import Address
 from .endings import orderly_end
+from .output import opened_output, require_writable
 
 Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, None]]
 
@@ -59,6 +59,8 @@ def _say_listening(address: str) -> None:
 
 def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], junit: str | None) -> int:
     cases = _selected(known, only)
+    if junit is not None:
+        require_writable(junit, "--junit")
     report = Report(cases, only)
     console = Console(stderr=True)
     columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -79,10 +81,8 @@ def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], juni
             _print(line)
     _print(f"{report.played} of {len(cases)} cases played, {report.failed or 'none'} failed")
     if junit is not None:
-        try:
-            Path(junit).write_bytes(to_junit(f"randstream conform {role}", report.outcomes))
-        except OSError as error:
-            raise SettingsError(f"--junit {junit}: cannot write it: {error.strerror}") from None
+        with opened_output(junit, "--junit") as out:
+            out.write(to_junit(f"randstream conform {role}", report.outcomes))
     return 1 if report.failed else 0
 
 

@@ -13,6 +13,11 @@ PIPE_COLUMNS: Final = 120
 class PoliteConsole(Console):
     """Discards its output once the reader has left, so the program that writes to it can clean up."""
 
+    @property
+    def can_redraw(self) -> bool:
+        """Whether it is a terminal that can overwrite what it shows."""
+        return self.file.isatty() and not self.is_dumb_terminal
+
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())

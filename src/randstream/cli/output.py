@@ -16,6 +16,7 @@ import click
 
 from ..errors import SettingsError, SinkError
 from .endings import orderly_end
+from .standard import open_output, remedy
 
 if TYPE_CHECKING:
     from .formats import Source
@@ -104,8 +105,7 @@ def opened_output(path: str | None, option: str = "--output") -> AbstractContext
     """
     if path is None or path == STANDARD:
         require_output()
-        # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
-        return open(sys.stdout.fileno(), "wb", closefd=False)
+        return open_output()
     return _opened_file(_named(path, option), option)
 
 
@@ -119,7 +119,7 @@ def _opened_file(path: Path, option: str) -> Iterator[IO[bytes]]:
     except BrokenPipeError:
         raise
     except OSError as error:  # in writing, or even in closing
-        raise SinkError(f"cannot write {path}: {error.strerror}; send it where there is room") from None
+        raise SinkError(f"cannot write {path}: {error.strerror}; {remedy(error)}") from None
 
 
 @contextmanager
