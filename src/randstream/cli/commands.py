@@ -26,8 +26,8 @@ from .options import (
     HELP_NAMES,
     PRODUCER,
     ROLE_VARIABLE,
-    SECONDS,
     WORKER,
+    Seconds,
     WholeNumber,
     WithProgram,
     forget_variables,
@@ -78,7 +78,7 @@ def commands() -> None:
 
 
 @commands.command(short_help="Watch three streams break and heal.")
-@click.option("--seconds", type=click.FloatRange(min=2), metavar="N", help="Stop after N seconds. Default: at Ctrl-C.")
+@click.option("--seconds", type=Seconds(2), metavar="SECONDS", help="How long to go on. Default: until Ctrl-C.")
 def demo(seconds: float | None) -> int:
     """Watch three streams while a producer and a worker are killed and a connection is cut; then check every number.
 
@@ -147,25 +147,25 @@ def worker(**flags: Any) -> int:
 )
 @options(CHECK)
 @click.option(
-    "--seconds", type=SECONDS, metavar="SECONDS", help="How long to check. Default: until Ctrl-C or COMMAND's end."
+    "--seconds", type=Seconds(), metavar="SECONDS", help="How long to check. Default: until Ctrl-C or COMMAND's end."
 )
 @click.option(
     "--max-interruption",
-    type=SECONDS,
+    type=Seconds(),
     default=2.0,
     metavar="SECONDS",
     help="Fail if one interruption of a stream is longer. Default: 2.",
 )
 @click.option(
     "--max-total",
-    type=SECONDS,
+    type=Seconds(),
     default=5.0,
     metavar="SECONDS",
     help="Fail if all interruptions of a stream together are longer. Default: 5.",
 )
 @click.option(
     "--settle",
-    type=SECONDS,
+    type=Seconds(),
     default=5.0,
     metavar="SECONDS",
     help="After COMMAND, continue until nothing was interrupted for this long, two minutes at most. Default: 5.",
@@ -317,8 +317,8 @@ _JUDGING: Final = (
 def _judging(seconds: int) -> Callable[[Any], Any]:
     """The options of both suites. `seconds`: how long a suite may take by default."""
     limit = click.option(
-        "--seconds", type=click.FloatRange(min=1), default=seconds, metavar="N",
-        help=f"Stop after N seconds; cases not played by then have failed. Default: {seconds}.",
+        "--seconds", type=Seconds(1), default=seconds, metavar="SECONDS",
+        help=f"How long it may take; cases not played by then have failed. Default: {seconds}.",
     )  # fmt: skip
 
     def decorate(command: Any) -> Any:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any, Final
 
 import click
@@ -18,16 +16,13 @@ import click
 from ..errors import SettingsError
 from ..protocol import MAX_OFFSET
 from ..settings import ProducerSettings, WorkerSettings, settings_of
+from ..settings.checks import DURATIONS, check_seconds, read_count
 from ..settings.definition import REQUIRED, Setting, UnusableSetting
 
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")
 _NOT_GIVEN: Final = (None, False, ())
 """What click passes for an absent option, switch or list of arguments."""
-
-_WHOLE: Final = re.compile(r"[0-9]+(_[0-9]+)*|[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{1,2}", re.ASCII)
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|)", re.ASCII)
-_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 PRODUCER: Final = settings_of(ProducerSettings)
 WORKER: Final = settings_of(WorkerSettings)
@@ -101,28 +96,31 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in new 
         text = str(value).strip()
         if self._or_all and text == "all":
             return None
-        number = Decimal(text) if _WHOLE.fullmatch(text) else None
-        if number is None or number != int(number) or number > MAX_OFFSET:
+        number = read_count(text)
+        if number is None or number > MAX_OFFSET:
             choice = ", or all" if self._or_all else ""
             self.fail(
                 f"{value!r}: give a whole number from 0 to 2^63 - 1, such as 10000, 10_000 or 1e4{choice}", param, ctx
             )
-        return int(number)
+        return number
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A duration of 0 or more: 2, 0.5s, 500ms, 3m or 1h."""
+    """A duration of `least` seconds or more: 2, 0.5s, 500ms, 3m or 1h."""
 
     name = "seconds"
 
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = _DURATION.fullmatch(str(value).strip())
-        if found is None:
-            self.fail(f"{value!r}: give seconds, 0 or more, such as 2, 0.5s, 500ms, 3m or 1h", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
-
-
-SECONDS: Final = Seconds()
+        try:
+            seconds = check_seconds(value)
+        except ValueError:
+            seconds = -1.0
+        if seconds < self._least:
+            self.fail(f"{value!r}: give seconds, {self._least:g} or more, {DURATIONS}", param, ctx)
+        return seconds
 
 
 class WithProgram(click.Command):
