@@ -159,7 +159,7 @@ def test_a_role_takes_the_arguments_that_name_no_command(
     assert settings("--", "cat").command == ("cat",)
     assert isinstance(settings("producer", "--workers", "a"), ProducerSettings)
     assert "No such command 'verfy'" in run("verfy", "/data")[2]
-    assert run("--version") == (0, f"randstream {__version__}\n", "")
+    assert run("--version") == run("-V") == (0, f"randstream {__version__}\n", "")
     assert "Commands:" in run("--help")[1]
 
 
@@ -226,6 +226,19 @@ def test_help_explains_every_option_and_names_its_variable(run: Run) -> None:
     names = list(commands.commands)
     assert [line.split()[0] for line in out.splitlines() if line.split()[:1] and line.split()[0] in names] == names
     assert "..." not in out.partition("Commands:")[2]
+
+
+def test_help_is_a_command_too(run: Run, refusal: Callable[..., str]) -> None:
+    assert run("help") == run("--help")
+    assert run("help", "verify") == run("verify", "--help")
+    assert run("help", "conform", "worker") == run("conform", "worker", "--help")
+    assert refusal("help", "verfy").startswith("No such command 'verfy'")
+
+
+def test_an_option_without_a_command_is_told_what_is_missing(refusal: Callable[..., str]) -> None:
+    assert refusal(f"--seed={SECRET}") == (
+        "no command is given before --seed; see: randstream --help (or set RANDSTREAM_ROLE=producer or worker)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,13 @@ from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
 from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
 from ..settings.roles import read_seed
+from .completion import FILE, Words
 from .endings import orderly_end
 from .options import (
     HELP_NAMES,
     PRODUCER,
     ROLE_VARIABLE,
+    VERSION_NAMES,
     WORKER,
     Seconds,
     WholeNumber,
@@ -66,7 +68,7 @@ class _InOrder(click.Group):
     epilog="Every option of producer and worker is an environment variable too, such as RANDSTREAM_RATE for --rate;"
     f" flags win. With {ROLE_VARIABLE}=producer or worker, randstream alone runs that role.",
 )
-@click.version_option(__version__, prog_name="randstream", message="%(prog)s %(version)s")
+@click.version_option(__version__, *VERSION_NAMES, prog_name="randstream", message="%(prog)s %(version)s")
 def commands() -> None:
     """An unbroken, reproducible stream of random numbers from one producer to every worker.
 
@@ -170,8 +172,8 @@ def worker(**flags: Any) -> int:
     metavar="SECONDS",
     help="After COMMAND, continue until nothing was interrupted for this long, two minutes at most. Default: 5.",
 )
-@click.option("--report", metavar="FILE", help="Write all measurements to FILE, as JSON: see docs/check.md.")
-@click.option("--junit", metavar="FILE", help="Write the outcome of each link to FILE, as JUnit XML.")
+@click.option("--report", type=FILE, help="Write all measurements to FILE, as JSON: see docs/check.md.")
+@click.option("--junit", type=FILE, help="Write the outcome of each link to FILE, as JUnit XML.")
 def check(
     command: tuple[str, ...], seconds: float | None, max_interruption: float, max_total: float, settle: float,
     report: str | None, junit: str | None, **flags: Any,
@@ -233,7 +235,7 @@ def numbers(worker: str, offset: int, count: int | None, format_name: str, outpu
     short_help="Check stores, and with the seed every number.",
     epilog="Example: randstream verify /data --seed-file seed.txt",
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=FILE)
 @options(_SEED, with_default=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
@@ -254,7 +256,7 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     short_help="Print stored numbers.",
     epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5",
 )
-@click.argument("path")
+@click.argument("path", type=FILE)
 @click.option("--offset", type=WholeNumber(), metavar="N", help="Offset of the first number. Default: the oldest kept.")
 @click.option(
     "--count", type=WholeNumber(or_all=True), metavar="N", help="The most numbers to print, or all. Default: all."
@@ -282,10 +284,8 @@ def cat(
 @commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
-@click.option(
-    "--token-file", metavar="FILE", help="File with the token of --admin-token-file; it is sent to every URL."
-)
-@click.option("--ca", metavar="FILE", help="Certificates (PEM) to trust for https://. Default: the system's.")
+@click.option("--token-file", type=FILE, help="File with the token of --admin-token-file; it is sent to every URL.")
+@click.option("--ca", type=FILE, help="Certificates (PEM) to trust for https://. Default: the system's.")
 @click.option("--once", is_flag=True, help="Print one table and exit, as when output is not a terminal.")
 def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, ca: str | None, once: bool) -> None:
     """Watch the streams of producers and workers that run with --admin: the live page, in a terminal.
@@ -308,9 +308,16 @@ def conform() -> None:
     """
 
 
+def _rules() -> set[str]:
+    from ..conform.suites import PRODUCER_CASES, WORKER_CASES  # slow
+
+    return {rule for case in (*WORKER_CASES, *PRODUCER_CASES) for rule in case.rules}
+
+
+RULE: Final = Words("rule", _rules)
 _JUDGING: Final = (
-    click.option("--only", multiple=True, metavar="RULE", help="Only the cases of this rule; may be repeated."),
-    click.option("--junit", metavar="FILE", help="Write the outcomes to FILE, as JUnit XML."),
+    click.option("--only", multiple=True, type=RULE, help="Only the cases of this rule; may be repeated."),
+    click.option("--junit", type=FILE, help="Write the outcomes to FILE, as JUnit XML."),
 )
 
 
@@ -361,6 +368,14 @@ def conform_producer(listen: str, seed: str | None, only: tuple[str, ...], junit
 
     text = None if seed is None else PRODUCER["seed"].apply(parse_seed, seed)
     return judge_producer(_read_address("--listen ", listen), only, junit, seconds, text)
+
+
+@commands.command("help", short_help="Show the help of a command.")
+@click.argument("names", metavar="[COMMAND]...", nargs=-1, type=Words("command", lambda: commands.commands))
+def show_help(names: tuple[str, ...]) -> None:
+    """Show the help of COMMAND, as COMMAND --help does, or of all."""
+    with commands.make_context("randstream", [*names, "--help"]) as context:
+        commands.invoke(context)
 
 
 def _read_address(option: str, text: str) -> Address:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 import click
+from click.shell_completion import shell_complete
 
 from ..errors import NotStoredError, RandstreamError, SettingsError, shortage_of
 from . import end_at_once_on_signals
@@ -38,7 +39,8 @@ def run(arguments: list[str]) -> int:
         return end.exit_code
     except click.UsageError as error:
         message = error.format_message().rstrip(".")
-        return _complain(f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message)
+        joint = " See" if message.endswith(("?", "?)")) else "; see"
+        return _complain(f"{message}{joint}: {error.ctx.command_path} --help" if error.ctx else message)
     except RandstreamError as error:
         is_unusable = isinstance(error, SettingsError) and not isinstance(error, NotStoredError)
         return _complain(str(error), status=2 if is_unusable else 1)
@@ -57,8 +59,6 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
-        from click.shell_completion import shell_complete
-
         return shell_complete(commands, {}, "randstream", COMPLETION_VARIABLE, instruction)
     # Not `commands.main`, which exits with 1 on a broken pipe.
     with commands.make_context("randstream", with_role(arguments)) as context:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import SettingsError, SinkError
+from .completion import FILE
 from .endings import orderly_end
 from .standard import open_output, remedy
 
@@ -30,7 +31,7 @@ def output_options(command: Any) -> Any:
     """Give a click command `--format` and `--output`."""
     for option in (
         click.option(
-            "--output", metavar="FILE",
+            "--output", type=FILE,
             help="Write to FILE, with progress on a terminal. FILE appears, or is replaced, only once it is whole."
             " Default: standard output.",
         ),

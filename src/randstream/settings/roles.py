@@ -40,6 +40,10 @@ from .files import read_text
 from .seed import Seed, draw_seed
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+DISTRIBUTIONS: Final = (
+    "integers:1:100", "bits64", "bernoulli:0.5", "poisson:3", "uniform:0:1", "exponential:1", "normal:0:1",
+)  # fmt: skip
+"""One of each kind."""
 LOOPS: Final = ("uvloop", "asyncio")
 BUFFER_BYTES: Final = 128 * 2**20
 """A quarter of what the manifest gives a producer, since the kernel may hold as much again; 85 links at full speed
@@ -86,8 +90,9 @@ class CommonSettings:
     tls_ca: str | None = setting("tls-ca", "FILE", check_file,
         "Certificates (PEM) of the CAs that must have signed a peer's.", default=None, default_text="none")
     log_level: str = setting("log-level", "LEVEL", one_of(*LOG_LEVELS),
-        f"The lowest level that is logged: {in_words(LOG_LEVELS)}.", default="info")
-    loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {in_words(LOOPS)}.", default="uvloop")
+        f"The lowest level that is logged: {in_words(LOG_LEVELS)}.", default="info", examples=LOG_LEVELS)
+    loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {in_words(LOOPS)}.", default="uvloop",
+        examples=LOOPS)
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -144,10 +149,10 @@ class ProducerSettings(CommonSettings):
         "File that holds the seed (-: standard input).", default=None, default_text="none", choice="seed")
     rate: Given[float, str] = setting("rate", "RATE", check_rate,
         "Numbers a second for each worker: any number above 0, such as 0.5 or 1e6; or max.", default=10.0,
-        default_text="10")
+        default_text="10", examples=("max",))
     numbers: str = setting("numbers", "DISTRIBUTION", check_numbers,
         "Their distribution: integers:LOW:HIGH (both included), bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
-        " exponential:SCALE or normal:MEAN:SD.", default="integers:1:100")
+        " exponential:SCALE or normal:MEAN:SD.", default="integers:1:100", examples=DISTRIBUTIONS)
     heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. A connection silent for three of them ends.",
         default=1.0)
