@@ -129,3 +129,13 @@ def test_verify_shows_colours_and_progress_on_a_terminal_only(
     out, err = capsys.readouterr()
     assert out.startswith("\x1b[32mok\x1b[0m       worker-0")
     assert "\x1b[" in err
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_no_colours_gets_none(
+    variable: str, value: str, store: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(variable, value)
+    assert run("verify", str(store), "--seed", "42")[1].startswith("ok       worker-0")

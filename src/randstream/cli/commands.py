@@ -37,6 +37,7 @@ from .options import (
     read_given,
 )
 from .output import output_options, require_output, write_numbers
+from .standard import wants_colours
 
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 CHECK_HEARTBEAT: Final = "0.1"
@@ -399,7 +400,7 @@ def _prepared(settings: CommonSettings) -> Iterator[None]:
     from ..observe.logs import flush_logs, set_up_logs
 
     check_known_answers()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, has_colours=wants_colours())
     try:
         yield
     finally:

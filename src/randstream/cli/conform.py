@@ -9,8 +9,7 @@ from random import SystemRandom
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from ..conform.engine import Case, Outcome
 from ..conform.report import Report, to_junit, unseen_lines
@@ -18,7 +17,7 @@ from ..conform.rules import UNSEEN
 from ..conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, run_worker_suite
 from ..errors import SettingsError
 from ..settings import Address
-from .endings import orderly_end
+from .console import shown_progress
 from .output import opened_output, require_writable
 
 Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, None]]
@@ -62,12 +61,8 @@ def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], juni
     if junit is not None:
         require_writable(junit, "--junit")
     report = Report(cases, only)
-    console = Console(stderr=True)
     columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with (
-        orderly_end(),
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-    ):
+    with shown_progress(*columns) as progress:
         task = progress.add_task("conform", total=len(cases))
 
         def note(outcome: Outcome) -> None:

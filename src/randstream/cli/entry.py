@@ -17,7 +17,7 @@ from ..errors import NotStoredError, RandstreamError, SettingsError, shortage_of
 from . import end_at_once_on_signals
 from .commands import commands
 from .options import with_role
-from .standard import OutputError, forget_output, remedy, set_up_standard_streams
+from .standard import OutputError, forget_output, remedy, set_up_standard_streams, wants_colours
 
 COMPLETION_VARIABLE: Final = "_RANDSTREAM_COMPLETE"
 
@@ -61,7 +61,8 @@ def _run(arguments: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         return shell_complete(commands, {}, "randstream", COMPLETION_VARIABLE, instruction)
     # Not `commands.main`, which exits with 1 on a broken pipe.
-    with commands.make_context("randstream", with_role(arguments)) as context:
+    color = None if wants_colours() else False  # None: on a terminal
+    with commands.make_context("randstream", with_role(arguments), color=color) as context:
         status: int | None = commands.invoke(context)
     return status or 0
 

@@ -180,10 +180,11 @@ def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], 
     if not (is_shown and sys.stderr is not None and sys.stderr.isatty()):
         yield lambda count: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from .console import shown_progress  # rich, too
 
     columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} numbers"), TimeRemainingColumn()
-    with orderly_end(), Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with shown_progress(*columns) as progress:
         task = progress.add_task("", total=total)
         yield lambda count: progress.advance(task, count)

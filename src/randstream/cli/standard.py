@@ -1,4 +1,4 @@
-"""Standard: the standard streams of this process, and whose error it is if one cannot be written."""
+"""Standard: the standard streams of this process: what they show, and whose error it is if they cannot be written."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def set_up_standard_streams() -> None:
         sys.stdout = io.TextIOWrapper(open_output(), encoding, "approximate", line_buffering=is_line_buffered)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="approximate")
+
+
+def wants_colours() -> bool:
+    """Whether a terminal should get colours, by the conventions that rich keeps too. Source: no-color.org."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def forget_output() -> None:

@@ -153,8 +153,10 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 def _number(value: Any) -> float:
     """A number given as text or as any type of real number, but not as a bool, bytes or an array; NaN: it is none."""
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        return math.nan
     try:
-        return float(value) if isinstance(value, str | Real | Decimal) and not isinstance(value, bool) else math.nan
+        return float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
 

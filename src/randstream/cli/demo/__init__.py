@@ -83,6 +83,8 @@ class Demo:
                 if self._is_flowing:
                     await self._show()
                     self._stopping.set()
+                    if not self._healed.is_set():
+                        self._tell("ends as soon as every stream flows")
                     await self._healed.wait()
                 self._tell("the processes are stopped")
             if not self._is_flowing:
@@ -239,7 +241,7 @@ class Demo:
             state = Text(link["state"], STATE_COLOURS.get(link["state"], "red"))
             facts = f"{link['offset']:,}", f"{link['rate']:.0f}", "" if trip is None else f"{trip * 1000:.1f} ms"
             table.add_row(name, state, *facts, link["served_by"] or "")
-        return Group(table, *self._stories)
+        return Group(table, *map(Text, self._stories))
 
     def _tell(self, story: str) -> None:
         line = f"{asyncio.get_running_loop().time() - self._begin:5.1f} s  {story}"
