@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -273,10 +272,8 @@ class Demo:
             self._say("Every number is where it belongs.", "green")
         if self._harms < len(UNSEEN):
             self._say(UNSEEN[self._harms], "yellow")
-        command = "randstream" if shutil.which("randstream") else f"{sys.executable} -m randstream"
-        self._say(
-            f"Make any of them again:  {command} numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
-        )
+        again = f"{sys.executable} -m randstream numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
+        self._say(f"Make any of them again:  {again}")
         return 1 if not is_exact else 0 if report.count else STOPPED
 
 
