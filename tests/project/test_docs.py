@@ -43,6 +43,8 @@ NOT_RUN_HERE = {
     ".venv/bin/randstream worker --name worker-0": "endless: tests/processes/test_processes.py",
     ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/processes/test_processes.py",
     "pip install .": "tests/project/test_packaging.py, in an environment of its own",
+    "uvx --from . randstream demo": "as pip install ., with a tool of its own",
+    "pipx run --spec . randstream demo": "as pip install ., with a tool of its own",
     'eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"': "tests/project/test_packaging.py, in a bash",
     "make chaos": "minutes long: .ci/run",
     "make chaos SECONDS=240": "minutes long: .ci/run runs a shorter one",

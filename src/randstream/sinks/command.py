@@ -15,7 +15,7 @@ import structlog
 from ..backoff import Backoff
 from ..children.spawn import send_signal, spawn
 from ..clock import Clock
-from ..errors import SettingsError
+from ..errors import SettingsError, shortage_of
 from ..observe.sink_report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol.troubles import Taker
@@ -52,8 +52,8 @@ class CommandSink(PipeSink):
         try:
             await self._spawn()
         except OSError as error:
-            why = f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
-            raise SettingsError(why) from error
+            why = f"cannot run {self._command[0]!r}: {error.strerror}; give a program that can be run after --"
+            raise SettingsError(shortage_of(error) or why) from error
 
     async def run(self, report: SinkReport) -> None:
         async with asyncio.TaskGroup() as group:
@@ -112,7 +112,7 @@ class CommandSink(PipeSink):
             try:
                 await self._spawn()
             except OSError as error:
-                problem = f"cannot run {self._command[0]!r}: {error.strerror}"
+                problem = shortage_of(error) or f"cannot run {self._command[0]!r}: {error.strerror}"
             else:
                 return
 

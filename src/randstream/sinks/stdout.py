@@ -8,7 +8,7 @@ import os
 from typing import Final
 
 from ..clock import Clock
-from ..errors import SettingsError, is_full
+from ..errors import SettingsError, is_full, shortage_of
 from ..observe.sink_report import SinkReport
 from ..protocol.troubles import Taker
 from .pipe import FdWriter, PipeSink
@@ -33,7 +33,7 @@ class StdoutSink(PipeSink):
             self._writer = FdWriter(os.dup(self._fd))
         except OSError as error:
             why = f"cannot write to standard output: {error.strerror}; open it, or give --discard"
-            raise SettingsError(why) from error
+            raise SettingsError(shortage_of(error) or why) from error
 
     async def close(self) -> None:
         assert self._writer is not None
