@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.admin.roles import FakeLink, FakeRole, Interrupted
+from tests.admin.roles import FakeLink, FakeRole, Interrupted, RoleName
 from tests.project.test_monitoring import EXISTING, FOLDER, named_in, promtool
 
 from randstream.admin.metrics import Metrics
@@ -104,6 +104,19 @@ def test_every_panel_has_data_with_one_series_a_stream(scrape: int, tmp_path: Pa
 
 
 @pytest.mark.parametrize("scrape", SCRAPES)
+def test_a_producer_that_has_restarted_at_another_address_is_not_counted_twice(scrape: int, tmp_path: Path) -> None:
+    """Prometheus still has the last samples from its old address."""
+    evaluate(tmp_path, scrape, a_cluster(), 12, {
+        PANELS["Streams flowing"][0]: [("{}", 2)],
+        PANELS["Streams not flowing"][0]: [("{}", 0)],
+        PANELS["Not ready or gone"][0]: [("{}", 0)],
+        PANELS["Served by"][0]: [('{name="producer-0"}', 1), ('{name="producer-1"}', 1)],
+        PANELS["Standing by"][0]: [('{name="producer-0"}', 1), ('{name="producer-1"}', 1)],
+        f"{PANELS['Links by state'][0]} > 0": [('{state="standby"}', 2), ('{state="streaming"}', 2)],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("scrape", SCRAPES)
 def test_what_is_down_is_counted_once_and_named_with_its_cause(scrape: int, tmp_path: Path) -> None:
     """producer-1 has gone; worker-1, which it served, is not ready, and producer-0 does not reach it."""
     streams, unready, gone = PANELS["Down, and why"]
@@ -165,7 +178,7 @@ def a_link(
     return FakeLink(worker, at, state, 1020, acked, interruptions=Interrupted(seconds))
 
 
-def a_role(role: Any, name: str, *links: FakeLink, problem: str | None = None) -> FakeRole:
+def a_role(role: RoleName, name: str, *links: FakeLink, problem: str | None = None) -> FakeRole:
     tally = Tally(numbers=600, number_bytes=1800, acked_numbers=600, sink_failures=1)
     tally.ends["cut"] = tally.failures["timeout"] = 1
     tally.interruptions["cut"].observe(0.5)
@@ -195,7 +208,7 @@ def history_of(process: Process, scrape: int) -> list[dict[str, str]]:
     told = [(series_of(role), minutes) for role, minutes in phases]
     history = []
     for series in {series for one, _ in told for series in one}:
-        values, begun, was_there = [], 0, False
+        values, begun = [], 0
         for one, minutes in told:
             samples = minutes * 60 // scrape
             if series in one:
@@ -204,8 +217,7 @@ def history_of(process: Process, scrape: int) -> list[dict[str, str]]:
                 values.append(f"{value * (begun + 1 if grows else 1)}+{step}x{samples - 1}")
                 begun += minutes
             else:
-                values.append(f"stale _x{samples - 1}" if was_there else f"_x{samples}")
-            was_there = series in one
+                values.append(f"_x{samples}")
         name, _, labels = series.partition("{")
         pairs = {**json.loads("{" + labels), "job": "randstream", "instance": instance}
         matchers = ", ".join(f"{key}={json.dumps(value)}" for key, value in pairs.items())
