@@ -93,6 +93,7 @@ def test_a_closed_standard_output_is_refused(
         patch.setattr(sys, "stdout", None)
         assert cli.run(["numbers", "--worker=w", "--seed=1"]) == 2
         assert cli.run(["worker"]) == 2
+        assert cli.run(["demo"]) == 2
         assert cli.run(["worker", "--discard"]) == 0
 
 

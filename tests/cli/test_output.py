@@ -68,6 +68,19 @@ def test_a_file_holds_the_numbers_and_nothing_else_is_left(run: Run, tmp_path: P
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_current_folder_that_is_gone_is_blamed_on_the_file(
+    refusal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    why = "No such file or directory; name a file that can be written"
+    assert refusal(*NUMBERS, "--output=x") == f"--output x: {why}"
+    assert refusal("check", "--workers=1", "--report=x") == f"--report x: {why}"
+
+
 def test_a_dash_is_standard_output(run: Run) -> None:
     assert run(*NUMBERS, "--output=-") == (0, FIRST_OF_42, "")
 

@@ -87,6 +87,7 @@ def demo(seconds: float | None) -> int:
 
     Exit status 0: every worker's numbers are exact. 130: stopped before there were any.
     """
+    require_output()
     click.echo("Starts three workers and two producers on this machine; kills one of each and cuts a connection")
     click.echo("while numbers flow; then checks every number that arrived. Ctrl-C ends it early, with the same check.")
     from .demo import run_demo  # slow

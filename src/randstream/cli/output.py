@@ -83,7 +83,7 @@ def require_writable(path: str, option: str) -> None:
         return
     mode = _mode(_named(path, option), option)
     if mode is None or stat.S_ISREG(mode):
-        whole = Path(os.path.realpath(path))
+        whole = _whole(Path(path), option)
         if mode is not None:
             _open(whole, "r+b", option).close()
         part = _part_of(whole)
@@ -126,7 +126,7 @@ def _opened_file(path: Path, option: str) -> Iterator[IO[bytes]]:
 @contextmanager
 def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes]]:
     """A file that replaces `path` at the end, with the same `mode`; if anything fails, `path` is left as it was."""
-    path = Path(os.path.realpath(path))  # a link stays one
+    path = _whole(path, option)
     if mode is not None:
         _open(path, "r+b", option).close()  # no right to write it, no right to replace it
     part = _part_of(path)
@@ -147,6 +147,14 @@ def _named(path: str, option: str) -> Path:
     if not path:  # such as "$FILE" when unset; Path("") would be the current folder
         raise SettingsError(f"{option} '': no file is named; name a file that can be written")
     return Path(path)
+
+
+def _whole(path: Path, option: str) -> Path:
+    """What `path` names: where it is a link, that stays one."""
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as error:  # the current folder is gone
+        raise _unusable(path, option, error) from None
 
 
 def _part_of(path: Path) -> Path:

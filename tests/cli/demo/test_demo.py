@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -83,6 +84,22 @@ def test_demo_ends_quietly_when_its_reader_leaves() -> None:
         demo.stdout.close()
         assert demo.stderr.read() == ""
     assert demo.returncode == 0
+
+
+def test_a_second_ctrl_c_ends_the_demo_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        while "worker-2 is killed" not in demo.stdout.readline():
+            pass
+        demo.send_signal(signal.SIGINT)
+        while "ends as soon as every stream flows" not in demo.stdout.readline():
+            pass
+        demo.send_signal(signal.SIGINT)
+        rest, err = demo.stdout.read(), demo.stderr.read()
+    assert (demo.returncode, rest, err) == (130, "", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_store_is_not_exact() -> None:
