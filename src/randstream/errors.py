@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -98,6 +99,15 @@ class TlsError(RandstreamError):
     reason = Reason.TLS
 
 
+class ExpiredError(TlsError):
+    """The peer refuses this process's own certificate: by the peer's clock it has expired."""
+
+    advice = (
+        "replace the file of --tls-cert with a renewed one: it needs no restart; "
+        "if it has not expired, the peer's clock is wrong"
+    )
+
+
 class SinkError(RandstreamError):
     """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
 
@@ -128,9 +138,16 @@ def shortage_of(error: BaseException) -> str | None:
     return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
+def is_full(error: OSError) -> bool:
+    """Whether `error` means that a disk, or somebody's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def words_of(error: Exception) -> str:
-    """What `error` says, for a log."""
-    return shortage_of(error) or str(error)
+    """What `error` says, for a log: the system's words without their number."""
+    text = shortage_of(error) or str(error)
+    numbered = re.match(r"\[Errno -?\d+\] (.)", text)
+    return numbered[1].lower() + text[numbered.end() :] if numbered else text
 
 
 def reason_of(error: Exception) -> Reason:

@@ -79,7 +79,7 @@ def three_streams() -> FakeRole:
     ]
     role = FakeRole(numbers="normal:0:1", links=links)
     links[0].reconnects, links[1].reconnects = 1, 2
-    role.tally.ends.update({"cut": 2, "timeout": 1, "shutdown": 1})
+    role.tally.reconnects = 3
     note(role, 393, "link.recovered", "worker-1", "the stream flows again")
     note(role, 387, "link.resumed", "worker-0", "at offset 1,283,904")
     note(role, 226, "link.stalled", "worker-0", "the sink makes no progress")
@@ -104,7 +104,7 @@ def hundred_streams() -> FakeRole:
         link.reconnects = sum(isinstance(one.cause, Reason) for one in those)
         links.append(link)
     role = FakeRole(numbers="normal:0:1", links=links)
-    role.tally.ends["timeout"] = sum(link.reconnects for link in links)
+    role.tally.reconnects = sum(link.reconnects for link in links)
     ended = [(one, link.label[0]) for link in links for one in link.interruptions.last]
     for one, name in sorted(ended, key=lambda each: each[0].start + each[0].seconds):
         note(role, NOW - one.start - one.seconds, "link.resumed", name, f"after {one.seconds:.1f} s: {one.cause}")
@@ -115,7 +115,6 @@ def lose(link: FakeLink, role: FakeRole) -> None:
     """The worker dies."""
     link.state, link.error, link.silence = LinkState.WAITING, "Connection refused", 8.1
     link.interruptions = FakeInterruptions(link.interruptions.last, (time.time(), Reason.CUT), UP_SECONDS)
-    link.reconnects += 1
     note(role, NOW - time.time(), "link.lost", link.label[0], "the peer ended the connection without a word")
 
 

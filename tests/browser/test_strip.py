@@ -267,7 +267,7 @@ def test_rows_out_of_view_are_not_drawn_until_they_are_seen(page: Any) -> None:
 def test_a_stale_page_says_until_when_it_is_true(page: Any) -> None:
     with opened(page, FakeRole(links=links(FakeInterruptions([ago(60, 5)])))):
         pass
-    page.get_by_role("heading", name=re.compile("No word from producer-0 since")).wait_for()
+    page.get_by_role("heading", name=re.compile("No word from producer-0 for")).wait_for()
     assert page.locator("#axis span").last.inner_text() != "now"
     assert violations(page) == {}
 
@@ -290,7 +290,7 @@ def test_axe_finds_nothing_in_any_state(page: Any, scheme: str, width: int) -> N
         page.locator(".strip[tabindex]").first.focus()
         assert violations(page) == {}
         role.problem = "not listening"
-        page.locator("#sub.bad").wait_for()
+        page.get_by_text("not ready: not listening").wait_for()
         assert violations(page) == {}
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.net.certificates import (
     CA,
+    EXPIRED,
     HOST,
     OTHER_CA,
     PRODUCER,
@@ -49,9 +50,6 @@ from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 
 DAY = datetime.timedelta(days=1)
-EXPIRED: dict[str, Any] = {
-    "not_before": datetime.datetime.now(datetime.UTC) - 2 * DAY, "not_after": datetime.datetime.now(datetime.UTC) - DAY
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("host", [HOST, "localhost", "localhost."])
@@ -421,11 +419,11 @@ def test_the_handshakes_limit_covers_tls(worker_files: Files) -> None:
     assert receiver.data_to_send() == []
 
 
-def test_a_plain_producer_that_a_secured_worker_lets_wait_hints_at_tls() -> None:
-    sender = a_sender()
+def test_a_silent_worker_is_not_thought_to_speak_plain_text(producer_files: Files) -> None:
+    sender = secured_sender(producer_files)
     (closed,) = sender.handle_timer(sender.deadline)
     assert isinstance(closed, Closed)
-    assert str(closed.error) == "nothing heard in state greeting; perhaps the worker waits for TLS"
+    assert str(closed.error) == "no TLS handshake within its limit"
 
 
 def test_a_changed_byte_ends_the_connection(worker_files: Files, producer_files: Files) -> None:

@@ -107,6 +107,7 @@ def test_a_stall_counts_if_it_is_longer_than_two_heartbeats(case: Case, length: 
     assert case.link.count == counts
     if counts:
         assert ended == Interruption(1_000_001.0, length, Pause.STALLED, None)
+    assert case.link.reconnects == 0
 
 
 def test_a_stall_of_what_was_given_before_the_last_proof_begins_with_that(case: Case) -> None:
@@ -126,7 +127,9 @@ def test_a_lost_connection_counts_however_short_with_its_unnoticed_part(case: Ca
     case.prove(1.0)
     case.lose(1.5, reason)
     case.hear(1.7)
+    assert case.link.reconnects == 0
     assert case.prove(1.75) == Interruption(1_000_001.0, 0.75, reason, 0.5)
+    assert case.link.reconnects == 1
 
 
 def test_a_half_open_connection_goes_unnoticed_until_its_timeout(case: Case) -> None:
@@ -147,6 +150,7 @@ def test_what_the_worker_hands_over_is_called_so(case: Case) -> None:
     case.prove(1.0)
     case.lose(1.0, Reason.YIELD)
     assert case.prove(1.01) == Interruption(1_000_001.0, 0.01, Pause.HAND_OVER, 0.0)
+    assert case.link.reconnects == 0
 
 
 def test_a_stall_and_a_broken_silence_keep_their_cause_and_start_if_the_connection_is_lost_in_them(case: Case) -> None:

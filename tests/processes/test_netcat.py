@@ -41,7 +41,7 @@ async def test_a_raw_target_may_be_an_nc_that_is_restarted() -> None:
             assert nc.stdout is not None
             got = b"".join([await asyncio.wait_for(nc.stdout.readline(), PATIENCE) for _ in range(200)])
             assert got == stream.lines(0, 200)
-        await until(lambda: link.reconnects == 1)
+        await until(lambda: producer.tally.ends.total() == 1)
         written = link.acked_offset
         async with netcat("-lk", "127.0.0.1", str(port)) as nc:
             assert nc.stdout is not None

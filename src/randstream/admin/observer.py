@@ -96,7 +96,7 @@ class Observer:
                 numbers=tally.numbers,
                 number_bytes=tally.number_bytes,
                 acked_numbers=tally.acked_numbers,
-                reconnects=tally.ends.total(),
+                reconnects=tally.reconnects,
             ),
             history=list(self._history),
             links=[link.status(now, self._rate(link, now), interruptions) for link in shown],

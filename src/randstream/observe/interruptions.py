@@ -52,6 +52,11 @@ class Interruption:
     unnoticed: float | None
     """The first part of `seconds`, before the loss of the connection was noticed; None: the connection was not lost."""
 
+    @property
+    def is_reconnect(self) -> bool:
+        """Whether it ended because another connection has replaced one that was lost."""
+        return self.unnoticed is not None and self.cause is not Pause.HAND_OVER
+
 
 @dataclass(frozen=True, slots=True)
 class InterruptionsStatus:
@@ -86,11 +91,13 @@ class Interruptions:
 
     __slots__ = (
         "_begun", "_clock", "_ear", "_finished_at", "_last", "_proved_at", "_unproven_since", "count",
-        "first_proved_at", "longest", "total",
+        "first_proved_at", "longest", "reconnects", "total",
     )  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
         self.count = 0
+        self.reconnects = 0
+        """How many of them were a lost connection, which another has replaced."""
         self.longest = 0.0
         self.total = 0.0
         """The sum of all that are over, in seconds."""
@@ -196,6 +203,7 @@ class Interruptions:
     def _record(self, begun: _Begun, now: float) -> Interruption:
         interruption = self._measure(begun, now)
         self.count += 1
+        self.reconnects += interruption.is_reconnect
         self.total += interruption.seconds
         self.longest = max(self.longest, interruption.seconds)
         if self._last is None:

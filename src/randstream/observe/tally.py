@@ -54,4 +54,6 @@ class Tally:
         default_factory=lambda: defaultdict(lambda: Buckets(INTERRUPTION_BOUNDS))
     )
     """Those of all links that are over, by cause."""
+    reconnects: int = 0
+    """Lost connections that others have replaced."""
     sink_failures: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -192,7 +193,10 @@ class Dialler:
             if attempt.has_answer:
                 return None  # the limit came too late: the session has been told that its connection is lost
             session.connection.abort()
-            return PeerTimeout("no connection within the handshake limit") if limit.expired() else error
+            if limit.expired():
+                return PeerTimeout("no connection within the handshake limit")
+            # asyncio's own text is long
+            return OSError(error.errno, os.strerror(error.errno)) if error.errno else error
         except asyncio.CancelledError:
             if not attempt.has_answer:
                 session.leave()

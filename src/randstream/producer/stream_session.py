@@ -7,11 +7,13 @@ from typing import Final, assert_never
 from ..errors import LocalProtocolError, Reason
 from ..net.connection import Connection
 from ..numbers.stream import NumberStream
+from ..observe.status import LinkState
 from ..protocol import SILENCE_HEARTBEATS
 from ..protocol.events import Acknowledged, AskDue, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from ..protocol.frames import Lines, Numbers
 from ..protocol.sender import Sender
 from ..protocol.states import State
+from ..protocol.troubles import sentence_of
 from .link import Link, LinkContext
 from .pacing import Pacer
 from .pump import Pump
@@ -29,10 +31,15 @@ class StreamSession:
         settings = context.settings
         self._link = link
         self._context = context
-        self._sender = Sender(
-            producer=settings.name, heartbeat=settings.heartbeat_interval, now=now, instance=link.instance
-        )
         credentials = context.credentials
+        may_want_tls = credentials is None and link.worker is None  # it has never said a word in plain text
+        self._sender = Sender(
+            producer=settings.name,
+            heartbeat=settings.heartbeat_interval,
+            now=now,
+            instance=link.instance,
+            silence_hint="; perhaps the worker waits for TLS" if may_want_tls else "",
+        )
         end = self._sender if credentials is None else credentials.secure(self._sender, link.target.host)
         self.connection = Connection(end, self, context.wheel, context.budget)
         self._stream: NumberStream  # known from the greeting on
@@ -83,8 +90,8 @@ class StreamSession:
         self._pump.push(self._sender.offset, self._sender.room, now)
         since = self._sender.unacked_since
         limit = SILENCE_HEARTBEATS * self._sender.heartbeat
-        if since is not None and now - max(since, self._moved_at) > limit:
-            self._link.set_stalled("acks make no progress: the worker's sink is behind", now)
+        if since is not None and now - max(since, self._moved_at) > limit and self._link.state is not LinkState.STALLED:
+            self._link.set_stalled(sentence_of(None), now)
 
     def on_lost(self, error: Exception | None, now: float) -> None:
         self._link.on_lost(error, now)
@@ -109,7 +116,7 @@ class StreamSession:
             self._link.prove()
         if waited.by is None:
             self._link.served_by = None
-            self._link.set_stalled("the worker's sink is not ready", now)
+            self._link.set_stalled(sentence_of(waited.why), now)
             self._link.interruptions.unproven(now, self._sender)
             return
         self._link.set_standing_by(waited.by, waited.offset, now, self._sender)
@@ -137,10 +144,12 @@ class StreamSession:
             self._moved_at = now
             link.note_acked(ack.offset)
             link.prove()
-        if has_moved or unacked_since is None or not link.is_proved:
+        if has_moved or (ack.why is None and (unacked_since is None or not link.is_proved)):
             link.note_proof(now, self._sender)
         else:
-            link.interruptions.unproven(unacked_since, self._sender)
+            link.interruptions.unproven(now if unacked_since is None else unacked_since, self._sender)
+        if ack.why is not None:
+            link.set_stalled(sentence_of(ack.why), now)
         if has_moved and self._pump is not None and self._pump.waits_for_room:
             self.on_writable(now)
         if self._is_finishing and self._sender.is_settled:

@@ -55,6 +55,8 @@ class End(ABC):
     role: ClassVar[Role]
     writes_on: ClassVar[bool] = False
     """A connection with only one direction is of no use."""
+    _silence_hint = ""
+    """What to add to the error if the peer never says anything."""
 
     def __init__(self, now: float) -> None:
         self.state = State.GREETING
@@ -125,7 +127,7 @@ class End(ABC):
         if self.state is State.CLOSED:
             return []
         if self._silence.is_over(now, self._grace):
-            hint = "; perhaps the worker waits for TLS" if self.state is State.GREETING else ""
+            hint = self._silence_hint if self.state is State.GREETING else ""
             error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}{hint}")
             self._close_for(Reason.TIMEOUT)
             return [Closed(error)]

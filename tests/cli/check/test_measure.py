@@ -31,7 +31,7 @@ async def test_a_target_without_a_worker_is_a_subject_and_not_reached() -> None:
     assert (result.worker, result.target, result.name, result.stream) == (None, target, target, None)
     assert (result.sent, result.acknowledged, result.round_trips, result.availability) == (0, 0, None, 0.0)
     assert result.problem is not None
-    assert result.problem.startswith("not reached: Conn")
+    assert result.problem.startswith("not reached: conn")
 
 
 async def test_numbers_are_counted_over_connections_and_each_once() -> None:
@@ -63,7 +63,7 @@ async def test_an_interruption_that_goes_on_is_one_of_them() -> None:
     assert started.timestamp() == pytest.approx(stopped_at, abs=0.2)
     assert 0.0 < result.availability < 1.0
     assert result.problem is not None
-    assert re.match(r"interrupted for [12]\.. s \(shutdown\): shutdown: the peer closed ", result.problem)
+    assert re.match(r"interrupted for [12]\.. s \(shutdown\): the peer closed ", result.problem)
 
 
 async def test_a_worker_that_another_producer_serves_has_that_for_a_problem() -> None:

@@ -140,7 +140,7 @@ def test_nobody_reached_is_exit_status_1_with_a_report(
     status, out, _ = run("check", "--workers", target, *files, "--", "touch", str(tmp_path / "touched"))
     assert status == 1
     assert f"not reached within 0 s: {target}" in out
-    assert out.splitlines()[-1].startswith(f"FAILED: 1 of 1 link outside the limits: {target}: not reached: Conn")
+    assert out.splitlines()[-1].startswith(f"FAILED: 1 of 1 link outside the limits: {target}: not reached: conn")
     assert json.loads(report.read_bytes())["passed"] is False
     assert ElementTree.parse(junit).getroot().get("failures") == "1"
     assert not (tmp_path / "touched").exists()

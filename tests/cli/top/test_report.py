@@ -49,7 +49,7 @@ def test_the_json_has_every_process_and_every_stream() -> None:
         ("producer-0", "producer", True, None)
     )
     assert (silent["address"], silent["answers"], silent["heard"], silent["name"]) == ("127.0.0.1:1", False, None, None)
-    assert silent["error"] == "no answer from http://127.0.0.1:1: Connection refused"
+    assert silent["error"] == "no answer from http://127.0.0.1:1: connection refused"
     [stream] = told["streams"]
     assert (stream["worker"], stream["state"], stream["well"]) == (" [2J", "waiting", False)
     assert (stream["offset"], stream["acked_offset"], stream["served_by"], stream["standbys"]) == (9, 5, None, [])

@@ -30,7 +30,7 @@ async def test_one_that_cannot_be_reached_stops_no_other() -> None:
         answering, silent = watched.looks()
     assert answering.answers
     assert (silent.snapshot, silent.address) == (None, "127.0.0.1:1")
-    assert "Connection refused; start a role with --admin there" in silent.trouble
+    assert "connection refused; start a role with --admin there" in silent.trouble
 
 
 async def test_the_first_answer_is_enough_to_begin() -> None:

@@ -27,7 +27,7 @@ def snapshot_of(role: FakeRole, limit: int = 100) -> dict[str, Any]:
 def look_of(role: FakeRole | None, *, limit: int = 100, silence: float = 0.0) -> Look:
     """What `top` has of a role; None: of an address without an answer."""
     if role is None:
-        return Look("127.0.0.1:1", None, "no answer from http://127.0.0.1:1: Connection refused", silence, NOON)
+        return Look("127.0.0.1:1", None, "no answer from http://127.0.0.1:1: connection refused", silence, NOON)
     return Look("127.0.0.1:2", snapshot_of(role, limit), None, silence, NOON)
 
 

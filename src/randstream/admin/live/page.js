@@ -3,35 +3,10 @@
 const RIVER = 120, STALE_MS = 3500;
 let before = null, heardAt = performance.now(), eventsShown = "", source = null, found = null, refusal = "";
 
-function sayHeadline(now) {
-  const {links, states} = now.totals, one = links === 1;
-  const {streaming: flowing = 0, standby = 0, resting = 0, stalled = 0, finished = 0} = states;
-  const trouble = links - flowing - standby - resting, isBad = now.problem || trouble - stalled - finished > 0;
-  const words = Object.entries({stalled: "stalled", waiting: now.role === "worker" ? "waiting for a producer" : "waiting to try again",
-    dialling: "dialling", opening: "opening", finished: "finished"})
-    .filter(([state]) => states[state]).map(([state, word]) => `${whole.format(states[state])} ${word}`);
-  const shares = [[flowing, "served here"], [standby, "standing by"], [resting, "resting"], [trouble, "not flowing"]]
-    .filter(([count], i) => count || !i).map(([count, word]) => `${whole.format(count)} ${word}`);
-  const strange = now.links.filter(({state, error}) => state === "standby" && error).length;
-  const warnings = [now.warning, strange && `${whole.format(strange)} standing by with a stream other than the worker's`].filter(Boolean);
-  setText(byId("headline"), !links ? "No streams" : standby + resting ? `${plural(links, "stream")}: ${shares.join(", ")}`
-    : flowing === links ? (one ? "The stream flows" : `All ${whole.format(links)} streams flow`)
-    : flowing ? `${whole.format(flowing)} of ${whole.format(links)} streams flow` : one ? "The stream does not flow" : `None of ${whole.format(links)} streams flows`);
-  setText(byId("sub"), [now.problem && `not ready: ${now.problem}`, ...warnings, ...words].filter(Boolean).join(" · ") || "all is well");
-  byId("sub").className = `sub ${isBad ? "bad" : stalled || warnings.length ? "warn" : ""}`;
-  document.title = trouble ? `${whole.format(trouble)} not flowing · randstream` : `${plural(links, "stream")} · randstream`;
-  showIcon(isBad ? "bd3a2c" : stalled || warnings.length ? "c98a1b" : "2a9484");
-}
-
-function showIcon(colour) {
-  const icon = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='%23${colour}'/%3E%3C/svg%3E`;
-  const link = document.querySelector("link[rel=icon]");
-  if (link.href !== icon) link.href = icon;
-}
-
 function showTotals(now) {
   const {totals, role} = now, isWorker = role === "worker";
   setText(byId("who"), `${role} ${now.name}  ·  ${now.numbers ?? "no stream yet"}  ·  ${now.version}, up ${secondsText(now.uptime)}`);
+  setText(byId("rate-label"), "now");
   setText(byId("rate"), rateText(totals.rate));
   setText(byId("moved-label"), isWorker ? "received" : "sent");
   setText(byId("acked-label"), isWorker ? "in the sink" : "acknowledged");
@@ -146,25 +121,18 @@ async function askWhy() {  // a refused EventSource does not say why
 }
 
 function sayPulse() {
-  const silence = performance.now() - heardAt, isStale = silence > STALE_MS || !before;
-  byId("pulse").classList.toggle("stale", isStale);
+  const silence = performance.now() - heardAt, isStale = silence > STALE_MS;
+  byId("pulse").classList.toggle("stale", isStale || !before);
   document.documentElement.classList.toggle("is-stale", isStale && before !== null);
-  setText(byId("pulse"), !isStale ? "live" : before ? "stale, trying again" : "connecting");
-  if (isStale && before) sayStale(before);
+  setText(byId("pulse"), !isStale && before ? "live" : before ? "stale, trying again" : "connecting");
   if (!before && refusal) {
-    setText(byId("headline"), "Nothing to show");
+    sayFinding("silent", "Nothing to show");
     setText(byId("sub"), refusal);
-    byId("sub").className = "sub warn";
+  } else if (isStale) {
+    const then = before && `at ${clockText(before.time)}`;
+    saySilence(before?.name ?? location.host, silence / 1000, [refusal, then && `everything below is as it was ${then}`].filter(Boolean).join(" · "));
+    if (then) { setText(byId("rate-label"), then); drawAxis(true); }
   }
-}
-
-function sayStale({name, time}) {
-  setText(byId("headline"), `No word from ${name} since ${clockText(time)}`);
-  setText(byId("sub"), [refusal, "everything below is from then"].filter(Boolean).join(" · "));
-  byId("sub").className = "sub warn";
-  document.title = `no word from ${name} · randstream`;
-  showIcon("8a9099");
-  drawAxis(true);
 }
 
 byId("filter").addEventListener("input", () => { if (before) { arrange(before); lookFurther(before).catch(() => { found = null; }); } });

@@ -1,8 +1,6 @@
 "use strict";
 // Rows: the table of streams, two lines each: how it flows, and when it was interrupted. Rows out of view are not drawn.
 const SPARK = 60, FIELD_FROM = 13;
-const KINDS = ["streaming", "standby", "resting", "stalled", "finished"];
-const kindOf = state => KINDS.includes(state) ? state : "down";
 const RANK = {stalled: 0, down: 0, streaming: 2, standby: 2, resting: 2, finished: 3};
 const rankOf = ({kind, isRecent}) => RANK[kind] - (isRecent && RANK[kind] === 2 ? 1 : 0);
 
@@ -20,10 +18,10 @@ function pathOf(values, length, height, most) {
 
 function makeRow(link) {
   const element = byId("row").content.firstElementChild.cloneNode(true);
-  const [figures, interruptions] = element.rows, [first, second, ...rest] = figures.cells, [past, ...counts] = interruptions.cells;
+  const [figures, why, interruptions] = element.rows, [first, second, ...rest] = figures.cells, [past, ...counts] = interruptions.cells;
   const [mark, name, state] = first.firstElementChild.children;
-  const row = {element, mark, name, state, why: first.lastElementChild, path: second.querySelector("path"), rate: second.lastElementChild,
-    strip: past.querySelector(".strip"), cells: [...rest, ...counts], link, history: [], cell: document.createElement("i"), key: "", kind: "", isRecent: false,
+  const row = {element, mark, name, state, why, path: second.querySelector("path"), rate: second.lastElementChild,
+    strip: past.querySelector(".strip"), cells: [...rest, ...counts], link, history: [], cell: document.createElement("i"), key: "", kind: "", word: "", isRecent: false,
     past: [], counted: 0, recallAt: 0, marks: [], told: ""};
   row.cell.addEventListener("click", () => element.scrollIntoView({block: "center"}));
   element.row = row.strip.row = row;
@@ -31,24 +29,26 @@ function makeRow(link) {
   return row;
 }
 
-function whyOf({state, error, worker, peer, served_by}) {
-  const isStandby = state === "standby";
-  if (isStandby && !error) return [`${served_by ?? "another"} serves`, false];
+function whyOf(link) {
+  const {state, error, worker, peer, served_by, offset, acked_offset} = link, since = sinceOf(link), reason = reasonOf(link);
+  if (state === "standby") return error ? [error, true] : [`${served_by ?? "another"} serves`, false];
   if (state === "resting") return [`${peer}: another target leads to this worker, or to one with its name`, false];
-  if (!error || state === "streaming" || state === "finished") return ["", false];
-  return [`${worker && peer && !isStandby ? `${peer}: ` : ""}${error.replace(/\[Errno \d+\] /, "")}`, isStandby];
+  if (isWell(link)) return ["", false];
+  return [[worker && peer, reason, since !== null && `since ${momentText(since, timeNow)}`, `${plural(offset - acked_offset, "number")} not acknowledged`]
+    .filter(Boolean).join(" · "), false];
 }
 
 function draw(row) {
   const {link} = row, {count, longest, total, availability, current} = link.interruptions, all = count + (current ? 1 : 0);
   setText(row.name, nameOf(link));
-  setText(row.state, link.state);
+  setText(row.state, row.word);
   const [text, isWarning] = whyOf(link);
   row.why.hidden = !text;
   row.why.classList.toggle("warn", isWarning);
-  setText(row.why, text);
-  setText(row.rate, rateText(link.rate));
-  [whole.format(link.offset), secondsText(link.round_trip), secondsText(link.silence), whole.format(link.reconnects),
+  setText(row.why.cells[0], text);
+  setText(row.rate, isWell(link) ? rateText(link.rate) : "–");
+  [whole.format(link.offset), secondsText(link.state === "streaming" ? link.round_trip : null),
+    isWell(link) || link.silence === null ? secondsText(link.silence) : `${spanText(link.silence)} ago`, whole.format(link.reconnects),
     whole.format(all), all ? lengthText(longest) : "–", all ? lengthText(total) : "–", shareText(availability)]
     .forEach((text, i) => setText(row.cells[i], text));
   row.path.setAttribute("d", pathOf(row.history, SPARK, 19, Math.max(...row.history, 1e-9) * 1.1));
@@ -77,6 +77,7 @@ function showLinks(now) {
     row.link = link;
     row.key = key;
     row.kind = kindOf(link.state);
+    row.word = wordOf(now.role, link);
     remember(row, link.interruptions);
     if (row.element.className !== row.kind) row.element.className = row.kind;
   }
@@ -93,7 +94,7 @@ function arrange(now) {
   for (const row of rows.values()) {
     row.isRecent = isRecent(row);
     row.cell.className = `${row.kind}${row.isRecent ? " recent" : ""}`;
-    row.cell.title = `${nameOf(row.link)}: ${row.link.state}${row.isRecent ? `, interrupted in the last ${span.text}` : ""}`;
+    row.cell.title = `${nameOf(row.link)}: ${row.word}${row.isRecent ? `, interrupted in the last ${span.text}` : ""}`;
   }
   const sorted = [...rows.values()].sort((a, b) => rankOf(a) - rankOf(b) || byName(a, b));
   const shown = sorted.filter(row => `${row.link.worker ?? ""} ${row.link.peer ?? ""}`.toLowerCase().includes(wanted));

@@ -141,7 +141,7 @@ function stepTo(event) {
 }
 
 function drawAxis(isStale = false) {
-  const axis = byId("axis"), shown = ticks().filter(([, x]) => x > 20 && x < stripWidth - 50);
+  const axis = byId("axis"), shown = ticks().filter(([, x]) => x > 20 && x < stripWidth - (isStale ? 80 : 50));
   while (axis.children.length > shown.length + 1) axis.firstElementChild.remove();
   while (axis.children.length < shown.length + 1) axis.prepend(document.createElement("span"));
   shown.forEach(([time, x], i) => { setText(axis.children[i], minuteClock.format(time * 1000)); axis.children[i].style.left = `${x.toFixed(1)}px`; });

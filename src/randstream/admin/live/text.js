@@ -18,6 +18,7 @@ const secondsText = seconds =>
   : seconds < 120 ? `${seconds.toFixed(1)} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 const lengthText = seconds => seconds < 120 ? secondsText(seconds) : seconds < 7200 ? `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`
   : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
+const spanText = seconds => seconds < 120 ? `${Math.floor(seconds)} s` : lengthText(seconds);
 const valueText = value => Math.abs(value) >= 1e6 || (value !== 0 && Math.abs(value) < 0.01) ? value.toExponential(1) : whole.format(Number(value.toPrecision(4)));
 const nameOf = ({worker, peer}) => worker ?? peer ?? "nobody";
 const plural = (count, word) => `${whole.format(count)} ${word}${count === 1 ? "" : "s"}`;

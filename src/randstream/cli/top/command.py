@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from rich.console import Console
-
 from ...clock import Clock
 from ...errors import SettingsError
+from ..console import PoliteConsole
 from .controls import Controls
 from .polled import Look
 from .report import is_well, to_json
@@ -43,15 +42,14 @@ def run_top(
 
     Raises SettingsError: one of `urls` is not a URL, `ca_file` is unusable, or none of them answers at first.
     """
-    is_terminal = sys.stdout.isatty()
-    is_live = not (is_once or as_json) and is_terminal and not Console().is_dumb_terminal
+    console = PoliteConsole(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    is_live = not (is_once or as_json) and console.can_redraw
     controls = Controls(sort, name_filter)
     wanted = controls.wanted if is_live else Wanted(MOST_LINKS, name_filter)
     watched = Watched(urls, wanted, token_file, ca_file)
     watched.start()
     watched.wait(FIRST_SECONDS, for_all=not is_live)
     _require_an_answer(watched.looks())
-    console = Console(width=None if is_terminal else PIPE_COLUMNS)
     if is_live:
         with suppress(KeyboardInterrupt), whole_screen(console) as terminal:
             _watch(watched, controls, terminal, console)
@@ -75,7 +73,7 @@ def _require_an_answer(looks: Sequence[Look]) -> None:
         raise SettingsError(f"{which}{looks[0].trouble}")
 
 
-def _watch(watched: Watched, controls: Controls, terminal: Terminal, console: Console) -> None:
+def _watch(watched: Watched, controls: Controls, terminal: Terminal, console: PoliteConsole) -> None:
     clock = Clock()
     due = clock.now()
     looks: list[Look] = []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..words import in_seconds, in_words
+from ..words import in_seconds
 
 ORDER: Final = ("stalled", "streaming", "opening", "standby", "dialling", "waiting", "resting", "finished")
 """Where several processes report different states of one worker, the first of these counts."""
@@ -82,7 +82,8 @@ def _trouble(link: dict[str, Any], now: float) -> str | None:
         told = "" if link["since"] is None else f" (for {in_seconds(max(0.0, now - link['since']))})"
         return f"{link['reason']}{told}"
     if link["error"] and state not in ("streaming", "stalled", "finished"):
-        return in_words(link["error"])
+        error: str = link["error"]
+        return error
     if current:
         return f"interrupted for {current['seconds']:.1f} s: {current['cause']}"
     return None

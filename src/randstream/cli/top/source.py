@@ -12,10 +12,10 @@ from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
-from ...errors import SettingsError
+from ...errors import SettingsError, words_of
 from ...net.pem import load_authorities
 from ...settings.files import read_token
-from ..words import in_words, plain
+from ..words import plain
 from .snapshot import WrongShape, read_snapshot
 
 ANSWER_SECONDS: Final = 5.0
@@ -88,9 +88,10 @@ class Source:
             with error:
                 raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
         except (HTTPException, OSError, ValueError, OverflowError) as error:
-            reason = error if isinstance(error, ssl.SSLError) else getattr(error, "reason", None) or error
+            inner = getattr(error, "reason", None)
+            reason = inner if isinstance(inner, Exception) else error
             told = _tls_trouble(reason) if isinstance(reason, ssl.SSLError) else None
-            told = told or f"{_line(in_words(str(reason))) or type(error).__name__}; start a role with --admin there"
+            told = told or f"{_line(words_of(reason)) or type(error).__name__}; start a role with --admin there"
             raise SettingsError(f"no answer from {self._shown}: {told}") from None
 
     @property

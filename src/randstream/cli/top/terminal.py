@@ -1,6 +1,6 @@
 """Terminal: a whole screen to draw on and the keys that are pressed there; afterwards the terminal is as it was.
 
-A signal that ends the program passes through as an exception. Ctrl-Z suspends it, and a new size ends `wait`.
+What ends the program passes through as an exception. Ctrl-Z suspends it, and a new size ends `wait`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any, Final
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ..output import orderly_end
 from .keys import Keys
 
 ESCAPE_SECONDS: Final = 0.05
@@ -32,7 +31,7 @@ NOTED: Final = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 @contextmanager
 def whole_screen(console: Console) -> Iterator[Terminal]:
     """The terminal of `console`, drawn on as long as the context lasts. Its keys come from standard input."""
-    with orderly_end(), _noted_signals() as (signals, handlers):
+    with _noted_signals() as (signals, handlers):
         terminal = Terminal(console, signals, handlers)
         try:
             terminal.enter()
