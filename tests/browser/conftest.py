@@ -9,8 +9,11 @@ import pytest
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 """Chromium's sandbox does not run as root, and containers have a small /dev/shm."""
 OWN = "http://127.0.0.1:", "data:"
-EXPECTED = "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "status of 503", "status of 404"
-"""Messages of Chromium itself when a server ends, has no place, or has no such stream, which are not the page's fault."""
+EXPECTED = (
+    "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET",
+    "status of 503", "status of 404",
+)  # fmt: skip
+"""Messages of Chromium itself, not the page's fault: the server ended, or has no place, or no such stream."""
 
 
 @pytest.fixture(scope="session")

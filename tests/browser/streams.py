@@ -50,9 +50,7 @@ class Streams:
 
 
 @contextmanager
-def served(
-    role: ObservedRole, port: int = 0, prepare: Callable[[AdminServer], None] = lambda _: None
-) -> Iterator[str]:
+def served(role: ObservedRole, port: int = 0, prepare: Callable[[AdminServer], None] = lambda _: None) -> Iterator[str]:
     """Run an admin server of `role` on a loop in a thread of its own, after `prepare` has had it; gives its URL."""
     started: list[str] = []
     ready, done = threading.Event(), asyncio.Event()

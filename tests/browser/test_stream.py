@@ -68,8 +68,8 @@ def widths(page: Any, chart: str, selector: str) -> list[float]:
     """Of each unbroken part of a line, as a share of the window."""
     drawn = page.locator(f"[data-of={chart}] {selector}").get_attribute("d")
     whole = float(page.locator(f"[data-of={chart}] svg").get_attribute("viewBox").split()[2]) - 56
-    ends = [(float(re.findall(r"[\d.]+", part)[0]), float(re.findall(r"H([\d.]+)", part)[-1])) for part in drawn.split("M")[1:]]
-    return [(right - left) / whole for left, right in ends]
+    parts = [(re.findall(r"[\d.]+", part)[0], re.findall(r"H([\d.]+)", part)[-1]) for part in drawn.split("M")[1:]]
+    return [(float(right) - float(left)) / whole for left, right in parts]
 
 
 def test_a_name_in_the_table_opens_the_page_of_its_stream_and_the_browser_goes_back(page: Any) -> None:
@@ -89,8 +89,10 @@ def test_the_first_view_has_the_whole_history(page: Any) -> None:
     with opened(page, three_streams(), "#/streams/worker-1"):
         wait_title(page, "worker-1")
         assert widths(page, "rate", ".edge") == pytest.approx([1], abs=0.02)
-        assert page.locator("[data-of=rate] svg").get_attribute("aria-label").startswith(
-            "Rate over the last two hours, numbers a second: mean 38, highest 40"
+        assert (
+            page.locator("[data-of=rate] svg")
+            .get_attribute("aria-label")
+            .startswith("Rate over the last two hours, numbers a second: mean 38, highest 40")
         )
         assert page.locator("[data-of=rate] text.amount").all_text_contents() == ["0", "20", "40"]
         assert len(page.locator("[data-of=lag] text.time").all()) in (3, 4)
@@ -154,6 +156,8 @@ def test_an_unknown_name_is_said_to_be_and_the_way_back_is_there(page: Any) -> N
         assert page.locator("#charts").is_hidden()
         page.get_by_role("link", name="All streams").click()
         page.get_by_role("heading", name="All 3 streams flow").wait_for()
+        page.get_by_text("6 h", exact=True).click()
+        assert page.url.endswith("/?window=6h#/")
 
 
 @pytest.mark.parametrize("name", ["50%", "a/b c?#&", "wörker", "<img src=x onerror=alert(1)>", "10.0.0.9:9000"])
@@ -178,7 +182,7 @@ def test_a_square_of_the_field_opens_its_stream_and_a_stream_that_comes_appears(
         wait_title(page, "worker-7")
         link.state, link.error = LinkState.WAITING, "Connection refused"
         page.locator("#stream-title.down").wait_for()
-        assert page.locator("#stream-sub").inner_text().startswith("waiting")
+        assert page.locator("#stream-sub").inner_text().startswith("unreachable · b:7 · Connection refused")
 
 
 def test_a_worker_shows_who_serves_who_waits_and_where_its_numbers_are(page: Any) -> None:

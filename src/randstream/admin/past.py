@@ -201,7 +201,7 @@ class _Steps:
         self._highest[:, column : column + 1] = math.nan
 
     def course(self, column: int, since: float, ahead: float) -> Course:
-        """Those of the stream that has had `column` since `since`. `ahead`: of the wall's clock over the monotonic one."""
+        """Those of the stream that has `column` since `since`. `ahead`: from the monotonic to the wall's clock."""
         first = int(since // self._seconds)
         steps: list[tuple[int, NDArray[Any]]] = [
             (number, _unpack(packed[..., column]))

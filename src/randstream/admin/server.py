@@ -209,7 +209,6 @@ class AdminServer:
         )
         return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
 
-
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         name = parameters(request, "name").get("name", "")
         snapshot = self.observer.stream(name)

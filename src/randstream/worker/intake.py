@@ -31,7 +31,8 @@ TAIL_BYTES: Final = 4096
 class Intake:
     """What has come in, and from whom. Implements `ObservedLink`.
 
-    `round_trip` is unknown at this end; `sink_problem` says why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
+    `sink_problem` says why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
+    `round_trip` is not known at this end.
     """
 
     def __init__(
