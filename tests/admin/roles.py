@@ -86,6 +86,7 @@ class FakeLink:
     state: LinkState = LinkState.STREAMING
     offset: int = 0
     acked_offset: int = 0
+    round_trip: float | None = 0.001
     passed: list[float] = field(default_factory=list)
     """The numbers of which `recent_numbers` returns the last."""
     silence: float = 0.5
@@ -111,7 +112,7 @@ class FakeLink:
             self.offset,
             self.acked_offset,
             rate,
-            0.001,
+            self.round_trip,
             self.silence,
             self.reconnects,
             self.error,
@@ -134,6 +135,8 @@ class FakeRole:
     role: RoleName = "producer"
     name: str = "producer-0"
     numbers: str | None = "integers:1:100"
+    rate: float | None = 40.0
+    heartbeat: float | None = 1.0
     problem: str | None = None
     links: list[FakeLink] = field(default_factory=lambda: [FakeLink()])
     tally: Tally = field(default_factory=Tally)

@@ -163,6 +163,8 @@ class ObservedLink(Protocol):
     def offset(self) -> int: ...
     @property
     def acked_offset(self) -> int: ...
+    @property
+    def round_trip(self) -> float | None: ...
 
     @property
     def interruptions(self) -> Counted: ...
@@ -187,6 +189,14 @@ class ObservedRole(Protocol):
     def name(self) -> str: ...
     @property
     def numbers(self) -> str | None: ...
+    @property
+    def rate(self) -> float | None:
+        """Numbers a second that it sends to each worker at most; None at a worker, which takes what comes."""
+
+    @property
+    def heartbeat(self) -> float | None:
+        """Seconds between two beats; None while a worker has had no stream."""
+
     @property
     def problem(self) -> str | None: ...
     @property

@@ -114,9 +114,9 @@ class Link:
         self._has_progressed = False
         self._hurries_until = -math.inf
         self._away_until = -math.inf
-        name = str(target)
+        self._peer = str(target)
         self._report = LinkReport(
-            name, context.tally, context.journal, LINK_LINES_A_MINUTE, context.reminders, target=name
+            self._peer, context.tally, context.journal, LINK_LINES_A_MINUTE, context.reminders, target=self._peer
         )
         context.budget.join(self)  # before it is up: the last to come must find as much as the first
 
@@ -136,7 +136,7 @@ class Link:
 
     @property
     def label(self) -> tuple[str, str]:
-        return self.worker or "", str(self.target)
+        return self.worker or "", self._peer
 
     @property
     def interruptions(self) -> Interruptions:
@@ -174,7 +174,7 @@ class Link:
         reason, since = find_health(self.reason, unwell_since, None if self.is_finished else found.current)
         return LinkStatus(
             worker=self.worker,
-            peer=str(self.target),
+            peer=self._peer,
             stream=None if self.stream is None else self.stream.id,
             state=self.state,
             offset=self.offset,

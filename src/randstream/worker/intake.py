@@ -32,6 +32,7 @@ class Intake:
     """What has come in, and from whom. Implements `ObservedLink`.
 
     `sink_problem` says why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
+    `round_trip` is not known at this end.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Intake:
         self.tap = Tap(sink if isinstance(sink, Stored) else None)
         self.served_since = 0.0
         self.acked_offset = 0
+        self.round_trip: Final = None
         self.heard_at: float | None = None
         self.last_error: str | None = None
         self._clock = clock
@@ -172,7 +174,7 @@ class Intake:
             offset=self.offset,
             acked_offset=self.acked_offset,
             rate=rate,
-            round_trip=None,
+            round_trip=self.round_trip,
             silence=None if self._is_raw or self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,

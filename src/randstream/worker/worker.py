@@ -60,7 +60,7 @@ class Worker:
         self.sink: Sink = sink or make_sink(settings, self.clock, random)
         self.address: tuple[str, int] | None = None
         # What an observer asks a role for: see `ObservedRole`.
-        self.name = settings.name
+        self.name, self.rate = settings.name, None
         self.tally, self.journal = Tally(), Journal(self.clock)
         self.line = Line(settings.name, random)
         self.intake = Intake(
@@ -79,6 +79,11 @@ class Worker:
     def numbers(self) -> str | None:
         """The distribution of the stream; None before the first stream."""
         return None if self.intake.offered is None else self.intake.offered.numbers
+
+    @property
+    def heartbeat(self) -> float | None:
+        """Seconds between the producer's beats; None before the first stream."""
+        return None if self.intake.offered is None else self.intake.offered.heartbeat
 
     @property
     def problem(self) -> str | None:
