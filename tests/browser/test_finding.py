@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.admin.roles import FakeInterruptions, FakeLink, FakeRole
+from tests.browser.accessibility import violations
 from tests.browser.streams import served
 
 from randstream.observe.interruptions import Pause
@@ -129,3 +130,46 @@ def test_a_screen_reader_hears_the_finding_once_and_not_every_second(page: Any) 
         heading(page, "worker-2 has been unreachable for .*")
         assert page.get_by_role("status").inner_text() == "worker-2 is unreachable: no route to host"
         assert page.locator("[aria-live]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_whatever_the_finding(page: Any, scheme: str) -> None:
+    links = streams()
+    role = FakeRole(links=links)
+    for event in ("link.lost", "link.stalled", "link.resumed"):
+        role.journal.note(event, "worker-0", "and why")
+    page.emulate_media(color_scheme=scheme)
+    with served(role) as url:
+        page.goto(url)
+        heading(page, "All 3 streams flow")
+        assert violations(page) == {}
+        trouble(links[0], LinkState.WAITING, 8, "connection refused")
+        heading(page, "worker-0 has been unreachable for .*")
+        assert violations(page) == {}
+        trouble(links[0], LinkState.STALLED, 8, "disk full")
+        heading(page, "worker-0 has been stalled for .*")
+        assert violations(page) == {}
+        for link in links:
+            trouble(link, LinkState.WAITING, 8, "connection refused")
+        heading(page, "worker-0 has been unreachable for .*; 2 more do not flow")
+        assert violations(page) == {}
+    heading(page, "No word from producer-0 for .*")
+    assert violations(page) == {}
+
+
+@pytest.mark.parametrize(("height", "down"), [(844, 0), (844, 3), (1600, 1)])
+def test_nothing_shifts_while_the_page_loads_on_a_phone(page: Any, height: int, down: int) -> None:
+    links = streams()
+    for link in links[:down]:
+        trouble(link, LinkState.WAITING, 8, "connection refused")
+    page.set_viewport_size({"width": 390, "height": height})
+    page.add_init_script(
+        "window.shift = 0; const add = list => list.getEntries().forEach(entry => { shift += entry.value; });"
+        "new PerformanceObserver(add).observe({type: 'layout-shift', buffered: true})"
+    )
+    with served(FakeRole(links=links)) as url:
+        page.goto(url)
+        page.locator(".strip[role]").first.wait_for()
+        page.wait_for_function("() => document.querySelector('#rate').innerText !== '–'")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.evaluate("shift") < 0.03

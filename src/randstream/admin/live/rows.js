@@ -1,6 +1,6 @@
 "use strict";
 // Rows: the table of streams, two lines each: how it flows, and when it was interrupted. Rows out of view are not drawn.
-const SPARK = 60, FIELD_FROM = 13;
+const SPARK = 60, FIELD_FROM = 13, FILLED_AT_ONCE = 30;
 const RANK = {stalled: 0, down: 0, streaming: 2, standby: 2, resting: 2, finished: 3};
 const rankOf = ({kind, isRecent}) => RANK[kind] - (isRecent && RANK[kind] === 2 ? 1 : 0);
 
@@ -38,7 +38,7 @@ function whyOf(link) {
     .filter(Boolean).join(" · "), false];
 }
 
-function draw(row) {
+function fill(row) {
   const {link} = row, {count, longest, total, availability, current} = link.interruptions, all = count + (current ? 1 : 0);
   setText(row.name, nameOf(link));
   setAttributes(row.name, {href: addressOf(link)});
@@ -53,6 +53,10 @@ function draw(row) {
     whole.format(all), all ? lengthText(longest) : "–", all ? lengthText(total) : "–", shareText(availability)]
     .forEach((text, i) => setText(row.cells[i], text));
   row.path.setAttribute("d", pathOf(row.history, SPARK, 19, Math.max(...row.history, 1e-9) * 1.1));
+}
+
+function draw(row) {
+  fill(row);
   drawStrip(row);
 }
 
@@ -81,6 +85,7 @@ function showLinks(now) {
     row.word = wordOf(now.role, link);
     remember(row, link.interruptions);
     if (row.element.className !== row.kind) row.element.className = row.kind;
+    if (!before && seen.size <= FILLED_AT_ONCE) fill(row);  // nothing may move when it comes into view
   }
   for (const [key, row] of rows) if (!seen.has(key)) { if (chosen?.row === row) choose(null, null); viewer.unobserve(row.element); inView.delete(row); row.element.remove(); rows.delete(key); }
   arrange(now);
