@@ -127,7 +127,7 @@ screenshots: setup $(VENV)/.stamp-browser ## make new screenshots in docs/images
 	$(BIN)/python -m tests.browser.screenshots
 
 metrics-check: setup ## check metrics, alert rules and dashboard against promtool and a real Prometheus (needs Debian's prometheus)
-	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/project/test_monitoring.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
+	$(BIN)/python -m pytest tests/admin/test_metrics.py tests/project/test_monitoring.py tests/project/test_dashboard.py tests/admin/test_prometheus.py -m "e2e or not e2e" $(ARGS)
 
 lint: setup lint-deploy ## ruff, mypy (--strict on src), the import layers, the workflows, and lint-deploy
 	$(BIN)/ruff check .

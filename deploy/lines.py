@@ -55,7 +55,8 @@ class Printer:
     def __init__(self, width: int, *, as_json: bool) -> None:
         self._width = width
         self._as_json = as_json
-        self._has_colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        self._has_colours = sys.stdout.isatty() and not is_plain
 
     def print(self, line: Line) -> None:
         """Print a line."""

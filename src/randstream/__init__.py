@@ -13,9 +13,11 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("randstream
         pass
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, whose import would delay the command line's first act: to heed signals
 if TYPE_CHECKING:
+    from typing import Any
+
     from .embed import Producer as Producer
     from .embed import Worker as Worker
     from .numbers.stream import NumberStream as NumberStream

@@ -99,6 +99,15 @@ class TlsError(RandstreamError):
     reason = Reason.TLS
 
 
+class ExpiredError(TlsError):
+    """The peer refuses this process's own certificate: by the peer's clock it has expired."""
+
+    advice = (
+        "replace the file of --tls-cert with a renewed one: it needs no restart; "
+        "if it has not expired, the peer's clock is wrong"
+    )
+
+
 class SinkError(RandstreamError):
     """The sink cannot take numbers now. Until it can: not ready, acknowledge nothing, keep trying, lose nothing."""
 
@@ -127,6 +136,11 @@ _SHORTAGES: Final = {
 def shortage_of(error: BaseException) -> str | None:
     """What this process or its machine lacks, if that is what `error` means, and what to do about it."""
     return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+def is_full(error: OSError) -> bool:
+    """Whether `error` means that a disk, or somebody's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def words_of(error: Exception) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from randstream.clock import Clock
+from randstream.errors import Reason
 from randstream.observe.expiry import Certificate
 from randstream.observe.interruptions import KEPT, Cause, Interruption, Interruptions, InterruptionsStatus
 from randstream.observe.journal import Journal
@@ -65,6 +66,17 @@ class FakeInterruptions(Interruptions):
         )
 
 
+class Interrupted(Interruptions):
+    """Those of a link that a timeout has interrupted for `seconds`, if any."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Clock())
+        self._current = Interruption(0.0, seconds, Reason.TIMEOUT, None) if seconds else None
+
+    def status(self, now: float, most: int = KEPT) -> InterruptionsStatus:
+        return replace(super().status(now, most), current=self._current)
+
+
 @dataclass(eq=False)
 class FakeLink:
     """A link in any given state."""
@@ -74,11 +86,14 @@ class FakeLink:
     state: LinkState = LinkState.STREAMING
     offset: int = 0
     acked_offset: int = 0
+    round_trip: float | None = 0.001
     passed: list[float] = field(default_factory=list)
     """The numbers of which `recent_numbers` returns the last."""
     silence: float = 0.5
     reconnects: int = 0
     error: str | None = None
+    reason: str | None = None
+    since: float | None = None
     interruptions: Interruptions = field(default_factory=lambda: Interruptions(Clock()))
     served_by: str | None = None
     served_for: float | None = None
@@ -97,10 +112,12 @@ class FakeLink:
             self.offset,
             self.acked_offset,
             rate,
-            0.001,
+            self.round_trip,
             self.silence,
             self.reconnects,
             self.error,
+            self.reason,
+            self.since,
             self.interruptions.status(now, interruptions),
             self.served_by,
             self.served_for,
@@ -118,6 +135,8 @@ class FakeRole:
     role: RoleName = "producer"
     name: str = "producer-0"
     numbers: str | None = "integers:1:100"
+    rate: float | None = 40.0
+    heartbeat: float | None = 1.0
     problem: str | None = None
     links: list[FakeLink] = field(default_factory=lambda: [FakeLink()])
     tally: Tally = field(default_factory=Tally)

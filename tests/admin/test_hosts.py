@@ -49,7 +49,7 @@ async def test_an_address_and_a_name_of_ours_may_be_called(host: str) -> None:
         f"{socket.gethostname()}.evil.example", "1.2.3.4.5",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/", "/events", "/api/links", "/metrics", "/numbers", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/events", "/api/links", "/api/stream", "/metrics", "/numbers", "/nothing"])
 async def test_another_sites_name_is_misdirected(host: str, path: str) -> None:
     async with site_of(FakeRole(), names=NAMES) as site:
         status, answer = await ask(site.port, f"GET {path} HTTP/1.1\r\nHost: {host}")

@@ -12,7 +12,7 @@ from randstream.admin.http import HEADERS, Refusal, parameters, takes_gzip, text
 
 async def test_no_answer_may_be_cached_or_sniffed() -> None:
     async with site_of(FakeRole()) as site:
-        for path in ("/", "/livez", "/metrics", "/api/links", "/nothing"):
+        for path in ("/", "/livez", "/metrics", "/api/links", "/api/stream?name=worker-0", "/nothing"):
             async with site.client.get(path) as answer:
                 assert answer.headers["Cache-Control"] == "no-store"
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"

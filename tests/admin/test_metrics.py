@@ -10,9 +10,10 @@ from collections import Counter
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, RoleName
+from tests.admin.roles import ROLE_NAMES, FakeLink, FakeRole, Interrupted, RoleName
 
 from randstream.admin.metrics import LABELLED_LINKS, Metrics
+from randstream.errors import Reason
 from randstream.observe.expiry import Certificate
 from randstream.observe.status import LinkState, Standby
 from randstream.observe.tally import Buckets
@@ -69,6 +70,30 @@ def test_a_producer_tells_what_it_sent_and_a_worker_what_it_received() -> None:
     assert found[("randstream_numbers_received_total",)] == 120
     assert found[("randstream_numbers_committed_total",)] == 100
     assert ("randstream_numbers_sent_total",) not in found
+
+
+def test_ends_and_failures_are_counted_from_0_for_every_reason() -> None:
+    fake = FakeRole()
+    fake.tally.failures["cut"] = 1
+    found = samples(fake)
+    for reason in Reason:
+        assert found[("randstream_connections_ended_total", f"reason={reason}")] == 0
+        assert found[("randstream_connections_failed_total", f"reason={reason}")] == (reason is Reason.CUT)
+
+
+def test_a_link_tells_what_it_does_and_how_long_it_has_been_interrupted_by_what() -> None:
+    links = [
+        FakeLink("worker-0", "a:9000"),
+        FakeLink("worker-1", "b:9000", LinkState.WAITING, interruptions=Interrupted(2.5)),
+        FakeLink(None, "c:9000", LinkState.DIALLING),
+    ]
+    name = "randstream_link_interrupted_seconds"
+    told = {series: seconds for series, seconds in samples(FakeRole(links=links)).items() if series[0] == name}
+    assert told == {
+        (name, "cause=", "peer=a:9000", "state=streaming", "worker=worker-0"): 0,
+        (name, "cause=timeout", "peer=b:9000", "state=waiting", "worker=worker-1"): 2.5,
+        (name, "cause=", "peer=c:9000", "state=dialling", "worker="): 0,
+    }
 
 
 @pytest.mark.parametrize("role", ROLE_NAMES)

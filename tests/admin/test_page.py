@@ -41,9 +41,10 @@ def test_the_page_loads_nothing_from_other_hosts() -> None:
 
 def test_the_page_asks_below_its_own_address_so_that_it_works_behind_any_path() -> None:
     asked = re.findall(r"(?:fetch|EventSource)\(([\"'`].*?)[\"'`?]", PAGE)
-    assert [each[1:] for each in asked] == ["api/links", "events", "events"]
+    assert [each[1:] for each in asked] == ["api/stream", "api/links", "events", "events"]
     assert len(re.findall(r"fetch\(|EventSource\(|XMLHttpRequest|sendBeacon|import\(", PAGE)) == len(asked)
-    assert all(url.startswith("data:") for url in re.findall(r"(?:href|src|action)=\"(.+?)\"", PAGE))
+    urls = {url for url in re.findall(r"(?:href|src|action)=\"(.+?)\"", PAGE) if not url.startswith("data:")}
+    assert urls == {"#/", "api/links", "numbers", "metrics"}
 
 
 def test_text_from_peers_reaches_the_page_as_text_only() -> None:

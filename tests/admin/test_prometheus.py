@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes both roles."""
+"""A real Prometheus scrapes both roles, and takes the rules and the dashboard's queries."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 from tests.admin.site import site_of
+from tests.project.test_dashboard import PANELS, as_grafana_sends
 from tests.support.ports import free_port
 from tests.support.roles import a_pair
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 MONITORING = Path(__file__).parents[2] / "deploy/components/monitoring"
 
 
-async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path: Path) -> None:
+async def test_a_real_prometheus_scrapes_both_roles_and_takes_the_rules_and_the_panels(tmp_path: Path) -> None:
     prometheus = shutil.which("prometheus")
     if prometheus is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
@@ -51,6 +52,10 @@ async def test_a_real_prometheus_scrapes_both_roles_and_loads_the_rules(tmp_path
                     'randstream_build_info{role="worker"}',
                 ):
                     assert await answered(client, query), query
+                for query in (query for queries in PANELS.values() for query in queries):
+                    asked = urlencode({"query": as_grafana_sends(query, 1)})
+                    async with client.get(f"/api/v1/query?{asked}") as answer:
+                        assert answer.status == 200, await answer.text()
                 async with client.get("/api/v1/rules") as answer:
                     groups = (await answer.json())["data"]["groups"]
                     assert {rule["health"] for rule in groups[0]["rules"]} <= {"ok", "unknown"}

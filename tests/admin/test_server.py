@@ -19,6 +19,7 @@ from yarl import URL
 
 from randstream.admin.server import MOST_LINKS, AdminServer, serve_admin
 from randstream.errors import Reason, SettingsError
+from randstream.observe.status import LinkState
 from randstream.producer.producer import Producer
 from randstream.settings import Address, ProducerSettings, WorkerSettings
 from randstream.settings.addresses import check_address
@@ -65,6 +66,39 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
         assert found["left_out"] == 9
 
 
+async def test_a_stream_is_told_with_its_history_its_settings_and_its_own_events() -> None:
+    role = FakeRole(links=[FakeLink(f"worker-{number}", f"10.0.0.{number}:9000") for number in (1, 10)])
+    role.journal.note("link.stalled", "worker-1", "the disk is full")
+    role.journal.note("link.stalled", "worker-10", "the disk is full")
+    role.journal.note("link.unreachable", "10.0.0.1:9000", "refused")
+    async with site_of(role) as site:
+        for second in range(90):
+            role.advance(40)
+            site.tick(second - 90 + role.clock.now())
+        found = json.loads((await site.get("/api/stream?name=worker-1"))[1])
+        same = json.loads((await site.get("/api/stream?name=10.0.0.1%3A9000"))[1])
+    assert (found["role"], found["name"]) == ("producer", "producer-0")
+    assert (found["numbers"], found["rate"], found["heartbeat"]) == ("integers:1:100", 40.0, 1.0)
+    assert (found["link"]["worker"], same["link"]["worker"]) == ("worker-1", "worker-1")
+    assert [entry["link"] for entry in found["events"]] == ["worker-1", "10.0.0.1:9000"]
+    minutes = found["history"]["minutes"]
+    assert minutes["rate"]["highest"] == pytest.approx([40] * len(minutes["rate"]["mean"]), rel=0.01)
+    assert 0 <= found["time"] - minutes["start"] - 90 < 70
+
+
+async def test_a_link_that_rests_goes_by_its_peer_and_any_name_can_be_asked_for() -> None:
+    odd = "<wörker> 1/2&3%"
+    links = [FakeLink("worker-1", "b:1", state=LinkState.RESTING), FakeLink("worker-1", "b:2"), FakeLink(odd, "b:3")]
+    async with site_of(FakeRole(links=links, rate=float("inf"))) as site:
+        for name, peer in (("worker-1", "b:2"), ("b:1", "b:1"), (odd, "b:3")):
+            async with site.client.get("/api/stream", params={"name": name}) as answer:
+                found = json.loads(await answer.text())
+                assert answer.headers["Content-Type"] == "application/json"
+                assert answer.headers["Cache-Control"] == "no-store"
+            assert found["link"]["peer"] == peer
+            assert (found["rate"], found["history"]) == ("max", None)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
@@ -77,6 +111,14 @@ async def test_links_are_json_and_may_be_limited_and_filtered() -> None:
         (f"/api/links?limit={MOST_LINKS + 1}", 400, f"from 0 to {MOST_LINKS}"),
         (f"/api/links?limit={'9' * 5000}", 400, f"from 0 to {MOST_LINKS}"),
         ("/api/links?limt=1", 400, "'limt' is not a parameter of /api/links; it takes limit, filter"),
+        ("/api/stream", 400, "name is missing; give the worker or the peer of a link of /api/links"),
+        ("/api/stream?name=", 400, "name is missing"),
+        ("/api/stream?name=worker", 404, "no stream is called worker; give the worker or the peer of a link"),
+        ("/api/stream?name=Worker-0", 404, "no stream is called Worker-0;"),
+        ("/api/stream?name=worker-0%0A", 404, r"no stream is called 'worker-0\n';"),
+        (f"/api/stream?name={'x' * 5000}", 404, "no stream is called xxx"),
+        ("/api/stream?name=worker-0&name=worker-1", 400, "'name' is given twice"),
+        ("/api/stream?filter=worker-0", 400, "'filter' is not a parameter of /api/stream; it takes name"),
     ],
 )
 async def test_requests_that_cannot_be_answered_are_refused_in_one_line(path: str, status: int, message: str) -> None:
@@ -87,14 +129,17 @@ async def test_requests_that_cannot_be_answered_are_refused_in_one_line(path: st
         assert text.count("\n") == 1
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/api/links", "/events"])
+@pytest.mark.parametrize("path", ["/", "/livez", "/api/links", "/api/stream", "/events"])
 async def test_only_reading_is_allowed(path: str) -> None:
     async with site_of(FakeRole()) as site, site.client.post(path, data=b"x") as answer:
         assert answer.status == 405
         assert "GET" in answer.headers["Allow"]
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/api/links", "/metrics", "/livez", "/readyz", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/events", "/api/links", "/api/stream?name=worker-0", "/metrics", "/livez", "/readyz", "/nothing"],
+)
 async def test_head_gives_what_get_does_without_a_body_and_ends(path: str) -> None:
     async with site_of(FakeRole(problem="draining")) as site:
         async with site.client.get(path) as expected:
@@ -205,6 +250,7 @@ async def test_the_json_of_a_role_that_has_done_nothing_is_complete(role: RoleNa
     async with site_of(one) as site:
         found = json.loads((await site.get("/api/links"))[1])
         assert (found["role"], found["problem"] is None) == (role, False)
+        assert (await site.get(f"/api/stream?name={found['name']}"))[0] == (200 if role == "worker" else 404)
         assert (await site.get("/metrics"))[0] == 200
 
 

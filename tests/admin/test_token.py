@@ -14,7 +14,7 @@ from randstream.admin.token import Token
 from randstream.clock import Clock
 from randstream.errors import SettingsError
 
-PATHS = ["/", "/events", "/api/links", "/metrics", "/numbers", "/nothing"]
+PATHS = ["/", "/events", "/api/links", "/api/stream", "/metrics", "/numbers", "/nothing"]
 
 
 @pytest.fixture

@@ -9,8 +9,11 @@ import pytest
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 """Chromium's sandbox does not run as root, and containers have a small /dev/shm."""
 OWN = "http://127.0.0.1:", "data:"
-SERVER_GONE = "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "status of 503"
-"""Messages of Chromium itself when a server ends, or has no place, which are not the page's fault."""
+EXPECTED = (
+    "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET",
+    "status of 503", "status of 404",
+)  # fmt: skip
+"""Messages of Chromium itself, not the page's fault: the server ended, or has no place, or no such stream."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +37,7 @@ def page(browser: Any) -> Iterator[Any]:
     complaints: list[str] = []
 
     def hear(message: Any) -> None:
-        if message.type in ("error", "warning") and not any(known in message.text for known in SERVER_GONE):
+        if message.type in ("error", "warning") and not any(known in message.text for known in EXPECTED):
             complaints.append(message.text)
 
     def watch(request: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,15 +50,17 @@ class Streams:
 
 
 @contextmanager
-def served(role: ObservedRole, port: int = 0) -> Iterator[str]:
-    """Run an admin server of `role` on a loop in a thread of its own; gives its URL."""
+def served(role: ObservedRole, port: int = 0, prepare: Callable[[AdminServer], None] = lambda _: None) -> Iterator[str]:
+    """Run an admin server of `role` on a loop in a thread of its own, after `prepare` has had it; gives its URL."""
     started: list[str] = []
     ready, done = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        async with serve_admin(AdminServer(role, Address("127.0.0.1", port))) as (host, bound):
+        admin = AdminServer(role, Address("127.0.0.1", port))
+        prepare(admin)
+        async with serve_admin(admin) as (host, bound):
             started.append(f"http://{host}:{bound}/")
             ready.set()
             await done.wait()

@@ -126,6 +126,8 @@ def test_the_keyboard_reaches_every_interruption_and_reads_it(page: Any) -> None
         bubble = page.locator("#bubble")
         page.locator("#spans input:checked").focus()
         page.keyboard.press("Tab")
+        assert page.locator(":focus").inner_text() == "worker-0"  # leads to its own page
+        page.keyboard.press("Tab")
         focused = page.locator(":focus")
         assert focused.get_attribute("role") == "slider"
         assert focused.get_attribute("aria-label") == "Interruptions of worker-0 in the last 15 minutes"
@@ -146,8 +148,10 @@ def test_the_keyboard_reaches_every_interruption_and_reads_it(page: Any) -> None
         assert bubble.is_hidden()
         page.keyboard.press("Home")
         assert bubble.is_visible()
-        page.keyboard.press("Tab")  # a strip without interruptions is not in the way
+        page.keyboard.press("Tab")
         assert bubble.is_hidden()
+        assert page.locator(":focus").inner_text() == "worker-1"
+        page.keyboard.press("Tab")  # a strip without interruptions is not in the way
         assert page.locator(":focus").get_attribute("id") == "events"
 
 
@@ -246,7 +250,7 @@ def test_of_a_hundred_those_interrupted_are_first_and_in_the_squares(page: Any) 
     streams = links(*(FakeInterruptions([ago(60 + number, 5)] if number % 10 == 7 else []) for number in range(100)))
     streams[50].state = LinkState.STALLED
     with opened(page, FakeRole(links=streams)):
-        assert page.locator("#streams tbody .name b").all_inner_texts()[:3] == ["worker-50", "worker-7", "worker-17"]
+        assert page.locator("#streams tbody .name a").all_inner_texts()[:3] == ["worker-50", "worker-7", "worker-17"]
         assert page.locator("#field i.recent").count() == 10
         assert page.locator("#told").inner_text().startswith("10 of 100 streams interrupted in the last 15 minutes")
         assert "; last worker-7, for 5.0 s at " in page.locator("#told").inner_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -27,6 +28,17 @@ def test_nothing_is_reported_of_what_runs() -> None:
 
 def test_what_cannot_be_run_is_reported_by_the_number_of_its_error() -> None:
     assert launch(os.getpid(), "./no/such") == (1, b"2", b"")
+
+
+def test_ctrl_c_before_the_command_runs_leaves_no_traceback() -> None:
+    script = (
+        "import os, runpy, signal, sys;"
+        "sys.addaudithook(lambda event, _: os.kill(os.getpid(), signal.SIGINT) if event == 'os.exec' else None);"
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    )
+    arguments = [sys.executable, "-I", "-S", "-c", script, launcher.__file__, "2", str(os.getpid()), "true"]
+    done = subprocess.run(arguments, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")

@@ -44,7 +44,7 @@ def settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         return 0
 
     monkeypatch.setattr("randstream.service.run_service", keep)
-    monkeypatch.setattr("randstream.observe.logs.set_up_logs", lambda level: None)
+    monkeypatch.setattr("randstream.observe.logs.set_up_logs", lambda *_, **__: None)
 
     def settings(*arguments: str) -> Any:
         status, out, err = run(*arguments)

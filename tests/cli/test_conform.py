@@ -42,11 +42,13 @@ def test_producer_that_does_not_hold_is_1(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["worker", "9000"], "9000: give HOST:PORT"),
+        (["worker", "localhost"], "localhost: give HOST:PORT"),
         (["worker", "127.0.0.1:1", "--only", "nonsense"], "--only nonsense: no case here plays a rule of that name"),
         (["worker", "127.0.0.1:1", "--only", "tls"], f"--only tls: no case plays it: {UNSEEN['tls']}"),
         (["worker", "127.0.0.1:1", "--only", "backoff"], "--only backoff: no case here plays a rule of that name"),
-        (["worker", "127.0.0.1:1"], "nothing listens at 127.0.0.1:1"),
+        (["worker", "1"], "nothing listens at 127.0.0.1:1"),
+        (["worker", "1", "--junit", "/nope/x"], "--junit /nope/x: No such file or directory; name a file that can"),
+        (["worker", "1", "--seconds", "0.5s"], "'0.5s': give seconds, 1 or more, such as 2"),
         (["producer", "--listen", "x"], "--listen x: give HOST:PORT"),
     ],
 )

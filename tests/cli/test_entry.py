@@ -17,6 +17,66 @@ from tests.cli.running import finish, start, wait_connected, wait_said
 
 from randstream.cli import entry as cli
 
+SENDER = """
+import atexit, os, sys
+number, moment = map(os.environ.pop, ("SIGNAL", "MOMENT"))
+def send(*event):
+    if event in (("import", moment), ()):
+        os.kill(os.getpid(), int(number))
+if moment == "the end":
+    atexit.register(send)
+else:
+    sys.addaudithook(lambda event, given: send(event, given[0] if given else None))
+"""
+"""A `sitecustomize` that sends a signal to its own process when a module is imported, or at the end."""
+
+
+@pytest.fixture
+def end_at(tmp_path: Path) -> Callable[..., tuple[int, bytes, str]]:
+    """Runs a command line in a process that gets a signal at some moment."""
+    (tmp_path / "sitecustomize.py").write_text(SENDER)
+
+    def end_at(moment: str, number: signal.Signals, *arguments: str, **given: Any) -> tuple[int, bytes, str]:
+        path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+        variables = {**os.environ, "PYTHONPATH": path, "MOMENT": moment, "SIGNAL": str(int(number))}
+        return finish(start(*arguments, env=variables, **given))
+
+    return end_at
+
+
+@pytest.mark.parametrize(
+    ("moment", "arguments"),
+    [
+        ("click", "--help"),
+        ("the end", "--version"),
+        ("numpy", "numbers --seed 42 --worker w --count 0"),
+        ("randstream.cli.verify", "verify ."),
+        ("randstream.cli.demo", "demo"),
+        ("structlog", "worker --discard"),
+        ("uvloop", "producer --workers 127.0.0.1:1"),
+        ("randstream.producer.producer", "check --workers 127.0.0.1:1"),
+        ("asyncio", "conform worker 127.0.0.1:1"),
+        ("rich.live", "top 127.0.0.1:1"),
+    ],
+)
+def test_ctrl_c_before_a_command_runs_leaves_no_traceback(
+    moment: str, arguments: str, end_at: Callable[..., tuple[int, bytes, str]]
+) -> None:
+    status, _, err = end_at(moment, signal.SIGINT, *arguments.split())
+    lines = [line for line in err.splitlines() if '"service.started"' not in line]
+    assert (status, lines) == (130, [])
+
+
+def test_sigterm_before_a_command_runs_leaves_no_traceback(end_at: Callable[..., tuple[int, bytes, str]]) -> None:
+    assert end_at("structlog", signal.SIGTERM, "worker", "--discard") == (143, b"", "")
+
+
+def test_ctrl_c_leaves_no_traceback_of_the_console_script_either(
+    end_at: Callable[..., tuple[int, bytes, str]],
+) -> None:
+    script = str(Path(sys.executable).with_name("randstream"))
+    assert end_at("click", signal.SIGINT, "--help", program=(script,)) == (130, b"", "")
+
 
 def test_ctrl_c_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
@@ -33,6 +93,7 @@ def test_a_closed_standard_output_is_refused(
         patch.setattr(sys, "stdout", None)
         assert cli.run(["numbers", "--worker=w", "--seed=1"]) == 2
         assert cli.run(["worker"]) == 2
+        assert cli.run(["demo"]) == 2
         assert cli.run(["worker", "--discard"]) == 0
 
 
@@ -52,6 +113,14 @@ def test_an_output_that_cannot_be_written_is_refused(unbuffered: str) -> None:
         status, _, err = finish(process)
     why = "cannot write to standard output: No space left on device; send it where there is room"
     assert (status, err) == (1, f"randstream: {why}\n")
+
+
+def test_another_error_is_not_blamed_on_standard_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/nope")
+
+    monkeypatch.setattr("randstream.cli.verify.run_verify", fail)
+    assert run("verify", ".") == (1, "", "randstream: /nope: Permission denied\n")
 
 
 def test_logs_do_not_go_to_a_socket_when_standard_error_is_closed() -> None:

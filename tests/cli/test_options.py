@@ -13,7 +13,7 @@ from tests.cli.lines import SECRET, Run, set_variables
 
 from randstream import __version__
 from randstream.cli.commands import commands
-from randstream.cli.options import SECONDS, WholeNumber, read_given
+from randstream.cli.options import Seconds, WholeNumber, read_given
 from randstream.settings import CommonSettings, ProducerSettings, WorkerSettings, settings_of
 
 PRODUCER = {
@@ -159,7 +159,7 @@ def test_a_role_takes_the_arguments_that_name_no_command(
     assert settings("--", "cat").command == ("cat",)
     assert isinstance(settings("producer", "--workers", "a"), ProducerSettings)
     assert "No such command 'verfy'" in run("verfy", "/data")[2]
-    assert run("--version") == (0, f"randstream {__version__}\n", "")
+    assert run("--version") == run("-V") == (0, f"randstream {__version__}\n", "")
     assert "Commands:" in run("--help")[1]
 
 
@@ -167,7 +167,11 @@ def test_a_role_takes_the_arguments_that_name_no_command(
     ("flag", "value", "says"),
     [
         ("role", "boss", "RANDSTREAM_ROLE=boss: give producer or worker"),
-        ("rate", "fast", "RANDSTREAM_RATE=fast: give a number"),
+        (
+            "rate",
+            "abc",
+            "RANDSTREAM_RATE=abc: give a number above 0 (of numbers a second), such as 0.5, 10 or 1e6; or max",
+        ),
         ("ratee", "5", "RANDSTREAM_RATEE is not a setting; did you mean RANDSTREAM_RATE?"),
         ("zzz", "5", "RANDSTREAM_ZZZ is not a setting; unset it; --help lists them all"),
         ("port", "tcp://10.0.0.1:9000", "Kubernetes sets it for a Service: set enableServiceLinks: false"),
@@ -224,6 +228,19 @@ def test_help_explains_every_option_and_names_its_variable(run: Run) -> None:
     assert "..." not in out.partition("Commands:")[2]
 
 
+def test_help_is_a_command_too(run: Run, refusal: Callable[..., str]) -> None:
+    assert run("help") == run("--help")
+    assert run("help", "verify") == run("verify", "--help")
+    assert run("help", "conform", "worker") == run("conform", "worker", "--help")
+    assert refusal("help", "verfy").startswith("No such command 'verfy'")
+
+
+def test_an_option_without_a_command_is_told_what_is_missing(refusal: Callable[..., str]) -> None:
+    assert refusal(f"--seed={SECRET}") == (
+        "no command is given before --seed; see: randstream --help (or set RANDSTREAM_ROLE=producer or worker)"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
@@ -239,7 +256,7 @@ def test_whole_numbers_are_taken_as_people_write_them(text: str, number: int) ->
     "text",
     [
         "", "-1", "+1", "1.0", "1.5e0", "1e-3", "1e", "e6", "_1", "1_", "1__0", "0x10", "nan", "1e19", "1e999", "1 000",
-        "1,000", "٣", "ALL", str(2**63),
+        "1,000", "1M", "1k", "٣", "ALL", str(2**63),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("or_all", [False, True])
@@ -259,13 +276,18 @@ def test_all_is_a_count_and_no_offset(refusal: Callable[..., str]) -> None:
     [("2", 2.0), ("0", 0.0), ("0.5s", 0.5), (".5", 0.5), ("500ms", 0.5), ("3m", 180.0), ("1h", 3600.0), (" 5 ", 5.0)],
 )
 def test_durations_are_taken_as_people_write_them(text: str, seconds: float) -> None:
-    assert SECONDS.convert(text, None, None) == pytest.approx(seconds)
+    assert Seconds().convert(text, None, None) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e3", "nan", "inf", "5 minutes", "1s2", "s", "1d", "٣"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="give seconds, 0 or more, such as"):
-        SECONDS.convert(text, None, None)
+        Seconds().convert(text, None, None)
+
+
+def test_a_duration_that_is_too_short_is_refused() -> None:
+    with pytest.raises(click.UsageError, match="give seconds, 2 or more, such as"):
+        Seconds(2).convert("1.9", None, None)
 
 
 @pytest.mark.parametrize("command", [("worker",), ("check", "--workers", "a")])

@@ -72,7 +72,7 @@ async def test_who_was_never_reached_is_told() -> None:
     async with running(producer):
         await until(lambda: producer.links and producer.links[0].last_error)
     assert lines_of(producer)[0] == "--- 127.0.0.1:1"
-    assert lines_of(producer)[1].startswith("not reached: Conn")
+    assert lines_of(producer)[1].startswith("not reached: conn")
 
 
 async def test_a_worker_that_nobody_dialled_has_nothing_to_tell() -> None:

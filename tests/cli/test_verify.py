@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +107,18 @@ def test_verify_of_an_unreadable_store_is_refused(
     assert refusal("verify", str(store)) == "cannot read /data: Permission denied"
 
 
+def test_a_signal_that_ends_verify_gives_the_terminal_its_cursor_back(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("randstream.cli.verify.verify", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with pytest.raises(SystemExit):
+        run_verify([str(store)], None, as_json=False)
+    _, err = capsys.readouterr()
+    assert err.rindex("\x1b[?25h") > err.rindex("\x1b[?25l")
+
+
 def test_verify_shows_colours_and_progress_on_a_terminal_only(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,3 +129,13 @@ def test_verify_shows_colours_and_progress_on_a_terminal_only(
     out, err = capsys.readouterr()
     assert out.startswith("\x1b[32mok\x1b[0m       worker-0")
     assert "\x1b[" in err
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_no_colours_gets_none(
+    variable: str, value: str, store: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(variable, value)
+    assert run("verify", str(store), "--seed", "42")[1].startswith("ok       worker-0")

@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from randstream.cli.words import approximate, counted, in_seconds, in_words, plain
+from randstream.cli.words import approximate, counted, in_seconds, plain
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,6 @@ def test_a_text_moves_no_cursor() -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 links"), (1, "1 link"), (1234, "1,234 links")])
 def test_one_is_no_plural(count: int, text: str) -> None:
     assert counted(count, "link") == text
-
-
-@pytest.mark.parametrize("number", ["111", "-2"])
-def test_an_error_needs_no_number_beside_its_words(number: str) -> None:
-    assert in_words(f"cut: [Errno {number}] Connection refused") == "cut: Connection refused"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp437"])

@@ -17,8 +17,12 @@ RUN: Final = {
         "The proof in the pod", "The page and the JSON from outside", "Another seed", "Fewer workers", "Recipes",
     ),
     "docs/kubernetes.md": ("An overlay of your own", "The seed", "Mutual TLS", "Upgrade, roll back, remove"),
+    "docs/tutorial.md": (
+        "Deploy", "Kill a pod", "Prove it in the pod", "Nobody at the other end", "Break the network", "More producers",
+        "Clean up",
+    ),
 }  # fmt: skip
-"""The sections whose commands are all run: test_pages.py, test_mtls.py."""
+"""The sections whose commands are all run: test_pages.py, test_mtls.py, test_tutorial.py."""
 
 
 def blocks(page: str, heading: str) -> list[str]:

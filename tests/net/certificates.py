@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,10 @@ HOST: Final = "127.0.0.1"
 PRODUCER: Final = "producer-0.example"
 CA: Final = trustme.CA()
 OTHER_CA: Final = trustme.CA()
+EXPIRED: Final[dict[str, Any]] = {
+    "not_before": datetime.now(UTC) - timedelta(days=2), "not_after": datetime.now(UTC) - timedelta(days=1),
+}  # fmt: skip
+"""The life of a certificate that has expired."""
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def test_allowed_producers_are_a_list_and_a_flag_may_be_repeated(
         return 0
 
     monkeypatch.setattr(service, "run_service", run_service)
-    monkeypatch.setattr("randstream.observe.logs.set_up_logs", lambda level: None)
+    monkeypatch.setattr("randstream.observe.logs.set_up_logs", lambda *_, **__: None)
     flags = ["--allow-producer", "A.example,b.example", "--allow-producer", "spiffe://x/Y"]
     assert cli.run(["worker", "--discard", *worker_files.flags, *flags]) == 0
     (settings,) = seen

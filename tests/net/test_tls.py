@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.net.certificates import (
     CA,
+    EXPIRED,
     HOST,
     OTHER_CA,
     PRODUCER,
@@ -49,9 +50,6 @@ from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 
 DAY = datetime.timedelta(days=1)
-EXPIRED: dict[str, Any] = {
-    "not_before": datetime.datetime.now(datetime.UTC) - 2 * DAY, "not_after": datetime.datetime.now(datetime.UTC) - DAY
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("host", [HOST, "localhost", "localhost."])

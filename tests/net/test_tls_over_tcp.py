@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.net.certificates import (
     CA,
+    EXPIRED,
     HOST,
     OTHER_CA,
     PRODUCER,
@@ -61,6 +62,36 @@ async def test_a_producer_of_another_ca_gets_no_stream_and_both_say_why(
     assert unreachable["error"] == "the peer ended TLS: unknown ca"
     assert sink.count == 0
     assert not log.of("link.resumed")
+
+
+async def test_a_worker_whose_certificate_has_expired_warns_and_says_what_to_do(
+    worker_files: Files, producer_files: Files, log: Log
+) -> None:
+    worker_files.write(CA.issue_cert(HOST, WORKER, **EXPIRED), CA)
+    async with a_worker(Memory(), **worker_files.settings) as worker, producing(worker, **producer_files.settings):
+        refused = await log.wait("tls.refused")
+        unreachable = await log.wait("link.unreachable")
+    assert (refused["log_level"], refused["reason"]) == ("warning", "tls")
+    assert refused["error"] == "the peer ended TLS: certificate expired"
+    assert "replace the file of --tls-cert" in refused["advice"]
+    assert unreachable["error"] == "the peer's certificate is not valid: certificate has expired"
+    assert "advice" not in unreachable
+    assert not log.of("peer.left")
+
+
+async def test_a_producer_whose_certificate_has_expired_says_what_to_do(
+    worker_files: Files, producer_files: Files, log: Log
+) -> None:
+    producer_files.write(CA.issue_cert(PRODUCER, **EXPIRED), CA)
+    async with a_worker(Memory(), **worker_files.settings) as worker, producing(worker, **producer_files.settings):
+        unreachable = await log.wait("link.unreachable")
+        left = await log.wait("peer.left")
+    assert unreachable["error"] == "the peer ended TLS: certificate expired"
+    assert "replace the file of --tls-cert" in unreachable["advice"]
+    assert (left["log_level"], left["error"]) == (
+        "info",
+        "the peer's certificate is not valid: certificate has expired",
+    )
 
 
 async def test_a_worker_of_another_name_gets_no_stream_and_both_say_why(

@@ -9,7 +9,7 @@ from tests.support.log import Log
 from tests.support.roles import a_pair, a_producer, running
 from tests.support.waiting import until
 
-from randstream.errors import OfferError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
+from randstream.errors import ExpiredError, OfferError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError
 from randstream.observe.journal import Journal
 from randstream.observe.link_report import LinkReport
 from randstream.observe.tally import Tally
@@ -154,6 +154,18 @@ def test_strangers_and_unproven_numbers_have_limits_of_their_own_and_crowd_out_n
     assert {(event["first"], event["end"]) for event in log.of("worker.unproven")} == {(10, 20)}
     assert {event for event, *_ in noted(journal)} == {"link.stalled"}
     assert counted(tally) == NOTHING
+
+
+def test_a_certificate_that_producers_refuse_is_told_once_a_minute(
+    report: LinkReport, log: Log, tally: Tally, journal: Journal
+) -> None:
+    for second in range(61):
+        report.stranger_left(ExpiredError("the peer ended TLS: certificate expired"), float(second))
+    assert [(event["event"], event["log_level"], event.get("left_out")) for event in log.events] == [
+        ("tls.refused", "warning", None), ("tls.refused", "warning", 59),
+    ]  # fmt: skip
+    assert log.events[0]["advice"] == ExpiredError.advice
+    assert (counted(tally), noted(journal)) == (NOTHING, [])
 
 
 def test_a_report_with_more_fields_shares_its_limits_with_the_first(

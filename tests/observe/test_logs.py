@@ -263,10 +263,13 @@ def test_a_library_that_logs_wrongly_breaks_nothing(
 # ---- a terminal ----
 
 
-def test_a_terminal_gets_colours_and_no_values_of_local_variables(own_logs: None) -> None:
+@pytest.mark.parametrize("has_colours", [True, False])
+def test_a_terminal_gets_colours_if_it_wants_them_and_no_values_of_local_variables(
+    has_colours: bool, own_logs: None
+) -> None:
     reading, writing = pty.openpty()
     try:
-        set_up_logs("info", fd=writing)
+        set_up_logs("info", fd=writing, has_colours=has_colours)
         seed = "hunter2"
         try:
             raise ValueError(len(seed))
@@ -277,8 +280,8 @@ def test_a_terminal_gets_colours_and_no_values_of_local_variables(own_logs: None
     finally:
         os.close(writing)
         os.close(reading)
-    assert "\x1b[" in text
-    assert re.match(r"\S*\d\d:\d\d:\d\d\x1b.* \[.*error.*service\.failed", text)
+    assert ("\x1b" in text) is has_colours
+    assert re.match(r"\S*\d\d:\d\d:\d\d\S* \[.*error.*service\.failed", text)
     assert "ValueError: 7" in text
     assert seed not in text
 

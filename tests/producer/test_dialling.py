@@ -48,7 +48,7 @@ async def test_a_worker_that_has_spoken_in_plain_text_is_not_thought_to_wait_for
         peer.cut()
         await (await listener.peer()).rest()
         assert (await log.wait("link.unreachable"))["error"] == "nothing heard in state greeting"
-        assert only(producer).last_error == "timeout: nothing heard in state greeting"
+        assert only(producer).last_error == "nothing heard in state greeting"
 
 
 async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -362,6 +364,19 @@ def test_srv_records_tell_the_port_so_the_target_has_none() -> None:
 
 
 async def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_no_missing_name() -> None:
+    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files") as raised:
+        _look_up_addresses("worker-0.example.invalid")
+    assert reason_of(raised.value) is Reason.SHORTAGE
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EINVAL])
+async def test_a_want_of_descriptors_is_found_though_the_c_library_tells_something_else(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **named: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     with no_descriptor_left(), pytest.raises(OSError, match="Too many open files") as raised:
         _look_up_addresses("worker-0.example.invalid")
     assert reason_of(raised.value) is Reason.SHORTAGE

@@ -174,7 +174,8 @@ async def test_other_stream_is_warned_of_by_the_producer_that_waits_behind_it(lo
         warned = await log.wait("link.other_stream")
         assert (warned["served"], warned["served_by"]) == ("0123456789abcdef", "producer-1")
         assert warned["log_level"] == "warning"
-        assert only(producer).last_error == "other-stream: producer-1 serves stream 0123456789abcdef"
+        assert only(producer).reason == only(producer).last_error
+        assert str(only(producer).reason).startswith("producer-1 serves another stream, 0123456789abcdef: ")
         peer.cut()
 
 
@@ -270,7 +271,7 @@ async def test_longest_delay_follows_an_end_that_haste_cannot_mend(reason: str, 
         peer.say(f"#close reason={reason}\n".encode())
         lost = await log.wait("link.lost")
         assert (lost["reason"], lost["retry_in"]) == (reason, LONGEST_DELAY)
-        assert str(only(producer).last_error).startswith(f"{reason}: ")
+        assert only(producer).last_error == f"the peer closed the connection: {reason}"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,44 @@ async def test_wait_means_stalled_and_resume_ends_it(log: Log) -> None:
         assert len(log.of("link.stalled")) == 1
 
 
+@pytest.mark.parametrize(
+    ("why", "reason"), [("disk-full", "the disk of the worker's store is full"), ("moon", "no numbers: moon")]
+)
+async def test_why_a_worker_takes_no_numbers_is_the_links_reason_until_it_takes_them(
+    why: str, reason: str, log: Log
+) -> None:
+    async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
+        peer = await listener.peer()
+        beat = await peer.accept()
+        peer.say(ack_of(beat))
+        await log.wait("link.resumed")
+        began = producer.clock.wall_time()
+        for _ in range(5):
+            beat = await answer_next_beat(producer, peer, b"#ack offset=0 why=%s\n" % why.encode())
+        (stalled,) = log.of("link.stalled")
+        status = only(producer).status(producer.clock.now(), 0.0)
+        assert status.state is LinkState.STALLED
+        assert status.reason == stalled["why"]
+        assert status.reason.endswith(reason)
+        assert status.since == pytest.approx(began, abs=1.1)
+        peer.say(ack_of(beat))
+        await log.wait("link.recovered")
+        status = only(producer).status(producer.clock.now(), 0.0)
+        assert (status.state, status.reason, status.since) == (LinkState.STREAMING, None, None)
+
+
+async def test_why_is_told_also_while_nothing_has_been_sent(log: Log) -> None:
+    async with a_listener() as listener, producing(listener, rate=1e-9, heartbeat_interval=1.0) as producer:
+        peer = await listener.peer()
+        peer.say(ack_of(await peer.accept()))
+        await log.wait("link.resumed")
+        await answer_next_beat(producer, peer, b"#ack offset=0 why=command-stuck\n")
+        assert only(producer).reason == "the worker's command does not read its numbers"
+        await answer_next_beat(producer, peer, b"#ack offset=0\n")
+        assert only(producer).reason is None
+        assert len(log.of("link.recovered")) == 1
+
+
 async def test_a_link_whose_acks_do_not_move_is_stalled_until_they_do(log: Log) -> None:
     async with a_listener() as listener, producing(listener, heartbeat_interval=1.0) as producer:
         peer = await listener.peer()

@@ -14,6 +14,7 @@ from tests.project.program import a_program
 from tests.project.test_numbers_page import NOT_RUN as STATISTICS
 from tests.project.test_reading_page import COMMANDS as READING
 from tests.project.test_tour_page import COMMANDS as TOUR
+from tests.project.test_tutorial_page import COMMANDS as TUTORIAL
 from tests.store.streams import make_store
 from tests.support.ports import free_port
 from tests.support.roles import producing
@@ -43,6 +44,8 @@ NOT_RUN_HERE = {
     ".venv/bin/randstream worker --name worker-0": "endless: tests/processes/test_processes.py",
     ".venv/bin/randstream producer --workers 127.0.0.1:9000 --seed 42": "endless: tests/processes/test_processes.py",
     "pip install .": "tests/project/test_packaging.py, in an environment of its own",
+    "uvx --from . randstream demo": "as pip install ., with a tool of its own",
+    "pipx run --spec . randstream demo": "as pip install ., with a tool of its own",
     'eval "$(_RANDSTREAM_COMPLETE=bash_source randstream)"': "tests/project/test_packaging.py, in a bash",
     "make chaos": "minutes long: .ci/run",
     "make chaos SECONDS=240": "minutes long: .ci/run runs a shorter one",
@@ -59,7 +62,9 @@ NOT_RUN_HERE = {
     "make deploy CLUSTER=none OVERLAY=production IMAGE=registry.example.org/team/randstream@sha256:...":
         "needs a registry: tests/project/test_rollout.py holds what it deploys",
     "randstream top --ca ca.crt --token-file token https://127.0.0.1:9001": "tests/cli/top/test_source.py: each alone",
-    "randstream top http://127.0.0.1:9001": "tests/cli/top/test_top.py, on a port from the system",
+    "randstream top http://127.0.0.1:9001": "tests/cli/top/test_command.py, on a port from the system",
+    "kubectl -n randstream exec -it worker-0 -- python -m randstream top srv://_admin._tcp.producer":
+        "needs a terminal: tests/cli/top/test_watched.py, with DNS of its own",
     "randstream worker --discard --listen 0.0.0.0:9000": "endless: tests/cli/check/test_run.py starts such workers",
     "randstream check --workers a:9000,b:9000 --seconds 60": "tests/cli/check/test_run.py, for no time",
     "randstream check --workers a:9000,b:9000 -- kubectl rollout restart daemonset/cilium -n kube-system":
@@ -98,8 +103,9 @@ NOT_RUN_HERE = {
         "tests/project/test_examples.py runs awk so",
     **{command: "tests/project/test_reading_page.py" for command, _ in READING},
     **{command: "tests/project/test_tour_page.py" for command, _ in TOUR},
+    **{command: "tests/project/test_tutorial_page.py" for command, _ in TUTORIAL},
     **STATISTICS,
-    **dict.fromkeys(pages.commands(), "tests/e2e/test_pages.py or tests/e2e/test_mtls.py"),
+    **dict.fromkeys(pages.commands(), "tests/e2e/test_pages.py, test_mtls.py or test_tutorial.py"),
 }  # fmt: skip
 """Commands of code blocks, and where else they are run, or why they are not. `...`: anything piped into the rest."""
 
@@ -190,13 +196,19 @@ async def test_python_of_the_readme_runs(tmp_path: Path) -> None:
     assert out.read_text().startswith(f"{stream().read(1_000_000, 5)}\n")
 
 
-@pytest.mark.parametrize("page", ["README", "docs/kubernetes"])
-def test_the_french_page_has_the_same_commands_code_and_links(page: str) -> None:
-    english, french = ((ROOT / name).read_text() for name in (f"{page}.md", f"{page}.fr.md"))
-    assert commands(f"{page}.fr.md") == commands(f"{page}.md")
-    for pattern in (r"```(?:python|yaml)\n.*?```", r"\]\([^#)][^)]*\)"):  # not those within the page
-        assert re.findall(pattern, french, re.DOTALL) == re.findall(pattern, english, re.DOTALL)
-    assert set(inline(f"{page}.fr.md")) == set(inline(f"{page}.md"))
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("README.md", "README.fr.md"),
+        ("docs/kubernetes.md", "docs/kubernetes.fr.md"),
+        ("docs/tutorial.md", "docs/tutoriel.fr.md"),
+    ],
+)
+def test_the_french_page_has_the_same_commands_code_and_links(english: str, french: str) -> None:
+    assert blocks(french) == blocks(english)
+    links_of = [re.findall(r"\]\([^#)][^)]*\)", (ROOT / page).read_text()) for page in (english, french)]
+    assert links_of[1] == links_of[0]  # but for those within the page
+    assert set(inline(french)) == set(inline(english))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -86,6 +86,41 @@ def test_an_events_level_and_fields_are_in_the_table(name: str, known: tuple[set
     assert meaning
 
 
+RUNBOOK = {
+    title.lower().replace(" ", "-").replace(":", ""): text
+    for title, _, text in (
+        entry.partition("\n") for entry in PAGE.split("\n## Runbook\n")[1].split("\n## ")[0].split("\n### ")[1:]
+    )
+}
+"""The entries of the runbook, by what follows the # of a link to them."""
+ALARMING = sorted(event for event, (levels, _) in described(logged()).items() if levels & {"warning", "error"})
+
+
+def leads_to_its_entry(name: str, anchor: str) -> bool:
+    """Whether the entry at `anchor` begins with the alert or event `name`, and has a word of what it begins with in its
+    title.
+    """
+    seen = RUNBOOK[anchor].split("\n- **Why")[0]
+    names = re.findall(r"`((?:Randstream|[a-z]+\.)\w+)`", seen)
+    words = {word.lower() for each in names for word in re.findall(r"[A-Z]?[a-z]+", each)}
+    return name in names and not words.isdisjoint(anchor.split("-"))
+
+
+@pytest.mark.parametrize("event", ALARMING)
+def test_every_warning_and_error_leads_to_an_entry_of_the_runbook_that_begins_with_it(event: str) -> None:
+    anchors = set(re.findall(r"\(#([^)]+)\)", table("Logs")[event][2])) & RUNBOOK.keys()
+    assert any(leads_to_its_entry(event, anchor) for anchor in anchors), anchors
+
+
+@pytest.mark.parametrize("entry", RUNBOOK)
+def test_an_entry_says_what_you_see_why_what_to_do_and_when_it_is_over(entry: str) -> None:
+    said = re.findall(r"^- \*\*(You see|Why|Why and what to do|Do|Over)(?::|\*\*)", RUNBOOK[entry], re.MULTILINE)
+    assert said in (
+        ["You see", "Why", "Do", "Over"], ["You see", "Why and what to do", "Over"],
+        ["You see", "Why and what to do", "Do", "Over"],
+    )  # fmt: skip
+
+
 def metrics_of(role: RoleName) -> dict[str, str]:
     """The type of every metric of a role, by its name."""
     text = Metrics(FakeRole(role), Buckets(), dict).exposition("text/plain")[0].decode()

@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.project import console
 
 from randstream.numbers.stream import NumberStream
 
-PAGE = (Path(__file__).parents[2] / "docs/reading.md").read_text()
+PATH = Path(__file__).parents[2] / "docs/reading.md"
+PAGE = PATH.read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-COMMANDS = [
-    part.split("\n", 1) for language, block in BLOCKS if language == "console" for part in block.split("$ ")[1:]
-]
+COMMANDS = console.commands(PATH)
 PROGRAMS = [(language, block) for language, block in BLOCKS if language != "console"]
 INTERPRETERS = {
     "python": [sys.executable, "-c"],

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import doctest
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.project import console
 from tests.store.streams import make_store
 
 PAGE = Path(__file__).parents[2] / "docs/tour.md"
-COMMANDS: list[tuple[str, str]] = [
-    (command, shown)
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    for command, shown in (part.split("\n", 1) for part in block.split("$ ")[1:])
-]
+COMMANDS = console.commands(PAGE)
 
 
 @pytest.fixture(scope="module")

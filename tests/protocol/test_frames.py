@@ -34,6 +34,7 @@ EVERY_LINE: dict[str, ControlFrame] = {
     "#wait by=producer-0 offset=1202": Wait("producer-0", 1202),
     "#wait by=producer-0 stream=6ae2a63a0ac05109": Wait("producer-0", None, STREAM),
     "#wait offset=1202": Wait(None, 1202),
+    "#wait why=disk-full": Wait(why="disk-full"),
     "#resume": Resume(None),
     "#resume offset=1200": Resume(1200),
     "#resume offset=1200 after=start": Resume(1200, "start"),
@@ -41,14 +42,15 @@ EVERY_LINE: dict[str, ControlFrame] = {
     "#beat offset=1202 crc=b1325618 t=17": Beat(1202, 0xB1325618, "17"),
     "#ack offset=1202 t=17": Ack(1202, "17"),
     "#ack offset=1202": Ack(1202, None),
+    "#ack offset=1202 why=command-stuck": Ack(1202, None, "command-stuck"),
     "#close reason=shutdown": Close(Reason.SHUTDOWN),
 }
 KEYS = [
     ("#hello randstream/1", {"worker": "worker-0"}),
-    ("#wait", {"by": "producer-0", "offset": "1202", "stream": STREAM}),
+    ("#wait", {"by": "producer-0", "offset": "1202", "stream": STREAM, "why": "disk-full"}),
     ("#resume", {"offset": "1200", "after": "promotion"}),
     ("#beat", {"offset": "1202", "crc": "b1325618", "t": "17"}),
-    ("#ack", {"offset": "1202", "t": "17"}),
+    ("#ack", {"offset": "1202", "t": "17", "why": "disk-full"}),
     ("#close", {"reason": "shutdown"}),
     (
         "#open",
@@ -65,7 +67,7 @@ KEYS = [
 EVERY_KEY = [(verb, key) for verb, keys in KEYS for key in keys]
 OPTIONAL = [
     ("#wait", "by"), ("#wait", "offset"), ("#wait", "stream"), ("#resume", "offset"), ("#resume", "after"),
-    ("#ack", "t"), ("#open", "instance"),
+    ("#wait", "why"), ("#ack", "t"), ("#ack", "why"), ("#open", "instance"),
 ]  # fmt: skip
 KEYS_OF = dict(KEYS)
 
@@ -223,6 +225,7 @@ BAD_VALUES = {
     "heartbeat": ["0.0", "0.049", "60.001", "61", "99.999", "100", "1.", ".5", "1.0000", "1e0", "-1", "nan"],
     "numbers": [":", "integers:", "Integers:1:100", "integers:1;100", "integers:x:1"],
     "after": ["Start", "-", "hand_over", "a2", "a" * 33],
+    "why": ["Disk", "-", "disk_full", "a2", "a" * 33],
     "reason": ["Shutdown", "-", "shut_down", "a" * 33],
 }
 
@@ -243,6 +246,7 @@ GOOD_VALUES = {
     "stream": ["0" * 16, "f" * 16],
     "instance": ["0" * 16, "f" * 16],
     "after": ["start", "a", "an-unknown-word", "a" * 32],
+    "why": ["disk-full", "a", "an-unknown-word", "a" * 32],
     "heartbeat": ["0.05", "0.050", "1", "01", "00.5", "60", "60.000", "59.999"],
     "numbers": ["bits64", "uniform:0.0:1.0", "normal:-1.5e-7:1.0e+16"],
     "reason": ["shutdown", "x", "an-unknown-word"],

@@ -226,6 +226,25 @@ def test_ack_t_repeats_that_of_the_beat_it_answers_and_a_repeated_ack_has_none()
     assert sent(receiver) == b"#ack offset=1\n"
 
 
+def test_why_is_said_in_a_repeated_ack_and_in_a_wait_without_by_while_there_is_trouble() -> None:
+    trouble: list[str | None] = ["disk-full"]
+    receiver = Receiver("worker-0", now=START, trouble=lambda: trouble[0])
+    receiver.receive_data(open_line(), START)
+    sent(receiver)
+    receiver.ask(Wait(offset=3), 1.0, START)
+    assert sent(receiver) == b"#wait offset=3 why=disk-full\n"
+    receiver.ask(Wait("producer-1", 3), 1.0, START)
+    assert sent(receiver) == b"#wait by=producer-1 offset=3\n"
+    receiver.resume(Resume(0), START)
+    receiver.receive_data(2 * b"#wait\n" + beat_line(0), START)
+    assert sent(receiver).endswith(b"#ack offset=0 t=1\n")
+    receiver.handle_timer(START + PERIOD)
+    assert sent(receiver) == b"#ack offset=0 why=disk-full\n"
+    trouble[0] = None
+    receiver.handle_timer(START + 2 * PERIOD)
+    assert sent(receiver) == b"#ack offset=0\n"
+
+
 @pytest.mark.parametrize("heartbeat", ["0.05", "1.0", "60"])
 def test_ack_once_a_heartbeat_is_repeated_however_long_the_sink_takes(heartbeat: str) -> None:
     seconds = float(heartbeat)

@@ -21,6 +21,8 @@ from randstream.settings import Address, Target, WorkerSettings
         ("127.0.0.1:65535", Target("stream", "127.0.0.1", 65535)),
         ("[::1]:9000", Target("stream", "::1", 9000)),
         ("raw://localhost:9100", Target("raw", "localhost", 9100)),
+        ("9001", Target("stream", "127.0.0.1", 9001)),
+        ("raw://9001", Target("raw", "127.0.0.1", 9001)),
     ],
 )
 def test_a_target_is_host_and_port(text: str, target: Target) -> None:
@@ -85,7 +87,7 @@ def test_files_without_targets_are_refused_when_they_are_read(given: str, why: s
     assert why in message
 
 
-@pytest.mark.parametrize("text", ["a:0", "a:65536", "a:" + "9" * 5000])
+@pytest.mark.parametrize("text", ["a:0", "a:65536", "65536", "a:" + "9" * 5000])
 def test_unusable_ports_are_refused(text: str) -> None:
     assert "give a port from 1 to 65535" in refusal(producer, workers=text)
 
@@ -106,12 +108,17 @@ def test_a_target_named_twice_is_refused_by_its_name() -> None:
         ("[::]:1", "[::]:1"),
         ("::1:1", "[::1]:1"),
         ("localhost:80", "localhost:80"),
+        (":::1", "[::]:1"),
+        ("9000", "127.0.0.1:9000"),
+        ("0", "127.0.0.1:0"),
     ],
 )
 def test_an_address_is_host_and_port(text: str, address: str) -> None:
     assert str(WorkerSettings(listen=text).listen) == address
 
 
-@pytest.mark.parametrize("text", ["", "9000", "a b:1", "a:", "a:-1", "a:65536", "a:x", "http://a:1"])
+@pytest.mark.parametrize(
+    "text", ["", "65536", "localhost", "::1", "fe80::1", "a b:1", "a:", "a:-1", "a:65536", "a:x", "http://a:1"]
+)
 def test_unusable_addresses_are_refused(text: str) -> None:
     assert refusal(WorkerSettings, listen=text).startswith("--listen")

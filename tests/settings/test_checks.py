@@ -15,7 +15,9 @@ from tests.settings.makers import producer, refusal
 from randstream.settings import WorkerSettings
 
 
-@pytest.mark.parametrize(("text", "rate"), [("10", 10), ("0.5", 0.5), ("1e6", 1e6), ("max", math.inf), (3, 3)])
+@pytest.mark.parametrize(
+    ("text", "rate"), [("10", 10), ("0.5", 0.5), ("1e6", 1e6), ("1_000_000", 1e6), ("max", math.inf), (3, 3)]
+)
 def test_a_rate_is_above_0_or_max(text: Any, rate: float) -> None:
     assert producer(rate=text).rate == rate
 
@@ -42,7 +44,8 @@ def test_what_is_no_real_number_is_refused(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "-inf", "", "fast", None])
 def test_unusable_rates_are_refused(text: Any) -> None:
-    assert "give a number" in refusal(producer, rate=text)
+    advice = "give a number above 0 (of numbers a second), such as 0.5, 10 or 1e6; or max"
+    assert refusal(producer, rate=text).endswith(f": {advice}")
 
 
 def test_numbers_are_spelled_canonically() -> None:
@@ -58,14 +61,22 @@ def test_a_heartbeat_is_rounded_to_whole_milliseconds() -> None:
     assert producer(heartbeat_interval="0.0504").heartbeat_interval == 0.05
 
 
-@pytest.mark.parametrize("text", ["0.04", "61", "nan", "x"])
+@pytest.mark.parametrize(("text", "seconds"), [("2", 2.0), (".5", 0.5), ("1.5s", 1.5), (" 500 ms ", 0.5), ("1m", 60.0)])
+def test_seconds_may_have_a_unit(text: str, seconds: float) -> None:
+    made = producer(heartbeat_interval=text, grace_period=text)
+    assert (made.heartbeat_interval, made.grace_period) == (seconds, seconds)
+
+
+@pytest.mark.parametrize("text", ["0.04", "49ms", "61", "2m", "nan", "x"])
 def test_unusable_heartbeats_are_refused(text: str) -> None:
-    assert refusal(producer, heartbeat_interval=text).startswith(f"--heartbeat {text}: give")
+    advice = "give 0.05 to 60 seconds, such as 1, 0.5 or 500ms"
+    assert refusal(producer, heartbeat_interval=text) == f"--heartbeat {text}: {advice}"
 
 
-@pytest.mark.parametrize("text", ["-1", "inf", "nan", "soon"])
+@pytest.mark.parametrize("text", ["-1", "inf", "nan", "soon", "1d", "5 minutes"])
 def test_unusable_grace_periods_are_refused(text: str) -> None:
-    assert refusal(producer, grace_period=text).startswith(f"--grace {text}: give")
+    advice = "give seconds, 0 or more, such as 2, 0.5, 500ms, 3m or 1h"
+    assert refusal(producer, grace_period=text) == f"--grace {text}: {advice}"
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a\n", "a" * 129, "ä", 5, b"worker-0", True])
@@ -73,7 +84,11 @@ def test_names_that_the_protocol_does_not_allow_are_refused(name: Any) -> None:
     assert refusal(WorkerSettings, name=name).startswith("--name")
 
 
-@pytest.mark.parametrize(("text", "size"), [("1", 1), ("5B", 5), ("2KiB", 2048), ("3 MiB", 3 * 2**20), ("1TiB", 2**40)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("5B", 5), ("2KiB", 2048), ("3 MiB", 3 * 2**20), ("1TiB", 2**40), ("1e6", 10**6),
+     ("1_000_000", 10**6)],
+)  # fmt: skip
 def test_a_size_is_bytes_or_has_a_unit(text: str, size: int) -> None:
     settings = WorkerSettings(segment_bytes=text, retain_bytes=text)
     assert (settings.segment_bytes, settings.retain_bytes) == (size, size)
@@ -88,7 +103,8 @@ def test_a_size_may_be_an_integer_of_any_type(size: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "-1", "1GB", "1.5GiB", "9" * 19, "9999999999TiB", True, np.True_, None, 4096.0, Decimal(4096), b"4096",
+    ["", "0", "-1", "1GB", "1M", "1.5GiB", "1.5e0", "1e99", "9" * 19, "9999999999TiB",
+     True, np.True_, None, 4096.0, Decimal(4096), b"4096",
      np.int8(-1), 0, 2**63, 10**5000, [4096]],
     ids=lambda value: str(value)[:20] if not isinstance(value, int) or value < 2**64 else "huge",
 )  # fmt: skip
@@ -137,8 +153,8 @@ def test_a_command_is_texts(command: Any) -> None:
 
 @pytest.mark.parametrize("value", [b"/data", 5, True, "", Path])
 def test_a_file_and_a_folder_are_text_or_a_path(value: Any) -> None:
-    assert refusal(WorkerSettings, store=value).endswith("give a folder")
-    assert refusal(producer, seed_file=value).endswith("give a file")
+    assert refusal(WorkerSettings, store=value).endswith("give the path of a folder")
+    assert refusal(producer, seed_file=value).endswith("give the path of a file")
 
 
 @pytest.mark.parametrize("names", [b"a.example", 5, ["a.example", 5], True])
@@ -147,7 +163,7 @@ def test_names_in_certificates_are_texts(names: Any) -> None:
 
 
 def test_an_empty_folder_is_refused() -> None:
-    assert refusal(WorkerSettings, store="") == "--store '': give a folder"
+    assert refusal(WorkerSettings, store="") == "--store '': give the path of a folder"
 
 
 def test_a_choice_of_words_lists_them() -> None:

@@ -33,7 +33,8 @@ def test_standard_input_that_is_no_text_or_closed_is_refused(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("path", "why"), [("", "give a file"), ("/nope", "No such file"), ("/", "Is a directory"), ("bad", "not UTF-8")]
+    ("path", "why"),
+    [("", "give the path of a file"), ("/nope", "No such file"), ("/", "Is a directory"), ("bad", "not UTF-8")],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_its_flag(
     path: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

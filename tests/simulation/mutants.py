@@ -111,7 +111,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "problem-is-never-cleared", "a store that failed once is never ready again",
-        Store, "_attempt", "            raise\n        self.problem = None\n", "            raise\n",
+        Store, "_attempt",
+        "            raise\n        self.problem, self.is_full = None, False\n", "            raise\n",
     ),
     # ---- the worker --------------------------------------------------------------------------------------------------
     Mutant(
@@ -333,8 +334,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "ack-of-what-was-heard", "a worker repeats the offset of what has come, not of what is stored",
-        Receiver, "_say_ack", "Ack(self.acked_offset, t)",
-        "Ack(self._unacked[-1].offset if self._unacked else self.acked_offset, t)",
+        Receiver, "_say_ack", "Ack(self.acked_offset, t, ",
+        "Ack(self._unacked[-1].offset if self._unacked else self.acked_offset, t, ",
     ),
     Mutant(
         "worker-asks-once", "the line is asked when it is joined, and never again",
@@ -518,8 +519,8 @@ CAUGHT_BY: Final = {
     "producer-answers-twice": 44,
     "beat-before-the-answer": 1,
     "answers-are-not-counted": 44,
-    "ask-is-a-sign-of-life": 24,
-    "resume-is-a-sign-of-life": 27,
+    "ask-is-a-sign-of-life": 8,
+    "resume-is-a-sign-of-life": 37,
     "opened-but-in-the-handshake": 52,
     "rate-is-doubled": 52,
     "numbers-are-sent-twice": 52,

@@ -44,6 +44,22 @@ def test_a_connection_that_carried_numbers_and_ended_is_a_reconnect() -> None:
     assert [entry.event for entry in case.journal.entries] == ["link.resumed", "link.lost"]
 
 
+def test_why_no_numbers_come_is_the_reason_and_nothing_while_they_do() -> None:
+    case = Case()
+    intake = case.intake
+    assert intake.reason == "no producer has connected yet"
+    intake.set_opening(intake.report)
+    intake.set_streaming(1200, 5.0, "start", case.ear)
+    assert intake.reason is None
+    case.problem = "the disk is full"
+    assert intake.reason == "the disk is full"
+    case.problem = None
+    intake.set_waiting(PeerTimeout("nothing heard"), 6.0, is_polite=False)
+    status = intake.status(8.0, 0.0)
+    assert (status.reason, status.error) == ("nothing heard", "nothing heard")
+    assert status.since is not None
+
+
 def test_a_connection_that_never_carried_numbers_is_a_failure() -> None:
     case = Case()
     intake = case.intake

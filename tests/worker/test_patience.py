@@ -53,6 +53,8 @@ async def test_a_sink_that_takes_nothing_for_three_beats_is_told_once_and_so_is_
         await beat_on(peer, 5, 20)
         assert how_is(worker) == (LinkState.STALLED, False)
         assert worker.problem == f"{sink.taker} has not taken its numbers since {since:%Y-%m-%dT%H:%M:%SZ}"
+        assert worker.trouble == "program-stuck"
+        assert await peer.line_starting(b"#ack offset=0 why=") == b"#ack offset=0 why=program-stuck\n"
         (stalled,) = log.of("sink.stalled")
         assert (stalled["log_level"], stalled["why"], stalled["taker"]) == ("warning", worker.problem, sink.taker)
         sink.gate.set()
@@ -121,6 +123,7 @@ async def test_what_the_sink_itself_says_is_told_with_the_stall(log: Log) -> Non
         await beat_on(peer, 5, PATIENCE + 1)
         (stalled,) = log.of("sink.stalled")
         assert stalled["why"].endswith(f"Z: {sink.problem}")
+        assert worker.trouble == "program-failing"
         sink.gate.set()
 
 

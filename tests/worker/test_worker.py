@@ -161,7 +161,7 @@ async def test_a_worker_whose_disk_fails_at_the_start_listens_and_takes_numbers_
         await peer.line_starting(b"#hello")
         peer.say(open_line(stream=stream().id))
         for _ in range(3):
-            assert await peer.line() == b"#wait\n"
+            assert await peer.line() == b"#wait why=disk-full\n"
             peer.say(b"#wait\n")
         disk.fault = lambda call, name: None
         assert await peer.turn() == b"#resume offset=0 after=start\n"

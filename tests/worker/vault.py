@@ -13,6 +13,7 @@ from tests.support.stream import stream
 from randstream.errors import SinkError
 from randstream.observe.sink_report import SinkReport
 from randstream.protocol.frames import Beat, Lines, Open
+from randstream.protocol.troubles import Taker
 from randstream.sinks.pipe import PipeSink
 
 OTHER_STREAM = "0123456789abcdef"
@@ -23,6 +24,8 @@ class Vault:
     """A revocable sink whose commits last until they are let. Implements `Sink`."""
 
     taker = "the vault"
+    taker_kind = Taker.PROGRAM
+    is_full = False
 
     def __init__(self) -> None:
         self.problem: str | None = None

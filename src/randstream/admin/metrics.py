@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from .. import __version__
+from ..errors import Reason
 from ..observe.expiry import Certificate
 from ..observe.status import LinkState, ObservedLink, ObservedRole
 from ..observe.tally import Buckets
@@ -62,17 +63,17 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from self._of_both()
         yield from self._of_producer() if self._role.role == "producer" else self._of_worker()
-        yield from self._of_links(list(self._role.links))
+        yield from self._of_links(list(self._role.links), self._role.clock.now())
 
     def _of_both(self) -> Iterable[Metric]:
         role, tally = self._role, self._role.tally
-        build = {"version": __version__, "role": role.role, "python": platform.python_version()}
+        build = {"version": __version__, "role": role.role, "name": role.name, "python": platform.python_version()}
         yield InfoMetricFamily("randstream_build", "What runs here", build)
         yield Gauge("randstream_ready", "1 when /readyz says so, else 0", role.problem is None)
         text = "Connections that carried numbers and ended"
-        yield _by("reason", Count, "randstream_connections_ended", text, tally.ends)
+        yield _by("reason", Count, "randstream_connections_ended", text, _each_reason(tally.ends))
         text = "Connections and attempts that never carried a number"
-        yield _by("reason", Count, "randstream_connections_failed", text, tally.failures)
+        yield _by("reason", Count, "randstream_connections_failed", text, _each_reason(tally.failures))
         yield self._interruptions()
         text = "How late the event loop came back to a timer, once a second"
         yield _times("randstream_event_loop_lag_seconds", text, self._loop_lag)
@@ -125,7 +126,7 @@ class Metrics(Collector):
             metric.add_metric([cause], _cumulate(buckets), sum_value=buckets.total)
         return metric
 
-    def _of_links(self, links: list[ObservedLink]) -> Iterable[Metric]:
+    def _of_links(self, links: list[ObservedLink], now: float) -> Iterable[Metric]:
         counts = Counter(link.state for link in links)
         states = {str(state): counts[state] for state in LinkState}
         yield _by("state", Gauge, "randstream_links", "Links by what they are doing", states)
@@ -134,11 +135,18 @@ class Metrics(Collector):
         offsets = Gauge("randstream_stream_offset_numbers", "Offset of the next number", labels=names)
         text = "Numbers sent or received that are not acknowledged"
         lags = Gauge("randstream_stream_lag_numbers", text, labels=names)
+        text = "How long the current interruption has lasted, 0 without one; what the link does, and what interrupts it"
+        interrupted = Gauge("randstream_link_interrupted_seconds", text, labels=[*names, "state", "cause"])
         for label, link in labelled.items():
-            offsets.add_metric(label, link.offset)
-            lags.add_metric(label, link.offset - link.acked_offset)
+            status = link.status(now, 0.0)
+            current = status.interruptions.current
+            offsets.add_metric(label, status.offset)
+            lags.add_metric(label, status.offset - status.acked_offset)
+            seconds, cause = (0.0, "") if current is None else (current.seconds, str(current.cause))
+            interrupted.add_metric([*label, str(status.state), cause], seconds)
         yield offsets
         yield lags
+        yield interrupted
         yield Gauge("randstream_links_unlabelled", "Links without series of their own", len(links) - len(labelled))
 
 
@@ -146,6 +154,11 @@ def _spoken(accept: str) -> str:
     """`accept` without the versions that nobody here speaks: prometheus-client would answer in their name, or fail."""
     ranges = accept.split(",")
     return ",".join(each for each in ranges if {found.strip() for found in _VERSION.findall(each)} <= _SPOKEN)
+
+
+def _each_reason(counts: Mapping[str, int]) -> dict[str, float]:
+    """All reasons, also those not counted yet: Prometheus sees no increase where a series begins at 1."""
+    return {str(reason): counts.get(reason, 0) for reason in Reason}
 
 
 def _by(label: str, kind: type[Count | Gauge], name: str, text: str, values: Mapping[str, float]) -> Metric:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import orjson
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..errors import SettingsError
 from ..numbers.distributions import parse_distribution
-from ..observe.status import Histogram, LinkState, ObservedLink, ObservedRole, Snapshot, Totals
+from ..observe.interruptions import KEPT
+from ..observe.journal import Entry
+from ..observe.status import Histogram, LinkState, LinkStatus, ObservedLink, ObservedRole, Snapshot, Totals
 from .histogram import Shape, shape_of
+from .past import History, Past, name_of
 
 RATE_TICKS: Final = 5
 """Rates are means over this many looks: steady at one number a second, and quick to show a drop."""
@@ -40,6 +44,27 @@ class _Look:
     offsets: dict[ObservedLink, int]
 
 
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """One stream at one moment: the JSON of `/api/stream`. Unless explained, as in `Snapshot`."""
+
+    role: str
+    name: str
+    """The process's own."""
+    time: float
+    uptime: float
+    numbers: str | None
+    rate: float | Literal["max"] | None
+    """The most numbers a second that a producer sends; None at a worker."""
+    heartbeat: float | None
+    """In seconds; None while a worker has had no stream."""
+    link: LinkStatus
+    """With all interruptions that are kept."""
+    history: History | None
+    events: list[Entry]
+    """Those of this stream among the last of all."""
+
+
 class Observer:
     """Makes snapshots of `role`. Call `tick` once a second."""
 
@@ -53,6 +78,7 @@ class Observer:
         self._numbers: str | None = None
         self._shape: Shape | None = None
         self._turn = 0
+        self._past = Past()
 
     def tick(self, now: float) -> None:
         """Look once. `now` is by the role's clock."""
@@ -64,6 +90,7 @@ class Observer:
         # Before a link's first connection its offset, 0, means nothing: it may resume at any offset.
         begun = (link for link in self.role.links if link.offset or link.state is LinkState.STREAMING)
         self._looks.append(_Look(now, numbers, {link: link.offset for link in begun}))
+        self._past.look(self.role.links, now)
 
     def snapshot(self, *, limit: int, name_filter: str = "", interruptions: int = 0) -> Snapshot:
         """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`.
@@ -103,6 +130,27 @@ class Observer:
             left_out=len(matching) - len(shown),
             histogram=self._histogram(),
             events=list(role.journal.entries),
+        )
+
+    def stream(self, name: str) -> StreamSnapshot | None:
+        """The stream whose worker or peer is called `name`, now; None if there is none."""
+        role = self.role
+        links = [link for link in role.links if name and name in link.label]
+        if not links:
+            return None
+        link = next((each for each in links if name_of(each) == name), links[0])
+        now, wall_time = self._clock.now(), self._clock.wall_time()
+        return StreamSnapshot(
+            role=role.role,
+            name=role.name,
+            time=wall_time,
+            uptime=now - self._started_at,
+            numbers=role.numbers,
+            rate="max" if role.rate == math.inf else role.rate,
+            heartbeat=role.heartbeat,
+            link=link.status(now, self._rate(link, now), KEPT),
+            history=self._past.history(name_of(link), now, wall_time),
+            events=[entry for entry in role.journal.entries if entry.link in link.label],
         )
 
     def _rate(self, link: ObservedLink, now: float) -> float:
@@ -157,6 +205,6 @@ def count_in(shape: Shape, numbers: Any) -> NDArray[np.int64]:
     return np.bincount(places, minlength=bins)
 
 
-def to_json(snapshot: Snapshot) -> bytes:
+def to_json(snapshot: Snapshot | StreamSnapshot) -> bytes:
     """One JSON object, on one line, with the fields of the dataclass."""
-    return orjson.dumps(snapshot)
+    return orjson.dumps(snapshot, option=orjson.OPT_SERIALIZE_NUMPY)

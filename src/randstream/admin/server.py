@@ -4,6 +4,7 @@
     /readyz      200, or 503 and why not
     /metrics     for Prometheus
     /api/links   `Snapshot` as JSON; ?limit=1000&filter=worker-1&interruptions=10
+    /api/stream  `StreamSnapshot` as JSON; ?name=worker-1
     /            the live page
     /events      the same JSON once a second, as server-sent events
     /numbers     a worker's numbers, see `numbers`
@@ -31,6 +32,7 @@ from ..observe.status import ObservedRole
 from ..observe.tally import Buckets
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import Address
+from ..settings.checks import shorten
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .hosts import Hosts
@@ -89,6 +91,7 @@ class AdminServer:
             "/": self._page,
             "/events": self.events.serve,
             "/api/links": self._links,
+            "/api/stream": self._stream,
             "/metrics": self._metrics_text,
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -204,6 +207,14 @@ class AdminServer:
             name_filter=query.get("filter", ""),
             interruptions=_count(query, "interruptions", USUAL_INTERRUPTIONS, KEPT),
         )
+        return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
+
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+        name = parameters(request, "name").get("name", "")
+        snapshot = self.observer.stream(name)
+        if snapshot is None:
+            what = f"no stream is called {shorten(name)}" if name else "name is missing"
+            raise Refusal(404 if name else 400, f"{what}; give the worker or the peer of a link of /api/links")
         return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
 
 

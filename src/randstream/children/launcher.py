@@ -5,30 +5,30 @@ A script with a Python of its own: between a fork and an exec, this would race w
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
-from contextlib import suppress
-from typing import Final
 
-PR_SET_PDEATHSIG: Final = 1
+PR_SET_PDEATHSIG = 1
 """Linux: the signal that a process gets when the thread that forked it ends. An exec keeps it."""
-STANDARD: Final = (0, 1, 2)
+STANDARD = (0, 1, 2)
 
 
 def main() -> None:
     """`launcher.py REPORT PARENT COMMAND...`: writes to descriptor REPORT what keeps the command from running."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback; hence few imports before
     report, parent, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     if sys.platform == "linux":
+        import ctypes
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it has died before
             os._exit(1)
     os.set_inheritable(report, False)
     for fd in _open_descriptors():
         if fd not in (*STANDARD, report):
-            with suppress(OSError):  # one belonged to the listing of the folder
-                os.close(fd)
+            _close(fd)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
     try:
@@ -36,6 +36,13 @@ def main() -> None:
     except OSError as error:
         os.write(report, str(error.errno).encode())
         os._exit(1)
+
+
+def _close(fd: int) -> None:
+    try:  # noqa: SIM105 - contextlib takes as long to import as all the rest
+        os.close(fd)
+    except OSError:  # it belonged to the listing of the folder
+        pass
 
 
 def _open_descriptors() -> list[int]:

@@ -21,12 +21,15 @@ from ..settings import Address, CommonSettings, ProducerSettings, WorkerSettings
 from ..settings.addresses import check_address
 from ..settings.definition import Setting, check_values
 from ..settings.roles import read_seed
+from .completion import FILE, Words
+from .endings import orderly_end
 from .options import (
     HELP_NAMES,
     PRODUCER,
     ROLE_VARIABLE,
-    SECONDS,
+    VERSION_NAMES,
     WORKER,
+    Seconds,
     WholeNumber,
     WithProgram,
     forget_variables,
@@ -34,6 +37,8 @@ from .options import (
     read_given,
 )
 from .output import output_options, require_output, write_numbers
+from .standard import wants_colours
+from .top.rows import SORTS
 
 _SEED: Final = {name: PRODUCER[name] for name in ("seed", "seed_file")}
 CHECK_HEARTBEAT: Final = "0.1"
@@ -65,7 +70,7 @@ class _InOrder(click.Group):
     epilog="Every option of producer and worker is an environment variable too, such as RANDSTREAM_RATE for --rate;"
     f" flags win. With {ROLE_VARIABLE}=producer or worker, randstream alone runs that role.",
 )
-@click.version_option(__version__, prog_name="randstream", message="%(prog)s %(version)s")
+@click.version_option(__version__, *VERSION_NAMES, prog_name="randstream", message="%(prog)s %(version)s")
 def commands() -> None:
     """An unbroken, reproducible stream of random numbers from one producer to every worker.
 
@@ -77,13 +82,16 @@ def commands() -> None:
 
 
 @commands.command(short_help="Watch three streams break and heal.")
-@click.option("--seconds", type=click.FloatRange(min=2), metavar="N", help="Stop after N seconds. Default: at Ctrl-C.")
+@click.option("--seconds", type=Seconds(2), metavar="SECONDS", help="How long to go on. Default: until Ctrl-C.")
 def demo(seconds: float | None) -> int:
     """Watch three streams while a producer and a worker are killed and a connection is cut; then check every number.
 
-    Exit status 0: every worker's numbers are exact.
+    Exit status 0: every worker's numbers are exact. 130: stopped before there were any.
     """
-    from .demo import run_demo
+    require_output()
+    click.echo("Starts three workers and two producers on this machine; kills one of each and cuts a connection")
+    click.echo("while numbers flow; then checks every number that arrived. Ctrl-C ends it early, with the same check.")
+    from .demo import run_demo  # slow
 
     forget_variables()
     return run_demo(seconds)
@@ -144,31 +152,31 @@ def worker(**flags: Any) -> int:
 )
 @options(CHECK)
 @click.option(
-    "--seconds", type=SECONDS, metavar="SECONDS", help="How long to check. Default: until Ctrl-C or COMMAND's end."
+    "--seconds", type=Seconds(), metavar="SECONDS", help="How long to check. Default: until Ctrl-C or COMMAND's end."
 )
 @click.option(
     "--max-interruption",
-    type=SECONDS,
+    type=Seconds(),
     default=2.0,
     metavar="SECONDS",
     help="Fail if one interruption of a stream is longer. Default: 2.",
 )
 @click.option(
     "--max-total",
-    type=SECONDS,
+    type=Seconds(),
     default=5.0,
     metavar="SECONDS",
     help="Fail if all interruptions of a stream together are longer. Default: 5.",
 )
 @click.option(
     "--settle",
-    type=SECONDS,
+    type=Seconds(),
     default=5.0,
     metavar="SECONDS",
     help="After COMMAND, continue until nothing was interrupted for this long, two minutes at most. Default: 5.",
 )
-@click.option("--report", metavar="FILE", help="Write all measurements to FILE, as JSON: see docs/check.md.")
-@click.option("--junit", metavar="FILE", help="Write the outcome of each link to FILE, as JUnit XML.")
+@click.option("--report", type=FILE, help="Write all measurements to FILE, as JSON: see docs/check.md.")
+@click.option("--junit", type=FILE, help="Write the outcome of each link to FILE, as JUnit XML.")
 def check(
     command: tuple[str, ...], seconds: float | None, max_interruption: float, max_total: float, settle: float,
     report: str | None, junit: str | None, **flags: Any,
@@ -230,7 +238,7 @@ def numbers(worker: str, offset: int, count: int | None, format_name: str, outpu
     short_help="Check stores, and with the seed every number.",
     epilog="Example: randstream verify /data --seed-file seed.txt",
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=FILE)
 @options(_SEED, with_default=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
@@ -251,7 +259,7 @@ def verify(paths: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     short_help="Print stored numbers.",
     epilog="Example: randstream cat /data/worker-0-6ae2a63a0ac05109 --offset 1000 --count 5",
 )
-@click.argument("path")
+@click.argument("path", type=FILE)
 @click.option("--offset", type=WholeNumber(), metavar="N", help="Offset of the first number. Default: the oldest kept.")
 @click.option(
     "--count", type=WholeNumber(or_all=True), metavar="N", help="The most numbers to print, or all. Default: all."
@@ -276,24 +284,52 @@ def cat(
     write_numbers(source, format_name, output)
 
 
-@commands.command(short_help="Watch streams in the terminal.", epilog="Example: randstream top http://127.0.0.1:9001")
+@commands.command(
+    short_help="Watch streams in the terminal.",
+    epilog="Example: randstream top http://127.0.0.1:9001"
+    "\n\nExample: randstream top srv://_admin._tcp.producer --sort lag"
+    "\n\nExample: randstream top 127.0.0.1:9001 --once --json | jq .well",
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--filter", "name_filter", default="", metavar="TEXT", help="Only streams whose name contains this.")
 @click.option(
-    "--token-file", metavar="FILE", help="File with the token of --admin-token-file; it is sent to every URL."
+    "--sort",
+    type=click.Choice(list(SORTS)),
+    default="trouble",
+    help="Which streams come first: those in trouble, those with the largest figure, or by name. Default: trouble.",
 )
-@click.option("--ca", metavar="FILE", help="Certificates (PEM) to trust for https://. Default: the system's.")
-@click.option("--once", is_flag=True, help="Print one table and exit, as when output is not a terminal.")
-def top(urls: tuple[str, ...], name_filter: str, token_file: str | None, ca: str | None, once: bool) -> None:
+@click.option("--once", is_flag=True, help="Print one table and exit; with --json, one object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, once a second.")
+@click.option("--token-file", type=FILE, help="File with the token of --admin-token-file; it is sent to every URL.")
+@click.option("--ca", type=FILE, help="Certificates (PEM) to trust for https://. Default: the system's.")
+def top(
+    urls: tuple[str, ...], name_filter: str, sort: str, once: bool, as_json: bool, token_file: str | None,
+    ca: str | None,
+) -> int:  # fmt: skip
     """Watch the streams of producers and workers that run with --admin: the live page, in a terminal.
 
-    Each URL is that of a live page, such as http://127.0.0.1:9001, 127.0.0.1:9001 or https://HOST:9001. Several
-    processes share one table: for each worker, which producer serves it and which stand by.
+    Each URL is that of a live page, such as http://127.0.0.1:9001, 127.0.0.1:9001 or https://HOST:9001; or
+    srv://NAME or dns://NAME:PORT, for all the processes that DNS names, as they come and go (over https if --ca is
+    given). Several processes share one table: for each worker, which producer serves it and which stand by.
+
+    \b
+      q       quit                        s       sort by the next column
+      /       filter by name              p       pause
+      arrows, PgUp, PgDn, Home, End       ?       help
+              scroll through all streams
+
+    Without a terminal it prints one table.
+
+    Exit status 0: done. With --once also 1: a process does not answer or is not ready, or a stream is not well.
+    2: no process answers at all.
     """
-    from .top import run_top
+    from .top.command import run_top
 
     require_output()
-    run_top(urls, name_filter=name_filter, token_file=token_file, ca_file=ca, is_once=once)
+    with orderly_end():
+        return run_top(
+            urls, name_filter=name_filter, sort=sort, token_file=token_file, ca_file=ca, is_once=once, as_json=as_json
+        )
 
 
 @commands.group(short_help="Check another implementation against the wire's rules.")
@@ -304,17 +340,24 @@ def conform() -> None:
     """
 
 
+def _rules() -> set[str]:
+    from ..conform.suites import PRODUCER_CASES, WORKER_CASES  # slow
+
+    return {rule for case in (*WORKER_CASES, *PRODUCER_CASES) for rule in case.rules}
+
+
+RULE: Final = Words("rule", _rules)
 _JUDGING: Final = (
-    click.option("--only", multiple=True, metavar="RULE", help="Only the cases of this rule; may be repeated."),
-    click.option("--junit", metavar="FILE", help="Write the outcomes to FILE, as JUnit XML."),
+    click.option("--only", multiple=True, type=RULE, help="Only the cases of this rule; may be repeated."),
+    click.option("--junit", type=FILE, help="Write the outcomes to FILE, as JUnit XML."),
 )
 
 
 def _judging(seconds: int) -> Callable[[Any], Any]:
     """The options of both suites. `seconds`: how long a suite may take by default."""
     limit = click.option(
-        "--seconds", type=click.FloatRange(min=1), default=seconds, metavar="N",
-        help=f"Stop after N seconds; cases not played by then have failed. Default: {seconds}.",
+        "--seconds", type=Seconds(1), default=seconds, metavar="SECONDS",
+        help=f"How long it may take; cases not played by then have failed. Default: {seconds}.",
     )  # fmt: skip
 
     def decorate(command: Any) -> Any:
@@ -359,6 +402,14 @@ def conform_producer(listen: str, seed: str | None, only: tuple[str, ...], junit
     return judge_producer(_read_address("--listen ", listen), only, junit, seconds, text)
 
 
+@commands.command("help", short_help="Show the help of a command.")
+@click.argument("names", metavar="[COMMAND]...", nargs=-1, type=Words("command", lambda: commands.commands))
+def show_help(names: tuple[str, ...]) -> None:
+    """Show the help of COMMAND, as COMMAND --help does, or of all."""
+    with commands.make_context("randstream", [*names, "--help"]) as context:
+        commands.invoke(context)
+
+
 def _read_address(option: str, text: str) -> Address:
     try:
         return check_address(text)
@@ -380,7 +431,7 @@ def _prepared(settings: CommonSettings) -> Iterator[None]:
     from ..observe.logs import flush_logs, set_up_logs
 
     check_known_answers()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, has_colours=wants_colours())
     try:
         yield
     finally:

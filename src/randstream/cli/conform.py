@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from ..conform.engine import Case, Outcome
 from ..conform.report import Report, to_junit, unseen_lines
@@ -19,6 +17,8 @@ from ..conform.rules import UNSEEN
 from ..conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, run_worker_suite
 from ..errors import SettingsError
 from ..settings import Address
+from .console import shown_progress
+from .output import opened_output, require_writable
 
 Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, None]]
 
@@ -58,10 +58,11 @@ def _say_listening(address: str) -> None:
 
 def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], junit: str | None) -> int:
     cases = _selected(known, only)
+    if junit is not None:
+        require_writable(junit, "--junit")
     report = Report(cases, only)
-    console = Console(stderr=True)
     columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with shown_progress(*columns) as progress:
         task = progress.add_task("conform", total=len(cases))
 
         def note(outcome: Outcome) -> None:
@@ -75,10 +76,8 @@ def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], juni
             _print(line)
     _print(f"{report.played} of {len(cases)} cases played, {report.failed or 'none'} failed")
     if junit is not None:
-        try:
-            Path(junit).write_bytes(to_junit(f"randstream conform {role}", report.outcomes))
-        except OSError as error:
-            raise SettingsError(f"--junit {junit}: cannot write it: {error.strerror}") from None
+        with opened_output(junit, "--junit") as out:
+            out.write(to_junit(f"randstream conform {role}", report.outcomes))
     return 1 if report.failed else 0
 
 

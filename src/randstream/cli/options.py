@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..errors import SettingsError
 from ..protocol import MAX_OFFSET
 from ..settings import ProducerSettings, WorkerSettings, settings_of
+from ..settings.checks import DURATIONS, check_seconds, read_count
 from ..settings.definition import REQUIRED, Setting, UnusableSetting
+from .completion import FILE, type_of
 
 ROLE_VARIABLE: Final = "RANDSTREAM_ROLE"
 HELP_NAMES: Final = ("-h", "--help")
+VERSION_NAMES: Final = ("-V", "--version")
+_FOLLOWS: Final = "randstream.follows"
+"""In a context: whether something follows `--`."""
 _NOT_GIVEN: Final = (None, False, ())
 """What click passes for an absent option, switch or list of arguments."""
-
-_WHOLE: Final = re.compile(r"[0-9]+(_[0-9]+)*|[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{1,2}", re.ASCII)
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h|)", re.ASCII)
-_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 PRODUCER: Final = settings_of(ProducerSettings)
 WORKER: Final = settings_of(WorkerSettings)
@@ -35,14 +35,16 @@ WORKER: Final = settings_of(WorkerSettings)
 
 def with_role(arguments: list[str]) -> list[str]:
     """`arguments`, preceded by the role that the environment names if they give no command. Raises SettingsError."""
-    if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, "--version")):
+    if arguments and (not arguments[0].startswith("-") or arguments[0] in (*HELP_NAMES, *VERSION_NAMES)):
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
-    if not (role or arguments):
-        raise SettingsError(f"no command is given; see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)")
-    if role and role not in ("producer", "worker"):
+    if not role:
+        before = f" before {arguments[0].partition('=')[0]}" if arguments else ""
+        advice = f"see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)"
+        raise SettingsError(f"no command is given{before}; {advice}")
+    if role not in ("producer", "worker"):
         raise SettingsError(f"{ROLE_VARIABLE}={role}: give producer or worker")
-    return [role, *arguments] if role else arguments
+    return [role, *arguments]
 
 
 @contextmanager
@@ -101,28 +103,34 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in new 
         text = str(value).strip()
         if self._or_all and text == "all":
             return None
-        number = Decimal(text) if _WHOLE.fullmatch(text) else None
-        if number is None or number != int(number) or number > MAX_OFFSET:
+        number = read_count(text)
+        if number is None or number > MAX_OFFSET:
             choice = ", or all" if self._or_all else ""
             self.fail(
                 f"{value!r}: give a whole number from 0 to 2^63 - 1, such as 10000, 10_000 or 1e4{choice}", param, ctx
             )
-        return int(number)
+        return number
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem("all")] if self._or_all and "all".startswith(incomplete) else []
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A duration of 0 or more: 2, 0.5s, 500ms, 3m or 1h."""
+    """A duration of `least` seconds or more: 2, 0.5s, 500ms, 3m or 1h."""
 
     name = "seconds"
 
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = _DURATION.fullmatch(str(value).strip())
-        if found is None:
-            self.fail(f"{value!r}: give seconds, 0 or more, such as 2, 0.5s, 500ms, 3m or 1h", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
-
-
-SECONDS: Final = Seconds()
+        try:
+            seconds = check_seconds(value)
+        except ValueError:
+            seconds = -1.0
+        if seconds < self._least:
+            self.fail(f"{value!r}: give seconds, {self._least:g} or more, {DURATIONS}", param, ctx)
+        return seconds
 
 
 class WithProgram(click.Command):
@@ -130,10 +138,17 @@ class WithProgram(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
-        if args[end:] == ["--"]:  # such as `-- $PROGRAM` with an empty variable
+        ctx.meta[_FOLLOWS] = end < len(args)
+        if args[end:] == ["--"] and not ctx.resilient_parsing:  # such as `-- $PROGRAM` with an empty variable
             ctx.fail("no COMMAND follows --; give one, or leave -- out")
         ctx.params["command"] = tuple(args[end + 1 :])
         return super().parse_args(ctx, args[:end])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Files in what follows `--`."""
+        if ctx.meta[_FOLLOWS]:
+            return FILE.shell_complete(ctx, self.params[0], incomplete)
+        return super().shell_complete(ctx, incomplete)
 
 
 def options(settings: dict[str, Setting], *, with_default: bool = True) -> Callable[[Any], Any]:
@@ -145,7 +160,7 @@ def options(settings: dict[str, Setting], *, with_default: bool = True) -> Calla
                 continue
             help_text = f"{known.help}{_default(known, with_default)} [{known.variable}]"
             command = click.option(
-                f"--{known.flag}", name, metavar=known.metavar or None, is_flag=known.is_switch,
+                f"--{known.flag}", name, type=None if known.is_switch else type_of(known), is_flag=known.is_switch,
                 multiple=known.is_list, default=None, help=help_text,
             )(command)  # fmt: skip
         return command

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import SettingsError, SinkError
+from .completion import FILE
+from .endings import orderly_end
+from .standard import open_output, remedy
 
 if TYPE_CHECKING:
     from .formats import Source
@@ -29,7 +31,7 @@ def output_options(command: Any) -> Any:
     """Give a click command `--format` and `--output`."""
     for option in (
         click.option(
-            "--output", metavar="FILE",
+            "--output", type=FILE,
             help="Write to FILE, with progress on a terminal. FILE appears, or is replaced, only once it is whole."
             " Default: standard output.",
         ),
@@ -81,7 +83,7 @@ def require_writable(path: str, option: str) -> None:
         return
     mode = _mode(_named(path, option), option)
     if mode is None or stat.S_ISREG(mode):
-        whole = Path(os.path.realpath(path))
+        whole = _whole(Path(path), option)
         if mode is not None:
             _open(whole, "r+b", option).close()
         part = _part_of(whole)
@@ -104,8 +106,7 @@ def opened_output(path: str | None, option: str = "--output") -> AbstractContext
     """
     if path is None or path == STANDARD:
         require_output()
-        # Under PYTHONUNBUFFERED `sys.stdout.buffer` is unbuffered, and may then write only a part.
-        return open(sys.stdout.fileno(), "wb", closefd=False)
+        return open_output()
     return _opened_file(_named(path, option), option)
 
 
@@ -119,17 +120,17 @@ def _opened_file(path: Path, option: str) -> Iterator[IO[bytes]]:
     except BrokenPipeError:
         raise
     except OSError as error:  # in writing, or even in closing
-        raise SinkError(f"cannot write {path}: {error.strerror}; send it where there is room") from None
+        raise SinkError(f"cannot write {path}: {error.strerror}; {remedy(error)}") from None
 
 
 @contextmanager
 def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes]]:
     """A file that replaces `path` at the end, with the same `mode`; if anything fails, `path` is left as it was."""
-    path = Path(os.path.realpath(path))  # a link stays one
+    path = _whole(path, option)
     if mode is not None:
         _open(path, "r+b", option).close()  # no right to write it, no right to replace it
     part = _part_of(path)
-    with _orderly_end(), _open(part, "xb", option, path) as out:
+    with orderly_end(), _open(part, "xb", option, path) as out:
         try:
             if mode is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(mode))
@@ -146,6 +147,14 @@ def _named(path: str, option: str) -> Path:
     if not path:  # such as "$FILE" when unset; Path("") would be the current folder
         raise SettingsError(f"{option} '': no file is named; name a file that can be written")
     return Path(path)
+
+
+def _whole(path: Path, option: str) -> Path:
+    """What `path` names: where it is a link, that stays one."""
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as error:  # the current folder is gone
+        raise _unusable(path, option, error) from None
 
 
 def _part_of(path: Path) -> Path:
@@ -174,33 +183,16 @@ def _unusable(path: Path, option: str, error: OSError) -> SettingsError:
 
 
 @contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP, unless ignored, end the process as an exception does."""
-
-    def end(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    heeded = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-    for number in heeded:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in heeded.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], object]]:
     """A function to call with how many more numbers are written; it shows progress if standard error is a terminal."""
     if not (is_shown and sys.stderr is not None and sys.stderr.isatty()):
         yield lambda count: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from .console import shown_progress  # rich, too
 
     columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} numbers"), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with shown_progress(*columns) as progress:
         task = progress.add_task("", total=total)
         yield lambda count: progress.advance(task, count)

@@ -15,7 +15,7 @@ from ..producer.producer import Producer
 from ..settings import CommonSettings
 from ..worker.worker import Worker
 from .console import open_console
-from .summary import Account, RoundTrips, count_causes, not_reached, sum_up, summary_lines
+from .summary import Account, RoundTrips, count_causes, sum_up, summary_lines
 from .words import counted
 
 
@@ -58,7 +58,7 @@ def _sent(link: Link, now: float) -> Account:
     target = str(link.target)
     status = history.interruptions.status(now)
     if history.stream is None:
-        return _account(target, None, not_reached(link.last_error or "no answer yet"), None, None, status)
+        return _account(target, None, f"not reached: {link.last_error or 'no answer yet'}", None, None, status)
     numbers = f"{counted(history.acknowledged + link.unacked, 'number')} sent"
     numbers += "" if link.target.scheme == "raw" else f", {history.acknowledged:,} acknowledged"
     return _account(link.worker or target, target, None, numbers, sum_up(history.round_trips), status)

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..observe.durations import Durations
 from ..observe.interruptions import InterruptionsStatus
-from .words import counted, in_seconds, in_words, plain
+from .words import counted, in_seconds, plain
 
 MOST: Final = 20
 """Streams that are listed, those in trouble first."""
@@ -75,11 +75,6 @@ def _lines(account: Account) -> Iterator[str]:
 def in_trouble_first(problem: str | None, longest: float) -> tuple[bool, float]:
     """A key to sort streams by: those with a `problem`, then those that were interrupted for the longest."""
     return problem is None, -longest
-
-
-def not_reached(why: str) -> str:
-    """What is wrong with a target that never answered as a worker does. `why`: a link's error, or its state."""
-    return f"not reached: {in_words(why).removeprefix('cut: ')}"
 
 
 def sum_up(trips: Durations | None) -> RoundTrips | None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ..errors import SettingsError
 from ..store import Report, StreamReport, verify
+from .console import shown_progress
 
 _INDENT: Final = " " * 9
 
@@ -24,9 +24,8 @@ def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
     Raises SettingsError: a path or the seed is unusable.
     """
     columns = BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
     try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        with shown_progress(*columns) as progress:
             task = progress.add_task("verify")
             report = verify(paths, seed, lambda done, total: progress.update(task, completed=done, total=total))
     except OSError as error:

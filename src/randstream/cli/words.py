@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 _NEAREST: Final = str.maketrans("●■◇○·–×µ…", "*#o@.-xu~")
@@ -27,11 +26,6 @@ def in_seconds(seconds: float | None) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 link`, `1,000 links`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def in_words(error: str) -> str:
-    """A link's error without the operating system's number for it: `cut: Connection refused`."""
-    return re.sub(r"\[Errno -?\d+\] ", "", error)
 
 
 def approximate(error: UnicodeError) -> tuple[str, int]:

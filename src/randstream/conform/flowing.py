@@ -246,3 +246,11 @@ async def _stalled(link: Link) -> None:
     for _ in range(6):
         guest.say("#ack offset=0")
         await guest.expect_nothing(guest.heartbeat, skip=NUMBERS)
+
+
+@_case("acks that say why the sink takes nothing, known or not", "why", group=LINK)
+async def _says_why(link: Link) -> None:
+    guest = await _served(link)
+    for why in ("disk-full", "a-word-of-the-future"):
+        guest.say(f"#ack offset=0 why={why}")
+        await guest.expect_nothing(guest.heartbeat, skip=NUMBERS)

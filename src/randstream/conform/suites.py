@@ -124,7 +124,8 @@ async def run_producer_suite(
     try:
         server = await asyncio.start_server(accept, host, port)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        why = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise SettingsError(f"{why}; give another --listen HOST:PORT") from None
     host, port = server.sockets[0].getsockname()[:2]
     listening(f"{host}:{port}")
     try:

@@ -10,7 +10,7 @@ import ssl
 from contextlib import suppress
 from typing import Any, Final
 
-from ..errors import PeerClosed, PeerTimeout, Reason, RemoteProtocolError, TlsError
+from ..errors import ExpiredError, PeerClosed, PeerTimeout, Reason, RemoteProtocolError, TlsError
 from ..protocol.end import End
 from ..protocol.events import Closed, Event, Greeted, Opened
 from ..protocol.frames import Lines, Open
@@ -22,6 +22,8 @@ SHOWN_BYTES: Final = 32
 """How much an error shows of what a peer sends instead of TLS."""
 SHOWN_NAMES: Final = 200
 """How many characters an error shows of a refused certificate's names: it may hold 100 KiB of them."""
+EXPIRED: Final = "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+"""What OpenSSL calls a peer's alert 45 (RFC 8446, 6)."""
 _RECORD_TYPES: Final = range(20, 24)
 """What a TLS record begins with (RFC 8446, 5.1)."""
 
@@ -126,7 +128,7 @@ class SecuredEnd:
             pass
         except ssl.SSLError as error:
             self._is_open = False  # nothing from the end can be sent any more, only the alert
-            raise TlsError(explain(error)) from None
+            raise (ExpiredError if error.reason == EXPIRED else TlsError)(explain(error)) from None
         return b"".join(records)
 
     def _shake_hands(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ..errors import RawLineError, Reason, reason_of, words_of
+from ..errors import ExpiredError, RawLineError, Reason, reason_of, words_of
 from .interruptions import Interruption
 from .journal import Journal
 from .tally import Tally
@@ -21,6 +21,7 @@ _LINES_A_MINUTE: Final = {
     "link.resting": 1,
     "link.other_stream": 1,
     "link.refused": 1,
+    "tls.refused": 1,
     "worker.unproven": LINES_A_MINUTE,
     "peer.left": LINES_A_MINUTE,
 }
@@ -29,7 +30,15 @@ strangers cause do not keep the link's own events out of the log."""
 _LASTING: Final = frozenset(event for event, lines in _LINES_A_MINUTE.items() if lines == 1)
 """Conditions that last. Their repetitions are limited across all links: there may be a thousand."""
 WARNINGS: Final = frozenset(
-    {"link.lost", "link.unreachable", "link.stalled", "link.other_stream", "link.refused", "worker.unproven"}
+    {
+        "link.lost",
+        "link.unreachable",
+        "link.stalled",
+        "link.other_stream",
+        "link.refused",
+        "tls.refused",
+        "worker.unproven",
+    }
 )
 """Those of a link's events that are warnings; the others are informational."""
 
@@ -148,7 +157,7 @@ class LinkReport:
 
     def stranger_left(self, error: Exception, now: float) -> None:
         """A connection has ended that never became the link's."""
-        self._tell("peer.left", now, **_cause(error))
+        self._tell("tls.refused" if isinstance(error, ExpiredError) else "peer.left", now, **_cause(error))
 
     def checkpoint(self, offset: int, rate: float) -> None:
         """A sign of life; the caller limits how often."""
@@ -185,5 +194,7 @@ def _cause(error: Exception) -> dict[str, object]:
     """The reason in one word and in a sentence, the same for the same end in the logs of both roles."""
     cause: dict[str, object] = {"reason": str(reason_of(error)), "error": words_of(error)}
     if isinstance(error, RawLineError):
-        cause |= {"line": error.line, "taken": error.taken, "advice": error.advice}
+        cause |= {"line": error.line, "taken": error.taken}
+    if isinstance(error, RawLineError | ExpiredError):
+        cause["advice"] = error.advice
     return cause

@@ -91,13 +91,14 @@ class LineWriter:
 _writer: LineWriter | None = None
 
 
-def set_up_logs(level: str, *, fd: int = 2) -> None:
-    """Send structlog's events, and the standard library's, to `fd`: in colours if it is a terminal, else as JSON."""
+def set_up_logs(level: str, *, fd: int = 2, has_colours: bool = True) -> None:
+    """Send structlog's events, and the standard library's, to `fd`: for people if it is a terminal, else as JSON."""
     global _writer  # noqa: PLW0603 - standard error is one for the whole process
     writer = _writer = LineWriter(fd, _tell_left_out)
     number = logging.getLevelNamesMapping()[level.upper()]
+    shape = _for_people(has_colours) if os.isatty(fd) else _for_machines()
     structlog.configure(
-        processors=[structlog.processors.add_log_level, *(_for_people() if os.isatty(fd) else _for_machines())],
+        processors=[structlog.processors.add_log_level, *shape],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
@@ -113,11 +114,13 @@ def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
         _writer.flush(seconds)
 
 
-def _for_people() -> list[Any]:
+def _for_people(has_colours: bool) -> list[Any]:
     return [
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         # Rich would print the values of local variables: the seed is one.
-        structlog.dev.ConsoleRenderer(WIDTH_OF_EVENTS, exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(
+            WIDTH_OF_EVENTS, colors=has_colours, exception_formatter=structlog.dev.plain_traceback
+        ),
     ]
 
 

@@ -38,6 +38,11 @@ class SinkReport:
         """Why it takes no numbers now; None while it does."""
         return self._failure or self._stall
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether that is all that is known: it reports no failure."""
+        return self._stall is not None and self._failure is None
+
     def failed(self, problem: str, now: float, *, retry_in: float) -> None:
         """It could not take numbers; the next attempt is in `retry_in` seconds.
 

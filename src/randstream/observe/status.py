@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from ..clock import Clock
+from ..protocol.troubles import sentence_of
 from .expiry import Certificate
-from .interruptions import InterruptionsStatus
+from .interruptions import Interruption, InterruptionsStatus, Pause
 from .journal import Entry, Journal
 from .tally import Tally
 from .tap import Tap
+
+_PAUSED: Final = {
+    Pause.SILENCE: "the connection lives, but nothing comes",
+    Pause.STALLED: sentence_of(None),
+}
 
 
 class LinkState(StrEnum):
@@ -64,6 +70,10 @@ class LinkStatus:
     reconnects: int
     error: str | None
     """Why the last connection, or attempt at one, ended."""
+    reason: str | None
+    """Why the link is not well, for an operator; None while it is."""
+    since: float | None
+    """When it ceased to be well, in seconds since 1970; None while it is well."""
     interruptions: InterruptionsStatus
     served_by: str | None = None
     """The producer that serves the worker: this one, or the one it stands by for; None if there is none or unknown."""
@@ -71,6 +81,15 @@ class LinkStatus:
     """Seconds since it began to serve, where known."""
     standbys: tuple[Standby, ...] = ()
     """At a worker: the producers that wait, in order of arrival."""
+
+
+def find_health(reason: str | None, since: float, current: Interruption | None) -> tuple[str | None, float | None]:
+    """The `reason` and `since` of a status, from what the link's state says and from the interruption that goes on."""
+    if reason is None and current is not None and isinstance(current.cause, Pause):
+        reason = _PAUSED.get(current.cause)
+    if reason is None:
+        return None, None
+    return reason, since if current is None else current.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,8 @@ class ObservedLink(Protocol):
     def offset(self) -> int: ...
     @property
     def acked_offset(self) -> int: ...
+    @property
+    def round_trip(self) -> float | None: ...
 
     @property
     def interruptions(self) -> Counted: ...
@@ -168,6 +189,14 @@ class ObservedRole(Protocol):
     def name(self) -> str: ...
     @property
     def numbers(self) -> str | None: ...
+    @property
+    def rate(self) -> float | None:
+        """Numbers a second that it sends to each worker at most; None at a worker, which takes what comes."""
+
+    @property
+    def heartbeat(self) -> float | None:
+        """Seconds between two beats; None while a worker has had no stream."""
+
     @property
     def problem(self) -> str | None: ...
     @property

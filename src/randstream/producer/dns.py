@@ -103,13 +103,13 @@ def _in_thread(function: Callable[[], Found]) -> asyncio.Future[Found]:
 def _look_up_addresses(host: str) -> list[str]:
     try:
         return _ask_system(host, socket.AF_UNSPEC)
-    except socket.gaierror as error:
+    except OSError as error:  # where its errno comes from the system, a plug-in of the C library may have spoilt it
         check_descriptors()
         if error.errno == socket.EAI_MEMORY:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
         # The C library may give up on both families when one fails, so ask for each alone.
         for family in (socket.AF_INET, socket.AF_INET6):
-            with suppress(socket.gaierror):
+            with suppress(OSError):
                 return _ask_system(host, family)
         raise
 

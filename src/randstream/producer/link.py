@@ -31,7 +31,7 @@ from ..numbers.stream import NumberStream
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.link_report import LINK_LINES_A_MINUTE, LinkReport
-from ..observe.status import LinkState, LinkStatus
+from ..observe.status import LinkState, LinkStatus, find_health
 from ..observe.tally import Tally
 from ..observe.throttle import Throttle
 from ..settings import ProducerSettings, Seed, Target
@@ -92,6 +92,8 @@ class Link:
         self.round_trip: float | None = None
         self.heard_at: float | None = None
         self.last_error: str | None = None
+        self._stall = ""
+        self._unwell_since = math.inf
         self.served_by: str | None = None
         self.history = context.histories.new()
         self.instance = f"{context.random.getrandbits(64):016x}"
@@ -112,9 +114,9 @@ class Link:
         self._has_progressed = False
         self._hurries_until = -math.inf
         self._away_until = -math.inf
-        name = str(target)
+        self._peer = str(target)
         self._report = LinkReport(
-            name, context.tally, context.journal, LINK_LINES_A_MINUTE, context.reminders, target=name
+            self._peer, context.tally, context.journal, LINK_LINES_A_MINUTE, context.reminders, target=self._peer
         )
         context.budget.join(self)  # before it is up: the last to come must find as much as the first
 
@@ -134,7 +136,7 @@ class Link:
 
     @property
     def label(self) -> tuple[str, str]:
-        return self.worker or "", str(self.target)
+        return self.worker or "", self._peer
 
     @property
     def interruptions(self) -> Interruptions:
@@ -156,10 +158,23 @@ class Link:
         """Whether the connection that has resumed has shown that numbers flow."""
         return self._resumed is None
 
+    @property
+    def reason(self) -> str | None:
+        """Why the link is not well; None while it is."""
+        match self.state:
+            case LinkState.STALLED:
+                return self._stall
+            case LinkState.STREAMING | LinkState.RESTING | LinkState.FINISHED:
+                return None
+        return self.last_error
+
     def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
+        found = self.interruptions.status(now, interruptions)
+        unwell_since = self._clock.wall_time() - (now - min(now, self._unwell_since))
+        reason, since = find_health(self.reason, unwell_since, None if self.is_finished else found.current)
         return LinkStatus(
             worker=self.worker,
-            peer=str(self.target),
+            peer=self._peer,
             stream=None if self.stream is None else self.stream.id,
             state=self.state,
             offset=self.offset,
@@ -169,7 +184,9 @@ class Link:
             silence=None if self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
-            interruptions=self.interruptions.status(now, interruptions),
+            reason=reason,
+            since=since,
+            interruptions=found,
             served_by=self.served_by,
             served_for=now - self._up_since if self.state is LinkState.STREAMING else None,
         )
@@ -249,7 +266,7 @@ class Link:
             self._context.budget.leave(self)
             self.state = LinkState.STANDBY
             self.served_by = by
-            self.last_error = None
+            self._set_well()
             self._backoff.reset_spare()
             self._report.standing_by(by, now, interruption)
         elif interruption is not None:
@@ -257,7 +274,8 @@ class Link:
 
     def warn_of_stream(self, stream: str, by: str, now: float) -> None:
         """The worker is being served another stream, which this standby cannot continue."""
-        self.last_error = f"other-stream: {by} serves stream {stream}"
+        self.last_error = f"{by} serves another stream, {stream}: do all producers have the same seed and numbers?"
+        self._unwell_since = min(self._unwell_since, now)
         self._report.other_stream(now, served=stream, served_by=by)
 
     def set_resting(self, holder: Link, now: float) -> None:
@@ -266,7 +284,7 @@ class Link:
         self.session = None
         self._context.budget.leave(self)
         self.state = LinkState.RESTING
-        self.last_error = None
+        self._set_well()
         self._context.names.rest(self.worker, self)
         self._report.resting(str(holder.target), now, self.interruptions.proved(now, None))
 
@@ -285,6 +303,7 @@ class Link:
 
     def note_proof(self, now: float, ear: Ear | None) -> None:
         """The peer has acknowledged all that it had time for: see `Interruptions.proved`."""
+        self._unwell_since = math.inf
         interruption = self.interruptions.proved(now, ear)
         if self._resumed is not None:
             fields, self._resumed = self._resumed, None
@@ -314,10 +333,11 @@ class Link:
 
     def set_stalled(self, why: str, now: float) -> None:
         """The worker lives, but takes no numbers."""
-        if self.state is not LinkState.STALLED:
+        if self.state is not LinkState.STALLED or why != self._stall:
             if self.state is LinkState.STANDBY:
                 self.served_by = None
-            self.state = LinkState.STALLED
+            self.state, self._stall = LinkState.STALLED, why
+            self._unwell_since = min(self._unwell_since, now)
             self._report.stalled(why, now, offset=self.offset, acked=self.acked_offset)
 
     def on_lost(self, error: Exception | None, now: float) -> None:
@@ -354,8 +374,12 @@ class Link:
             is_news = self.last_error is None or self._away_until > -math.inf
             self._away_until = -math.inf
             self._report.unreachable(error, now, is_news=is_news, **fields)
-        if not self.is_away(now) or was_up:
-            self.last_error = None if is_well else f"{reason}: {words_of(error)}"
+        if is_well:
+            self._set_well()
+        else:
+            self._unwell_since = min(self._unwell_since, now)
+            if not self.is_away(now) or was_up:
+                self.last_error = words_of(error)
         self.state = LinkState.WAITING
         self._context.budget.leave(self)
         self._forget_service(now)
@@ -379,6 +403,10 @@ class Link:
         self._away_until = now + AWAY_SECONDS
         self._context.resolver.excuse(self.target.host, self._away_until)
         self._report.closed(goodbye, now, waits_for=f"{self.target} to come back", **fields)
+
+    def _set_well(self) -> None:
+        self.last_error = None
+        self._unwell_since = math.inf
 
     def _forget_service(self, now: float) -> None:
         self.served_by = None

@@ -75,6 +75,7 @@ class Producer:
         self.links: list[Link] = []
         # What an observer asks a role for, beside the links: see `ObservedRole`.
         self.name, self.numbers = settings.name, settings.numbers
+        self.rate, self.heartbeat = settings.rate, settings.heartbeat_interval
         self.tally, self.journal, self.tap, self.warning = Tally(), Journal(self.clock), None, None
         self._fixed: list[Target] = []  # those that the settings name themselves
         self._watches: list[Watch] = []

@@ -7,11 +7,13 @@ from typing import Final, assert_never
 from ..errors import LocalProtocolError, Reason
 from ..net.connection import Connection
 from ..numbers.stream import NumberStream
+from ..observe.status import LinkState
 from ..protocol import SILENCE_HEARTBEATS
 from ..protocol.events import Acknowledged, AskDue, Closed, Event, Greeted, Opened, Proved, Resumed, Started, Waited
 from ..protocol.frames import Lines, Numbers
 from ..protocol.sender import Sender
 from ..protocol.states import State
+from ..protocol.troubles import sentence_of
 from .link import Link, LinkContext
 from .pacing import Pacer
 from .pump import Pump
@@ -88,8 +90,8 @@ class StreamSession:
         self._pump.push(self._sender.offset, self._sender.room, now)
         since = self._sender.unacked_since
         limit = SILENCE_HEARTBEATS * self._sender.heartbeat
-        if since is not None and now - max(since, self._moved_at) > limit:
-            self._link.set_stalled("acks make no progress: the worker's sink is behind", now)
+        if since is not None and now - max(since, self._moved_at) > limit and self._link.state is not LinkState.STALLED:
+            self._link.set_stalled(sentence_of(None), now)
 
     def on_lost(self, error: Exception | None, now: float) -> None:
         self._link.on_lost(error, now)
@@ -114,7 +116,7 @@ class StreamSession:
             self._link.prove()
         if waited.by is None:
             self._link.served_by = None
-            self._link.set_stalled("the worker's sink is not ready", now)
+            self._link.set_stalled(sentence_of(waited.why), now)
             self._link.interruptions.unproven(now, self._sender)
             return
         self._link.set_standing_by(waited.by, waited.offset, now, self._sender)
@@ -142,10 +144,12 @@ class StreamSession:
             self._moved_at = now
             link.note_acked(ack.offset)
             link.prove()
-        if has_moved or unacked_since is None or not link.is_proved:
+        if has_moved or (ack.why is None and (unacked_since is None or not link.is_proved)):
             link.note_proof(now, self._sender)
         else:
-            link.interruptions.unproven(unacked_since, self._sender)
+            link.interruptions.unproven(now if unacked_since is None else unacked_since, self._sender)
+        if ack.why is not None:
+            link.set_stalled(sentence_of(ack.why), now)
         if has_moved and self._pump is not None and self._pump.waits_for_room:
             self.on_writable(now)
         if self._is_finishing and self._sender.is_settled:

@@ -25,6 +25,7 @@ class Waited:
     by: str | None = None
     offset: int | None = None
     stream: str | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,11 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """To the sender: all below `offset` is in the sink. `round_trip` in seconds, None for a repeated ack."""
+    """To the sender: all below `offset` is in the sink. `round_trip` in seconds, None for a repeated ack. See `Ack`."""
 
     offset: int
     round_trip: float | None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,15 +48,16 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """`#wait [by=...] [offset=...] [stream=...]`: not yet, and are you there? The answer is a bare `#wait`.
+    """`#wait [by=...] [offset=...] [stream=...] [why=...]`: not yet, and are you there? The answer is a bare `#wait`.
 
     `by` is the producer that serves, None if none does; `offset` the last ack of the offered stream, if any; `stream`
-    the stream that is served, if it is another.
+    the stream that is served, if it is another; `why` what is wrong with the sink: see `troubles`.
     """
 
     by: str | None = None
     offset: int | None = None
     stream: str | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,14 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """`#ack ...`: all below `offset` is in the sink; `t` repeats that of the beat answered, None in a repeated ack."""
+    """`#ack ...`: all below `offset` is in the sink; `t` repeats that of the beat answered, None in a repeated ack.
+
+    `why`, only in a repeated ack: what is wrong with the sink: see `troubles`.
+    """
 
     offset: int
     t: str | None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ _NAME = _Key(NAME, str)
 _OFFSET = _Key(re.compile(r"0|[1-9][0-9]{0,18}"), _read_offset)
 _STREAM = _Key(STREAM, str)
 _OPAQUE_TIME = _Key(re.compile(r"[0-9]{1,20}"), str)
+_WORD = _Key(re.compile(r"[a-z][a-z-]{0,31}"), str, optional=True)
 
 _KEYS: Final[dict[type, dict[str, _Key]]] = {
     Hello: {"worker": _NAME},
@@ -152,14 +158,15 @@ _KEYS: Final[dict[type, dict[str, _Key]]] = {
         "by": _Key(NAME, str, optional=True),
         "offset": _Key(_OFFSET.pattern, _read_offset, optional=True),
         "stream": _Key(STREAM, str, optional=True),
+        "why": _WORD,
     },
     Resume: {
         "offset": _Key(_OFFSET.pattern, _read_offset, optional=True),
-        "after": _Key(re.compile(r"[a-z][a-z-]{0,31}"), str, optional=True),
+        "after": _WORD,
     },
     Beat: {"offset": _OFFSET, "crc": _Key(re.compile(r"[0-9a-f]{8}"), lambda text: int(text, 16)), "t": _OPAQUE_TIME},
-    Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, optional=True)},
-    Close: {"reason": _Key(re.compile(r"[a-z][a-z-]{0,31}"), _read_reason)},
+    Ack: {"offset": _OFFSET, "t": _Key(_OPAQUE_TIME.pattern, str, optional=True), "why": _WORD},
+    Close: {"reason": _Key(_WORD.pattern, _read_reason)},
 }
 _VERBS: Final[dict[str, type]] = {f"#{kind.__name__.lower()}": kind for kind in _KEYS}
 _USUAL_WAIT: Final = re.compile(rb"#wait by=(%b) offset=(0|[1-9][0-9]{0,17})" % NAME.pattern.encode())
@@ -179,8 +186,8 @@ def encode(frame: ControlFrame) -> bytes:
     match frame:
         case Beat(offset, crc, t):
             line = f"#beat offset={offset} crc={crc:08x} t={t}"
-        case Ack(offset, None):
-            line = f"#ack offset={offset}"
+        case Ack(offset, None, why):
+            line = f"#ack offset={offset}{_words(why=why)}"
         case Ack(offset, t):
             line = f"#ack offset={offset} t={t}"
         case Hello(worker):
@@ -189,8 +196,8 @@ def encode(frame: ControlFrame) -> bytes:
             line = f"#open worker={worker} stream={stream} numbers={numbers} producer={producer} heartbeat={heartbeat}"
             line += _words(instance=instance)
             line += f" check={crc32c(line.encode()):08x}"
-        case Wait(by, offset, stream):
-            line = f"#wait{_words(by=by, offset=offset, stream=stream)}"
+        case Wait(by, offset, stream, why):
+            line = f"#wait{_words(by=by, offset=offset, stream=stream, why=why)}"
         case Resume(offset, after):
             line = f"#resume{_words(offset=offset, after=after)}"
         case Close(reason):

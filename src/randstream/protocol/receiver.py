@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from ..errors import LocalProtocolError, RawLineError, Reason, RemoteProtocolError
@@ -47,15 +47,24 @@ class _Heard:
 class Receiver(End):
     """Greets, takes the offer, names the offset, checks every beat and acks what the driver says is in the sink.
 
-    `worker` is the name to greet with; `now`, here and below, in seconds of the driver's monotonic clock.
+    `worker` is the name to greet with; `now`, here and below, in seconds of the driver's monotonic clock. `trouble`
+    says what is wrong with the sink now, in one word for the wire: see `troubles`.
     """
 
     role = Role.WORKER
 
-    def __init__(self, worker: str, *, now: float, accepts_raw: bool = False) -> None:
+    def __init__(
+        self,
+        worker: str,
+        *,
+        now: float,
+        accepts_raw: bool = False,
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
         super().__init__(now)
         self._worker = worker
         self._accepts_raw = accepts_raw
+        self._trouble = trouble
         if accepts_raw:
             self._decoder = FirstLineDecoder()
         self.offset: int | None = None
@@ -92,7 +101,7 @@ class Receiver(End):
         if self.state is State.CLOSED:
             return
         self._advance(Wait)
-        self._say(wait, now)
+        self._say(wait if wait.by is not None else replace(wait, why=self._trouble()), now)
         self._ask_period = period
         self._silence.set_limit(SILENCE_HEARTBEATS * period, now)
         self._next_duty = now + period
@@ -253,5 +262,5 @@ class Receiver(End):
         if self.acked_offset is None:
             raise LocalProtocolError("an ack before any offset is known")
         self._advance(Ack)
-        self._say(Ack(self.acked_offset, t), now)
+        self._say(Ack(self.acked_offset, t, self._trouble() if t is None else None), now)
         self._next_duty = now + _ACK_PERIOD * self.heartbeat

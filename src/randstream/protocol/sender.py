@@ -137,13 +137,13 @@ class Sender(End):
             case Hello(worker):
                 self._worker = worker
                 emit(Greeted(worker))
-            case Wait(by, offset, stream):
+            case Wait(by, offset, stream, why):
                 self._count_word(now)
                 self._answers += 1
                 if self._answers > MAX_UNWRITTEN_ANSWERS:
                     raise RemoteProtocolError(Reason.TOO_LONG, "it asks, and does not read the answers")
                 self._first_offset = max(self._first_offset, offset or 0)
-                emit(Waited(by, offset, stream))
+                emit(Waited(by, offset, stream, why))
             case Resume(offset, after):
                 self._write_answers()
                 self.offset = self.acked_offset = self._first_offset if offset is None else offset
@@ -176,7 +176,7 @@ class Sender(End):
         round_trip = None if ack.t is None else now - int(ack.t) / _MICROSECONDS
         if round_trip is not None and round_trip < 0:
             round_trip = None  # a `t` we never sent: it proves nothing, and does no harm
-        return Acknowledged(ack.offset, round_trip)
+        return Acknowledged(ack.offset, round_trip, ack.why)
 
     def _perform_duty(self, now: float, emit: Callable[[Event], None]) -> None:
         self._beat_on_time(now)

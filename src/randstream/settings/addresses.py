@@ -13,8 +13,10 @@ from ..numbers.seed import BYTE_ORDER_MARK
 from .checks import shorten
 from .files import read_text
 
+DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9000
-_HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]+\]?|[A-Za-z0-9_][A-Za-z0-9._-]*")
+_HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]*(?:[0-9A-Fa-f.]|::)\]?|[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""An IPv6 address ends in no single colon: what comes before the last colon of `::1` is no host."""
 _TARGET: Final = re.compile(r"(?:([a-z]+)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::([0-9]+))?")
 
 
@@ -56,17 +58,20 @@ class Target:
 
 
 def check_address(value: Any) -> Address:
-    """`host:port`; an empty host means every address of the machine, of both families."""
+    """`host:port`, or a port of DEFAULT_HOST; an empty host means every address of the machine, of both families."""
     if isinstance(value, Address):
         return replace(value, port=_check_port(value.port, least=0))
-    host, colon, port = str(value).rpartition(":")
+    text = value if isinstance(value, str) else ""
+    host, colon, port = text.rpartition(":") if not text.isdecimal() else (DEFAULT_HOST, ":", text)
     if not colon or not _HOST.fullmatch(host):
-        raise ValueError("give HOST:PORT, such as 127.0.0.1:9000 or :9000 (port 0: any free one)")
+        raise ValueError(
+            "give HOST:PORT, such as 127.0.0.1:9000, [::1]:9000 or :9000 (port 0: any free one); or a port alone"
+        )
     return Address(host.strip("[]"), _check_port(port, least=0))
 
 
 def check_target(value: Any) -> Target:
-    """`host:port`, `[v6]:port`, `raw://host:port`, `dns://name:port`, `srv://_port._tcp.name`."""
+    """`host:port`, `[v6]:port`, a port of DEFAULT_HOST, `raw://host:port`, `dns://name:port`, `srv://_port._tcp.name`."""
     if isinstance(value, Target):
         return replace(value, port=_check_port(value.port, least=0 if value.scheme == "srv" else 1))
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
@@ -81,6 +86,8 @@ def check_target(value: Any) -> Target:
         if port:
             raise ValueError(f"{shorten(value)} has a port, but SRV records have their own; give srv://name")
         return Target(scheme, host, 0)
+    if host.isdecimal() and not port:
+        host, port = DEFAULT_HOST, host
     return Target(scheme or "stream", host.strip("[]"), _check_port(port or str(DEFAULT_PORT), least=1))
 
 

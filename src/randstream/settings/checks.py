@@ -19,7 +19,16 @@ from ..numbers.offsets import check_integer
 from ..protocol import MAX_HEARTBEAT, MAX_OFFSET, MIN_HEARTBEAT, NAME
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_COUNT: Final = r"[0-9]+(?:_[0-9]+)*|[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,2}"
+_SIZE: Final = re.compile(rf"({_COUNT}) ?([KMGT]iB|B|)", re.ASCII)
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}) ?(ms|s|m|h|)", re.ASCII)
+_SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+DURATIONS: Final = "such as 2, 0.5, 500ms, 3m or 1h"
 _IDENTITY: Final = re.compile(r"[^\s*]+")
+_IDENTITIES: Final = (
+    "DNS names or URIs as they stand in certificates, such as worker-0.workers.svc or spiffe://cluster.local/worker,"
+    " several separated by commas"
+)
 _HOST_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
 _SHOWN: Final = 60
 """Characters of a value that an error repeats: ten thousand targets would be no help."""
@@ -29,7 +38,9 @@ def check_name(value: Any) -> str:
     """A name that the protocol allows."""
     found = NAME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError("give a name of up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit")
+        raise ValueError(
+            "give a name of up to 128 letters, digits, '.', '_' and '-', the first a letter or a digit, such as node-1"
+        )
     return found[0]
 
 
@@ -39,7 +50,7 @@ def check_rate(value: Any) -> float:
         return math.inf
     rate = _number(value)
     if not rate > 0:
-        raise ValueError("give a number above 0 (numbers a second, 0.5 is fine), or max")
+        raise ValueError("give a number above 0 (of numbers a second), such as 0.5, 10 or 1e6; or max")
     return rate
 
 
@@ -52,29 +63,35 @@ def check_numbers(value: Any) -> str:
 
 def check_heartbeat(value: Any) -> float:
     """Seconds, rounded to whole milliseconds."""
-    seconds = round(_number(value), 3)
+    seconds = round(_seconds(value), 3)
     if not MIN_HEARTBEAT <= seconds <= MAX_HEARTBEAT:
-        raise ValueError(f"give {MIN_HEARTBEAT} to {MAX_HEARTBEAT:g} seconds")
+        raise ValueError(f"give {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g} seconds, such as 1, 0.5 or 500ms")
     return seconds
 
 
 def check_seconds(value: Any) -> float:
     """Seconds, 0 or more."""
-    seconds = _number(value)
+    seconds = _seconds(value)
     if not 0 <= seconds < math.inf:
-        raise ValueError("give seconds, 0 or more")
+        raise ValueError(f"give seconds, 0 or more, {DURATIONS}")
     return seconds
+
+
+def read_count(text: str) -> int | None:
+    """The whole number that `text` means: `1000000`, `1_000_000` or `1e6`; None: it is none."""
+    number = Decimal(text) if re.fullmatch(_COUNT, text, re.ASCII) else None
+    return None if number is None or number != number.to_integral_value() else int(number)
 
 
 def check_size(value: Any) -> int:
     """Bytes: `1GiB`, `64MiB`, `4096`."""
-    found = re.fullmatch(r"([0-9]{1,18}) ?([KMGT]iB|B|)", value) if isinstance(value, str) else None
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
     try:
-        size = int(found[1]) * _UNITS[found[2]] if found else check_integer(value, "the size")
+        size = (read_count(found[1]) or 0) * _UNITS[found[2]] if found else check_integer(value, "the size")
     except TypeError:
         size = 0
     if not 0 < size <= MAX_OFFSET:
-        raise ValueError("give bytes above 0, such as 1GiB, 64MiB or 1000000")
+        raise ValueError("give bytes above 0, such as 1GiB, 64MiB, 1000000 or 1e6")
     return size
 
 
@@ -103,7 +120,7 @@ def check_file(value: Any) -> str:
 
 def check_identities(value: Any) -> tuple[str, ...]:
     """Names in certificates, separated by commas: URIs as they are, DNS names in lower case."""
-    names = _names(value, _IDENTITY, "DNS names or URIs as they stand in certificates, several separated by commas")
+    names = _names(value, _IDENTITY, _IDENTITIES)
     return tuple(name if "/" in name else name.lower() for name in names)
 
 
@@ -135,19 +152,27 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 
 def _number(value: Any) -> float:
-    """A number given as text or as any type of real number; not as a bool, nor as bytes or an array."""
+    """A number given as text or as any type of real number, but not as a bool, bytes or an array; NaN: it is none."""
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        return math.nan
     try:
-        if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
-            raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError("give a number") from None
+        return math.nan
+
+
+def _seconds(value: Any) -> float:
+    """Seconds, as a number or as text with or without a unit; NaN: they are none."""
+    if not isinstance(value, str):
+        return _number(value)
+    found = _DURATION.fullmatch(value.strip())
+    return math.nan if found is None else float(found[1]) * _SECONDS[found[2]]
 
 
 def _path(value: Any, what: str) -> str:
     path = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
     if not (isinstance(path, str) and path):
-        raise ValueError(f"give {what}")
+        raise ValueError(f"give the path of {what}")
     return path
 
 

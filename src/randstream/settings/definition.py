@@ -46,6 +46,8 @@ class Setting:
     """Of the settings that share this word, at most one can be given."""
     is_argument: bool = False
     """It is not an option of the command line: it follows `--`."""
+    examples: tuple[str, ...] = ()
+    """Values that a shell completes: all that there are, or usual ones."""
     is_list: bool = False
     """It can be given several times, each time with several values, separated by commas."""
 

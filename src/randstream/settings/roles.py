@@ -18,7 +18,7 @@ from typing import Final, SupportsIndex
 from ..errors import SettingsError
 from ..numbers.seed import parse_seed
 from ..protocol import MAX_HEARTBEAT, MIN_HEARTBEAT
-from .addresses import DEFAULT_PORT, Address, Target, check_address, check_targets, read_targets
+from .addresses import DEFAULT_HOST, DEFAULT_PORT, Address, Target, check_address, check_targets, read_targets
 from .checks import (
     check_command,
     check_file,
@@ -40,6 +40,10 @@ from .files import read_text
 from .seed import Seed, draw_seed
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+DISTRIBUTIONS: Final = (
+    "integers:1:100", "bits64", "bernoulli:0.5", "poisson:3", "uniform:0:1", "exponential:1", "normal:0:1",
+)  # fmt: skip
+"""One of each kind."""
 LOOPS: Final = ("uvloop", "asyncio")
 BUFFER_BYTES: Final = 128 * 2**20
 """A quarter of what the manifest gives a producer, since the kernel may hold as much again; 85 links at full speed
@@ -63,7 +67,8 @@ class CommonSettings:
     grace_period: float = setting("grace", "SECONDS", check_seconds,
         "How long a graceful end on SIGTERM or Ctrl-C may take, so nothing is lost.", default=5.0)
     admin: Given[Address | None, str] = setting("admin", "HOST:PORT", check_address,
-        "Serve the live page, health, metrics and JSON there.", default=None, default_text="off")
+        "Serve the live page, health, metrics and JSON there; a port alone is one of 127.0.0.1.", default=None,
+        default_text="off")
     admin_host: Given[tuple[str, ...], str | Iterable[str]] = setting("admin-host", "NAMES", check_host_names,
         "Names by which clients may call the admin server, separated by commas or each with its own flag;"
         " *.example.org stands for all names that end in it. Others are refused, so no web page can read it under a"
@@ -85,8 +90,9 @@ class CommonSettings:
     tls_ca: str | None = setting("tls-ca", "FILE", check_file,
         "Certificates (PEM) of the CAs that must have signed a peer's.", default=None, default_text="none")
     log_level: str = setting("log-level", "LEVEL", one_of(*LOG_LEVELS),
-        f"The lowest level that is logged: {in_words(LOG_LEVELS)}.", default="info")
-    loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {in_words(LOOPS)}.", default="uvloop")
+        f"The lowest level that is logged: {in_words(LOG_LEVELS)}.", default="info", examples=LOG_LEVELS)
+    loop: str = setting("loop", "LOOP", one_of(*LOOPS), f"The event loop: {in_words(LOOPS)}.", default="uvloop",
+        examples=LOOPS)
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -132,8 +138,9 @@ class ProducerSettings(CommonSettings):
     # fmt: off
     workers: Given[tuple[Target, ...] | str, Iterable[Target | str]] = setting("workers", "TARGETS", check_targets,
         "Workers to stream to: host:port, several separated by commas, or @FILE with one per line and # comments;"
-        f" without a port, {DEFAULT_PORT}. raw://host:port is a peer without a protocol, such as nc -lk."
-        " dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they come and go.",
+        f" without a port, {DEFAULT_PORT}; a port alone is one of {DEFAULT_HOST}. raw://host:port is a peer without a"
+        " protocol, such as nc -lk. dns://name:port and srv://_port._tcp.name are all workers that DNS names, as they"
+        " come and go.",
         default=(), default_text=REQUIRED)
     seed: Given[str | None, SupportsIndex] = setting("seed", "TEXT", parse_seed,
         "Text that determines all numbers. Other users see it in ps: prefer --seed-file.",
@@ -141,10 +148,11 @@ class ProducerSettings(CommonSettings):
     seed_file: str | None = setting("seed-file", "FILE", check_file,
         "File that holds the seed (-: standard input).", default=None, default_text="none", choice="seed")
     rate: Given[float, str] = setting("rate", "RATE", check_rate,
-        "Numbers a second for each worker: any number above 0, such as 0.5; or max.", default=10.0, default_text="10")
+        "Numbers a second for each worker: any number above 0, such as 0.5 or 1e6; or max.", default=10.0,
+        default_text="10", examples=("max",))
     numbers: str = setting("numbers", "DISTRIBUTION", check_numbers,
         "Their distribution: integers:LOW:HIGH (both included), bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
-        " exponential:SCALE or normal:MEAN:SD.", default="integers:1:100")
+        " exponential:SCALE or normal:MEAN:SD.", default="integers:1:100", examples=DISTRIBUTIONS)
     heartbeat_interval: float = setting("heartbeat", "SECONDS", check_heartbeat,
         f"Time between beats, {MIN_HEARTBEAT:g} to {MAX_HEARTBEAT:g}. A connection silent for three of them ends.",
         default=1.0)
@@ -202,8 +210,8 @@ class WorkerSettings(CommonSettings):
 
     # fmt: off
     listen: Given[Address, str] = setting("listen", "HOST:PORT", check_address,
-        "Where to listen for producers; :9000 to accept other machines too, port 0 for any free port.",
-        default=f"127.0.0.1:{DEFAULT_PORT}")
+        "Where to listen for producers; :9000 to accept other machines too, a port alone for 127.0.0.1, port 0 for any"
+        " free one.", default=f"{DEFAULT_HOST}:{DEFAULT_PORT}")
     store: Given[Path | None, str] = setting("store", "FOLDER", check_folder,
         "Store the numbers in FOLDER, safe no matter what dies.", default=None, default_text="none", choice="sink")
     discard: bool = setting("discard", "", check_switch,

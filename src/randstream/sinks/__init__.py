@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ..observe.sink_report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
+from ..protocol.troubles import Taker
 
 
 class Sink(Protocol):
@@ -21,8 +22,16 @@ class Sink(Protocol):
         """What takes the numbers from it, in words for an operator: `the command sleep`."""
 
     @property
+    def taker_kind(self) -> Taker:
+        """The same in a word that producers understand."""
+
+    @property
     def problem(self) -> str | None:
         """Why the sink cannot take numbers now, for an operator; None while it can. Feeds readiness."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the problem is that the disk has no room."""
 
     @property
     def warning(self) -> str | None:

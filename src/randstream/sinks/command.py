@@ -15,9 +15,10 @@ import structlog
 from ..backoff import Backoff
 from ..children.spawn import send_signal, spawn
 from ..clock import Clock
-from ..errors import SettingsError
+from ..errors import SettingsError, shortage_of
 from ..observe.sink_report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
+from ..protocol.troubles import Taker
 from .pipe import FdWriter, PipeSink
 
 STEADY_SECONDS: Final = 10.0
@@ -34,6 +35,8 @@ class CommandSink(PipeSink):
     A number of which the pipe took only a part goes to the next command whole.
     """
 
+    taker_kind = Taker.COMMAND
+
     def __init__(self, command: Sequence[str], clock: Clock, random: Random) -> None:
         super().__init__(clock)
         self.taker = f"the command {command[0]}"
@@ -49,8 +52,8 @@ class CommandSink(PipeSink):
         try:
             await self._spawn()
         except OSError as error:
-            why = f"cannot run {self._command[0]!r}: {error.strerror}; give a program that exists after --"
-            raise SettingsError(why) from error
+            why = f"cannot run {self._command[0]!r}: {error.strerror}; give a program that can be run after --"
+            raise SettingsError(shortage_of(error) or why) from error
 
     async def run(self, report: SinkReport) -> None:
         async with asyncio.TaskGroup() as group:
@@ -109,7 +112,7 @@ class CommandSink(PipeSink):
             try:
                 await self._spawn()
             except OSError as error:
-                problem = f"cannot run {self._command[0]!r}: {error.strerror}"
+                problem = shortage_of(error) or f"cannot run {self._command[0]!r}: {error.strerror}"
             else:
                 return
 

@@ -11,6 +11,7 @@ import asyncio
 from ..errors import OfferError
 from ..observe.sink_report import SinkReport
 from ..protocol.frames import Beat, Lines, Open
+from ..protocol.troubles import Taker
 
 
 class ImmediateSink:
@@ -20,7 +21,9 @@ class ImmediateSink:
     """
 
     taker = "nobody"
+    taker_kind = Taker.PROGRAM
     problem: str | None = None
+    is_full = False
     warning: str | None = None
 
     def __init__(self) -> None:

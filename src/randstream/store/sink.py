@@ -21,6 +21,7 @@ from ..observe.sink_report import SinkReport
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..protocol import MAX_CONTROL_LINE_BYTES
 from ..protocol.frames import Beat, Lines, Open
+from ..protocol.troubles import Taker
 from .files import Files, OSFiles
 from .segment import PendingInterval
 from .store import Store
@@ -49,6 +50,8 @@ class DurableSink:
         clock, files: the time and the file system, for tests.
     """
 
+    taker_kind = Taker.DISK
+
     def __init__(
         self,
         folder: Path,
@@ -74,6 +77,10 @@ class DurableSink:
     @property
     def problem(self) -> str | None:
         return self._store.problem
+
+    @property
+    def is_full(self) -> bool:
+        return self._store.is_full
 
     @property
     def warning(self) -> str | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError, shortage_of
+from ..errors import LocalProtocolError, OfferError, SettingsError, SinkError, is_full, shortage_of
 from ..protocol.frames import Open
 from .files import File, Files
 from .layout import (
@@ -49,6 +49,8 @@ class Store:
         self._opened: Open | None = None
         self._segment: Segment | None = None
         self.problem: str | None = None
+        self.is_full = False
+        """Whether the problem is that the disk has no room."""
         """Why the last `start`, `open` or `commit` failed; None if it did not."""
         self.retention_problem: str | None = None
         """Why old segments could not be removed; the stream continues."""
@@ -233,15 +235,15 @@ class Store:
         try:
             yield
         except OfferError:  # nothing is wrong with the store
-            self.problem = None
+            self.problem, self.is_full = None, False
             raise
         except OSError as error:
-            self.problem = f"{what}: {_explain(error)}"
+            self.problem, self.is_full = f"{what}: {_explain(error)}", is_full(error)
             raise SinkError(self.problem) from error
         except SinkError as error:
-            self.problem = str(error)
+            self.problem, self.is_full = str(error), False
             raise
-        self.problem = None
+        self.problem, self.is_full = None, False
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -14,7 +14,7 @@ from ..errors import reason_of, words_of
 from ..observe.interruptions import Ear, Interruptions
 from ..observe.journal import Journal
 from ..observe.link_report import LinkReport
-from ..observe.status import LinkState, LinkStatus, Standby
+from ..observe.status import LinkState, LinkStatus, Standby, find_health
 from ..observe.tally import Tally
 from ..observe.tap import Stored, Tap
 from ..observe.throttle import LINES_A_MINUTE
@@ -32,6 +32,7 @@ class Intake:
     """What has come in, and from whom. Implements `ObservedLink`.
 
     `sink_problem` says why the sink takes nothing now; `heard_at` is the last beat, in seconds of the monotonic clock.
+    `round_trip` is not known at this end.
     """
 
     def __init__(
@@ -50,8 +51,11 @@ class Intake:
         self.tap = Tap(sink if isinstance(sink, Stored) else None)
         self.served_since = 0.0
         self.acked_offset = 0
+        self.round_trip: Final = None
         self.heard_at: float | None = None
         self.last_error: str | None = None
+        self._clock = clock
+        self._waiting_since = clock.now()
         self.interruptions = Interruptions(clock)
         self._tally = tally
         self._line = line
@@ -87,6 +91,16 @@ class Intake:
     def offered(self) -> Open | None:
         """The offer of the session that serves, or served last."""
         return self._line.served
+
+    @property
+    def reason(self) -> str | None:
+        """Why no numbers come; None while they do."""
+        match self.state:
+            case LinkState.STALLED:
+                return self._sink_problem()
+            case LinkState.WAITING:
+                return self.last_error or "no producer has connected yet"
+        return None
 
     def set_opening(self, report: LinkReport) -> None:
         """The connection that `report` is about has its turn."""
@@ -140,7 +154,8 @@ class Intake:
         if was_up and not self._is_raw:
             self.interruptions.lost(reason_of(error), now)
         self._is_raw, self._raw_peer = False, None
-        self.last_error = f"{reason_of(error)}: {words_of(error)}"
+        self.last_error = words_of(error)
+        self._waiting_since = now
         self._state = LinkState.WAITING
         tell = self._live_report.closed if is_polite else self._live_report.lost
         tell(error, now, was_up=was_up, **fields)
@@ -148,6 +163,9 @@ class Intake:
     def status(self, now: float, rate: float, interruptions: int = 0) -> LinkStatus:
         offered = None if self._is_raw else self.offered
         serves_since = None if self._is_raw or self._state is not LinkState.STREAMING else self.served_since
+        found = self.interruptions.status(now, interruptions)
+        unwell_for = now - self._waiting_since if self.state is LinkState.WAITING else 0.0
+        reason, since = find_health(self.reason, self._clock.wall_time() - unwell_for, found.current)
         return LinkStatus(
             worker=self.worker,
             peer=self._raw_peer if offered is None else offered.producer,
@@ -156,11 +174,13 @@ class Intake:
             offset=self.offset,
             acked_offset=self.acked_offset,
             rate=rate,
-            round_trip=None,
+            round_trip=self.round_trip,
             silence=None if self._is_raw or self.heard_at is None else now - self.heard_at,
             reconnects=self.reconnects,
             error=self.last_error,
-            interruptions=self.interruptions.status(now, interruptions),
+            reason=reason,
+            since=since,
+            interruptions=found,
             served_by=None if self._line.serving is None else self._line.serving.offered.producer,
             served_for=None if serves_since is None else now - serves_since,
             standbys=tuple(

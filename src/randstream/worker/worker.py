@@ -22,6 +22,7 @@ from ..observe.journal import Journal
 from ..observe.sink_report import SinkReport
 from ..observe.tally import Tally
 from ..protocol.receiver import Receiver
+from ..protocol.troubles import Ailment, trouble_word
 from ..settings import Address, WorkerSettings
 from ..sinks import Sink
 from ..sinks.immediate import DiscardSink, ImmediateSink
@@ -59,7 +60,7 @@ class Worker:
         self.sink: Sink = sink or make_sink(settings, self.clock, random)
         self.address: tuple[str, int] | None = None
         # What an observer asks a role for: see `ObservedRole`.
-        self.name = settings.name
+        self.name, self.rate = settings.name, None
         self.tally, self.journal = Tally(), Journal(self.clock)
         self.line = Line(settings.name, random)
         self.intake = Intake(
@@ -80,6 +81,11 @@ class Worker:
         return None if self.intake.offered is None else self.intake.offered.numbers
 
     @property
+    def heartbeat(self) -> float | None:
+        """Seconds between the producer's beats; None before the first stream."""
+        return None if self.intake.offered is None else self.intake.offered.heartbeat
+
+    @property
     def problem(self) -> str | None:
         """Why the worker is not ready, for an operator; None while it is."""
         if not self._listening.is_set() or self._stopping.is_set():
@@ -90,6 +96,19 @@ class Worker:
     def sink_problem(self) -> str | None:
         """Why the sink takes no numbers now; None while it does."""
         return self.sink.problem or self._sink_report.problem
+
+    @property
+    def trouble(self) -> str | None:
+        """The same in one word, for the producer."""
+        if self.sink_problem is None:
+            return None
+        if self.sink.is_full:
+            ailment = Ailment.FULL
+        elif self.sink.problem is None and self._sink_report.is_stalled:
+            ailment = Ailment.STUCK
+        else:
+            ailment = Ailment.FAILING
+        return trouble_word(self.sink.taker_kind, ailment)
 
     @property
     def warning(self) -> str | None:
@@ -192,7 +211,9 @@ class Worker:
             writer.transport.abort()
             return
         now = self.clock.now()
-        receiver = Receiver(self.settings.name, now=now, accepts_raw=self.settings.accept_raw)
+        receiver = Receiver(
+            self.settings.name, now=now, accepts_raw=self.settings.accept_raw, trouble=lambda: self.trouble
+        )
         end = receiver if self._credentials is None else self._credentials.secure(receiver)
         session = Session(context, receiver, lambda owner: AcceptedConnection(end, owner, context.wheel, writer))
         self.admission.enter(session, now)

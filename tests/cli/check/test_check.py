@@ -57,7 +57,7 @@ async def test_a_cut_is_told_as_it_happens_and_reported() -> None:
     assert (report.status, link.count, link.by_cause) == (0, 1, {"cut": 1})
     assert link.longest == link.total == link.interruptions[0].seconds < 0.5
     assert link.interruptions[0].is_over
-    assert watch.lines[1].startswith("worker-0 interrupted: cut: ")
+    assert watch.lines[1].startswith("worker-0 interrupted: ")
     assert watch.lines[2] == f"worker-0 proven again after {link.longest:.2f} s (cut)"
 
 

@@ -37,6 +37,13 @@ def test_one_that_is_not_there_is_refused_before_anything_starts() -> None:
         a_program("no-such-program-here")
 
 
+def test_a_file_that_cannot_be_executed_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    script = tmp_path / "change.sh"
+    script.write_text("#!/bin/sh")
+    with pytest.raises(SettingsError, match="it cannot be executed; chmod"):
+        a_program(str(script))
+
+
 async def test_its_own_status_and_how_long_it_took() -> None:
     command = await a_program("sh", "-c", "exit 7").run()
     assert (command.arguments, command.status, command.signal) == (("sh", "-c", "exit 7"), 7, None)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.cli.lines import Run
 
 from randstream.cli.demo import Demo, describe, fetch_links
+from randstream.numbers.stream import NumberStream
 from randstream.protocol.frames import Beat, Open, encode
 from randstream.store import Damage, StreamReport
 
@@ -28,11 +33,14 @@ def test_demo_heals_two_kills_and_a_cut_and_ends_exact() -> None:
     demo = subprocess.run([*DEMO, "--seconds", "3"], capture_output=True, text=True, check=False)
     assert demo.returncode == 0, demo.stderr
     lines = demo.stdout.splitlines()
-    stories = [re.sub(r"producer-.", "producer", line.split("s  ")[1]) for line in lines[:8]]
+    assert lines[0].startswith("Starts three workers and two producers on this machine")
+    stories = [re.sub(r"producer-.", "producer", line.split("s  ")[1]) for line in lines if " s  " in line]
     assert [" ".join(story.split()[:3]) for story in stories] == [
-        "3 workers, 2", "producer is killed", "producer serves them", "producer is back",
-        "worker-2 is killed", "worker-2 is back", "the connection from", "worker-1 goes on",
+        "3 workers have", "2 producers have", "numbers flow: 50", "producer is killed", "producer serves them",
+        "producer is back", "worker-2 is killed", "worker-2 is back", "the connection from", "worker-1 goes on",
+        "the processes are",
     ]  # fmt: skip
+    assert not any(line.startswith("Stopped early") for line in lines)
     proofs = [line for line in lines if "0 wrong, 0 missing, 0 repeated" in line]
     assert [proof.split(":")[0] for proof in proofs] == ["worker-0", "worker-1", "worker-2"]
     (silences,) = [line for line in lines if line.startswith("Stood still: ")]
@@ -44,14 +52,28 @@ def test_demo_heals_two_kills_and_a_cut_and_ends_exact() -> None:
     assert demo.stderr == ""
 
 
-def test_ctrl_c_ends_the_demo_with_the_proof() -> None:
+def interrupted_at(story: str) -> tuple[int, str]:
+    """Starts the demo, and interrupts it at `story`; gives the exit status and what follows."""
     with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
-        demo.stdout.readline()
+        while story not in demo.stdout.readline():
+            pass
         demo.send_signal(signal.SIGINT)
         rest = demo.stdout.read()
-    assert demo.returncode == 0
+    return demo.returncode, rest
+
+
+def test_ctrl_c_ends_the_demo_with_the_proof_of_what_was_seen() -> None:
+    status, rest = interrupted_at("is killed")
+    assert status == 0
     assert "Every number is where it belongs." in rest
+    assert "Stopped early: a producer was killed, but no worker, and no connection was cut." in rest
+
+
+def test_ctrl_c_before_numbers_flow_proves_nothing() -> None:
+    status, rest = interrupted_at("3 workers have started")
+    assert status == 130
+    assert rest.splitlines()[-1].startswith("Stopped before numbers flowed to every worker")
 
 
 def test_demo_ends_quietly_when_its_reader_leaves() -> None:
@@ -62,6 +84,22 @@ def test_demo_ends_quietly_when_its_reader_leaves() -> None:
         demo.stdout.close()
         assert demo.stderr.read() == ""
     assert demo.returncode == 0
+
+
+def test_a_second_ctrl_c_ends_the_demo_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        while "worker-2 is killed" not in demo.stdout.readline():
+            pass
+        demo.send_signal(signal.SIGINT)
+        while "ends as soon as every stream flows" not in demo.stdout.readline():
+            pass
+        demo.send_signal(signal.SIGINT)
+        rest, err = demo.stdout.read(), demo.stderr.read()
+    assert (demo.returncode, rest, err) == (130, "", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_store_is_not_exact() -> None:
@@ -86,6 +124,45 @@ def test_missing_stores_are_not_exact(tmp_path: Path, capsys: pytest.CaptureFixt
     (folder / f"{0:020d}.numbers").write_bytes(encode(OPENED) + encode(beat))
     assert Demo(None, seed="42").prove(tmp_path, {}, {}) == 1
     assert "NOT EXACT" in capsys.readouterr().out
+
+
+def test_a_proof_without_any_number_claims_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(3):
+        stream = NumberStream("42", f"worker-{n}", "integers:1:100")
+        folder = tmp_path / f"worker-{n}-{stream.id}"
+        folder.mkdir()
+        opened = encode(Open(f"worker-{n}", stream.id, "integers:1:100", "p", 1.0))
+        (folder / f"{0:020d}.numbers").write_bytes(opened + encode(Beat(0, 0, "0")))
+    assert Demo(None, seed="42").prove(tmp_path, {}, {}) == 130
+    out = capsys.readouterr().out
+    assert "No number had arrived: nothing is proven." in out
+    assert "Stopped early: nothing was killed or cut." in out
+    assert "worker-0: no number, 0 missing" in out
+    assert "Every number" not in out
+
+
+def test_no_folder_for_temporary_files_is_not_blamed_on_standard_output(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", fail)
+    status, _, err = run("demo")
+    assert status == 2
+    assert err == (
+        "randstream: no folder for temporary files can be written: No usable temporary directory found in"
+        " ['/tmp', '/var/tmp']; set TMPDIR to one that can\n"
+    )
+
+
+def test_a_process_that_cannot_start_ends_the_demo_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("randstream.cli.demo.process.spawn", fail)
+    status, _, err = run("demo")
+    assert (status, err) == (1, "randstream: this process has no file descriptor left; give it more (ulimit -Hn)\n")
 
 
 def test_the_table_shows_each_link_as_its_server_sees_it_and_leaves_out_who_is_dead(

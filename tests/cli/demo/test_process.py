@@ -7,19 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from randstream.cli.demo.process import Process
+from randstream.cli.demo.process import Process, ProcessError
 
 
 def test_a_process_that_ends_early_is_reported_with_its_last_words() -> None:
     async def wait() -> None:
-        process = Process(["worker", "--listen", "nowhere"])
+        process = Process("p", ["worker", "--listen", "nowhere"])
         async with asyncio.TaskGroup() as group:
             await process.start(group)
-            with pytest.raises(RuntimeError, match="--listen"):
+            with pytest.raises(ProcessError, match="p has ended: randstream: --listen"):
                 await process.wait_said("worker.listening")
             await process.end()
 
     asyncio.run(wait())
+
+
+def test_a_process_that_cannot_store_is_reported_instead_of_waited_for() -> None:
+    process = Process("p", [])
+    process.said["sink.failing"] = {"error": "cannot write x: No space left on device"}
+    with pytest.raises(ProcessError, match="p: cannot write x: No space left on device; set TMPDIR"):
+        asyncio.run(process.wait_said("link.resumed"))
 
 
 def test_a_process_runs_nothing_that_lies_in_the_current_folder(
@@ -30,7 +37,7 @@ def test_a_process_runs_nothing_that_lies_in_the_current_folder(
     monkeypatch.chdir(tmp_path)
 
     async def status() -> int:
-        process = Process(["--version"])
+        process = Process("p", ["--version"])
         async with asyncio.TaskGroup() as group:
             await process.start(group)
             assert process.child is not None

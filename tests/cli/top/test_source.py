@@ -15,7 +15,8 @@ from tests.admin.site import site_of
 from tests.net.certificates import CA, OTHER_CA, Files
 from trustme import LeafCert
 
-from randstream.cli.top.source import MOST_BYTES, Source, View, is_loopback
+from randstream.cli.top.source import MOST_BYTES, Source, is_loopback
+from randstream.cli.top.view import View
 from randstream.errors import SettingsError
 
 
@@ -97,7 +98,7 @@ async def test_credentials_are_sent_and_not_shown() -> None:
         source = Source(f"http://me:s%40cret@{address}/behind/")
     assert b"Authorization: Basic " + b64encode(b"me:s@cret") in asked[0]
     assert asked[0].startswith(b"GET /behind/api/links?")
-    assert "cret" not in said + source.address + View(source).trouble
+    assert "cret" not in said + source.address + View(source).look().trouble
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,10 @@ def judge_content(request: web.BaseRequest, body: bytes, query: Mapping[str, str
         wanted = query.get("filter", "").casefold()
         assert all(wanted in f"{link['worker']} {link['peer']}".casefold() for link in told["links"])
         assert all(len(link["interruptions"]["last"]) <= int(interruptions) for link in told["links"])
+    elif request.path == "/api/stream":
+        told = json.loads(body)
+        assert query["name"] in (told["link"]["worker"], told["link"]["peer"])
+        assert query.keys() == {"name"}
     elif request.path in HEALTH:
         assert body in (b"alive\n", b"ready\n")
     elif request.path == "/":

@@ -24,11 +24,13 @@ function showTotals(now) {
 function showLine({role, links, totals}) {
   const [link] = links, isShown = role === "worker" && totals.links === 1 && link && (link.served_by || link.standbys.length > 0);
   byId("line").hidden = !isShown;
-  if (!isShown) return;
+  if (isShown) drawMembers(byId("members"), link);
+}
+
+function drawMembers(items, link) {
   const members = link.standbys.map(({producer, stream, seconds}) =>
     ({kind: "standby", producer, told: `${stream === link.stream ? "" : "another stream, "}waiting for ${secondsText(seconds)}`}));
   if (link.served_by) members.unshift({kind: "streaming", producer: link.served_by, told: link.served_for === null ? "beginning to serve" : `serving for ${secondsText(link.served_for)}`});
-  const items = byId("members");
   while (items.children.length > members.length) items.lastChild.remove();
   while (items.children.length < members.length) items.append(byId("member").content.firstElementChild.cloneNode(true));
   members.forEach(({kind, producer, told}, i) => {
@@ -67,18 +69,22 @@ function showEvents({events}) {
   const last = JSON.stringify(events.at(-1) ?? null) + events.length;
   if (last === eventsShown) return;
   eventsShown = last;
-  byId("events").replaceChildren(...events.toReversed().map(({time, event, link, detail}) => {
-    const item = document.createElement("li"), at = document.createElement("time"), head = document.createElement("span");
-    const name = document.createElement("b"), word = document.createElement("em"), text = document.createElement("p");
-    at.textContent = clockText(time);
-    name.textContent = link;
-    word.textContent = ` ${event.split(".").at(-1).replaceAll("_", " ")}`;
-    text.textContent = detail;
-    item.className = MOOD[event] ?? "";
-    head.append(name, word);
-    item.append(at, head, text);
-    return item;
-  }));
+  byId("events").replaceChildren(...events.toReversed().map(({time, event, link, detail}) => makeItem(clockText(time), `${link} `, wordOfEvent(event), detail, MOOD[event])));
+}
+
+const wordOfEvent = event => event.split(".").at(-1).replaceAll("_", " ");
+
+function makeItem(...[at, name, word, text, mood = ""]) {
+  const item = document.createElement("li"), head = document.createElement("span");
+  const [time, bold, told, more] = [[at, "time"], [name, "b"], [word, "em"], [text, "p"]].map(([content, tag]) => {
+    const element = document.createElement(tag);
+    element.textContent = content;
+    return element;
+  });
+  item.className = mood;
+  head.append(bold, told);
+  item.append(time, head, more);
+  return item;
 }
 
 function show(now) {
@@ -86,7 +92,7 @@ function show(now) {
   document.documentElement.classList.remove("is-empty");
   timeNow = now.time;
   startedAt = now.time - now.uptime;
-  sayHeadline(now); showTotals(now); showLinks(now); showLine(now); showShape(now); showEvents(now);
+  sayHeadline(now); showTotals(now); showLinks(now); showLine(now); showShape(now); showEvents(now); sayTitle();
   before = now;
 }
 
@@ -142,5 +148,6 @@ document.addEventListener("keydown", event => {
   if (event.key === "Escape" && document.activeElement === filter) { filter.value = ""; filter.dispatchEvent(new Event("input")); filter.blur(); }
 });
 watchStrips();
+watchStream();
 setInterval(sayPulse, 1000);
 connect();

@@ -23,7 +23,7 @@ function makeRow(link) {
   const row = {element, mark, name, state, why, path: second.querySelector("path"), rate: second.lastElementChild,
     strip: past.querySelector(".strip"), cells: [...rest, ...counts], link, history: [], cell: document.createElement("i"), key: "", kind: "", word: "", isRecent: false,
     past: [], counted: 0, recallAt: 0, marks: [], told: ""};
-  row.cell.addEventListener("click", () => element.scrollIntoView({block: "center"}));
+  row.cell.addEventListener("click", () => { location.hash = addressOf(row.link); });
   element.row = row.strip.row = row;
   viewer.observe(element);
   return row;
@@ -41,6 +41,7 @@ function whyOf(link) {
 function fill(row) {
   const {link} = row, {count, longest, total, availability, current} = link.interruptions, all = count + (current ? 1 : 0);
   setText(row.name, nameOf(link));
+  setAttributes(row.name, {href: addressOf(link)});
   setText(row.state, row.word);
   const [text, isWarning] = whyOf(link);
   row.why.hidden = !text;

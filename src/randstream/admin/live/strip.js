@@ -74,11 +74,16 @@ function tellMark({of, goesOn}) {
 const boxPath = (left, right, high) => `M${left.toFixed(1)} ${HIGH - high}H${right.toFixed(1)}V${HIGH}H${left.toFixed(1)}Z`;
 const offsetOfZone = time => new Date(time * 1000).getTimezoneOffset() * 60;
 
+function roundTimes(from, until, step) {
+  const zone = offsetOfZone(until), found = [];
+  for (let time = Math.ceil((from - zone) / step) * step + zone; time < until; time += step) found.push(time);
+  return found;
+}
+
 // The round times within the span, each with its position in pixels.
 function ticks() {
-  const from = timeNow - span.seconds, zone = offsetOfZone(timeNow), found = [];
-  for (let time = Math.ceil((from - zone) / span.step) * span.step + zone; time < timeNow; time += span.step) found.push([time, (time - from) * stripWidth / span.seconds]);
-  return found;
+  const from = timeNow - span.seconds;
+  return roundTimes(from, timeNow, span.step).map(time => [time, (time - from) * stripWidth / span.seconds]);
 }
 
 function drawStrip(row) {
@@ -171,10 +176,11 @@ function chooseSpan(name) {
 }
 
 function watchStrips() {
-  const table = byId("streams"), url = new URL(location.href), asked = url.searchParams.get("window");
+  const table = byId("streams"), asked = new URL(location.href).searchParams.get("window");
   if (Object.hasOwn(SPANS, asked)) chooseSpan(asked);
   byId("spans").addEventListener("change", ({target}) => {
     chooseSpan(target.value);
+    const url = new URL(location.href);
     url.searchParams.set("window", target.value);
     history.replaceState(null, "", url);
     if (before) { arrange(before); drawStrips(); }

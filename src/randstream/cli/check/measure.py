@@ -12,8 +12,7 @@ from ...observe.status import LinkState
 from ...producer.history import History
 from ...producer.link import Link
 from ...producer.producer import Producer
-from ..summary import count_causes, not_reached, sum_up
-from ..words import in_words
+from ..summary import count_causes, sum_up
 from .report import Interruption, LinkResult
 
 
@@ -85,7 +84,7 @@ def find_problem(subject: Subject, now: float) -> str | None:
     if link is not None and link.state is LinkState.STANDBY:
         return f"{link.served_by} serves it"
     if link is not None and not subject.is_reached:
-        return not_reached(link.last_error or link.state)
+        return f"not reached: {link.last_error or link.state}"
     current = subject.history.interruptions.status(now, 0).current
     if current is None:
         return None
@@ -99,7 +98,7 @@ def find_error(subject: Subject, current: interruptions.Interruption) -> str | N
     """What ended the connection that `current` began with, or the last attempt since; None: the connection lives."""
     if current.unnoticed is None or subject.link is None or subject.link.last_error is None:
         return None  # the error of a live connection is that of an older one
-    return in_words(subject.link.last_error)
+    return subject.link.last_error
 
 
 def _shown(interruption: interruptions.Interruption, *, is_over: bool) -> Interruption:

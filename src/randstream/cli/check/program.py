@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from ...children.spawn import send_signal, spawn
@@ -24,9 +25,10 @@ class Program:
 
     def __init__(self, arguments: Sequence[str], clock: Clock) -> None:
         if shutil.which(arguments[0]) is None:
-            raise SettingsError(
-                f"-- {shlex.quote(arguments[0])}: there is no such program; give its path, or install it"
-            )
+            why = "there is no such program; give its path, or install it"
+            if os.sep in arguments[0] and Path(arguments[0]).exists():
+                why = "it cannot be executed; chmod +x it, or give what runs it"
+            raise SettingsError(f"-- {shlex.quote(arguments[0])}: {why}")
         self.arguments = tuple(arguments)
         self._clock = clock
         self._child: asyncio.subprocess.Process | None = None

@@ -34,7 +34,7 @@ class View:
 
     def __init__(self, file: IO[str], *, is_live: bool) -> None:
         self._console = open_console(file)
-        self.is_live = is_live and file.isatty() and not self._console.is_dumb_terminal
+        self.is_live = is_live and self._console.can_redraw
         """Whether `update` shows anything."""
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._stories: list[str] = []

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -24,8 +22,9 @@ from rich.text import Text
 
 from ...children.orphans import reaping
 from ...clock import Clock
+from ...errors import SettingsError
 from ...store import StreamReport, verify
-from ..console import PoliteConsole
+from ..console import open_console
 from .process import Process
 from .relay import Relay
 
@@ -38,6 +37,16 @@ USUAL_SECONDS: Final = 12.0
 STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow", "standby": "cyan"}
 
 
+STOPPED: Final = 130
+"""The exit status of a demo that was stopped before it could prove anything."""
+UNSEEN: Final = (
+    "Stopped early: nothing was killed or cut.",
+    "Stopped early: a producer was killed, but no worker, and no connection was cut.",
+    "Stopped early: a producer and a worker were killed, but no connection was cut.",
+)
+"""What a demo has not shown, by how many of its faults there were."""
+
+
 class Demo:
     """The whole demo. `seconds`: how long it lasts; None: until Ctrl-C. `seed`: that of its numbers."""
 
@@ -47,56 +56,68 @@ class Demo:
         self._seed = seed
         self._stopping = asyncio.Event()
         self._healed = asyncio.Event()
+        self._harms = 0
+        """How many of the three faults there were, and have healed."""
         self._stories: deque[str] = deque(maxlen=8)
-        self._console = PoliteConsole()
+        self._console = open_console(sys.stdout)
+        self._live: Live | None = None
         self._urls: list[str] = []
-        self._started_at = 0.0
+        self._begin = 0.0
+        self._flowing_since: float | None = None
+        self._starting: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
-        """Run and return the exit status: 0 if every worker's numbers are exact, else 1."""
+        """Run and return the exit status: 0: every worker's numbers are exact; 1: they are not; or STOPPED.
+
+        Raises SettingsError: there is no folder for the stores; ExceptionGroup: a process cannot do its part.
+        """
         loop = asyncio.get_running_loop()
+        self._begin = loop.time()
+        running = asyncio.current_task()
+        assert running is not None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._stopping.set)
-        with reaping(Clock()), tempfile.TemporaryDirectory(prefix="randstream-demo-") as folder:
-            store = Path(folder)
+            loop.add_signal_handler(number, self._end, running)
+        with reaping(Clock()), _temporary_folder() as store:
             async with self._processes(store) as (producers, workers):
-                await self._show()
-                self._stopping.set()
-                await self._healed.wait()
-                await asyncio.gather(*(producer.end() for producer in producers.values()))
-                for producer in producers.values():
-                    await producer.wait_said("service.stopped")
+                if self._is_flowing:
+                    await self._show()
+                    self._stopping.set()
+                    if not self._healed.is_set():
+                        self._tell("ends as soon as every stream flows")
+                    await self._healed.wait()
+                self._tell("the processes are stopped")
+            if not self._is_flowing:
+                self._say("Stopped before numbers flowed to every worker: nothing was broken, and nothing is proven.")
+                return STOPPED
             acked: Counter[str] = Counter()
             for producer in producers.values():
                 acked |= producer.acked
             return self.prove(store, acked, {name: worker.stood_still for name, worker in workers.items()})
 
+    def _end(self, running: asyncio.Task[int]) -> None:
+        """End with the proof; when asked for the second time, at once."""
+        if self._stopping.is_set():
+            running.cancel()
+        self._stopping.set()
+        if self._starting is not None:
+            self._starting.cancel()
+
     @contextlib.asynccontextmanager
     async def _processes(self, store: Path) -> AsyncIterator[tuple[dict[str, Process], dict[str, Process]]]:
         workers = {
-            name: Process(["worker", "--name", name, "--listen", "127.0.0.1:0", "--store", str(store)])
+            name: Process(name, ["worker", "--name", name, "--listen", "127.0.0.1:0", "--store", str(store)])
             for name in (f"worker-{n}" for n in range(WORKERS))
         }
-        producers = {f"producer-{n}": Process([]) for n in range(PRODUCERS)}
+        producers = {name: Process(name, []) for name in (f"producer-{n}" for n in range(PRODUCERS))}
         relays: dict[str, Relay] = {}
         try:
             async with asyncio.TaskGroup() as group:
-                ports = [await _start(worker, group, "--listen", "worker.listening") for worker in workers.values()]
-                for name, producer in producers.items():
-                    relays[name] = Relay(ports[1])
-                    ways = [ports[0], await relays[name].start(group), *ports[2:]]
-                    targets = ",".join(f"127.0.0.1:{port}" for port in ways)
-                    flags = f"--name {name} --workers {targets} --seed-file - --rate {RATE} --admin 127.0.0.1:0"
-                    producer.arguments = ["producer", *flags.split()]
-                await asyncio.gather(*(self._start_producer(producer, group) for producer in producers.values()))
-                self._urls = [producer.said["admin.listening"]["url"] for producer in producers.values()]
-                for worker in workers.values():
-                    await worker.wait_said("link.resumed")
-                self._started_at = asyncio.get_running_loop().time()
-                story = f"{WORKERS} workers, {PRODUCERS} producers, {RATE} numbers a second to each worker."
-                self._tell(f"{story} Live page: {self._urls[0]}")
-                group.create_task(self._harm(producers, workers, relays, group))
+                self._starting = group.create_task(self._start(producers, workers, relays, group))
+                await asyncio.wait([self._starting])
+                if self._is_flowing:
+                    group.create_task(self._harm(producers, workers, relays, group))
                 yield producers, workers
+                await asyncio.gather(*(producer.end() for producer in producers.values()))
                 for worker in workers.values():
                     await worker.end()
                 for relay in relays.values():
@@ -104,6 +125,37 @@ class Demo:
         finally:
             for process in (*producers.values(), *workers.values()):
                 await process.end(signal.SIGKILL)
+
+    async def _start(
+        self,
+        producers: dict[str, Process],
+        workers: dict[str, Process],
+        relays: dict[str, Relay],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        """Start them all, and wait until numbers flow to every worker."""
+        ports = await asyncio.gather(
+            *(_start(worker, group, "--listen", "worker.listening") for worker in workers.values())
+        )
+        self._tell(f"{WORKERS} workers have started")
+        for name, producer in producers.items():
+            relays[name] = Relay(ports[1])
+            ways = [ports[0], await relays[name].start(group), *ports[2:]]
+            targets = ",".join(f"127.0.0.1:{port}" for port in ways)
+            flags = f"--name {name} --workers {targets} --seed-file - --rate {RATE} --admin 127.0.0.1:0"
+            producer.arguments = ["producer", *flags.split()]
+        await asyncio.gather(*(self._start_producer(producer, group) for producer in producers.values()))
+        self._tell(f"{PRODUCERS} producers have started")
+        self._urls = [producer.said["admin.listening"]["url"] for producer in producers.values()]
+        for worker in workers.values():
+            await worker.wait_said("link.resumed")
+        self._flowing_since = asyncio.get_running_loop().time()
+        self._tell(f"numbers flow: {RATE} a second to each worker. Live page: {self._urls[0]}")
+
+    @property
+    def _is_flowing(self) -> bool:
+        """Whether numbers have flowed to every worker."""
+        return self._flowing_since is not None
 
     async def _start_producer(self, producer: Process, group: asyncio.TaskGroup) -> None:
         await _start(producer, group, "--admin", "admin.listening", seed=self._seed)
@@ -126,6 +178,7 @@ class Demo:
             self._tell(f"{served[0].server} serves them now; the longest silence was {longest:.2f} s")
             await self._live_on(DOWNTIME)
             await self._start_producer(producers[name], group)
+            self._harms += 1
             self._tell(f"{name} is back and stands by")
         if await self._live_on(PAUSE):
             victim = workers["worker-2"]
@@ -136,6 +189,7 @@ class Demo:
             await _start(victim, group, "--listen", "worker.listening")
             offset = (await victim.wait_said("link.resumed"))["offset"]
             victim.stood_still += asyncio.get_running_loop().time() - killed_at
+            self._harms += 1
             self._tell(f"worker-2 is back and says: resume at offset {offset}. No other process kept anything for it")
         if await self._live_on(PAUSE):
             worker = workers["worker-1"]
@@ -144,6 +198,7 @@ class Demo:
             worker.forget("link.resumed")
             relays[name].cut()
             offset = (await worker.wait_said("link.resumed"))["offset"]
+            self._harms += 1
             self._tell(f"worker-1 goes on at offset {offset}, from {worker.server}")
         self._healed.set()
 
@@ -154,20 +209,25 @@ class Demo:
         return not self._stopping.is_set()
 
     async def _show(self) -> None:
-        deadline = None if self._seconds is None else self._started_at + self._seconds
-        live = Live(console=self._console, refresh_per_second=8, transient=False, auto_refresh=False)
-        with live if self._console.is_terminal else contextlib.nullcontext():
+        assert self._flowing_since is not None
+        deadline = None if self._seconds is None else self._flowing_since + self._seconds
+        if self._console.can_redraw:
+            self._live = Live(console=self._console, refresh_per_second=8, transient=False, auto_refresh=False)
+        with self._live or contextlib.nullcontext():
             while not self._stopping.is_set():
                 left = None if deadline is None else deadline - asyncio.get_running_loop().time()
                 if left is not None and left <= 0 and self._healed.is_set():
                     break
-                if self._console.is_terminal:
-                    live.update(await self._table(), refresh=True)
+                await self._update()
                 pause = 0.25 if left is None else max(0.05, min(0.25, left))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause)
-            if self._console.is_terminal:
-                live.update(await self._table(), refresh=True)  # with the last stories
+            await self._update()  # with the last stories
+        self._live = None
+
+    async def _update(self) -> None:
+        if self._live is not None:
+            self._live.update(await self._table(), refresh=True)
 
     async def _table(self) -> Group:
         links = await asyncio.to_thread(fetch_links, self._urls)
@@ -180,13 +240,17 @@ class Demo:
             state = Text(link["state"], STATE_COLOURS.get(link["state"], "red"))
             facts = f"{link['offset']:,}", f"{link['rate']:.0f}", "" if trip is None else f"{trip * 1000:.1f} ms"
             table.add_row(name, state, *facts, link["served_by"] or "")
-        return Group(table, *self._stories)
+        return Group(table, *map(Text, self._stories))
 
     def _tell(self, story: str) -> None:
-        line = f"{asyncio.get_running_loop().time() - self._started_at:5.1f} s  {story}"
-        self._stories.append(line)
-        if not self._console.is_terminal:
-            self._console.print(line, highlight=False, soft_wrap=True)
+        line = f"{asyncio.get_running_loop().time() - self._begin:5.1f} s  {story}"
+        if self._live is None:
+            self._say(line)
+        else:
+            self._stories.append(line)
+
+    def _say(self, line: str, style: str | None = None) -> None:
+        self._console.print(Text(line), style=style, soft_wrap=True)
 
     def prove(self, store: Path, acked: dict[str, int], stood_still: dict[str, float]) -> int:
         """Check `store` against the seed and `acked`, each worker's acknowledged offset, and return the exit status.
@@ -195,18 +259,22 @@ class Demo:
         """
         report = verify([store], self._seed)
         found = [describe(stream, acked) for stream in report.streams]
-        self._console.print("The proof: every number that arrived, against the same made again from the seed.")
+        self._say("The proof: every number that arrived, against the same made again from the seed.")
         for line, _ in found:
-            self._console.print(line, highlight=False, soft_wrap=True)
-        silences = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stood_still.items())
-        self._console.print(f"Stood still: {silences}", highlight=False, soft_wrap=True)
+            self._say(line)
+        self._say("Stood still: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stood_still.items()))
         is_exact = len(found) == WORKERS and all(exact for _, exact in found)
-        verdict = "Every number is where it belongs." if is_exact else "NOT EXACT: please report this as a bug."
-        self._console.print(verdict, style="green" if is_exact else "red", soft_wrap=True)
-        command = "randstream" if shutil.which("randstream") else f"{os.path.relpath(sys.executable)} -m randstream"
-        again = f"{command} numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
-        self._console.print(f"Make any of them again:  {again}", highlight=False, soft_wrap=True)
-        return 0 if is_exact else 1
+        if not is_exact:
+            self._say("NOT EXACT: please report this as a bug.", "red")
+        elif report.count == 0:
+            self._say("No number had arrived: nothing is proven.", "yellow")
+        else:
+            self._say("Every number is where it belongs.", "green")
+        if self._harms < len(UNSEEN):
+            self._say(UNSEEN[self._harms], "yellow")
+        again = f"{sys.executable} -m randstream numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
+        self._say(f"Make any of them again:  {again}")
+        return 1 if not is_exact else 0 if report.count else STOPPED
 
 
 def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
@@ -215,6 +283,8 @@ def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
     if stream.damage is not None:
         return f"{name}: NOT EXACT: {stream.damage}", False
     missing = max(0, acked.get(name, 0) - stream.end_offset) + stream.first_offset
+    if not stream.count:
+        return f"{name}: no number, {missing} missing", not missing
     numbers = f"{stream.count:,} numbers, offsets {stream.first_offset} to {stream.end_offset - 1}"
     return f"{name}: {numbers}: 0 wrong, {missing} missing, 0 repeated", not missing
 
@@ -241,5 +311,25 @@ def fetch_links(urls: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def run_demo(seconds: float | None) -> int:
-    """The demo command."""
-    return asyncio.run(Demo(seconds, seed=secrets.token_hex(4)).run())
+    """The demo command. Raises SettingsError, ProcessError and OSError: it cannot go on."""
+    try:
+        return asyncio.run(Demo(seconds, seed=secrets.token_hex(4)).run())
+    except asyncio.CancelledError:
+        return STOPPED
+    except ExceptionGroup as group:
+        raise _first(group) from None
+
+
+def _first(error: Exception) -> Exception:
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="randstream-demo-")
+    except OSError as error:
+        why = f"no folder for temporary files can be written: {error.strerror}"
+        raise SettingsError(f"{why}; set TMPDIR to one that can") from None
+    with folder as path:
+        yield Path(path)

@@ -12,12 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...children.spawn import send_signal, spawn
+from ...errors import RandstreamError
+
+
+class ProcessError(RandstreamError):
+    """A process of the demo has ended, or cannot do its part."""
 
 
 @dataclass(slots=True)
 class Process:
     """A randstream process, and what it logs."""
 
+    name: str
     arguments: list[str]
     child: asyncio.subprocess.Process | None = None
     said: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -54,10 +60,12 @@ class Process:
         del self.said[event]
 
     async def wait_said(self, event: str) -> dict[str, Any]:
-        """Wait until it has logged `event`. Raises RuntimeError if it ends before."""
+        """Wait until it has logged `event`. Raises ProcessError: it has ended, or cannot store its numbers."""
         while event not in self.said:
+            if failure := self.said.get("sink.failing"):
+                raise ProcessError(f"{self.name}: {failure['error']}; set TMPDIR to a folder with room")
             if self.has_ended:
-                raise RuntimeError(f"randstream {' '.join(self.arguments)} ended: {self.last_words}")
+                raise ProcessError(f"{self.name} has ended: {self.last_words}")
             self.news.clear()
             await self.news.wait()
         return self.said[event]

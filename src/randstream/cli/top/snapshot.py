@@ -41,6 +41,13 @@ class _OrNull:
     shape: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Optional:
+    """May be missing, as from a version that does not know it yet, and is then null."""
+
+    shape: Any
+
+
 _TEXT: Final = str
 _COUNT: Final = _Figure(is_whole=True)
 _SECONDS: Final = _Figure(is_whole=False)
@@ -56,6 +63,8 @@ _LINK: Final = {
     "round_trip": _OrNull(_SECONDS),
     "silence": _OrNull(_SECONDS),
     "error": _OrNull(_TEXT),
+    "reason": _Optional(_TEXT),
+    "since": _Optional(_TIME),
     "served_by": _OrNull(_TEXT),
     "standbys": [{"producer": _TEXT}],
     "interruptions": {
@@ -67,6 +76,7 @@ _LINK: Final = {
 _SNAPSHOT: Final = {
     "role": _Choice(("producer", "worker")),
     "name": _TEXT,
+    "time": _TIME,
     "uptime": _SECONDS,
     "problem": _OrNull(_TEXT),
     "warning": _OrNull(_TEXT),
@@ -94,9 +104,11 @@ def _read(given: Any, shape: Any, where: str) -> Any:
             return {key: _read(given.get(key, ...), each, f"{where}.{key}".lstrip(".")) for key, each in shape.items()}
         case [each] if isinstance(given, list):
             return [_read(one, each, f"{where}[{i}]") for i, one in enumerate(given)]
-        case _OrNull() if given is None:
+        case _Optional() if given is ...:
             return None
-        case _OrNull(each):
+        case _OrNull() | _Optional() if given is None:
+            return None
+        case _OrNull(each) | _Optional(each):
             return _read(given, each, where)
         case _Choice(texts) if given in texts:
             return given

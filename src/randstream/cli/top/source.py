@@ -1,11 +1,9 @@
-"""Source: an admin server that `top` polls, and its last answer."""
+"""Source: an admin server that `top` asks."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-import threading
-import time
 from base64 import b64encode
 from http.client import HTTPException
 from ipaddress import ip_address
@@ -14,19 +12,15 @@ from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
-from ...clock import Clock
-from ...errors import SettingsError
+from ...errors import SettingsError, words_of
 from ...net.pem import load_authorities
 from ...settings.files import read_token
 from ..words import plain
 from .snapshot import WrongShape, read_snapshot
 
-PERIOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 5.0
-MOST_LINKS: Final = 1000
-"""Requested from each process, which lists trouble first: what is cut off flows."""
-MOST_BYTES: Final = 16 * 2**20
-"""The longest answer: ten times what a thousand links take."""
+MOST_BYTES: Final = 32 * 2**20
+"""The longest answer: several times what ten thousand links take."""
 TOLD_BYTES: Final = 300
 """How much of a server's reason to refuse is read: more than one line of ours."""
 _WRONG_NAMES: Final = (62, 64)
@@ -51,9 +45,7 @@ class Source:
     `token_file` is sent, read again for each request. `ca_file`: see `trusting`.
     """
 
-    def __init__(
-        self, url: str, name_filter: str = "", token_file: str | None = None, ca_file: str | None = None
-    ) -> None:
+    def __init__(self, url: str, token_file: str | None = None, ca_file: str | None = None) -> None:
         parts = _split(url)
         if parts is None:
             shown = "a URL with an @" if "@" in url else repr(url.partition("?")[0])  # it may be a password's end
@@ -61,7 +53,6 @@ class Source:
         self.is_secure = parts.scheme == "https"
         user, _, self.address = parts.netloc.rpartition("@")
         self._base = f"{parts.scheme}://{self.address}{parts.path.rstrip('/')}"
-        self._filter = name_filter
         self._headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
         self._token_file = None if user else token_file
         # A proxy cannot reach this machine, and would see everything.
@@ -70,9 +61,13 @@ class Source:
             handlers.append(HTTPSHandler(context=trusting(ca_file)))
         self._opener = build_opener(_NoRedirects, *handlers)
 
-    def fetch(self, *, limit: int) -> dict[str, Any]:
-        """A snapshot as `read_snapshot` gives it. Raises SettingsError if the server gives none."""
-        url = f"{self._base}/api/links?limit={limit}&filter={quote(self._filter, errors='replace')}"
+    def fetch(self, *, limit: int, name_filter: str = "") -> dict[str, Any]:
+        """A snapshot as `read_snapshot` gives it, of up to `limit` links whose worker or peer contains `name_filter`.
+
+        Raises SettingsError if the server gives none.
+        """
+        name_filter = quote(name_filter, errors="replace")
+        url = f"{self._base}/api/links?limit={limit}&filter={name_filter}&interruptions=0"
         headers = self._headers
         try:
             if self._token_file is not None:
@@ -93,9 +88,10 @@ class Source:
             with error:
                 raise SettingsError(f"no answer from {self._shown}: {_refusal(error)}") from None
         except (HTTPException, OSError, ValueError, OverflowError) as error:
-            reason = error if isinstance(error, ssl.SSLError) else getattr(error, "reason", None) or error
+            inner = getattr(error, "reason", None)
+            reason = inner if isinstance(inner, Exception) else error
             told = _tls_trouble(reason) if isinstance(reason, ssl.SSLError) else None
-            told = told or f"{_line(str(reason)) or type(error).__name__}; start a role with --admin there"
+            told = told or f"{_line(words_of(reason)) or type(error).__name__}; start a role with --admin there"
             raise SettingsError(f"no answer from {self._shown}: {told}") from None
 
     @property
@@ -176,46 +172,3 @@ def _refusal(error: HTTPError) -> str:
 
 def _line(text: str) -> str:
     return plain(text[:TOLD_BYTES]).strip()
-
-
-class View:
-    """An admin server's last answer. Its own thread polls it, so a server that does not answer delays no other."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.snapshot: dict[str, Any] | None = None
-        self.problem: SettingsError | None = None
-        """Why the last request got no answer; None: it got one."""
-        self.asked = threading.Event()
-        """Set after the first request."""
-        self._clock = Clock()
-        self.heard_at = self._clock.now()
-        """When the last answer came, in seconds of the monotonic clock; before the first: the start."""
-
-    @property
-    def silence(self) -> float:
-        """Seconds since `heard_at`."""
-        return self._clock.now() - self.heard_at
-
-    @property
-    def trouble(self) -> str:
-        """Why there is no snapshot."""
-        return str(self.problem or f"no answer from {plain(self.source.address)} yet")
-
-    def start(self) -> None:
-        """Ask once a second for as long as the program runs."""
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            self.ask()
-            time.sleep(PERIOD_SECONDS)
-
-    def ask(self) -> None:
-        """Ask once."""
-        try:
-            self.snapshot, self.problem = self.source.fetch(limit=MOST_LINKS), None
-            self.heard_at = self._clock.now()
-        except SettingsError as error:
-            self.problem = error
-        self.asked.set()

@@ -1,19 +1,21 @@
-"""Top: the command, in a pipe and on a terminal."""
+"""Command: `top` in a pipe, and as one table. On a terminal: test_terminal."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
-from tests.admin.roles import FakeRole
+from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import site_of
+from tests.support.log import Log
 
-from randstream.cli.top import run_top
+from randstream.cli.top.command import run_top
 from randstream.errors import SettingsError
 from randstream.observe.status import LinkState
 
@@ -44,41 +46,47 @@ async def test_in_a_pipe_it_prints_once_and_ends() -> None:
         assert b"no answer from http://127.0.0.1:1: " in out
 
 
-HURRIED_TOP = """
-import sys
-from randstream.cli import top
-top.PERIOD_SECONDS = top.source.PERIOD_SECONDS = 0.02
-top.screen.STALE_SECONDS = 1.0
-top.run_top(sys.argv[1:])
-"""
-
-
 SCREENS = 2**24
-"""Bytes: more than a test shows. A full reader would stop reading, and top would block on its writes."""
+"""Bytes: more than a test shows."""
 
 
-async def test_on_a_terminal_it_runs_until_ctrl_c_and_says_when_there_is_no_answer() -> None:
-    terminal, inside = os.openpty()
-    screen = asyncio.StreamReader(limit=SCREENS)
-    async with site_of(role := FakeRole()) as site:
+@pytest.mark.parametrize(
+    ("role", "others", "status"),
+    [
+        (FakeRole(), [], 0),
+        (FakeRole(), ["127.0.0.1:1"], 1),
+        (FakeRole(problem="cannot resolve worker"), [], 1),
+        (FakeRole(links=[FakeLink(), FakeLink("b", state=LinkState.WAITING)]), [], 1),
+    ],
+)
+async def test_once_tells_by_its_status_whether_all_is_well(role: FakeRole, others: list[str], status: int) -> None:
+    async with site_of(role) as site:
+        urls = [f"127.0.0.1:{site.port}", *others]
+        assert await asyncio.to_thread(run_top, urls, is_once=True) == status
+        assert await asyncio.to_thread(run_top, urls, is_once=True, as_json=True) == status
+        assert await asyncio.to_thread(run_top, urls) == 0
+
+
+async def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str], log: Log) -> None:
+    links = [FakeLink("a", offset=1), FakeLink("b", offset=3), FakeLink("c", offset=2)]
+    async with site_of(FakeRole(links=links)) as site:
+        url = f"127.0.0.1:{site.port}"
+        await asyncio.to_thread(run_top, [url], is_once=True, as_json=True, sort="offset")
+        [line] = capsys.readouterr().out.splitlines()
+        assert [stream["worker"] for stream in json.loads(line)["streams"]] == ["b", "c", "a"]
         top = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", HURRIED_TOP, f"http://127.0.0.1:{site.port}",
-            stdin=inside, stdout=inside, stderr=inside, env={**os.environ, "TERM": "xterm"},
-        )  # fmt: skip
-        os.close(inside)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(screen), os.fdopen(terminal, "rb", 0)
+            sys.executable, "-m", "randstream", "top", url, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        await screen.readuntil(b"1 of 1 streams flow")
-        role.links[0].state = LinkState.STALLED
-        await screen.readuntil(b"0 of 1 streams flow")
-        top.send_signal(signal.SIGSTOP)  # a connection that arrives while a loop's server closes is never closed
-        assert (await site.get("/livez"))[0] == 200  # all that came before it has been accepted
-    top.send_signal(signal.SIGCONT)
-    await screen.readuntil(b"stale: no answer for")
-    top.send_signal(signal.SIGINT)
-    assert await top.wait() == 0
-    transport.close()
+        assert top.stdout is not None
+        looks = [json.loads(await top.stdout.readline()) for _ in range(2)]
+        top.terminate()
+        await top.communicate()
+    assert looks[0]["time"] < looks[1]["time"]
+    assert [look["well"] for look in looks] == [True, True]
+
+
+def test_a_sort_that_is_none_is_refused_in_one_line(refusal: Callable[..., str]) -> None:
+    assert "'trouble', 'name', 'rate'" in refusal("top", "127.0.0.1:1", "--sort", "luck")
 
 
 @pytest.mark.parametrize(
@@ -125,8 +133,9 @@ async def test_where_no_cursor_moves_it_prints_once(variables: dict[str, str]) -
 
 IMPATIENT_TOP = """
 import sys
-from randstream.cli import entry, top
-top.FIRST_SECONDS = 0.1
+from randstream.cli import entry
+from randstream.cli.top import command
+command.FIRST_SECONDS = 0.1
 sys.exit(entry.run(["top", *sys.argv[1:]]))
 """
 
