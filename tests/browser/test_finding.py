@@ -55,7 +55,7 @@ def test_it_names_the_stream_that_is_down_since_when_and_why_and_its_row_says_mo
         assert row.locator(".state").inner_text() == "unreachable"
         assert row.locator("td").nth(1).inner_text().strip() == "–"  # the rate
         assert row.locator("td[data-label=trip]").inner_text() == "–"
-        assert row.locator("td[data-label=silent]").inner_text() == "0 s ago"
+        assert row.locator("td[data-label=heard]").inner_text() == "500 ms ago"
 
 
 def test_of_several_it_names_one_that_is_down_and_longest_so(page: Any) -> None:

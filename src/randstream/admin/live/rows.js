@@ -49,7 +49,7 @@ function fill(row) {
   setText(row.why.cells[0], text);
   setText(row.rate, isWell(link) ? rateText(link.rate) : "–");
   [whole.format(link.offset), secondsText(link.state === "streaming" ? link.round_trip : null),
-    isWell(link) || link.silence === null ? secondsText(link.silence) : `${spanText(link.silence)} ago`, whole.format(link.reconnects),
+    link.silence === null ? "–" : `${secondsText(link.silence)} ago`, whole.format(link.reconnects),
     whole.format(all), all ? lengthText(longest) : "–", all ? lengthText(total) : "–", shareText(availability)]
     .forEach((text, i) => setText(row.cells[i], text));
   row.path.setAttribute("d", pathOf(row.history, SPARK, 19, Math.max(...row.history, 1e-9) * 1.1));
