@@ -89,7 +89,7 @@ def wrong_with_pods(objects: list[Object], now: datetime) -> Iterator[str]:
                 reason = f"{ended.get('reason', 'it ended')}, status {ended['exitCode']}"
                 name = pod["metadata"]["name"]
                 yield (
-                    f"pod {name}: restarted {container['restartCount']} times, last {seconds / 60:.0f} minutes ago"
+                    f"pod {name}: restarted {container['restartCount']} ×, last {seconds / 60:.0f} min ago"
                     f" ({reason}): kubectl -n {cluster.NAMESPACE} logs {name} --previous"
                 )
 

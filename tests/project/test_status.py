@@ -164,7 +164,7 @@ def test_a_container_that_was_restarted_lately_is_told(finished: str, count: int
     found = list(status.wrong_with_pods([{"kind": "Pod", "metadata": {"name": "worker-0"}, "status": told}], NOW))
     assert len(found) == count
     for each in found:
-        assert each.startswith("pod worker-0: restarted 2 times, last 5 minutes ago (OOMKilled, status 137): kubectl")
+        assert each.startswith("pod worker-0: restarted 2 ×, last 5 min ago (OOMKilled, status 137): kubectl")
 
 
 @pytest.mark.parametrize(

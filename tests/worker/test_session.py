@@ -299,6 +299,20 @@ async def test_what_only_a_worker_says_is_a_bug_if_it_comes_as_an_event_of_a_pro
             session_of(worker).on_event(Waited(), 0.0)
 
 
+async def test_what_is_not_in_the_sink_yet_is_no_checkpoint(log: Log) -> None:
+    vault = Vault()
+    async with a_worker(vault) as worker, dialled(worker) as peer:
+        await peer.start()
+        vault.gate.clear()
+        peer.say(interval(0, 5))
+        for _ in range(2 * int(CHECKPOINT_SECONDS)):
+            await asyncio.sleep(1.0)
+            peer.say(beat_line(5))
+        assert log.of("worker.checkpoint") == []
+        vault.gate.set()
+        assert (await log.wait("worker.checkpoint"))["offset"] == 5
+
+
 async def test_a_checkpoint_is_logged_now_and_then_with_offset_and_rate(log: Log) -> None:
     async with a_worker() as worker, dialled(worker) as peer:
         await peer.start(0, heartbeat="60")

@@ -244,7 +244,6 @@ class Session:
             return
         is_done = self._sink.prove(beat)
         self._context.intake.note_beat(now)
-        self._say_checkpoint(beat.offset, now)
         if self.is_draining:
             self._drained_offset = beat.offset
         if self.receiver.acked_offset != beat.offset:
@@ -255,7 +254,7 @@ class Session:
             self._acknowledge(beat.offset, 0.0, now)
         else:  # the receiver has acknowledged it: there are no numbers to wait for
             self._context.intake.note_proof(now, self.receiver)
-            self._tell_line(beat.offset, now)
+            self._note_ack(beat.offset, now)
         if self.is_draining:
             self.end(Reason.SHUTDOWN, now)
 
@@ -302,10 +301,11 @@ class Session:
             intake.note_proof(now, receiver)
             if not receiver.is_settled:
                 intake.interruptions.unproven(now, receiver)
-        self._tell_line(offset, now)
+        self._note_ack(offset, now)
 
-    def _tell_line(self, offset: int, now: float) -> None:
+    def _note_ack(self, offset: int, now: float) -> None:
         """An ack has answered a beat: yield now if a better producer waits."""
+        self._say_checkpoint(offset, now)
         if self._context.line.note_ack(offset, now) and not self.is_draining:
             self.end(Reason.YIELD, now)
 
