@@ -20,6 +20,7 @@ from randstream.observe.status import LinkState
 from randstream.protocol import HANDSHAKE_LIMIT, RAW_SILENCE_LIMIT
 from randstream.protocol.events import Waited
 from randstream.settings import Address
+from randstream.worker.session import CHECKPOINT_SECONDS
 
 
 @pytest.mark.kernel
