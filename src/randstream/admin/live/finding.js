@@ -36,7 +36,7 @@ function sayTrouble(worst, more, {role, time}) {
 function sayHeadline(now) {
   const {links, states} = now.totals, {stalled = 0, finished = 0, waiting = 0, dialling = 0, opening = 0} = states;
   const down = waiting + dialling + opening, worst = worstOf(now), counts = countFlowing(now.totals);
-  const strange = now.links.filter(({state, reason}) => state === "standby" && reason).length;
+  const strange = now.links.filter(({state, error}) => state === "standby" && error).length;
   const warnings = [now.warning, strange && `${whole.format(strange)} standing by with a stream other than the worker's`].filter(Boolean);
   const words = [[down, "not connected"], [stalled, "stalled"], [finished, "finished"]]
     .filter(([count]) => count).map(([count, word]) => `${whole.format(count)} ${word}`);
