@@ -87,14 +87,16 @@ def test_a_link_that_goes_back_has_no_negative_rate() -> None:
 
 @pytest.mark.parametrize("state", [LinkState.STANDBY, LinkState.WAITING, LinkState.RESTING])
 def test_the_progress_of_another_producer_is_no_rate(state: LinkState) -> None:
-    seen, link = Past(), FakeLink(worker="", state=state)
-    look(seen, [link], 0, 30, 40)
-    link.state = LinkState.STREAMING  # where the other one left off
-    link.offset += 1_000_000
+    seen, link = Past(), FakeLink(worker="")
+    look(seen, [link], 0, 10, 20)
+    link.state = state
+    look(seen, [link], 10, 30, 40)
+    link.state = LinkState.STREAMING
+    link.offset += 1_000_000  # where the other one left off
     look(seen, [link], 30, 60, 20)
     minutes = history(seen, 60.0, link.peer).minutes
     assert minutes.rate.highest[0] == 20
-    assert minutes.rate.mean[0] == pytest.approx(20 * 29 / 59)
+    assert minutes.rate.mean[0] == pytest.approx(20 * (9 + 29) / 58)
 
 
 def test_a_round_trip_of_a_connection_that_is_over_does_not_count() -> None:
@@ -137,14 +139,14 @@ def test_a_stream_goes_on_under_another_link_and_names_are_exact() -> None:
 def test_a_stream_that_takes_the_place_of_another_has_nothing_of_its_past(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past, "MOST_DEPARTED", 0)
     seen = Past()
-    look(seen, [FakeLink("worker-0"), FakeLink("worker-1")], 0, 130, 40)
-    look(seen, [FakeLink("worker-1")], 130, 190, 40)  # worker-0 is forgotten
-    look(seen, [FakeLink("worker-2"), FakeLink("worker-1")], 190, 191)
-    assert seen.history("worker-0", 191.0, WALL) is None
-    new, old = history(seen, 191.0, "worker-2").minutes, history(seen, 191.0, "worker-1").minutes
-    assert (new.start, old.start) == (WALL + 180, WALL)
+    look(seen, [FakeLink("worker-0"), FakeLink("worker-1")], 30, 150, 40)
+    look(seen, [FakeLink("worker-1")], 150, 151, 40)  # worker-0 is forgotten, in the middle of a minute
+    look(seen, [FakeLink("worker-2"), FakeLink("worker-1")], 151, 152)
+    assert seen.history("worker-0", 152.0, WALL) is None
+    new, old = history(seen, 152.0, "worker-2").minutes, history(seen, 152.0, "worker-1").minutes
+    assert (new.start, old.start) == (WALL + 120, WALL)
     assert np.isnan(new.rate.mean).all()
-    assert list(new.lag.highest) == [0]
+    assert [*new.lag.highest, *history(seen, 152.0, "worker-2").hours.lag.highest] == [0, 0]
 
 
 def test_only_so_many_streams_have_a_past_and_those_that_departed_first_make_room(

@@ -27,7 +27,8 @@ from randstream.protocol.frames import Beat, crc32c, encode
     ("arguments", "says"),
     [
         ([], "no command is given; see: randstream --help (or set RANDSTREAM_ROLE=producer or worker)"),
-        (["--bogus"], "no command is given before --bogus; see: randstream --help"),
+        (["--bogus"], "No such option '--bogus'; see: randstream --help"),
+        (["--admin=9001"], "no command is given before --admin; see: randstream --help"),
         (["verfy"], "No such command 'verfy'"),
         (["producer"], "--workers: no worker is named; give host:port"),
         (["producer", "--workers", ""], "--workers '': no worker is named; give host:port"),
@@ -41,7 +42,7 @@ from randstream.protocol.frames import Beat, crc32c, encode
         ),
         (["producer", "--workers", "a", "--seed", ""], "--seed: the seed is empty; give any text, such as 42"),
         (["producer", "--workers", "a", "more"], "unexpected extra argument"),
-        (["worker", "--listen", "nowhere"], "--listen nowhere: give HOST:PORT"),
+        (["worker", "--listen", "localhost"], "--listen localhost: give HOST:PORT"),
         (["worker", "--name", "a\nb"], r"--name 'a\nb': give a name"),
         (["worker", "stray"], "Got unexpected extra argument (stray); see: randstream worker --help"),
         (["worker", "--discard", "--", "cat"], "--discard and -- COMMAND are both given; give one"),

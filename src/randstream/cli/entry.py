@@ -13,7 +13,7 @@ from typing import Final
 import click
 from click.shell_completion import shell_complete
 
-from ..errors import NotStoredError, RandstreamError, SettingsError, shortage_of
+from ..errors import NotStoredError, RandstreamError, SinkError, shortage_of
 from . import end_at_once_on_signals
 from .commands import commands
 from .options import with_role
@@ -42,8 +42,8 @@ def run(arguments: list[str]) -> int:
         joint = " See" if message.endswith(("?", "?)")) else "; see"
         return _complain(f"{message}{joint}: {error.ctx.command_path} --help" if error.ctx else message)
     except RandstreamError as error:
-        is_unusable = isinstance(error, SettingsError) and not isinstance(error, NotStoredError)
-        return _complain(str(error), status=2 if is_unusable else 1)
+        is_failure = isinstance(error, SinkError | NotStoredError)  # a full disk, damage, a number that is not there
+        return _complain(str(error), status=1 if is_failure else 2)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader, such as `| head`, has left

@@ -31,6 +31,7 @@ _NOT_GIVEN: Final = (None, False, ())
 
 PRODUCER: Final = settings_of(ProducerSettings)
 WORKER: Final = settings_of(WorkerSettings)
+_ROLE_FLAGS: Final = [known.label for known in (PRODUCER | WORKER).values()]
 
 
 def with_role(arguments: list[str]) -> list[str]:
@@ -39,7 +40,10 @@ def with_role(arguments: list[str]) -> list[str]:
         return arguments
     role = os.environ.get(ROLE_VARIABLE)
     if not role:
-        before = f" before {arguments[0].partition('=')[0]}" if arguments else ""
+        first = arguments[0].partition("=")[0] if arguments else ""
+        if first and first not in _ROLE_FLAGS:
+            return arguments  # click knows what is near
+        before = f" before {first}" if first else ""
         advice = f"see: randstream --help (or set {ROLE_VARIABLE}=producer or worker)"
         raise SettingsError(f"no command is given{before}; {advice}")
     if role not in ("producer", "worker"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from randstream.cli.demo.process import Process, ProcessError
+from randstream.cli.demo.process import Process
 
 
 def test_a_process_that_ends_early_is_reported_with_its_last_words() -> None:
@@ -15,7 +15,7 @@ def test_a_process_that_ends_early_is_reported_with_its_last_words() -> None:
         process = Process("p", ["worker", "--listen", "nowhere"])
         async with asyncio.TaskGroup() as group:
             await process.start(group)
-            with pytest.raises(ProcessError, match="p has ended: randstream: --listen"):
+            with pytest.raises(ChildProcessError, match="p has ended: --listen"):
                 await process.wait_said("worker.listening")
             await process.end()
 
@@ -25,7 +25,7 @@ def test_a_process_that_ends_early_is_reported_with_its_last_words() -> None:
 def test_a_process_that_cannot_store_is_reported_instead_of_waited_for() -> None:
     process = Process("p", [])
     process.said["sink.failing"] = {"error": "cannot write x: No space left on device"}
-    with pytest.raises(ProcessError, match="p: cannot write x: No space left on device; set TMPDIR"):
+    with pytest.raises(ChildProcessError, match="p: cannot write x: No space left on device; set TMPDIR"):
         asyncio.run(process.wait_said("link.resumed"))
 
 

@@ -29,7 +29,7 @@ from randstream.cli.top import command, polled, view
 if sys.stdin.isatty():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 command.PERIOD_SECONDS = view.PERIOD_SECONDS = 0.02
-polled.STALE_SECONDS = 60.0
+polled.STALE_SECONDS = command.FIRST_SECONDS = 100.0
 {more}
 sys.exit(entry.run(["top", *sys.argv[1:]]))
 """
@@ -60,6 +60,7 @@ class Pty:
         """Read until `text` is shown from here on; gives all that was shown until then, without its styles."""
         raw = b""
         while text not in (plain := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw.decode("utf-8", "ignore"))):
+            assert not self.screen.at_eof(), f"{text!r} was never shown: {plain}"
             raw += await self.screen.read(SCREENS)
         return plain
 

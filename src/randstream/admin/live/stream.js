@@ -153,12 +153,15 @@ function drawChart(figure, course, at) {
     node.textContent = content;
     return node;
   };
-  const box = (left, right) => `M${left.toFixed(1)} ${CHART.top}V${CHART.bottom}H${Math.max(right, left + LEAST).toFixed(1)}V${CHART.top}Z`;
+  const box = one => {
+    const left = Math.min(xOf(one.start), chartWidth - LEAST), right = Math.max(xOf(endOf(one)), left + LEAST);
+    return `M${left.toFixed(1)} ${CHART.top}V${CHART.bottom}H${right.toFixed(1)}V${CHART.top}Z`;
+  };
   const {last, current} = told.link.interruptions, marks = (current ? [...last, current] : last).filter(one => endOf(one) > from);
   const times = roundTimes(from, told.time, chartWidth < CHART.narrow ? 2 * tick : tick).filter(time => xOf(time) > CHART.left + 24 && xOf(time) < chartWidth - 24);
   svg.setAttribute("viewBox", `0 0 ${chartWidth} ${CHART.high}`);
   svg.replaceChildren(
-    ...Object.keys(FAMILIES).map(family => make("path", {class: family, d: marks.filter(one => (FAMILY[one.cause] ?? "lost") === family).map(one => box(xOf(one.start), xOf(endOf(one)))).join("")})),
+    ...Object.keys(FAMILIES).map(family => make("path", {class: family, d: marks.filter(one => (FAMILY[one.cause] ?? "lost") === family).map(box).join("")})),
     ...[0, scale / 2, scale].flatMap(value => [
       make("path", {class: "grid", d: `M${CHART.left} ${yOf(value)}H${chartWidth}`}),
       make("text", {x: CHART.left - 8, y: yOf(value) + 4, class: "amount"}, text(value)),

@@ -35,8 +35,6 @@ PAUSE, DOWNTIME = 2.0, 1.0
 """Seconds before each fault, and until what was killed is restarted; shortened if the whole demo is short."""
 USUAL_SECONDS: Final = 12.0
 STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow", "standby": "cyan"}
-
-
 STOPPED: Final = 130
 """The exit status of a demo that was stopped before it could prove anything."""
 UNSEEN: Final = (
@@ -311,7 +309,7 @@ def fetch_links(urls: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def run_demo(seconds: float | None) -> int:
-    """The demo command. Raises SettingsError, ProcessError and OSError: it cannot go on."""
+    """The demo command. Raises SettingsError and OSError: it cannot go on."""
     try:
         return asyncio.run(Demo(seconds, seed=secrets.token_hex(4)).run())
     except asyncio.CancelledError:

@@ -12,11 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...children.spawn import send_signal, spawn
-from ...errors import RandstreamError
-
-
-class ProcessError(RandstreamError):
-    """A process of the demo has ended, or cannot do its part."""
 
 
 @dataclass(slots=True)
@@ -60,12 +55,12 @@ class Process:
         del self.said[event]
 
     async def wait_said(self, event: str) -> dict[str, Any]:
-        """Wait until it has logged `event`. Raises ProcessError: it has ended, or cannot store its numbers."""
+        """Wait until it has logged `event`. Raises ChildProcessError: it has ended, or cannot store its numbers."""
         while event not in self.said:
             if failure := self.said.get("sink.failing"):
-                raise ProcessError(f"{self.name}: {failure['error']}; set TMPDIR to a folder with room")
+                raise ChildProcessError(f"{self.name}: {failure['error']}; set TMPDIR to a folder with room")
             if self.has_ended:
-                raise ProcessError(f"{self.name} has ended: {self.last_words}")
+                raise ChildProcessError(f"{self.name} has ended: {self.last_words.removeprefix('randstream: ')}")
             self.news.clear()
             await self.news.wait()
         return self.said[event]
