@@ -113,7 +113,7 @@ def hundred_streams() -> FakeRole:
 
 def lose(link: FakeLink, role: FakeRole) -> None:
     """The worker dies."""
-    link.state, link.error, link.silence = LinkState.WAITING, "connection refused", 8.1
+    link.state, link.reason, link.since, link.silence = LinkState.WAITING, "connection refused", time.time(), 8.1
     link.interruptions = FakeInterruptions(link.interruptions.last, (time.time(), Reason.CUT), UP_SECONDS)
     note(role, NOW - time.time(), "link.lost", link.label[0], "the peer ended the connection without a word")
 

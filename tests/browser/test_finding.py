@@ -7,11 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from tests.admin.roles import FakeInterruptions, FakeLink, FakeRole
+from tests.admin.roles import FakeLink, FakeRole
 from tests.browser.accessibility import violations
 from tests.browser.streams import served
 
-from randstream.observe.interruptions import Pause
 from randstream.observe.status import LinkState
 
 pytestmark = pytest.mark.browser
@@ -23,8 +22,7 @@ def streams(count: int = 3) -> list[FakeLink]:
 
 def trouble(link: FakeLink, state: LinkState, seconds: float, reason: str) -> None:
     """It has not been well for so long."""
-    link.state, link.error, link.offset = state, reason, 1500
-    link.interruptions = FakeInterruptions(current=(time.time() - seconds, Pause.SILENCE))
+    link.state, link.reason, link.since, link.offset = state, reason, time.time() - seconds, 1500
 
 
 def heading(page: Any, text: str) -> Any:
@@ -56,6 +54,14 @@ def test_it_names_the_stream_that_is_down_since_when_and_why_and_its_row_says_mo
         assert row.locator("td").nth(1).inner_text().strip() == "–"  # the rate
         assert row.locator("td[data-label=trip]").inner_text() == "–"
         assert row.locator("td[data-label=heard]").inner_text() == "500 ms ago"
+
+
+def test_a_row_says_at_once_that_nothing_comes_over_a_connection_that_lives(page: Any) -> None:
+    links = streams()
+    trouble(links[0], LinkState.STREAMING, 2, "the connection lives, but nothing comes")
+    with served(FakeRole(links=links)) as url:
+        page.goto(url)
+        page.locator("#streams .why", has_text="the connection lives, but nothing comes · since").wait_for()
 
 
 def test_of_several_it_names_one_that_is_down_and_longest_so(page: Any) -> None:

@@ -120,7 +120,7 @@ def test_a_producer_that_only_stands_by_is_well(page: Any) -> None:
         assert waits.locator(".why").inner_text().strip() == "producer-1 serves"
         links[0].state = LinkState.STANDBY
         wait_headline(page, "3 streams: 0 served here, 3 standing by")
-        links[2].error = "other-stream: producer-1 serves stream 0123456789abcdef"
+        links[2].error = links[2].reason = "producer-1 serves stream 0123456789abcdef"
         page.locator("tbody.standby .why.warn", has_text="serves stream 0123456789abcdef").wait_for()
         assert "1 standing by with a stream other than the worker's" in page.locator("#sub.warn").inner_text()
         assert page.locator("#line").is_hidden()

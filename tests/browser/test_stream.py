@@ -180,9 +180,9 @@ def test_a_square_of_the_field_opens_its_stream_and_a_stream_that_comes_appears(
         page.get_by_role("heading", name="No stream is called “worker-7”").wait_for()
         role.links.append(link)
         wait_title(page, "worker-7")
-        link.state, link.error = LinkState.WAITING, "Connection refused"
+        link.state, link.reason = LinkState.WAITING, "connection refused"
         page.locator("#stream-title.down").wait_for()
-        assert page.locator("#stream-sub").inner_text().startswith("unreachable · b:7 · Connection refused")
+        assert page.locator("#stream-sub").inner_text().startswith("unreachable · b:7 · connection refused")
 
 
 def test_a_worker_shows_who_serves_who_waits_and_where_its_numbers_are(page: Any) -> None:
@@ -217,7 +217,7 @@ def test_the_page_says_that_no_answer_comes_and_goes_on_when_one_does(page: Any)
         port = int(re.search(r":(\d+)/", page.url)[1])  # type: ignore[index]
     page.get_by_text("no answer since").wait_for()
     with served(role, port):
-        page.get_by_text("streaming", exact=True).wait_for()
+        page.locator("#stream-sub", has_text="streaming").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -282,7 +282,9 @@ def test_axe_finds_nothing_in_any_state(page: Any, scheme: str, width: int) -> N
     past = [ago(700, 20), ago(400, 5, Pause.STALLED), ago(100, 1, Pause.HAND_OVER)]
     streams = links(*(FakeInterruptions(past[: number % 4]) for number in range(20)))
     for link, state in zip(streams, LinkState, strict=False):
-        link.state, link.error = state, "timeout: no route to host"
+        link.state = state
+        if state is not LinkState.STREAMING:
+            link.reason, link.since = "no route to host", time.time()
     role = FakeRole(links=streams, warning="several producers are named producer-0")
     role.journal.note("link.lost", "worker-1", "cut")
     role.journal.note("link.stalled", "worker-2", "no space left on device")

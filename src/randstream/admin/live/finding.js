@@ -3,10 +3,8 @@
 const KINDS = ["streaming", "standby", "resting", "stalled", "finished"];
 const kindOf = state => KINDS.includes(state) ? state : "down";
 const isWell = ({state}) => !["down", "stalled"].includes(kindOf(state));
-const reasonOf = ({reason, error}) => reason ?? error?.replace(/^cut: /, "").replace(/\[Errno \d+\] /, "") ?? null;
-const sinceOf = ({since, interruptions: {current}}) => since ?? current?.start ?? null;
 const wordOf = (role, link) => isWell(link) || link.state === "stalled" ? link.state
-  : role === "worker" ? "without a producer" : reasonOf(link) ? "unreachable" : "connecting";
+  : role === "worker" ? "without a producer" : link.reason ? "unreachable" : "connecting";
 const ICONS = {
   streaming: "%3Ccircle cx='8' cy='8' r='6' fill='%232a9484'/%3E",
   stalled: "%3Crect x='2' y='2' width='12' height='12' fill='%23c98a1b'/%3E",
@@ -26,10 +24,10 @@ function countFlowing({links, states}) {
 
 // Those that are down before those that stand still, and then those that have been so for longest.
 const worstOf = ({links, time}) => links.filter(link => !isWell(link))
-  .sort((a, b) => (a.state === "stalled") - (b.state === "stalled") || (sinceOf(a) ?? time) - (sinceOf(b) ?? time))[0];
+  .sort((a, b) => (a.state === "stalled") - (b.state === "stalled") || (a.since ?? time) - (b.since ?? time))[0];
 
 function sayTrouble(worst, more, {role, time}) {
-  const name = nameOf(worst), word = wordOf(role, worst), since = sinceOf(worst), reason = reasonOf(worst);
+  const name = nameOf(worst), {reason, since} = worst, word = wordOf(role, worst);
   const rest = `${reason ? `: ${reason}` : ""}${more ? `; ${whole.format(more)} more ${more === 1 ? "does" : "do"} not flow` : ""}`;
   const said = `${name} is ${word}${rest}`;
   sayFinding(kindOf(worst.state), since === null ? said : `${name} has been ${word} for ${spanText(time - since)}${rest}`, said);
@@ -45,7 +43,7 @@ function sayHeadline(now) {
   if (worst) sayTrouble(worst, down + stalled - 1, now);
   else if (now.problem) sayFinding("down", `Not ready: ${now.problem}`);
   else sayFinding(warnings.length ? "stalled" : "streaming", counts);
-  const problem = worst && now.problem && (now.problem === reasonOf(worst) ? "not ready" : `not ready: ${now.problem}`);
+  const problem = worst && now.problem && (now.problem === worst.reason ? "not ready" : `not ready: ${now.problem}`);
   setText(byId("sub"), [(worst || now.problem) && counts, problem, ...warnings, ...words].filter(Boolean).join(" · ") || "all is well");
   byId("sub").className = `sub ${warnings.length ? "warn" : ""}`;
   const silent = down + stalled + finished;

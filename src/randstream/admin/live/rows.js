@@ -30,10 +30,10 @@ function makeRow(link) {
 }
 
 function whyOf(link) {
-  const {state, error, worker, peer, served_by, offset, acked_offset} = link, since = sinceOf(link), reason = reasonOf(link);
-  if (state === "standby") return error ? [error, true] : [`${served_by ?? "another"} serves`, false];
+  const {state, reason, since, worker, peer, served_by, offset, acked_offset} = link;
+  if (state === "standby") return reason ? [reason, true] : [`${served_by ?? "another"} serves`, false];
   if (state === "resting") return [`${peer}: another target leads to this worker, or to one with its name`, false];
-  if (isWell(link)) return ["", false];
+  if (isWell(link) && !reason) return ["", false];
   return [[worker && peer, reason, since !== null && `since ${momentText(since, timeNow)}`, `${plural(offset - acked_offset, "number")} not acknowledged`]
     .filter(Boolean).join(" · "), false];
 }
