@@ -15,6 +15,7 @@ import pytest
 from tests.cli.lines import SECRET, Run
 from tests.cli.running import finish, start, wait_connected, wait_said
 
+from randstream.cli import end_at_once_on_signals
 from randstream.cli import entry as cli
 
 SENDER = """
@@ -69,6 +70,17 @@ def test_ctrl_c_before_a_command_runs_leaves_no_traceback(
 
 def test_sigterm_before_a_command_runs_leaves_no_traceback(end_at: Callable[..., tuple[int, bytes, str]]) -> None:
     assert end_at("structlog", signal.SIGTERM, "worker", "--discard") == (143, b"", "")
+
+
+def test_a_ctrl_c_that_is_ignored_stays_ignored() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what a script starts in the background
+    try:
+        end_at_once_on_signals()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_ctrl_c_leaves_no_traceback_of_the_console_script_either(

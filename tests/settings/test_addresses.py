@@ -93,7 +93,7 @@ def test_unusable_ports_are_refused(text: str) -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    assert "raw://host:port" in refusal(producer, workers="tls://a:1")
+    assert "has an unknown scheme; give host:port, such as" in refusal(producer, workers="tls://a:1")
 
 
 def test_a_target_named_twice_is_refused_by_its_name() -> None:

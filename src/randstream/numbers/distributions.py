@@ -66,7 +66,7 @@ def parse_distribution(text: str) -> Distribution:
             return Normal(read_float(mean), read_float(sd))
     raise SettingsError(
         f"{text!r} is not a distribution; use integers:LOW:HIGH, bits64, bernoulli:P, poisson:LAMBDA, uniform:LOW:HIGH,"
-        " exponential:SCALE or normal:MEAN:SD"
+        " exponential:SCALE or normal:MEAN:SD, such as normal:0:1"
     )
 
 

@@ -19,6 +19,10 @@ _HOST: Final = re.compile(r"|\[?[0-9A-Fa-f:.]*(?:[0-9A-Fa-f.]|::)\]?|[A-Za-z0-9_
 """An IPv6 address ends in no single colon: what comes before the last colon of `::1` is no host."""
 _TARGET: Final = re.compile(r"(?:([a-z]+)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::([0-9]+))?")
 
+_ADVICE: Final = (
+    "give host:port, such as node-1:9000 or [::1]:9000, a port alone, or raw://, dns:// or srv:// and a name"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -76,12 +80,10 @@ def check_target(value: Any) -> Target:
         return replace(value, port=_check_port(value.port, least=0 if value.scheme == "srv" else 1))
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{shorten(str(value))} is not a target; give host:port, [v6]:port or raw://host:port")
+        raise ValueError(f"{shorten(str(value))} is not a target; {_ADVICE}")
     scheme, host, port = found.groups("")
     if scheme not in ("", "stream", "raw", "dns", "srv"):
-        raise ValueError(
-            f"{shorten(value)} has an unknown scheme; give host:port, raw://host:port, dns://name:port or srv://name"
-        )
+        raise ValueError(f"{shorten(value)} has an unknown scheme; {_ADVICE}")
     if scheme == "srv":
         if port:
             raise ValueError(f"{shorten(value)} has a port, but SRV records have their own; give srv://name")

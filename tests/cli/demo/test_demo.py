@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it, and what it says if a number is wrong."""
+"""The demo as a newcomer runs it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,9 @@ from typing import Any
 import pytest
 from tests.cli.lines import Run
 
-from randstream.cli.demo import Demo, describe, fetch_links
-from randstream.numbers.stream import NumberStream
-from randstream.protocol.frames import Beat, Open, encode
-from randstream.store import Damage, StreamReport
+from randstream.cli.demo import fetch_links
 
 DEMO = (sys.executable, "-m", "randstream", "demo")
-OPENED = Open("worker-0", "6ae2a63a0ac05109", "integers:1:100", "p", 1.0)
-
-
-def a_report(damage: Damage | None = None) -> StreamReport:
-    return StreamReport(Path("worker-0-6ae2a63a0ac05109"), OPENED, 1, 0, 100, 0, damage)
 
 
 def test_demo_heals_two_kills_and_a_cut_and_ends_exact() -> None:
@@ -100,45 +92,6 @@ def test_a_second_ctrl_c_ends_the_demo_at_once_and_leaves_nothing_behind(tmp_pat
         rest, err = demo.stdout.read(), demo.stderr.read()
     assert (demo.returncode, rest, err) == (130, "", "")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_damaged_store_is_not_exact() -> None:
-    damage = Damage(Path("x.numbers"), 17, 5, "a number that is not the stream's")
-    line, is_exact = describe(a_report(damage), {"worker-0": 100})
-    assert not is_exact
-    assert "NOT EXACT" in line
-    assert "byte 17" in line
-
-
-@pytest.mark.parametrize(("acked", "missing"), [(100, 0), (90, 0), (103, 3)])
-def test_numbers_acked_but_not_stored_count_as_missing(acked: int, missing: int) -> None:
-    line, is_exact = describe(a_report(), {"worker-0": acked})
-    assert is_exact is (missing == 0)
-    assert f"{missing} missing" in line
-
-
-def test_missing_stores_are_not_exact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "worker-0-6ae2a63a0ac05109"
-    folder.mkdir()
-    beat = Beat(0, 0, "1")
-    (folder / f"{0:020d}.numbers").write_bytes(encode(OPENED) + encode(beat))
-    assert Demo(None, seed="42").prove(tmp_path, {}, {}) == 1
-    assert "NOT EXACT" in capsys.readouterr().out
-
-
-def test_a_proof_without_any_number_claims_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for n in range(3):
-        stream = NumberStream("42", f"worker-{n}", "integers:1:100")
-        folder = tmp_path / f"worker-{n}-{stream.id}"
-        folder.mkdir()
-        opened = encode(Open(f"worker-{n}", stream.id, "integers:1:100", "p", 1.0))
-        (folder / f"{0:020d}.numbers").write_bytes(opened + encode(Beat(0, 0, "0")))
-    assert Demo(None, seed="42").prove(tmp_path, {}, {}) == 130
-    out = capsys.readouterr().out
-    assert "No number had arrived: nothing is proven." in out
-    assert "Stopped early: nothing was killed or cut." in out
-    assert "worker-0: no number, 0 missing" in out
-    assert "Every number" not in out
 
 
 def test_no_folder_for_temporary_files_is_not_blamed_on_standard_output(

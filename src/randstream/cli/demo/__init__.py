@@ -23,9 +23,9 @@ from rich.text import Text
 from ...children.orphans import reaping
 from ...clock import Clock
 from ...errors import SettingsError
-from ...store import StreamReport, verify
 from ..console import open_console
 from .process import Process
+from .proof import STOPPED, prove
 from .relay import Relay
 
 WORKERS: Final = 3
@@ -35,14 +35,6 @@ PAUSE, DOWNTIME = 2.0, 1.0
 """Seconds before each fault, and until what was killed is restarted; shortened if the whole demo is short."""
 USUAL_SECONDS: Final = 12.0
 STATE_COLOURS: Final = {"streaming": "green", "stalled": "yellow", "standby": "cyan"}
-STOPPED: Final = 130
-"""The exit status of a demo that was stopped before it could prove anything."""
-UNSEEN: Final = (
-    "Stopped early: nothing was killed or cut.",
-    "Stopped early: a producer was killed, but no worker, and no connection was cut.",
-    "Stopped early: a producer and a worker were killed, but no connection was cut.",
-)
-"""What a demo has not shown, by how many of its faults there were."""
 
 
 class Demo:
@@ -54,8 +46,8 @@ class Demo:
         self._seed = seed
         self._stopping = asyncio.Event()
         self._healed = asyncio.Event()
-        self._harms = 0
-        """How many of the three faults there were, and have healed."""
+        self._faults = 0
+        """How many of the three there were, and have healed."""
         self._stories: deque[str] = deque(maxlen=8)
         self._console = open_console(sys.stdout)
         self._live: Live | None = None
@@ -90,7 +82,11 @@ class Demo:
             acked: Counter[str] = Counter()
             for producer in producers.values():
                 acked |= producer.acked
-            return self.prove(store, acked, {name: worker.stood_still for name, worker in workers.items()})
+            stood_still = {name: worker.stood_still for name, worker in workers.items()}
+            words, status = prove(store, self._seed, acked, stood_still, self._faults)
+            for line in words:
+                self._say(line)
+            return status
 
     def _end(self, running: asyncio.Task[int]) -> None:
         """End with the proof; when asked for the second time, at once."""
@@ -176,7 +172,7 @@ class Demo:
             self._tell(f"{served[0].server} serves them now; the longest silence was {longest:.2f} s")
             await self._live_on(DOWNTIME)
             await self._start_producer(producers[name], group)
-            self._harms += 1
+            self._faults += 1
             self._tell(f"{name} is back and stands by")
         if await self._live_on(PAUSE):
             victim = workers["worker-2"]
@@ -187,7 +183,7 @@ class Demo:
             await _start(victim, group, "--listen", "worker.listening")
             offset = (await victim.wait_said("link.resumed"))["offset"]
             victim.stood_still += asyncio.get_running_loop().time() - killed_at
-            self._harms += 1
+            self._faults += 1
             self._tell(f"worker-2 is back and says: resume at offset {offset}. No other process kept anything for it")
         if await self._live_on(PAUSE):
             worker = workers["worker-1"]
@@ -196,7 +192,7 @@ class Demo:
             worker.forget("link.resumed")
             relays[name].cut()
             offset = (await worker.wait_said("link.resumed"))["offset"]
-            self._harms += 1
+            self._faults += 1
             self._tell(f"worker-1 goes on at offset {offset}, from {worker.server}")
         self._healed.set()
 
@@ -247,44 +243,8 @@ class Demo:
         else:
             self._stories.append(line)
 
-    def _say(self, line: str, style: str | None = None) -> None:
-        self._console.print(Text(line), style=style, soft_wrap=True)
-
-    def prove(self, store: Path, acked: dict[str, int], stood_still: dict[str, float]) -> int:
-        """Check `store` against the seed and `acked`, each worker's acknowledged offset, and return the exit status.
-
-        `stood_still`: for how many seconds each worker's stream did not flow.
-        """
-        report = verify([store], self._seed)
-        found = [describe(stream, acked) for stream in report.streams]
-        self._say("The proof: every number that arrived, against the same made again from the seed.")
-        for line, _ in found:
-            self._say(line)
-        self._say("Stood still: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stood_still.items()))
-        is_exact = len(found) == WORKERS and all(exact for _, exact in found)
-        if not is_exact:
-            self._say("NOT EXACT: please report this as a bug.", "red")
-        elif report.count == 0:
-            self._say("No number had arrived: nothing is proven.", "yellow")
-        else:
-            self._say("Every number is where it belongs.", "green")
-        if self._harms < len(UNSEEN):
-            self._say(UNSEEN[self._harms], "yellow")
-        again = f"{sys.executable} -m randstream numbers --seed {self._seed} --worker worker-0 --offset 0 --count 5"
-        self._say(f"Make any of them again:  {again}")
-        return 1 if not is_exact else 0 if report.count else STOPPED
-
-
-def describe(stream: StreamReport, acked: dict[str, int]) -> tuple[str, bool]:
-    """The proof for one worker in one line, and whether its numbers are exact."""
-    name = stream.opened.worker if stream.opened else stream.folder.name
-    if stream.damage is not None:
-        return f"{name}: NOT EXACT: {stream.damage}", False
-    missing = max(0, acked.get(name, 0) - stream.end_offset) + stream.first_offset
-    if not stream.count:
-        return f"{name}: no number, {missing} missing", not missing
-    numbers = f"{stream.count:,} numbers, offsets {stream.first_offset} to {stream.end_offset - 1}"
-    return f"{name}: {numbers}: 0 wrong, {missing} missing, 0 repeated", not missing
+    def _say(self, line: str | Text) -> None:
+        self._console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
 
 
 async def _start(process: Process, group: asyncio.TaskGroup, flag: str, event: str, *, seed: str = "") -> int:
