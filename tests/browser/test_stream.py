@@ -77,6 +77,8 @@ def test_a_name_in_the_table_opens_the_page_of_its_stream_and_the_browser_goes_b
         page.get_by_role("link", name="worker-1").click()
         wait_title(page, "worker-1")
         assert page.url.endswith("#/streams/worker-1")
+        page.wait_for_function("() => before !== null")
+        page.evaluate("show(before)")  # an event of the whole process changes neither
         assert page.title() == "worker-1 · randstream"
         assert page.locator("#streams").is_hidden()
         page.go_back()
