@@ -19,6 +19,7 @@ from tests.admin.roles import FakeInterruptions, FakeLink, FakeRole
 from tests.browser.conftest import BROWSER_ARGUMENTS
 from tests.browser.streams import served
 
+from randstream.admin.server import AdminServer
 from randstream.errors import Reason
 from randstream.observe.interruptions import Interruption, Pause
 from randstream.observe.journal import Entry
@@ -36,9 +37,12 @@ NOW = time.time() + HISTORY_SECONDS
 def main() -> None:
     """Stage three streams and a hundred, let them flow for two minutes, and take the screenshots."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    three, hundred = three_streams(), hundred_streams()
-    with sync_playwright() as p, flowing(three), flowing(hundred), served(three) as url, served(hundred) as wide:
-        for role in three, hundred:
+    three, hundred, old = three_streams(), hundred_streams(), three_streams()
+    with (
+        sync_playwright() as p, flowing(three), flowing(hundred), flowing(old),
+        served(three) as url, served(hundred) as wide, served(old, prepare=live_for_hours) as past,
+    ):  # fmt: skip
+        for role in three, hundred, old:
             role.clock.now = lambda: time.monotonic() + UP_SECONDS
         browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_ARGUMENTS)
 
@@ -54,6 +58,9 @@ def main() -> None:
             "page-phone": opened(url, viewport={"width": 360, "height": 1240}),
             "page-100-streams": opened(wide, viewport={"width": 1180, "height": 1200}, device_scale_factor=1),
         }
+        stream = opened(f"{past}#/streams/worker-1", viewport={"width": 1180, "height": 1240})
+        stream.locator("#charts .edge[d^=M]").first.wait_for()
+        stream.screenshot(path=IMAGES / "page-stream.png")
         pages["page-light"].wait_for_timeout((HISTORY_SECONDS - 8) * 1000)
         lose(three.links[1], three)
         pages["page-light"].wait_for_timeout(8_000)
@@ -85,6 +92,21 @@ def three_streams() -> FakeRole:
     note(role, 226, "link.stalled", "worker-0", "the sink makes no progress")
     note(role, 222, "link.recovered", "worker-0", "the stream flows again")
     return role
+
+
+def live_for_hours(admin: AdminServer) -> None:
+    """What the server has seen: a sink that gets slower each hour, and worker-1 away at each of its interruptions."""
+    dice, role, now = random.Random(5), admin.role, admin.role.clock.now() + UP_SECONDS
+    for seconds in range(-int(UP_SECONDS), 0, 5):
+        admin.observer.tick(now + seconds)
+        at = NOW - HISTORY_SECONDS + seconds
+        for link in role.links:
+            past = link.interruptions.last
+            is_away = any(one.start < at < one.start + one.seconds for one in past)
+            link.state = LinkState.WAITING if is_away else LinkState.STREAMING
+            link.offset += 0 if is_away else dice.randint(190, 210)
+            link.acked_offset = link.offset - dice.randint(20, 60)
+            link.round_trip = dice.gammavariate(4, 0.0002 + 0.0002 * (seconds % 3600) / 3600)
 
 
 def hundred_streams() -> FakeRole:
