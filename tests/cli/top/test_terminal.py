@@ -11,12 +11,13 @@ import struct
 import sys
 import termios
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import site_of
+from tests.support.waiting import patience
 
 from randstream.observe.status import LinkState
 
@@ -60,8 +61,12 @@ class Pty:
         """Read until `text` is shown from here on; gives all that was shown until then, without its styles."""
         raw = b""
         while text not in (plain := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw.decode("utf-8", "ignore"))):
-            assert not self.screen.at_eof(), f"{text!r} was never shown: {plain}"
-            raw += await self.screen.read(SCREENS)
+            with suppress(TimeoutError):
+                more = b""
+                async with asyncio.timeout(patience()):
+                    more = await self.screen.read(SCREENS)
+            assert more, f"{text!r} was never shown: {plain}"
+            raw += more
         return plain
 
 
