@@ -21,7 +21,7 @@ from tests.browser.streams import served
 
 from randstream.admin.server import AdminServer
 from randstream.errors import Reason
-from randstream.observe.interruptions import Interruption, Pause
+from randstream.observe.interruptions import KEPT, Interruption, Pause
 from randstream.observe.journal import Entry
 from randstream.observe.status import LinkState
 
@@ -101,7 +101,7 @@ def live_for_hours(admin: AdminServer) -> None:
         admin.observer.tick(now + seconds)
         at = NOW - HISTORY_SECONDS + seconds
         for link in role.links:
-            past = link.interruptions.last
+            past = link.status(now, 0.0, KEPT).interruptions.last
             is_away = any(one.start < at < one.start + one.seconds for one in past)
             link.state = LinkState.WAITING if is_away else LinkState.STREAMING
             link.offset += 0 if is_away else dice.randint(190, 210)

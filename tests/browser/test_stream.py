@@ -46,8 +46,8 @@ def run_for_hours(admin: AdminServer) -> None:
         admin.observer.tick(now + seconds)
         for link in role.links:
             if not (link.label[0] == "worker-1" and -3600 <= seconds < -3300):
-                link.offset += 10 * RATE  # type: ignore[misc]
-            link.acked_offset = link.offset - RATE  # type: ignore[misc]
+                link.offset += 10 * RATE
+            link.acked_offset = link.offset - RATE
 
 
 @contextmanager
