@@ -140,7 +140,7 @@ def shortage_of(error: BaseException) -> str | None:
 
 def is_full(error: OSError) -> bool:
     """Whether `error` means that a disk, or somebody's share of it, has no room."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def words_of(error: Exception) -> str:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import errno
 import io
 import os
 import select
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from ..errors import is_full
 from .words import approximate
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
-
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OutputError(OSError):
@@ -65,7 +63,7 @@ def forget_output() -> None:
 
 def remedy(error: OSError) -> str:
     """What to do about output that cannot be written."""
-    return "send it where there is room" if error.errno in _FULL else "send it elsewhere"
+    return "send it where there is room" if is_full(error) else "send it elsewhere"
 
 
 def _fill_descriptors() -> None:

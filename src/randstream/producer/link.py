@@ -378,7 +378,9 @@ class Link:
             self._set_well()
         else:
             self._unwell_since = min(self._unwell_since, now)
-            if not self.is_away(now) or was_up:
+            if was_up and self.is_away(now):
+                self.last_error = "it was stopped"
+            elif not self.is_away(now):
                 self.last_error = words_of(error)
         self.state = LinkState.WAITING
         self._context.budget.leave(self)
