@@ -236,7 +236,8 @@ async def test_a_stuck_command_stalls_the_link_within_the_window_and_heals(tmp_p
     script = 'if [ -e "$0" ]; then exec cat >> "$1"; fi; echo $$ > "$0"; exec sleep 1000'
     async with (
         a_worker(command=("sh", "-c", script, str(pid), str(out))) as worker,
-        producing(worker, rate=1e6) as producer,
+        # On a busy machine this process is often held up.
+        producing(worker, rate=1e6, heartbeat_interval=1.0) as producer,
     ):
         await log.wait("link.stalled")
         (link,) = producer.links

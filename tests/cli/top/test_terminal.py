@@ -36,6 +36,8 @@ sys.exit(entry.run(["top", *sys.argv[1:]]))
 """
 SCREENS = 2**24
 """Bytes: more than a test shows. A full reader would stop reading, and top would block on its writes."""
+SIZE = ("COLUMNS", "LINES")
+"""What pytest-xdist sets, and would count more than the size of the terminal."""
 SCREEN_ON, SCREEN_OFF, CURSOR_ON, WRAP = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?7h"
 
 
@@ -60,14 +62,14 @@ class Pty:
     async def wait_shown(self, text: str) -> str:
         """Read until `text` is shown from here on; gives all that was shown until then, without its styles."""
         raw = b""
-        while text not in (plain := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw.decode("utf-8", "ignore"))):
+        while text not in (shown := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw.decode("utf-8", "ignore"))):
             with suppress(TimeoutError):
                 more = b""
                 async with asyncio.timeout(patience()):
                     more = await self.screen.read(SCREENS)
-            assert more, f"{text!r} was never shown: {plain}"
+            assert more, f"{text!r} was never shown: {shown}"
             raw += more
-        return plain
+        return shown
 
 
 def resize(terminal: int, columns: int, lines: int) -> None:
@@ -82,7 +84,7 @@ async def top_on(*arguments: str, more: str = "", has_keys: bool = True) -> Asyn
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HURRIED_TOP.format(more=more), *arguments, start_new_session=True,
         stdin=inside if has_keys else asyncio.subprocess.DEVNULL, stdout=inside, stderr=inside,
-        env={**os.environ, "TERM": "xterm"},
+        env={name: value for name, value in os.environ.items() if name not in SIZE} | {"TERM": "xterm"},
     )  # fmt: skip
     pty = Pty(terminal, inside, process)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(

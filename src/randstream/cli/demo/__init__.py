@@ -110,12 +110,14 @@ class Demo:
                 await asyncio.wait([self._starting])
                 if self._is_flowing:
                     group.create_task(self._harm(producers, workers, relays, group))
-                yield producers, workers
-                await asyncio.gather(*(producer.end() for producer in producers.values()))
-                for worker in workers.values():
-                    await worker.end()
-                for relay in relays.values():
-                    relay.close()
+                try:
+                    yield producers, workers
+                    await asyncio.gather(*(producer.end() for producer in producers.values()))
+                    for worker in workers.values():
+                        await worker.end()
+                finally:  # before the group ends: it could take no more connections
+                    for relay in relays.values():
+                        relay.close()
         finally:
             for process in (*producers.values(), *workers.values()):
                 await process.end(signal.SIGKILL)

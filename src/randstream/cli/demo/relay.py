@@ -13,12 +13,16 @@ class Relay:
         self._to = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._is_closed = False
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen, and return the port."""
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            group.create_task(self._pass_both_ways(reader, writer))
+            if self._is_closed:  # the kernel had it already
+                writer.transport.abort()
+            else:
+                group.create_task(self._pass_both_ways(reader, writer))
 
         self._server = await asyncio.start_server(accept, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
@@ -30,6 +34,7 @@ class Relay:
 
     def close(self) -> None:
         """Stop listening, and cut every connection."""
+        self._is_closed = True
         if self._server is not None:
             self._server.close()
         self.cut()
