@@ -75,6 +75,13 @@ def pods(component: str | None = None) -> dict[str, dict[str, Any]]:
     }
 
 
+def delete_pods(*names: str, by_force: bool = False) -> None:
+    """Delete pods, and wait until they are gone. On a busy machine kubectl may wait for ever after that."""
+    given = {pods()[name]["metadata"]["uid"] for name in names}
+    kubectl("delete", "pod", *names, "--wait=false", *(["--grace-period=0", "--force"] if by_force else []))
+    until(lambda: not given & {pod["metadata"]["uid"] for pod in objects("pods", OURS)}, f"{', '.join(names)} gone")
+
+
 def workers() -> list[str]:
     return sorted(pods("worker"))
 

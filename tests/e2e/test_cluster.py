@@ -83,19 +83,19 @@ def test_the_seed_is_in_no_log() -> None:
 
 def test_the_stream_of_a_deleted_worker_resumes_exactly() -> None:
     before = prove()
-    kubectl("delete", "pod", "worker-1")
+    cluster.delete_pods("worker-1")
     prove(before)
 
 
 def test_the_stream_of_a_killed_worker_resumes_exactly() -> None:
     before = prove()
-    kubectl("delete", "pod", "worker-2", "--grace-period=0", "--force")
+    cluster.delete_pods("worker-2", by_force=True)
     prove(before)
 
 
 def test_producers_that_are_all_deleted_at_once_have_successors() -> None:
     before = prove()
-    kubectl("delete", "pod", *pods("producer"))
+    cluster.delete_pods(*pods("producer"))
     prove(before)
     assert sorted(pods("producer")) == PRODUCERS
 

@@ -43,7 +43,7 @@ def test_every_node_has_a_worker_of_its_name_and_its_stream_flows(nodes: list[st
 
 def test_top_names_the_node_whose_worker_died_and_its_stream_begins_anew(nodes: list[str]) -> None:
     pod, node = next((name, pod["spec"]["nodeName"]) for name, pod in pods("worker").items())
-    kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    cluster.delete_pods(pod, by_force=True)
     until(lambda: re.search(f"{re.escape(node)} (lost|closed): ", top()), "top reports it")  # closed: it said goodbye
     until(lambda: flowing() == nodes, "all streams flow again")
     [producer] = pods("producer")
@@ -55,7 +55,7 @@ def test_top_names_the_node_whose_worker_died_and_its_stream_begins_anew(nodes: 
 
 def test_a_worker_that_cannot_be_reached_is_shown_by_its_address_until_it_can(nodes: list[str]) -> None:
     kubectl("delete", "networkpolicy", "worker")
-    kubectl("delete", "pods", "--selector=app.kubernetes.io/component=worker")
+    cluster.delete_pods(*pods("worker"))
     until(
         lambda: sorted(pod["status"].get("podIP", "") for pod in pods("worker").values())[0], "new pods have addresses"
     )

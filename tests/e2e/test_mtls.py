@@ -90,5 +90,5 @@ def test_a_renewal_is_used_by_new_connections_and_interrupts_none() -> None:
         now = link(worker)
         assert now["reconnects"] == then["reconnects"], worker
         assert now["interruptions"]["count"] == then["interruptions"]["count"], worker
-    kubectl("delete", "pod", "worker-0")  # its producers have to know the new certificate's
+    cluster.delete_pods("worker-0")  # its producers have to know the new certificate's
     prove(before)

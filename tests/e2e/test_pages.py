@@ -94,9 +94,9 @@ def test_the_json_comes_through_a_forwarded_port() -> None:
 
 
 def test_workers_tell_of_producers_that_died_and_a_producer_of_a_worker_that_did() -> None:
-    kubectl("delete", "pod", "producer-0", "producer-1", "--grace-period=0", "--force")
+    cluster.delete_pods("producer-0", "producer-1", by_force=True)
     before = prove()
-    kubectl("delete", "pod", "worker-2", "--grace-period=0", "--force")
+    cluster.delete_pods("worker-2", by_force=True)
     prove(before)
     shown = [shell(each).stdout for each in blocks(OPERATIONS, "Recipes")]
     assert all(shown), shown
@@ -114,7 +114,7 @@ def test_logs_follow_pods_that_are_replaced() -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         told = [json.loads(following.stdout.readline())]
-        kubectl("delete", "pod", "worker-1")
+        cluster.delete_pods("worker-1")
         deadline = time.monotonic() + cluster.PATIENCE
         for line in following.stdout:
             told.append(json.loads(line))
