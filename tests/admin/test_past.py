@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 
 import numpy as np
 import pytest
 from tests.admin.roles import FakeLink, FakeRole
+from tests.support.memory import traced
 
 from randstream.admin import past
 from randstream.admin.observer import Observer, to_json
@@ -195,18 +195,14 @@ def test_the_memory_of_ten_thousand_streams_has_a_bound(monkeypatch: pytest.Monk
     monkeypatch.setattr(past, "SAMPLED_STREAMS", streams)
     links = [FakeLink(f"worker-{number}") for number in range(streams)]
     seen, now, sizes = Past(), 0.0, []
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
+    with traced() as held:
         for step in (3600, 60) * 2:  # all hours and all minutes are full after few looks
             for _ in range(130):
                 now += step
                 seen.look(links, now)
-            sizes.append((tracemalloc.get_traced_memory()[0] - before) / streams)
-    finally:
-        tracemalloc.stop()
+            sizes.append(held() / streams)
     filled = sizes[1::2]
-    assert all(1900 < size < 2500 for size in filled)  # bytes a stream: 25 MB for MOST_STREAMS
+    assert all(1900 < size < 2500 for size in filled), filled  # bytes a stream: 25 MB for MOST_STREAMS
     assert abs(filled[1] - filled[0]) < 100
 
 
@@ -215,6 +211,6 @@ def test_the_json_of_a_stream_has_nulls_for_what_is_not_known() -> None:
     observer = Observer(role)
     role.clock.now = lambda: 0.0
     observer.tick(0.0)
-    found = json.loads(to_json(observer.stream("worker-0")))  # type: ignore[arg-type]
+    found = json.loads(to_json(observer.stream("worker-0")))  # type: ignore[arg-type] # a name with a past is never None
     assert found["history"]["minutes"]["round_trip"] == {"mean": [None], "highest": [None]}
     assert found["history"]["hours"]["lag"] == {"mean": [0.0], "highest": [0.0]}

@@ -216,7 +216,7 @@ def test_the_page_says_that_no_answer_comes_and_goes_on_when_one_does(page: Any)
     role = three_streams()
     with opened(page, role, "#/streams/worker-1"):
         wait_title(page, "worker-1")
-        port = int(re.search(r":(\d+)/", page.url)[1])  # type: ignore[index]
+        port = int(re.search(r":(\d+)/", page.url)[1])  # type: ignore[index] # the URL has a port
     page.get_by_text("no answer since").wait_for()
     with served(role, port):
         page.locator("#stream-sub", has_text="streaming").wait_for()

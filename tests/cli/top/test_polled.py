@@ -38,7 +38,7 @@ def test_it_asks_at_once_again_when_woken_and_no_more_once_stopped() -> None:
 
 
 def test_before_the_first_answer_it_is_silent_since_the_start() -> None:
-    polled = Polled()
+    polled = Counting(threading.Event())
     polled.heard_at -= 60.0
     look = polled.look_at("a:1", None)
     assert look.silence >= 60.0

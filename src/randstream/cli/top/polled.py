@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ class Look:
         return self.problem or f"no answer from {self.address} yet"
 
 
-class Polled:
+class Polled(ABC):
     """Asks with `ask`, once `start` is called, until `stop` is. Sets `news` after each question."""
 
     def __init__(self, news: threading.Event | None = None) -> None:
@@ -50,9 +51,9 @@ class Polled:
         self.heard_at = self._clock.now()
         """When the last answer came, in seconds of the monotonic clock; before the first: the start."""
 
+    @abstractmethod
     def ask(self) -> float:
         """Ask once; give the seconds to wait before the next question."""
-        raise NotImplementedError
 
     def start(self) -> None:
         threading.Thread(target=self._run, name=type(self).__name__, daemon=True).start()
