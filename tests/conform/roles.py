@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from randstream.conform.engine import Case, Outcome
+from randstream.conform.cases import Case, Outcome
 from randstream.conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, run_worker_suite
 
 

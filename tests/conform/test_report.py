@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from randstream.conform.engine import Case, Outcome
+from randstream.conform.cases import Case, Outcome
 from randstream.conform.report import Report, to_junit, unseen_lines
 from randstream.conform.rules import UNSEEN
 

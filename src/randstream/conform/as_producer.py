@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from .engine import PATIENCE, BrokenRuleError, Conversation
+from .cases import BrokenRuleError
+from .conversation import PATIENCE, Conversation
 from .wire import Line, beat, rank, with_check
 
 HEARTBEAT: Final = 1.0

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from ..numbers.distributions import is_canonical
-from .engine import PATIENCE, BrokenRuleError, Conversation, NotPlayedError
+from .cases import BrokenRuleError, NotPlayedError
+from .conversation import PATIENCE, Conversation
 from .wire import Line, Run, crc32c
 
 LONGEST_DELAY: Final = 5.0

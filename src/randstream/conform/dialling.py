@@ -7,7 +7,7 @@ from typing import Final
 
 from ..numbers.stream import NumberStream
 from .as_worker import LONGEST_DELAY, Guest, Link
-from .engine import BrokenRuleError, Case, NotPlayedError, case_adder
+from .cases import BrokenRuleError, Case, NotPlayedError, case_adder
 from .greeting import LINK, NUMBERS
 from .wire import Line, Run
 

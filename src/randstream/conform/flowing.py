@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Final
 
 from .as_worker import Guest, Link
-from .engine import PATIENCE, BrokenRuleError, Case, NotPlayedError, case_adder
+from .cases import BrokenRuleError, Case, NotPlayedError, case_adder
+from .conversation import PATIENCE
 from .greeting import HELLO, LINK, NUMBERS
 from .wire import MAX_OFFSET, Line, Run
 

@@ -6,7 +6,8 @@ import asyncio
 from typing import Final
 
 from .as_worker import Guest, Link
-from .engine import PATIENCE, BrokenRuleError, Case, NotPlayedError, case_adder
+from .cases import BrokenRuleError, Case, NotPlayedError, case_adder
+from .conversation import PATIENCE
 from .wire import MAX_OFFSET
 
 LINK: Final = "link"

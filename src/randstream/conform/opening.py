@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from .as_producer import Offer, Site
-from .engine import PATIENCE, BrokenRuleError, Case, case_adder
+from .cases import BrokenRuleError, Case, case_adder
+from .conversation import PATIENCE
 from .wire import with_check
 
 STRANGER: Final = "stranger"

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from .as_producer import QUICK, Offer, Site
-from .engine import BrokenRuleError, Case, case_adder
+from .cases import BrokenRuleError, Case, case_adder
 from .serving import ACKS, ALONE
 from .wire import Line, rank
 

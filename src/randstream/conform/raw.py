@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from .as_producer import Offer, Site
-from .engine import BrokenRuleError, Case, NotPlayedError, case_adder
+from .cases import BrokenRuleError, Case, NotPlayedError, case_adder
 from .serving import ALONE
 
 CASES: Final[list[Case]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from xml.etree import ElementTree
 
-from .engine import Case, Outcome
+from .cases import Case, Outcome
 from .rules import UNSEEN
 
 

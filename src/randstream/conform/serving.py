@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from .as_producer import HEARTBEAT, QUICK, Offer, Site
-from .engine import BrokenRuleError, Case, NotPlayedError, case_adder, patience_for
+from .cases import BrokenRuleError, Case, NotPlayedError, case_adder
+from .conversation import patience_for
 from .wire import MAX_OFFSET, Line, beat
 
 ALONE: Final = "alone"

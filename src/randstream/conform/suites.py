@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from . import dialling, flowing, greeting, opening, queueing, raw, serving
 from .as_producer import Site
 from .as_worker import Guest, Link
-from .engine import BrokenRuleError, Case, Outcome, play
+from .cases import BrokenRuleError, Case, Outcome, play
 
 BESIDE: Final = 6
 """Cases against a worker that run at once: far below its 16 places before `#open`."""
