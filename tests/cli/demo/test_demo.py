@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
-import json
 import os
 import re
 import signal
@@ -15,8 +13,6 @@ from typing import Any
 
 import pytest
 from tests.cli.lines import Run
-
-from randstream.cli.demo import fetch_links
 
 DEMO = (sys.executable, "-m", "randstream", "demo")
 
@@ -116,19 +112,3 @@ def test_a_process_that_cannot_start_ends_the_demo_in_one_line(run: Run, monkeyp
     monkeypatch.setattr("randstream.cli.demo.process.spawn", fail)
     status, _, err = run("demo")
     assert (status, err) == (1, "randstream: this process has no file descriptor left; give it more (ulimit -Hn)\n")
-
-
-def test_the_table_shows_each_link_as_its_server_sees_it_and_leaves_out_who_is_dead(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def links(**states: str) -> io.BytesIO:
-        return io.BytesIO(json.dumps({"links": [{"worker": w, "state": s} for w, s in states.items()]}).encode())
-
-    def answer(url: str, timeout: float) -> io.BytesIO:
-        if url.startswith("dead"):
-            raise ConnectionRefusedError
-        return links(a="standby", b="streaming") if url.startswith("one") else links(a="streaming", b="standby")
-
-    monkeypatch.setattr("randstream.cli.demo.urlopen", answer)
-    found = fetch_links(["dead/", "one/", "other/"])
-    assert {name: link["state"] for name, link in found.items()} == {"a": "streaming", "b": "streaming"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from tests.support.peers import Listener, Peer, a_listener
@@ -87,3 +87,22 @@ async def test_a_closed_relay_cannot_be_dialled() -> None:
         path.relay.close()
         with pytest.raises(OSError, match=r"Connect call failed|refused"):
             await path.dial()
+
+
+async def test_a_connection_that_is_not_through_yet_ends_with_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, began = asyncio.open_connection, asyncio.Event()
+
+    async def dial_for_ever(host: str, port: int) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "open_connection", dial_for_ever)
+    with suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            relay = Relay(1)
+            near = Peer(*await connect("127.0.0.1", await relay.start(group)))
+            await began.wait()
+            relay.close()
+            raise ArithmeticError
+    assert await near.rest() == b""
+    near.cut()

@@ -22,6 +22,7 @@ class Relay:
             if self._is_closed:  # the kernel had it already
                 writer.transport.abort()
             else:
+                self._writers.add(writer)  # at once: the task may be cancelled before it begins
                 group.create_task(self._pass_both_ways(reader, writer))
 
         self._server = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -40,20 +41,20 @@ class Relay:
         self.cut()
 
     async def _pass_both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = {writer}
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, far_writer}
-        try:
+            ends.add(far_writer)
+            self._writers.add(far_writer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pass(reader, far_writer))
                 group.create_task(_pass(far_reader, writer))
+        except OSError:  # nobody listens there
+            pass
         finally:
-            self._writers -= {writer, far_writer}
-            writer.transport.abort()
-            far_writer.transport.abort()
+            self._writers -= ends
+            for end in ends:
+                end.transport.abort()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
