@@ -134,7 +134,8 @@ def wrong_with_producer(told: Object, workers: set[str | None]) -> Iterator[str]
     yield from filter(None, (told["problem"], told["warning"]))
     for link in told["links"]:
         if link["state"] in NOT_REACHED and link["worker"] in {None, *workers}:
-            yield f"it does not reach {link['worker'] or link['peer']}{': ' + link['error'] if link['error'] else ''}"
+            why = link.get("reason") or link["error"]
+            yield f"it does not reach {link['worker'] or link['peer']}{': ' + why if why else ''}"
 
 
 def wrong_with_worker(told: Object, producers: int) -> Iterator[str]:
@@ -144,8 +145,9 @@ def wrong_with_worker(told: Object, producers: int) -> Iterator[str]:
         return
     link = told["links"][0]
     yield from filter(None, (told["problem"], told["warning"]))
-    if link["state"] != "streaming" and link["error"] != told["problem"]:
-        yield f"its stream stands still ({link['state']}){': ' + link['error'] if link['error'] else ''}"
+    why = link.get("reason") or link["error"]
+    if link["state"] != "streaming" and why != told["problem"]:
+        yield f"its stream stands still ({link['state']}){': ' + why if why else ''}"
     standbys = len(link["standbys"] or ())
     if link["state"] == "streaming" and standbys < producers - 1:
         yield f"only {standbys} of {producers - 1} producers stand by"

@@ -83,7 +83,8 @@ class PeerClosed(RandstreamError):
     """The peer, or `who`, ended the connection, politely (`#close reason=...`) or not (`Reason.CUT`)."""
 
     def __init__(self, reason: Reason, who: str = "the peer") -> None:
-        super().__init__(f"{who} closed the connection: {reason}")
+        ending = {Reason.CUT: "ended the connection without a word", Reason.SHUTDOWN: "was stopped"}
+        super().__init__(f"{who} {ending.get(reason, f'closed the connection: {reason}')}")
         self.reason = reason
 
 
@@ -170,4 +171,4 @@ def is_polite(error: Exception) -> bool:
 
 def silent_end() -> OSError:
     """What ended a connection, if neither end gave a reason."""
-    return ConnectionResetError("the peer ended the connection without a word")
+    return ConnectionResetError(str(PeerClosed(Reason.CUT)))

@@ -258,7 +258,7 @@ def test_interruptions_never_overlap(case: Case) -> None:
 
 
 def test_the_last_hundred_are_kept_and_all_are_counted_in_bounded_memory(case: Case) -> None:
-    with traced() as held:
+    with traced("observe/interruptions.py") as held:
         for number in range(10_000):
             if number == KEPT:
                 before = held()

@@ -38,7 +38,7 @@ async def test_handshake_limit_ends_a_connection_whose_worker_does_not_greet(log
         assert producer.clock.now() - began == pytest.approx(HANDSHAKE_LIMIT, abs=0.1)
         unreachable = await log.wait("link.unreachable")
         assert unreachable["reason"] == "timeout"
-        assert unreachable["error"] == "nothing heard in state greeting; perhaps the worker waits for TLS"
+        assert unreachable["error"] == "connected, but the peer says nothing; perhaps the worker waits for TLS"
 
 
 async def test_a_worker_that_has_spoken_in_plain_text_is_not_thought_to_wait_for_tls(log: Log) -> None:
@@ -47,8 +47,8 @@ async def test_a_worker_that_has_spoken_in_plain_text_is_not_thought_to_wait_for
         await peer.accept()
         peer.cut()
         await (await listener.peer()).rest()
-        assert (await log.wait("link.unreachable"))["error"] == "nothing heard in state greeting"
-        assert only(producer).last_error == "nothing heard in state greeting"
+        assert (await log.wait("link.unreachable"))["error"] == "connected, but the peer says nothing"
+        assert only(producer).last_error == "connected, but the peer says nothing"
 
 
 async def test_handshake_limit_ends_an_attempt_that_nobody_answers(log: Log) -> None:

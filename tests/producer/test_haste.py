@@ -166,7 +166,7 @@ async def test_a_worker_that_stops_on_purpose_and_comes_back_is_one_line_and_no_
         assert (closed["event"], closed["log_level"]) == ("link.closed", "info")
         assert (closed["reason"], closed["worker"]) == ("shutdown", "worker-0")
         assert closed["waits_for"] == f"{producer.links[0].target} to come back"
-        assert producer.links[0].reason == "it was stopped"
+        assert producer.links[0].reason == "the peer was stopped"
         assert [entry.event for entry in producer.journal.entries][-1] == "link.closed"
         await pod.start()
         await seconds_until_heard(pod)

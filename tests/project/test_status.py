@@ -136,6 +136,7 @@ def test_a_worker_that_streams_with_a_standby_is_right() -> None:
         ({"problem": "no space"}, "no space"),
         ({"warning": "another stream"}, "another stream"),
         (a_worker(state="waiting", error="cut"), "its stream stands still (waiting): cut"),
+        (a_worker(state="waiting", error="cut", reason="disk full"), "its stream stands still (waiting): disk full"),
         (a_worker(standbys=[]), "only 0 of 1 producers stand by"),
         ({"disk": [2**30, 1000 * 2**20, 24 * 2**20]}, "its volume is 98% full, 24 MiB are free"),
     ],

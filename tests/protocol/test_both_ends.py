@@ -159,7 +159,7 @@ def test_beats_that_move_nothing_are_not_piled_up_at_either_end_while_the_sink_i
     sender, receiver = a_streaming_sender(), a_streaming_receiver()
     sender.send_numbers(b"5\n", 1, START)
     beat(sender, receiver, 0)
-    with traced() as held:
+    with traced("protocol") as held:
         for second in range(1, 1000):
             beat(sender, receiver, second)
         assert held() < 50_000  # a thousand kept beats take a hundred bytes each, and more

@@ -18,7 +18,7 @@ from randstream.backoff import Backoff
 from randstream.net.connection import Connection
 from randstream.net.timers import Alarm, TimerWheel
 from randstream.observe.interruptions import Interruptions
-from randstream.producer import link, producer, pump, stream_session
+from randstream.producer import link, producer, pump, redial, stream_session
 from randstream.producer.places import Places
 from randstream.producer.resolver import Resolver
 from randstream.protocol import end, receiver, sender
@@ -40,7 +40,7 @@ class Mutant:
 
 DurableSink, Store, Segment = sink.DurableSink, store.Store, segment.Segment
 Session, Line, Worker = session.Session, line.Line, worker.Worker
-Link, StreamSession, Pump = link.Link, stream_session.StreamSession, pump.Pump
+Link, Redial, StreamSession, Pump = link.Link, redial.Redial, stream_session.StreamSession, pump.Pump
 Sender, Receiver, Silence = sender.Sender, receiver.Receiver, end.Silence
 
 MUTANTS: Final = (
@@ -422,7 +422,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "yield-is-taken-for-takeover", "a producer that yielded stays away",
-        Link, "_delay_after", "case Reason.TAKEOVER:", "case Reason.TAKEOVER | Reason.YIELD:",
+        Redial, "delay_after", "case Reason.TAKEOVER:", "case Reason.TAKEOVER | Reason.YIELD:",
     ),
     Mutant(
         "standby-does-not-say-goodbye", "a producer that ends leaves those that it stands by for without a word",

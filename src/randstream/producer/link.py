@@ -7,70 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ..backoff import Backoff
-from ..errors import (
-    LocalProtocolError,
-    PeerClosed,
-    RandstreamError,
-    Reason,
-    is_transient,
-    reason_of,
-    silent_end,
-    words_of,
-)
-from ..net.budget import SendBudget
-from ..net.credentials import Credentials
-from ..net.timers import TimerWheel
+from ..errors import LocalProtocolError, PeerClosed, RandstreamError, Reason, reason_of, silent_end, words_of
 from ..numbers.distributions import NumberArray
 from ..numbers.stream import NumberStream
 from ..observe.interruptions import Ear, Interruptions
-from ..observe.journal import Journal
 from ..observe.link_report import LINK_LINES_A_MINUTE, LinkReport
 from ..observe.status import LinkState, LinkStatus, find_health
-from ..observe.tally import Tally
-from ..observe.throttle import Throttle
-from ..settings import ProducerSettings, Seed, Target
+from ..settings import Target
+from .context import LinkContext
 from .dialling import Dialler, Session
-from .haste import HASTE_SECONDS, Haste
-from .history import Histories
-from .names import Names
-from .places import Places
-from .resolver import Resolver
+from .haste import HASTE_SECONDS
+from .redial import Redial
 
 STREAMS_REMEMBERED: Final = 8
 """Per target: a peer that keeps changing its name must not fill memory."""
 AWAY_SECONDS: Final = HASTE_SECONDS
 """A worker that stops on purpose is expected back, or gone from DNS for good, within this time: no alarm before."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkContext:
-    """What all links of a producer share."""
-
-    settings: ProducerSettings
-    seed: Seed
-    wheel: TimerWheel
-    resolver: Resolver
-    credentials: Credentials | None
-    random: Random
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    on_missed: Callable[[float], None]
-    on_finished: Callable[[Link, float], None]
-    on_bug: Callable[[Exception], None]
-    tally: Tally
-    journal: Journal
-    longest_delay: float
-    histories: Histories
-    budget: SendBudget
-    dials: Places
-    reminders: Throttle
-    names: Names[Link] = field(default_factory=Names)
-    haste: Haste[Link] = field(default_factory=Haste)
 
 
 class Link:
@@ -103,7 +58,7 @@ class Link:
         self._dialler = Dialler(
             target, context.resolver, context.dials, self._clock, lambda now: begin(self, context, now), self._on_answer
         )
-        self._backoff = Backoff(context.random, context.longest_delay)
+        self._redial = Redial(self, context.haste, context.random, context.longest_delay)
         self._alarm = context.wheel.alarm(self._dial)
         self._dialling: asyncio.Task[None] | None = None
         self.session: Session | None = None
@@ -111,8 +66,6 @@ class Link:
         self._resumed: dict[str, Any] | None = None
         """What to report about a stream that has resumed, once it is proved to flow; None when reported."""
         self._is_finishing = False
-        self._has_progressed = False
-        self._hurries_until = -math.inf
         self._away_until = -math.inf
         self._peer = str(target)
         self._report = LinkReport(
@@ -200,7 +153,7 @@ class Link:
 
     def start(self, when: float) -> None:
         """Dial for the first time at `when`."""
-        self._hurries_until = when + HASTE_SECONDS
+        self._redial.hurry(when)
         self._alarm.set(when)
 
     def finish(self, now: float) -> None:
@@ -267,7 +220,7 @@ class Link:
             self.state = LinkState.STANDBY
             self.served_by = by
             self._set_well()
-            self._backoff.reset_spare()
+            self._redial.stand_by()
             self._report.standing_by(by, now, interruption)
         elif interruption is not None:
             self._report.recovered(self.acked_offset, now, interruption)
@@ -327,9 +280,8 @@ class Link:
             self.history.round_trips.observe(seconds)
 
     def prove(self) -> None:
-        """The peer has proved itself: after the next loss, the first delay is short again."""
-        self._backoff.reset()
-        self._has_progressed = True
+        """See `Redial.prove`."""
+        self._redial.prove()
 
     def set_stalled(self, why: str, now: float) -> None:
         """The worker lives, but takes no numbers."""
@@ -350,9 +302,7 @@ class Link:
         if isinstance(error, LocalProtocolError) or not isinstance(error, (OSError, RandstreamError)):
             self._context.on_bug(error)
         reason, was_up = reason_of(error), self.is_up
-        if self._has_progressed:
-            self._has_progressed, self._hurries_until = False, now + HASTE_SECONDS
-        delay = self._delay_after(error, max(0.0, now - self._up_since), now)
+        delay = self._redial.delay_after(error, max(0.0, now - self._up_since), now)
         fields: dict[str, Any] = {"retry_in": round(delay, 3), "offset": self.offset, "acked": self.acked_offset}
         is_well = reason in (Reason.YIELD, Reason.SPARE)
         if not is_well:
@@ -378,9 +328,7 @@ class Link:
             self._set_well()
         else:
             self._unwell_since = min(self._unwell_since, now)
-            if was_up and self.is_away(now):
-                self.last_error = "it was stopped"
-            elif not self.is_away(now):
+            if was_up or not self.is_away(now):
                 self.last_error = words_of(error)
         self.state = LinkState.WAITING
         self._context.budget.leave(self)
@@ -391,7 +339,7 @@ class Link:
         """The link has ended for good."""
         self.session = None
         self._context.budget.leave(self)
-        self._context.haste.forget(self)
+        self._redial.forget()
         self._context.resolver.forget(self.target.host)
         self._forget_service(now)
         if self.state is not LinkState.FINISHED:
@@ -420,8 +368,7 @@ class Link:
 
     def _dial(self, now: float) -> None:
         self.state = LinkState.DIALLING
-        again = self._context.haste.miss(self, self._hurries_until, now)
-        self._dialling = self._context.spawn(self._dial_once(again))
+        self._dialling = self._context.spawn(self._dial_once(self._redial.limit(now)))
 
     async def _dial_once(self, again: float | None) -> None:
         try:
@@ -434,18 +381,6 @@ class Link:
         if self._dialling is None:
             return False
         self._dialling = None
-        self._context.haste.forget(self)
+        self._redial.forget()
         self.session = session
         return True
-
-    def _delay_after(self, error: Exception, held: float, now: float) -> float:
-        match reason_of(error):
-            case Reason.TAKEOVER:
-                return self._backoff.succession_delay(held)
-            case Reason.SPARE:
-                return self._backoff.spare_delay()
-            case Reason.SHORTAGE:  # on this machine: a quick retry does not cure it
-                return self._backoff.delay()
-        if not is_transient(error):
-            return self._backoff.longest_delay()
-        return self._backoff.delay(self._context.haste.miss(self, self._hurries_until, now))

@@ -23,11 +23,12 @@ from ..observe.journal import Journal
 from ..observe.tally import Tally
 from ..observe.throttle import LINES_A_MINUTE, Throttle
 from ..settings import ProducerInputs, ProducerSettings, Target
+from .context import LinkContext
 from .dialling import DIALS_AT_ONCE
 from .discovery import Watch
 from .dns import Dns
 from .history import Histories, History
-from .link import Link, LinkContext
+from .link import Link
 from .places import Places
 from .raw_session import RawSession
 from .resolver import Resolver

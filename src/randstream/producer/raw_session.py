@@ -11,7 +11,8 @@ from ..net.connection import Connection
 from ..protocol.end import NEVER
 from ..protocol.events import Event
 from ..protocol.frames import Lines
-from .link import Link, LinkContext
+from .context import LinkContext
+from .link import Link
 from .pacing import Pacer
 from .pump import Pump
 

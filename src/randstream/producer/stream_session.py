@@ -14,7 +14,8 @@ from ..protocol.frames import Lines, Numbers
 from ..protocol.sender import Sender
 from ..protocol.states import State
 from ..protocol.troubles import sentence_of
-from .link import Link, LinkContext
+from .context import LinkContext
+from .link import Link
 from .pacing import Pacer
 from .pump import Pump
 

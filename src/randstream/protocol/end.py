@@ -15,6 +15,11 @@ from .raw import FirstLineDecoder
 from .states import Role, State, next_state
 
 NEVER: Final = float("inf")
+_SILENCES: Final = {
+    State.GREETING: "connected, but the peer says nothing",
+    State.OPENING: "connected, but the peer opens no stream",
+}
+"""What a silence is called, for an operator, before a stream is open."""
 
 
 class Silence:
@@ -128,7 +133,7 @@ class End(ABC):
             return []
         if self._silence.is_over(now, self._grace):
             hint = self._silence_hint if self.state is State.GREETING else ""
-            error = PeerTimeout(f"nothing heard in state {self.state.name.lower()}{hint}")
+            error = PeerTimeout(_SILENCES.get(self.state, "nothing heard for three heartbeats") + hint)
             self._close_for(Reason.TIMEOUT)
             return [Closed(error)]
         events: list[Event] = []
