@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from tests.net.certificates import CA
+from tests.support.waiting import PATIENCE
 from yarl import URL
 
 from randstream.admin.server import AdminServer
@@ -62,7 +63,7 @@ async def site_of(role: ObservedRole, **given: Any) -> AsyncIterator[Site]:
     _, port = await admin.start()
     url = f"{'https' if 'certificate' in given else 'http'}://127.0.0.1:{port}"
     connector = aiohttp.TCPConnector(ssl=client_context())
-    async with aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(10)) as client:
+    async with aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(PATIENCE)) as client:
         try:
             yield Site(admin, port, client)
         finally:

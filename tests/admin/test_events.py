@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -62,6 +64,46 @@ async def test_a_tick_makes_one_snapshot_for_everybody_and_none_for_nobody(made:
         await until(lambda: site.admin.events.watchers == 0)
         site.tick(2.0)
         assert made == [events.SHOWN_LINKS]
+
+
+@pytest.mark.parametrize(("accepted", "coding"), [("gzip, deflate", "gzip"), ("identity", None), ("gzip;q=0", None)])
+async def test_events_are_compressed_for_those_who_take_it(accepted: str, coding: str | None) -> None:
+    role = FakeRole(links=[FakeLink(f"worker-{number}") for number in range(100)])
+    async with site_of(role) as site, site.client.get("/events", headers={"Accept-Encoding": accepted}) as stream:
+        assert stream.headers.get("Content-Encoding") == coding
+        assert stream.headers["Vary"] == "Accept-Encoding"
+        for seconds in range(3):
+            assert (await read_event(stream.content))["totals"]["numbers"] == 500 * seconds
+            role.advance(5)
+            site.tick(float(seconds))
+
+
+async def test_a_watcher_reads_each_event_as_it_comes_whenever_it_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[bytes] = []
+
+    def counting(data: bytes, pack: Callable[[bytes], bytes] = events.pack) -> bytes:
+        packed.append(data)
+        return pack(data)
+
+    monkeypatch.setattr(events, "pack", counting)
+    async with site_of(FakeRole()) as site, site.client.get("/events") as one:
+        await read_event(one.content)
+        site.tick(0.0)
+        await read_event(one.content)
+        async with site.client.get("/events") as other:
+            await read_event(other.content)
+            packed.clear()
+            for seconds in range(1, 4):
+                site.tick(float(seconds))
+                assert await read_event(one.content) == await read_event(other.content)
+            assert len(packed) == 3
+
+
+def test_a_part_of_the_compressed_events_needs_no_other() -> None:
+    events_of = [f"data: {number}\n\n".encode() * 1000 for number in range(3)]
+    parts = [events.pack(each) for each in events_of]
+    for plain, packed in [*zip(events_of, parts, strict=True), (b"".join(events_of), b"".join(parts))]:
+        assert zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(events.GZIP_HEAD + packed) == plain
 
 
 async def test_a_watcher_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,12 @@
-"""Http: the headers of every answer, refusals, and query parameters."""
+"""Http: the headers of every answer, and what clients take."""
 
 from __future__ import annotations
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
 from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import site_of
 
-from randstream.admin.http import HEADERS, Refusal, parameters, takes_gzip, text
+from randstream.admin.http import HEADERS, takes_gzip, text
 
 
 async def test_no_answer_may_be_cached_or_sniffed() -> None:
@@ -16,29 +15,6 @@ async def test_no_answer_may_be_cached_or_sniffed() -> None:
             async with site.client.get(path) as answer:
                 assert answer.headers["Cache-Control"] == "no-store"
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
-
-
-def test_parameters_are_unquoted_and_may_be_empty() -> None:
-    request = make_mocked_request("GET", "/api/links?filter=a%20b%26c&limit=")
-    assert parameters(request, "limit", "filter") == {"filter": "a b&c", "limit": ""}
-    assert parameters(make_mocked_request("GET", "/api/links"), "limit") == {}
-
-
-@pytest.mark.parametrize(
-    ("query", "known", "message"),
-    [
-        ("limt=1", ("limit", "filter"), "'limt' is not a parameter of /page; it takes limit, filter"),
-        ("limit=1", (), "'limit' is not a parameter of /page; it takes none"),
-        ("limit=1&limit=2", ("limit",), "'limit' is given twice; give it once"),
-        ("limit=&limit=", ("limit",), "'limit' is given twice; give it once"),
-    ],
-)
-def test_a_parameter_that_is_unknown_or_repeated_is_refused_with_400(
-    query: str, known: tuple[str, ...], message: str
-) -> None:
-    with pytest.raises(Refusal) as caught:
-        parameters(make_mocked_request("GET", f"/page?{query}"), *known)
-    assert (caught.value.status, str(caught.value)) == (400, message)
 
 
 def test_a_text_is_one_line_with_the_headers_of_all_answers_and_its_own() -> None:
@@ -91,7 +67,7 @@ async def test_a_large_answer_is_compressed_for_who_asks(path: str) -> None:
         assert sizes[1] < sizes[0] / 2
 
 
-@pytest.mark.parametrize("path", ["/livez", "/api/links", "/events"])
-async def test_what_is_small_or_has_no_end_is_not_compressed(path: str) -> None:
+@pytest.mark.parametrize("path", ["/livez", "/api/links"])
+async def test_what_is_small_is_not_compressed(path: str) -> None:
     async with site_of(FakeRole()) as site, site.client.get(path, headers={"Accept-Encoding": "gzip"}) as answer:
         assert "Content-Encoding" not in answer.headers

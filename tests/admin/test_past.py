@@ -195,7 +195,7 @@ def test_the_memory_of_ten_thousand_streams_has_a_bound(monkeypatch: pytest.Monk
     monkeypatch.setattr(past, "SAMPLED_STREAMS", streams)
     links = [FakeLink(f"worker-{number}") for number in range(streams)]
     seen, now, sizes = Past(), 0.0, []
-    with traced() as held:
+    with traced("admin/past.py") as held:
         for step in (3600, 60) * 2:  # all hours and all minutes are full after few looks
             for _ in range(130):
                 now += step

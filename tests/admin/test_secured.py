@@ -261,10 +261,8 @@ async def test_a_handshake_and_a_request_may_come_byte_by_byte(certificate: Cert
 
 
 async def test_the_next_client_gets_a_renewed_certificate_but_never_an_unreadable_one(
-    certificate: Certificate, files: Files, log: Log, monkeypatch: pytest.MonkeyPatch
+    certificate: Certificate, files: Files, log: Log
 ) -> None:
-    monkeypatch.setattr(guard, "REQUEST_SECONDS", PATIENCE)
-
     async def issuer(site: Site) -> str:
         context = client_context()
         OTHER_CA.configure_trust(context)

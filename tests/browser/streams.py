@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.support.processes import Process
 
@@ -17,17 +18,35 @@ from randstream.settings import Address
 
 
 class Streams:
-    """worker-0 to worker-2, with stores, and a producer whose page is at `url`."""
+    """worker-0 to worker-2, with stores, and a producer whose page is at `url`.
 
-    def __init__(self, folder: Path, rate: str = "40", numbers: str = "normal:0:1") -> None:
-        self._folder = folder
-        self._addresses = ["127.0.0.1:0"] * 3
+    `sinks`: the options of a worker that shall not keep its numbers in `folder`. `more`: options of all of them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rate: str = "40",
+        numbers: str = "normal:0:1",
+        *,
+        sinks: Mapping[int, Sequence[str]] = MappingProxyType({}),
+        more: Sequence[str] = (),
+        producer_more: Sequence[str] = (),
+    ) -> None:
+        self._folder, self._sinks, self._more = folder, sinks, more
+        self.addresses = ["127.0.0.1:0"] * 3
         self.workers = [self._start_worker(number) for number in range(3)]
-        self.producer = Process(
-            "producer", "--workers", ",".join(self._addresses), "--seed", "42", "--name", "producer-0", "--rate", rate,
-            "--numbers", numbers, "--heartbeat", "0.5", "--admin", "127.0.0.1:0",
+        self.producer = self.start_producer(
+            "--name", "producer-0", "--rate", rate, "--numbers", numbers, *producer_more
+        )
+        self.url = url_of(self.producer)
+
+    def start_producer(self, *options: str, seed: str = "42") -> Process:
+        """Another one for the same workers."""
+        return Process(
+            "producer", "--workers", ",".join(self.addresses), "--seed", seed, "--heartbeat", "0.5",
+            "--admin", "127.0.0.1:0", *options,
         )  # fmt: skip
-        self.url: str = self.producer.wait_event("admin.listening")["url"]
 
     def kill(self, number: int) -> None:
         """SIGKILL a worker."""
@@ -39,14 +58,22 @@ class Streams:
 
     def end(self) -> None:
         for process in (self.producer, *self.workers):
-            process.end()
+            if process.popen.poll() is None:
+                process.end()
 
     def _start_worker(self, number: int) -> Process:
         worker = Process(
-            "worker", "--name", f"worker-{number}", "--listen", self._addresses[number], "--store", str(self._folder)
-        )
-        self._addresses[number] = worker.wait_event("worker.listening")["address"]
+            "worker", "--name", f"worker-{number}", "--listen", self.addresses[number], *self._more,
+            *self._sinks.get(number, ("--store", str(self._folder))),
+        )  # fmt: skip
+        self.addresses[number] = worker.wait_event("worker.listening")["address"]
         return worker
+
+
+def url_of(process: Process) -> str:
+    """Where its page is."""
+    url: str = process.wait_event("admin.listening")["url"]
+    return url
 
 
 @contextmanager

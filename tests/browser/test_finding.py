@@ -44,7 +44,7 @@ def test_it_names_the_stream_that_is_down_since_when_and_why_and_its_row_says_mo
         page.goto(url)
         headline = heading(page, r"worker-2 has been unreachable for 1\d s: no route to host")
         assert headline.get_attribute("class") == "down"
-        assert page.locator("#sub").inner_text() == "2 of 3 streams flow · 1 not connected"
+        assert page.locator("#sub").inner_text() == "2 of 3 streams flow · 1 down"
         row = page.locator("#streams tbody").first
         assert re.fullmatch(
             r"10\.0\.0\.2:9000 · no route to host · since \S+ · 1,500 numbers not acknowledged",
@@ -72,7 +72,23 @@ def test_of_several_it_names_one_that_is_down_and_longest_so(page: Any) -> None:
     with served(FakeRole(links=links)) as url:
         page.goto(url)
         heading(page, r"worker-3 has been unreachable for 4\d s: no route to host; 2 more do not flow")
-        assert page.locator("#sub").inner_text() == "2 of 5 streams flow · 2 not connected · 1 stalled"
+        assert page.locator("#sub").inner_text() == "2 of 5 streams flow · 2 down · 1 stalled"
+
+
+def test_those_that_are_down_for_one_reason_are_one_finding(page: Any) -> None:
+    links = streams(5)
+    for number, link in enumerate(links[:2]):
+        trouble(link, LinkState.WAITING, 200 + number, "connection refused")
+    with served(FakeRole(links=links)) as url:
+        page.goto(url)
+        heading(page, r"worker-1 and 1 more have been unreachable for 3 min \d+ s: connection refused")
+        for link in links[2:]:
+            trouble(link, LinkState.WAITING, 90, "connection refused")
+        heading(page, r"All 5 streams have been unreachable for 3 min \d+ s: connection refused")
+        assert page.locator("#sub").inner_text() == "None of 5 streams flows · 5 down"
+        assert page.get_by_role("status").inner_text() == "All 5 streams are unreachable: connection refused"
+        trouble(links[4], LinkState.WAITING, 90, "no route to host")
+        heading(page, r"worker-1 has been unreachable for 3 min \d+ s: connection refused; 4 more do not flow")
 
 
 def test_each_kind_of_finding_has_a_shape_and_an_icon_of_its_own(page: Any) -> None:
@@ -114,7 +130,8 @@ def test_a_process_that_has_gone_is_missed_for_ever_longer(page: Any) -> None:
         assert page.locator("#rate-label").inner_text() == "now"
     first = int(re.findall(r"\d+", heading(page, r"No word from producer-0 for \d+ s").inner_text())[-1])
     page.wait_for_function(
-        "first => Number(document.querySelector('#finding').innerText.match(/for (\\d+) s/)[1]) > first + 1", arg=first
+        "first => Number(document.querySelector('#finding').innerText.match(/for (\\d+)\\ss/)[1]) > first + 1",
+        arg=first,
     )
     assert page.title() == "no word from producer-0 · randstream"
     assert re.fullmatch(r"everything below is as it was at \S+", page.locator("#sub").inner_text())
@@ -157,7 +174,7 @@ def test_axe_finds_nothing_whatever_the_finding(page: Any, scheme: str) -> None:
         assert violations(page) == {}
         for link in links:
             trouble(link, LinkState.WAITING, 8, "connection refused")
-        heading(page, "worker-0 has been unreachable for .*; 2 more do not flow")
+        heading(page, "All 3 streams have been unreachable for .*: connection refused")
         assert violations(page) == {}
     heading(page, "No word from producer-0 for .*")
     assert violations(page) == {}

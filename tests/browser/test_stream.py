@@ -74,7 +74,7 @@ def widths(page: Any, chart: str, selector: str) -> list[float]:
 
 def test_a_name_in_the_table_opens_the_page_of_its_stream_and_the_browser_goes_back(page: Any) -> None:
     with opened(page, three_streams()):
-        page.get_by_role("link", name="worker-1").click()
+        page.locator("#streams").get_by_role("link", name="worker-1").click()
         wait_title(page, "worker-1")
         assert page.url.endswith("#/streams/worker-1")
         page.wait_for_function("() => before !== null")
@@ -165,7 +165,7 @@ def test_an_unknown_name_is_said_to_be_and_the_way_back_is_there(page: Any) -> N
 @pytest.mark.parametrize("name", ["50%", "a/b c?#&", "wörker", "<img src=x onerror=alert(1)>", "10.0.0.9:9000"])
 def test_any_name_has_a_page(page: Any, name: str) -> None:
     with opened(page, FakeRole(links=[FakeLink(name, "b:1"), FakeLink("worker-0", "b:2")])):
-        page.get_by_role("link", name=name, exact=True).click()
+        page.locator("#streams").get_by_role("link", name=name, exact=True).click()
         wait_title(page, name)
         assert page.locator("#stream-sub").inner_text() == "streaming"
         page.reload()
@@ -191,7 +191,7 @@ def test_a_worker_shows_who_serves_who_waits_and_where_its_numbers_are(page: Any
     link = FakeLink("worker-0", "producer-1", served_by="producer-1", served_for=200.0, round_trip=None)
     link.standbys = (Standby("producer-0", "6ae2a63a0ac05109", 4000.0),)
     with opened(page, FakeRole("worker", "worker-0", rate=None, links=[link])):
-        page.get_by_role("link", name="worker-0").click()
+        page.locator("#streams").get_by_role("link", name="worker-0").click()
         wait_title(page, "worker-0")
         assert page.locator("#stream-members li").all_inner_texts() == [
             "producer-1\nserving for 3 min", "producer-0\nwaiting for 67 min",
@@ -208,7 +208,7 @@ def test_the_links_of_a_producers_stream_lead_to_its_json_and_to_the_metrics(pag
         assert page.locator("#stream-numbers").is_hidden()
         settings = page.locator("#stream-settings").inner_text()
         assert "40 a second" in settings
-        page.get_by_role("link", name="the metrics").click()
+        page.locator("#stream").get_by_role("link", name="the metrics").click()
         assert "randstream_stream_lag_numbers" in page.locator("body").inner_text()
 
 
@@ -238,6 +238,6 @@ def test_the_page_fits_whatever_the_width(page: Any, width: int) -> None:
     links = [FakeLink("worker-0.randstream.svc.cluster.local" + "x" * 80, "b:1", offset=10**12, error="e" * 200)]
     page.set_viewport_size({"width": width, "height": 800})
     with opened(page, FakeRole(links=links)):
-        page.get_by_role("link", name="worker-0").click()
+        page.locator("#streams").get_by_role("link", name="worker-0").click()
         wait_title(page, "worker-0")
         assert page.evaluate("document.documentElement.scrollWidth") <= width

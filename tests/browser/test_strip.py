@@ -124,7 +124,7 @@ def test_the_keyboard_reaches_every_interruption_and_reads_it(page: Any) -> None
     past = [ago(800, 12.5, Reason.TIMEOUT, 1.5), ago(500, 2, Pause.STALLED), ago(200, 7, Reason.CUT, 0.25)]
     with opened(page, FakeRole(links=links(FakeInterruptions(past), FakeInterruptions()))):
         bubble = page.locator("#bubble")
-        page.locator("#spans input:checked").focus()
+        page.get_by_role("button", name="availability").focus()
         page.keyboard.press("Tab")
         assert page.locator(":focus").inner_text() == "worker-0"  # leads to its own page
         page.keyboard.press("Tab")
@@ -262,10 +262,8 @@ def test_rows_out_of_view_are_not_drawn_until_they_are_seen(page: Any) -> None:
     with opened(page, FakeRole(links=streams)):
         page.get_by_text("1,000 of 2,000 streams are shown").wait_for()
         assert page.locator(".strip[role]").count() < 60
-        page.locator("#streams tbody").nth(990).scroll_into_view_if_needed()
-        page.wait_for_function(
-            "() => document.querySelectorAll('#streams tbody')[990].querySelector('.strip[role=slider]')"
-        )
+        page.keyboard.press("End")
+        page.locator("#streams tbody", has_text="worker-990").locator(".strip[role=slider]").wait_for()
 
 
 def test_a_stale_page_says_until_when_it_is_true(page: Any) -> None:

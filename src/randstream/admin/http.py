@@ -33,19 +33,6 @@ class Refusal(Exception):
         self.headers = headers
 
 
-def parameters(request: web.BaseRequest, *known: str) -> dict[str, str]:
-    """The query's parameters. Raises Refusal if one is unknown or repeated."""
-    found: dict[str, str] = {}
-    for name, value in request.query.items():
-        if name not in known:
-            takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise Refusal(400, f"{name!r} is not a parameter of {request.path}; {takes}")
-        if name in found:
-            raise Refusal(400, f"{name!r} is given twice; give it once")
-        found[name] = value
-    return found
-
-
 def is_secure(request: web.BaseRequest) -> bool:
     """Whether it came over TLS. In older versions of aiohttp, a request for a whole URL sets its own `scheme`."""
     return request.get_extra_info("sslcontext") is not None

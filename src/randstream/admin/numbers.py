@@ -24,7 +24,8 @@ from ..protocol import MAX_OFFSET
 from ..protocol.runs import Run
 from .follower import Follower
 from .guard import GuardedServer
-from .http import ENDLESS, Refusal, parameters
+from .http import ENDLESS, Refusal
+from .query import parameters
 
 CLIENTS: Final = 4
 """At a time, as each may hold two intervals of the store in memory, 16 MiB."""

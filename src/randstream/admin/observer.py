@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import dataclass
-from heapq import nsmallest
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -20,6 +20,7 @@ from ..observe.interruptions import KEPT
 from ..observe.journal import Entry
 from ..observe.status import Histogram, LinkState, LinkStatus, ObservedLink, ObservedRole, Snapshot, Totals
 from .histogram import Shape, shape_of
+from .order import TROUBLE, first_of
 from .past import History, Past, name_of
 
 RATE_TICKS: Final = 5
@@ -31,10 +32,6 @@ HISTOGRAM_TICKS: Final = 60
 HISTORY_TICKS: Final = 120
 SHORTEST_SECONDS: Final = 1e-3
 """The smallest divisor for rates."""
-
-TROUBLE_FIRST: Final = list(
-    map(LinkState, ["stalled", "waiting", "dialling", "opening", "resting", "standby", "streaming", "finished"])
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +89,30 @@ class Observer:
         self._looks.append(_Look(now, numbers, {link: link.offset for link in begun}))
         self._past.look(self.role.links, now)
 
-    def snapshot(self, *, limit: int, name_filter: str = "", interruptions: int = 0) -> Snapshot:
+    def snapshot(
+        self,
+        *,
+        limit: int,
+        name_filter: str = "",
+        states: Collection[LinkState] = (),
+        sort: str = TROUBLE,
+        interruptions: int = 0,
+    ) -> Snapshot:
         """The role now, with up to `limit` of the links whose worker or peer contains `name_filter`.
 
-        Those in trouble come first, then those interrupted most often. Each has its last `interruptions` interruptions.
+        `states`: only links in one of them, if there are any. `sort`: one that `is_sort`. Each link has its last
+        `interruptions` interruptions.
         """
         role, tally = self.role, self.role.tally
+        now = self._clock.now()
         links = list(role.links)
         wanted = name_filter.casefold()
-        matching = [link for link in links if wanted in " ".join(link.label).casefold()] if wanted else links
-        shown = nsmallest(
-            limit, matching, key=lambda link: (TROUBLE_FIRST.index(link.state), -link.interruptions.count)
-        )
-        now = self._clock.now()
+        matching = [
+            link
+            for link in links
+            if (not states or link.state in states) and (not wanted or wanted in " ".join(link.label).casefold())
+        ]
+        shown = first_of(matching, limit, sort, lambda link: link.status(now, self._rate(link, now)))
         before = self._looks[0] if self._looks else _Look(now, tally.numbers, {})
         elapsed = max(now - before.at, SHORTEST_SECONDS)
         return Snapshot(

@@ -3,7 +3,7 @@
     /livez       the loop turns (200 even while draining)
     /readyz      200, or 503 and why not
     /metrics     for Prometheus
-    /api/links   `Snapshot` as JSON; ?limit=1000&filter=worker-1&interruptions=10
+    /api/links   `Snapshot` as JSON; ?limit=1000&filter=worker-1&state=stalled,waiting&sort=rate&interruptions=10
     /api/stream  `StreamSnapshot` as JSON; ?name=worker-1
     /            the live page
     /events      the same JSON once a second, as server-sent events
@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -36,11 +35,12 @@ from ..settings.checks import shorten
 from .events import Events
 from .guard import BACKLOG, GuardedServer
 from .hosts import Hosts
-from .http import Refusal, finite, is_secure, parameters, text
+from .http import Refusal, finite, is_secure, text
 from .metrics import Metrics
 from .numbers import NumbersFeed
 from .observer import Observer, to_json
 from .page import PAGE
+from .query import parameters, read_count, read_sort, read_states
 from .secured import Secured, read_certificate
 from .token import Token
 
@@ -201,11 +201,13 @@ class AdminServer:
         return finite(request, body, {"Content-Type": content_type})
 
     async def _links(self, request: web.BaseRequest) -> web.StreamResponse:
-        query = parameters(request, "limit", "filter", "interruptions")
+        query = parameters(request, "limit", "filter", "state", "sort", "interruptions")
         snapshot = self.observer.snapshot(
-            limit=_count(query, "limit", USUAL_LINKS, MOST_LINKS),
+            limit=read_count(query, "limit", usual=USUAL_LINKS, most=MOST_LINKS),
             name_filter=query.get("filter", ""),
-            interruptions=_count(query, "interruptions", USUAL_INTERRUPTIONS, KEPT),
+            states=read_states(query),
+            sort=read_sort(query),
+            interruptions=read_count(query, "interruptions", usual=USUAL_INTERRUPTIONS, most=KEPT),
         )
         return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
 
@@ -216,13 +218,6 @@ class AdminServer:
             what = f"no stream is called {shorten(name)}" if name else "name is missing"
             raise Refusal(404 if name else 400, f"{what}; give the worker or the peer of a link of /api/links")
         return finite(request, to_json(snapshot), {"Content-Type": "application/json"})
-
-
-def _count(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
-    given = query.get(name, str(usual))
-    if not (re.fullmatch(r"[0-9]{1,5}", given) and int(given) <= most):
-        raise Refusal(400, f"{name}={given} is not a whole number from 0 to {most}")
-    return int(given)
 
 
 @asynccontextmanager

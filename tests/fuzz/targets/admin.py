@@ -202,7 +202,9 @@ def judge(site: Site, request: web.BaseRequest, reply: Reply) -> None:
     if reply.headers.get("content-encoding") == "gzip" and request.method == "GET":
         accepted = ",".join(request.headers.getall("Accept-Encoding")).lower()
         assert "gzip" in accepted or "*" in accepted
-        body = zlib.decompress(body, 16 + zlib.MAX_WBITS)
+        unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        body = unpacking.decompress(body)
+        assert unpacking.eof == reply.is_whole or request.path == "/events"  # which has no end
     if request.method == "GET" and reply.is_whole:
         judge_content(request, body, request.query)
     if request.path == "/numbers":
@@ -216,7 +218,7 @@ def judge_content(request: web.BaseRequest, body: bytes, query: Mapping[str, str
         assert re.fullmatch("[0-9]{1,5}", interruptions)
         assert int(links) <= MOST_LINKS
         assert int(interruptions) <= KEPT
-        assert query.keys() <= {"limit", "interruptions", "filter"}
+        assert query.keys() <= {"limit", "interruptions", "filter", "state", "sort"}
         assert len(set(query)) == len(query)
         told = json.loads(body)
         assert len(told["links"]) <= min(LINKS, int(links))

@@ -23,28 +23,38 @@ function countFlowing({links, states}) {
 }
 
 // Those that are down before those that stand still, and then those that have been so for longest.
-const worstOf = ({links, time}) => links.filter(link => !isWell(link))
-  .sort((a, b) => (a.state === "stalled") - (b.state === "stalled") || (a.since ?? time) - (b.since ?? time))[0];
+const inTrouble = ({links, time}) => links.filter(link => !isWell(link))
+  .sort((a, b) => (a.state === "stalled") - (b.state === "stalled") || (a.since ?? time) - (b.since ?? time));
 
-function sayTrouble(worst, more, {role, time}) {
-  const name = nameOf(worst), {reason, since} = worst, word = wordOf(role, worst);
-  const rest = `${reason ? `: ${reason}` : ""}${more ? `; ${whole.format(more)} more ${more === 1 ? "does" : "do"} not flow` : ""}`;
-  const said = `${name} is ${word}${rest}`;
-  sayFinding(kindOf(worst.state), since === null ? said : `${name} has been ${word} for ${spanText(time - since)}${rest}`, said);
+// Of several, those that are so for one reason are one finding.
+function sayTrouble([worst, ...others], count, {role, time, totals}) {
+  const {reason, since} = worst, word = wordOf(role, worst), more = count - 1, why = reason ? `: ${reason}` : "";
+  const areAlike = more > 0 && others.length === more && others.every(link => wordOf(role, link) === word && link.reason === reason);
+  const name = !areAlike ? nameOf(worst) : count === totals.links ? `All ${plural(count, "stream")}` : `${nameOf(worst)} and ${whole.format(more)} more`;
+  const rest = more && !areAlike ? `${why}; ${whole.format(more)} more ${more === 1 ? "does" : "do"} not flow` : why;
+  const said = `${name} ${areAlike ? "are" : "is"} ${word}${rest}`;
+  sayFinding(kindOf(worst.state), since === null ? said : `${name} ${areAlike ? "have" : "has"} been ${word} for ${spanText(time - since)}${rest}`, said);
+}
+
+// Standing by, but with a stream other than the worker's: when the other producer dies, this one cannot go on.
+function strangeOf(links) {
+  const [first, ...more] = links.filter(({state, reason}) => state === "standby" && reason);
+  if (!first || !more.length) return first && `${nameOf(first)}: ${first.reason}`;
+  return `${whole.format(more.length + 1)} workers are served a stream other than this producer's: do all producers have the same seed and numbers?`;
 }
 
 function sayHeadline(now) {
   const {links, states} = now.totals, {stalled = 0, finished = 0, waiting = 0, dialling = 0, opening = 0} = states;
-  const down = waiting + dialling + opening, worst = worstOf(now), counts = countFlowing(now.totals);
-  const strange = now.links.filter(({state, error}) => state === "standby" && error).length;
-  const warnings = [now.warning, strange && `${whole.format(strange)} standing by with a stream other than the worker's`].filter(Boolean);
-  const words = [[down, "not connected"], [stalled, "stalled"], [finished, "finished"]]
+  const down = waiting + dialling + opening, troubled = inTrouble(now), [worst] = troubled, counts = countFlowing(now.totals);
+  const warnings = [now.warning, strangeOf(now.links)].filter(Boolean);
+  const words = [[down, "down"], [stalled, "stalled"], [finished, "finished"]]
     .filter(([count]) => count).map(([count, word]) => `${whole.format(count)} ${word}`);
-  if (worst) sayTrouble(worst, down + stalled - 1, now);
+  if (worst) sayTrouble(troubled, down + stalled, now);
   else if (now.problem) sayFinding("down", `Not ready: ${now.problem}`);
-  else sayFinding(warnings.length ? "stalled" : "streaming", counts);
+  else if (warnings.length) sayFinding("stalled", warnings.shift());
+  else sayFinding("streaming", counts);
   const problem = worst && now.problem && (now.problem === worst.reason ? "not ready" : `not ready: ${now.problem}`);
-  setText(byId("sub"), [(worst || now.problem) && counts, problem, ...warnings, ...words].filter(Boolean).join(" · ") || "all is well");
+  setText(byId("sub"), [byId("headline").className !== "streaming" && counts, problem, ...warnings, ...words].filter(Boolean).join(" · ") || "all is well");
   byId("sub").className = `sub ${warnings.length ? "warn" : ""}`;
   const silent = down + stalled + finished;
   document.title = `${silent ? `${whole.format(silent)} not flowing` : plural(links, "stream")} · randstream`;
@@ -60,7 +70,7 @@ function saySilence(name, seconds, sub) {
 // `said` is read out by screen readers when it changes, and holds nothing that changes every second.
 function sayFinding(kind, text, said = text) {
   byId("headline").className = kind;
-  setText(byId("finding"), text);
+  setText(byId("finding"), text.replace(/(\d|min|h) (?=\d|s\b|min\b|h\b)/g, "$1\u00a0"));
   setText(byId("said"), said);
   const icon = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E${ICONS[kind]}%3C/svg%3E`;
   const link = document.querySelector("link[rel=icon]");

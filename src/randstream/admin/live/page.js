@@ -1,16 +1,16 @@
 "use strict";
 // Page: the process as a whole, and the connection to it.
-const RIVER = 120, STALE_MS = 3500;
+const RIVER = 120, STALE_MS = 3500, MOST_ROWS = 1000;
 let before = null, heardAt = performance.now(), eventsShown = "", source = null, found = null, refusal = "";
 
 function showTotals(now) {
   const {totals, role} = now, isWorker = role === "worker";
-  setText(byId("who"), `${role} ${now.name}  ·  ${now.numbers ?? "no stream yet"}  ·  ${now.version}, up ${secondsText(now.uptime)}`);
+  setText(byId("who"), `${role} ${now.name}  ·  ${now.numbers ?? "no stream yet"}  ·  version ${now.version}, up ${secondsText(now.uptime)}`);
   setText(byId("rate-label"), "now");
   setText(byId("rate"), rateText(totals.rate));
   setText(byId("moved-label"), isWorker ? "received" : "sent");
   setText(byId("acked-label"), isWorker ? "in the sink" : "acknowledged");
-  setText(byId("of-silence"), isWorker ? "last beat" : "last ack");
+  setText(byId("of-silence").firstElementChild, isWorker ? "last beat" : "last ack");
   setText(byId("moved"), countText(totals.numbers));
   setText(byId("acked"), countText(totals.acked_numbers));
   setText(byId("bytes"), bytesText(totals.number_bytes));
@@ -66,23 +66,25 @@ function showShape({histogram, numbers}) {
 
 const MOOD = {"link.lost": "bad", "link.unreachable": "bad", "sink.failing": "bad", "link.refused": "bad", "link.stalled": "warn", "link.other_stream": "warn", "link.resumed": "good", "link.recovered": "good"};
 function showEvents({events}) {
-  const last = JSON.stringify(events.at(-1) ?? null) + events.length;
+  const named = events.filter(({link}) => isNamed(link)), last = JSON.stringify(named.at(-1) ?? null) + events.length + view.text;
   if (last === eventsShown) return;
   eventsShown = last;
-  byId("events").replaceChildren(...events.toReversed().map(({time, event, link, detail}) => makeItem(clockText(time), `${link} `, wordOfEvent(event), detail, MOOD[event])));
+  byId("events").replaceChildren(...named.toReversed().map(({time, event, link, detail}) => makeItem(clockText(time), link, wordOfEvent(event), detail, MOOD[event])));
+  setText(byId("events-note"), !events.length ? "None yet." : !view.text ? "" : named.length ? `Only those of “${view.text}”.` : `None of “${view.text}” among the last ${events.length}.`);
 }
 
 const wordOfEvent = event => event.split(".").at(-1).replaceAll("_", " ");
 
-function makeItem(...[at, name, word, text, mood = ""]) {
+function makeItem(...[at, stream, word, text, mood = ""]) {
   const item = document.createElement("li"), head = document.createElement("span");
-  const [time, bold, told, more] = [[at, "time"], [name, "b"], [word, "em"], [text, "p"]].map(([content, tag]) => {
+  const [time, name, told, more] = [[at, "time"], [stream, "a"], [word, "em"], [text, "p"]].map(([content, tag]) => {
     const element = document.createElement(tag);
     element.textContent = content;
     return element;
   });
   item.className = mood;
-  head.append(bold, told);
+  if (stream) { setAttributes(name, {href: `#/streams/${encodeURIComponent(stream)}`}); head.append(name, " "); }
+  head.append(told);
   item.append(time, head, more);
   return item;
 }
@@ -92,15 +94,19 @@ function show(now) {
   document.documentElement.classList.remove("is-empty");
   timeNow = now.time;
   startedAt = now.time - now.uptime;
+  byId("numbers-link").hidden = now.role !== "worker";
   sayHeadline(now); showTotals(now); showLinks(now); showLine(now); showShape(now); showEvents(now); sayTitle();
   before = now;
 }
 
 const ask = async parameters => (await fetch(`api/links?${new URLSearchParams(parameters)}`)).json();
 
-async function lookFurther(now) {  // events hold only the first thousand links
-  const name = byId("filter").value.trim();
-  found = now.left_out && name ? await ask({limit: 200, interruptions: 3, filter: name}) : null;
+async function lookFurther(now) {  // events hold only the first thousand links, trouble first
+  const asked = JSON.stringify(view);
+  try {
+    const answer = now.left_out && isChosen() ? await ask({limit: MOST_ROWS, interruptions: 3, ...askedOfServer()}) : null;
+    if (asked === JSON.stringify(view)) found = answer;
+  } catch { found = null; }
 }
 
 function connect() {
@@ -111,7 +117,7 @@ function connect() {
     const now = JSON.parse(data);
     show(now);
     sayPulse();
-    lookFurther(now).catch(() => { found = null; });
+    lookFurther(now);
   };
   source.onerror = () => { if (source.readyState === EventSource.CLOSED) { askWhy(); setTimeout(connect, 2000); } };
 }
@@ -141,12 +147,8 @@ function sayPulse() {
   }
 }
 
-byId("filter").addEventListener("input", () => { if (before) { arrange(before); lookFurther(before).catch(() => { found = null; }); } });
-document.addEventListener("keydown", event => {
-  const filter = byId("filter");
-  if (event.key === "/" && document.activeElement !== filter) { event.preventDefault(); filter.focus(); }
-  if (event.key === "Escape" && document.activeElement === filter) { filter.value = ""; filter.dispatchEvent(new Event("input")); filter.blur(); }
-});
+watchView();
+watchTable();
 watchStrips();
 watchStream();
 setInterval(sayPulse, 1000);

@@ -7,7 +7,6 @@ const PASTS = {
   minutes: {seconds: 7200, tick: 1800, text: "two hours", each: "minute", clock: minuteClock},
   hours: {seconds: 172800, tick: 43200, text: "two days", each: "hour", clock: weekdayMinuteClock},
 };
-const about = value => Number(value.toPrecision(3));  // the server keeps little more
 const CHARTS = {
   rate: {title: "Rate", unit: "numbers a second", text: value => rateText(about(value)), least: 1},
   lag: {title: "Lag", unit: "numbers not acknowledged", text: value => rateText(about(value)), least: 1},
@@ -33,7 +32,7 @@ function route() {
   if (opened === before) return;
   told = moment = null;
   turn += 1;
-  if (opened === null) return [...rows.values()].find(({link}) => streamOf(link) === before)?.name.focus();
+  if (opened === null) return goTo([...rows.values()].find(({link}) => streamOf(link) === before));
   sayStream("", opened, "…");
   scrollTo(0, 0);
   byId("stream-title").focus({preventScroll: true});

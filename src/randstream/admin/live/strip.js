@@ -37,7 +37,7 @@ async function recall() {
   if (isRecalling) return;
   isRecalling = true;
   try {
-    for (const row of inView) {
+    for (const row of drawn) {
       if (!isShort(row) || performance.now() < row.recallAt) continue;
       row.recallAt = performance.now() + RECALL_MS;
       const {role, links} = await ask({limit: 50, interruptions: KEPT, filter: row.key});
@@ -166,7 +166,7 @@ function sayInterruptions() {
 
 function drawStrips() {
   drawAxis();
-  for (const row of inView) drawStrip(row);
+  for (const row of drawn) drawStrip(row);
   sayInterruptions();
 }
 
@@ -176,13 +176,11 @@ function chooseSpan(name) {
 }
 
 function watchStrips() {
-  const table = byId("streams"), asked = new URL(location.href).searchParams.get("window");
+  const table = byId("streams"), asked = inAddress("window");
   if (Object.hasOwn(SPANS, asked)) chooseSpan(asked);
   byId("spans").addEventListener("change", ({target}) => {
     chooseSpan(target.value);
-    const url = new URL(location.href);
-    url.searchParams.set("window", target.value);
-    history.replaceState(null, "", url);
+    keepInAddress("window", target.value);
     if (before) { arrange(before); drawStrips(); }
   });
   new ResizeObserver(() => { stripWidth = byId("axis").clientWidth; drawStrips(); }).observe(byId("axis"));
