@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from random import SystemRandom
@@ -11,13 +12,14 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from ..conform.engine import Case, Outcome
+from ..conform.cases import Case, Outcome
 from ..conform.report import Report, to_junit, unseen_lines
 from ..conform.rules import UNSEEN
 from ..conform.suites import PRODUCER_CASES, WORKER_CASES, run_producer_suite, run_worker_suite
 from ..errors import SettingsError
 from ..settings import Address
 from .console import shown_progress
+from .endings import orderly_end
 from .output import opened_output, require_writable
 
 Suite = Callable[[list[Case], Callable[[Outcome], None]], Coroutine[Any, Any, None]]
@@ -62,13 +64,13 @@ def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], juni
         require_writable(junit, "--junit")
     report = Report(cases, only)
     columns = TextColumn("conform"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with shown_progress(*columns) as progress:
-        task = progress.add_task("conform", total=len(cases))
+    with orderly_end() as ending, shown_progress(*columns, total=len(cases)) as update:
 
         def note(outcome: Outcome) -> None:
-            progress.advance(task)
-            for line in report.note(outcome):
-                _print(line)
+            update(advance=1)
+            with ending.held():  # it draws
+                for line in report.note(outcome):
+                    _print(line)
 
         asyncio.run(suite(cases, note))
     if not only:
@@ -84,7 +86,8 @@ def _judge(role: str, known: list[Case], suite: Suite, only: Sequence[str], juni
 def _print(line: str) -> None:
     label, rest = line[:9], line[9:]
     colour = {"FAILED": "red", "ok": "green"}.get(label.strip())
-    click.echo((click.style(label, fg=colour, bold=colour == "red") if colour else label) + rest)
+    styled = click.style(label, fg=colour, bold=colour == "red") if colour else label
+    click.echo(styled + rest, file=sys.stdout)  # click's own choice would pass the progress by
 
 
 def _selected(known: list[Case], only: Sequence[str]) -> list[Case]:

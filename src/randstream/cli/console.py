@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Final
 
 from rich.console import Console
@@ -34,11 +36,22 @@ def open_console(file: IO[str]) -> PoliteConsole:
 
 
 @contextmanager
-def shown_progress(*columns: ProgressColumn) -> Iterator[Progress]:
-    """Progress on standard error, if that is a terminal; a signal that ends it gives the terminal its cursor back."""
+def shown_progress(*columns: ProgressColumn, total: float | None = None) -> Iterator[Callable[..., None]]:
+    """Progress on standard error, if that is a terminal, and the function that updates it: `Progress.update`.
+
+    If `sys.stdout` is a terminal too, what is written to it meanwhile is shown above. A signal that ends the block
+    gives the terminal its cursor back: it never acts while rich draws, which does not recover from an exception
+    between two of its lines. So hold signals while you write.
+    """
     console = PoliteConsole(stderr=True)
+    is_beside = sys.stdout is not None and sys.stdout.isatty()
     with (
-        orderly_end(),
-        Progress(*columns, console=console, transient=True, disable=not console.can_redraw) as progress,
+        orderly_end() as ending,
+        ending.held(),
+        Progress(
+            *columns, console=console, transient=True, redirect_stdout=is_beside, disable=not console.can_redraw
+        ) as progress,
     ):
-        yield progress
+        task = progress.add_task("", total=total)
+        with ending.heeded():
+            yield partial(progress.update, task)

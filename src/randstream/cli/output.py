@@ -130,11 +130,12 @@ def _replacement(path: Path, mode: int | None, option: str) -> Iterator[IO[bytes
     if mode is not None:
         _open(path, "r+b", option).close()  # no right to write it, no right to replace it
     part = _part_of(path)
-    with orderly_end(), _open(part, "xb", option, path) as out:
+    with orderly_end() as ending, ending.held(), _open(part, "xb", option, path) as out:
         try:
             if mode is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(mode))
-            yield out
+            with ending.heeded():
+                yield out
             out.flush()
             os.fsync(out.fileno())
             part.replace(path)
@@ -193,6 +194,5 @@ def _progress(total: int | None, *, is_shown: bool) -> Iterator[Callable[[int], 
     from .console import shown_progress  # rich, too
 
     columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} numbers"), TimeRemainingColumn()
-    with shown_progress(*columns) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)
+    with shown_progress(*columns, total=total) as update:
+        yield lambda count: update(advance=count)

@@ -25,9 +25,8 @@ def run_verify(paths: Sequence[str], seed: str | None, *, as_json: bool) -> int:
     """
     columns = BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()
     try:
-        with shown_progress(*columns) as progress:
-            task = progress.add_task("verify")
-            report = verify(paths, seed, lambda done, total: progress.update(task, completed=done, total=total))
+        with shown_progress(*columns) as update:
+            report = verify(paths, seed, lambda done, total: update(completed=done, total=total))
     except OSError as error:
         raise SettingsError(f"cannot read {error.filename or ', '.join(paths)}: {error.strerror or error}") from None
     click.echo(to_json(report) if as_json else "\n".join(to_lines(report)))  # colours, on a terminal only

@@ -63,7 +63,7 @@ async def test_an_interruption_that_goes_on_is_one_of_them() -> None:
     assert started.timestamp() == pytest.approx(stopped_at, abs=0.2)
     assert 0.0 < result.availability < 1.0
     assert result.problem is not None
-    assert re.match(r"interrupted for [12]\.. s \(shutdown\): it was stopped", result.problem)
+    assert re.match(r"interrupted for [12]\.. s \(shutdown\): the peer was stopped", result.problem)
 
 
 async def test_a_worker_that_another_producer_serves_has_that_for_a_problem() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import os
 import re
 import signal
@@ -19,6 +20,8 @@ from tests.admin.roles import FakeLink, FakeRole
 from tests.admin.site import site_of
 from tests.support.waiting import patience
 
+from randstream.cli.console import PoliteConsole
+from randstream.cli.top.terminal import whole_screen
 from randstream.observe.status import LinkState
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])  # top itself has no loop
@@ -58,6 +61,11 @@ class Pty:
 
     def modes(self) -> list[Any]:
         return termios.tcgetattr(self._inside)
+
+    async def wait_left(self) -> bytes:
+        """Read until the screen is given back; gives what came until then."""
+        async with asyncio.timeout(patience()):
+            return await self.screen.readuntil(SCREEN_OFF)
 
     async def wait_shown(self, text: str) -> str:
         """Read until `text` is shown from here on; gives all that was shown until then, without its styles."""
@@ -148,11 +156,38 @@ async def test_the_terminal_is_as_it_was_whatever_ends_it(end: bytes | signal.Si
             top.press(end)
         else:
             top.process.send_signal(end)
-        last = await top.screen.readuntil(SCREEN_OFF)
+        last = await top.wait_left()
         assert CURSOR_ON in last
         assert WRAP in last
         assert await top.process.wait() == status
         assert top.modes() == before
+
+
+@pytest.mark.parametrize(("end", "status"), [("SIGINT", 0), ("SIGTERM", 143), ("SIGHUP", 129)])
+async def test_a_signal_that_comes_whenever_it_draws_takes_nothing_from_the_end(end: str, status: int) -> None:
+    more = f"""
+import signal
+from rich.console import Console
+def exit_buffer(console, leave=Console._exit_buffer):
+    signal.raise_signal(signal.{end})
+    leave(console)
+Console._exit_buffer = exit_buffer
+"""
+    async with site_of(FakeRole()) as site, top_on(f"127.0.0.1:{site.port}", more=more) as top:
+        before = top.modes()
+        await top.wait_left()
+        assert await top.process.wait() == status
+        assert top.modes() == before
+
+
+async def test_keys_that_can_no_longer_come_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, inside = os.openpty()
+    with os.fdopen(inside) as keys:
+        monkeypatch.setattr("sys.stdin", keys)
+        with whole_screen(PoliteConsole(file=io.StringIO())) as screen:
+            os.close(terminal)
+            with pytest.raises(EOFError):
+                screen.wait(patience())
 
 
 async def test_the_terminal_is_as_it_was_after_a_failure() -> None:
@@ -168,7 +203,7 @@ async def test_ctrl_z_gives_the_terminal_back_and_takes_it_again() -> None:
     async with site_of(FakeRole()) as site, top_on(f"127.0.0.1:{site.port}") as top:
         await top.wait_shown("q quit")
         top.press(b"\x1a")  # nobody could continue the leader of a session, so the kernel does not stop it
-        await top.screen.readuntil(SCREEN_OFF)
+        await top.wait_left()
         await top.screen.readuntil(SCREEN_ON)
         await top.wait_shown("q quit")
         top.process.send_signal(signal.SIGSTOP)

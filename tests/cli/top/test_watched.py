@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,9 @@ SRV = "srv://_admin._tcp.producer"
 
 async def test_one_that_cannot_be_reached_stops_no_other() -> None:
     async with site_of(FakeRole()) as site:
-        watched = Watched([f"127.0.0.1:{site.port}", "127.0.0.1:1"], Wanted())
-        watched.start()
-        await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
-        answering, silent = watched.looks()
+        with Watched([f"127.0.0.1:{site.port}", "127.0.0.1:1"], Wanted()) as watched:
+            await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
+            answering, silent = watched.looks()
     assert answering.answers
     assert (silent.snapshot, silent.address) == (None, "127.0.0.1:1")
     assert "connection refused; start a role with --admin there" in silent.trouble
@@ -37,12 +37,25 @@ async def test_the_first_answer_is_enough_to_begin() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         async with site_of(FakeRole()) as site:
-            watched = Watched([address, f"127.0.0.1:{site.port}"], Wanted())
-            watched.start()
-            await asyncio.to_thread(watched.wait, PATIENCE, for_all=False)
-            waiting, answering = watched.looks()
+            with Watched([address, f"127.0.0.1:{site.port}"], Wanted()) as watched:
+                await asyncio.to_thread(watched.wait, PATIENCE, for_all=False)
+                waiting, answering = watched.looks()
     assert answering.answers
     assert waiting.trouble == f"no answer from {address} yet"
+
+
+async def test_afterwards_none_is_asked_any_more() -> None:
+    async with site_of(FakeRole()) as site:
+        before = set(threading.enumerate())
+        dns = Services()
+        dns.workers[SRV] = [Target("stream", "127.0.0.1", site.port)]
+        with Watched([f"127.0.0.1:{site.port}", SRV], Wanted(), dns=dns) as watched:
+            await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
+            asking = [each for each in set(threading.enumerate()) - before if each.name in ("View", "Service")]
+            assert len(asking) == 3
+        for thread in asking:
+            await asyncio.to_thread(thread.join, PATIENCE)
+            assert not thread.is_alive()
 
 
 async def test_a_service_stands_for_all_that_dns_names_as_they_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,33 +64,31 @@ async def test_a_service_stands_for_all_that_dns_names_as_they_come_and_go(monke
     async with site_of(first) as one, site_of(second) as other:
         targets = [Target("stream", "127.0.0.1", site.port) for site in (one, other)]
         dns.workers[SRV] = targets[:1]
-        watched = Watched([SRV], Wanted(), dns=dns)
-        watched.start()
+        with Watched([SRV], Wanted(), dns=dns) as watched:
 
-        def names() -> list[str | None]:
-            return [look.snapshot and look.snapshot["name"] for look in watched.looks()]
+            def names() -> list[str | None]:
+                return [look.snapshot and look.snapshot["name"] for look in watched.looks()]
 
-        await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
-        assert names() == ["first"]
-        dns.workers[SRV] = targets
-        await until(lambda: names() == ["first", "second"])
-        watched.want(Wanted(9, "b"))
-        await until(lambda: [look.snapshot and len(look.snapshot["links"]) for look in watched.looks()] == [0, 1])
-        dns.workers[SRV] = targets[1:]
-        service = watched._services[0]
-        await until(lambda: len(service.addresses) == 1)
-        assert names() == ["first", "second"]  # it still answers
-        monkeypatch.setattr(polled, "STALE_SECONDS", -1.0)
-        assert names() == ["second"]
+            await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
+            assert names() == ["first"]
+            dns.workers[SRV] = targets
+            await until(lambda: names() == ["first", "second"])
+            watched.want(Wanted(9, "b"))
+            await until(lambda: [look.snapshot and len(look.snapshot["links"]) for look in watched.looks()] == [0, 1])
+            dns.workers[SRV] = targets[1:]
+            service = watched._services[0]
+            await until(lambda: len(service.addresses) == 1)
+            assert names() == ["first", "second"]  # it still answers
+            monkeypatch.setattr(polled, "STALE_SECONDS", -1.0)
+            assert names() == ["second"]
 
 
 def test_a_service_that_names_nothing_is_a_look_that_says_so() -> None:
-    watched = Watched([SRV], Wanted(), dns=Services())
-    watched.start()
-    watched.wait(PATIENCE, for_all=True)
-    [look] = watched.looks()
-    assert look.address == SRV
-    assert look.trouble.startswith(f"{SRV} names no process; ")
+    with Watched([SRV], Wanted(), dns=Services()) as watched:
+        watched.wait(PATIENCE, for_all=True)
+        [look] = watched.looks()
+        assert look.address == SRV
+        assert look.trouble.startswith(f"{SRV} names no process; ")
 
 
 @pytest.mark.parametrize(
@@ -99,8 +110,7 @@ async def test_with_a_ca_a_service_is_asked_over_https(tmp_path: Path) -> None:
     dns = Services()
     async with site_of(FakeRole(), certificate=certificate) as site:
         dns.workers[SRV] = [Target("stream", "127.0.0.1", site.port)]
-        watched = Watched([SRV], Wanted(), ca_file=str(files.folder / "ca"), dns=dns)
-        watched.start()
-        await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
-        [look] = watched.looks()
+        with Watched([SRV], Wanted(), ca_file=str(files.folder / "ca"), dns=dns) as watched:
+            await asyncio.to_thread(watched.wait, PATIENCE, for_all=True)
+            [look] = watched.looks()
     assert look.snapshot is not None, look.problem

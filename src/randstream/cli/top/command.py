@@ -46,19 +46,18 @@ def run_top(
     is_live = not (is_once or as_json) and console.can_redraw
     controls = Controls(sort, name_filter)
     wanted = controls.wanted if is_live else Wanted(MOST_LINKS, name_filter)
-    watched = Watched(urls, wanted, token_file, ca_file)
-    watched.start()
-    watched.wait(FIRST_SECONDS, for_all=not is_live)
-    _require_an_answer(watched.looks())
-    if is_live:
-        with suppress(KeyboardInterrupt), whole_screen(console) as terminal:
-            _watch(watched, controls, terminal, console)
-        return 0
-    if as_json and not is_once:
-        with suppress(KeyboardInterrupt):
-            _follow(watched, controls)
-        return 0
-    looks = watched.looks()
+    with Watched(urls, wanted, token_file, ca_file) as watched:
+        watched.wait(FIRST_SECONDS, for_all=not is_live)
+        looks = watched.looks()
+        _require_an_answer(looks)
+        if is_live:
+            with suppress(KeyboardInterrupt, EOFError), whole_screen(console) as terminal:
+                _watch(watched, controls, terminal, console)
+            return 0
+        if as_json and not is_once:
+            with suppress(KeyboardInterrupt):
+                _follow(watched, controls)
+            return 0
     rows = _rows(looks, controls)
     if as_json:
         _print_json(looks, rows)

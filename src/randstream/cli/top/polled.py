@@ -73,8 +73,8 @@ class Polled(ABC):
 
     def _run(self) -> None:
         while not self._is_stopped:
-            self._woken.clear()
             delay = self.ask()
             self.is_asked = True
             self._news.set()
             self._woken.wait(delay)
+            self._woken.clear()

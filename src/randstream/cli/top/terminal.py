@@ -1,6 +1,7 @@
 """Terminal: a whole screen to draw on and the keys that are pressed there; afterwards the terminal is as it was.
 
-What ends the program passes through as an exception. Ctrl-Z suspends it, and a new size ends `wait`.
+A signal that ends the program does so in `wait`, where nothing is half drawn: rich does not recover from an exception
+between any two of its lines. Ctrl-Z suspends the program, and a new size ends `wait`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from ..endings import ENDING
 from .keys import Keys
 
 ESCAPE_SECONDS: Final = 0.05
@@ -25,7 +27,7 @@ ESCAPE_SECONDS: Final = 0.05
 READ_BYTES: Final = 4096
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 """A character that takes more cells than we think then pushes nothing onto the next line. Source: xterm, DECAWM."""
-NOTED: Final = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
+NOTED: Final = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT, *ENDING)
 
 
 @contextmanager
@@ -62,7 +64,7 @@ class Terminal:
     def wait(self, seconds: float) -> list[str]:
         """The keys that are pressed next, as `Keys` names them; none after `seconds`, or if the size has changed.
 
-        If the terminal is gone: `q`.
+        Raises EOFError: the terminal is gone. Raises what the handler of a signal that ends the program raises.
         """
         sources = [self._signals] if self._input is None else [self._signals, self._input]
         ready, _, _ = select.select(sources, [], [], ESCAPE_SECONDS if self._keys.is_pending else seconds)
@@ -74,7 +76,9 @@ class Terminal:
             data = os.read(self._input, READ_BYTES)
         except OSError:
             data = b""
-        return self._keys.feed(data) if data else ["q"]
+        if not data:
+            raise EOFError
+        return self._keys.feed(data)
 
     def enter(self) -> None:
         """Take the screen and the keys."""
@@ -93,6 +97,9 @@ class Terminal:
         self._live.stop()
 
     def _heed(self, numbers: bytes) -> None:
+        for number in ENDING:
+            if number in numbers:
+                self._handlers[number](number, None)
         if signal.SIGTSTP in numbers:
             self.leave()
             noting = signal.signal(signal.SIGTSTP, self._handlers[signal.SIGTSTP])
@@ -114,7 +121,11 @@ def _noted_signals() -> Iterator[tuple[int, dict[int, Any]]]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    handlers: dict[int, Any] = {number: signal.signal(number, lambda *_: None) for number in NOTED}
+    handlers: dict[int, Any] = {
+        number: signal.signal(number, lambda *_: None)
+        for number in NOTED
+        if number not in ENDING or callable(signal.getsignal(number))  # not those that are ignored
+    }
     try:
         yield reading, handlers
     finally:

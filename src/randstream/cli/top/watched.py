@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ...clock import Clock
 from ...errors import SettingsError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 class Watched:
     """The admin servers at `urls`; `srv://` and `dns://` stand for all that DNS names, by HTTPS if `ca_file` is given.
+    They are asked as long as the context lasts.
 
     `token_file` and `ca_file`: as in `Source`. Raises SettingsError: one of `urls` names nothing, or `ca_file` is
     unusable or of no use.
@@ -48,10 +49,14 @@ class Watched:
         if ca_file is not None and not self._services and not any(view.source.is_secure for view in self._given):
             raise SettingsError("--ca is of no use without an https:// URL; give https://HOST:PORT")
 
-    def start(self) -> None:
-        """Begin to ask."""
+    def __enter__(self) -> Self:
         for each in (*self._given, *self._services):
             each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (*self._given, *self._found.values(), *self._services):
+            each.stop()
 
     def wait(self, seconds: float, *, for_all: bool) -> None:
         """Wait until one answers, or `for_all` until each has answered or failed; no longer than `seconds`."""
