@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import structlog
 from hypothesis import settings
 from structlog.testing import capture_logs
 from tests.support.clock import JumpingClock
+from tests.support.isolation import leave_the_network
 from tests.support.log import Log
 
 from randstream import speedups
@@ -24,7 +26,12 @@ settings.load_profile("randstream")
 
 
 def pytest_configure() -> None:
-    """A shell lets background processes ignore Ctrl-C, and nohup lets them ignore SIGHUP. Tests need both."""
+    """Isolate test processes that run side by side, and undo what a shell has done.
+
+    It lets background processes ignore Ctrl-C, and nohup lets them ignore SIGHUP. Tests need both.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        leave_the_network()
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)

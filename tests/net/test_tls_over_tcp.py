@@ -209,7 +209,7 @@ async def test_a_producer_that_ends_tls_and_not_the_link_is_a_link_lost(
         peer.say(hand.goodbye())
         lost = await log.wait("link.lost")
         assert worker.line.holder is None
-    assert (lost["reason"], lost["error"]) == ("cut", "the peer closed the connection: cut")
+    assert (lost["reason"], lost["error"]) == ("cut", "the peer ended the connection without a word")
 
 
 async def test_half_open_tls_connections_are_closed_at_the_end_of_the_worker(worker_files: Files, log: Log) -> None:

@@ -151,7 +151,7 @@ async def test_numbers_that_wait_one_by_one_take_little_more_memory_than_their_b
     sink = Slow()
     await sink.open(OFFERED)
     sink.begin(0)
-    with traced() as held:
+    with traced("sinks/queued.py") as held:
         for _ in range(50_000):
             sink.append(b"42\n", 1)
         assert held() < 2 * 150_000

@@ -224,7 +224,7 @@ async def test_runs_of_any_size_end_up_as_the_same_bytes(sink: DurableSink, tmp_
 async def test_single_numbers_take_little_more_memory_than_their_bytes(sink: DurableSink) -> None:
     await sink.open(OFFERED)
     lines = [text(number, number + 1) for number in range(9_000)]
-    with traced() as held:
+    with traced("store/sink.py") as held:
         for line in lines:
             sink.append(line, 1)
         assert held() < 2 * sum(map(len, lines))

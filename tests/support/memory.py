@@ -1,4 +1,4 @@
-"""Memory: what the package itself allocates and keeps while a test looks."""
+"""Memory: what some of the package's code allocates and keeps while a test looks."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from pathlib import Path
 
 import randstream
 
-_PACKAGE = [tracemalloc.Filter(True, str(Path(randstream.__file__).parent / "*"))]
+_PACKAGE = Path(randstream.__file__).parent
 
 
 @contextmanager
-def traced() -> Iterator[Callable[[], int]]:
-    """Yield a function that returns how many bytes the package's code has allocated since then and still holds.
+def traced(part: str) -> Iterator[Callable[[], int]]:
+    """Yield a function that returns how many bytes the code in `part` has allocated since then and still holds.
 
-    It leaves out what the test, the runner and their own threads allocate in that time.
+    `part` is a module or a folder: `store/sink.py` or `store`. It leaves out what the test, the runner and their own
+    threads allocate in that time, and what another test's threads, not yet at their end, do in other parts.
     """
+    path = _PACKAGE / part
+    filters = [tracemalloc.Filter(True, str(path / "*" if path.is_dir() else path))]
     gc.collect()
     tracemalloc.start()
     try:
-        yield _held
+        yield lambda: _held(filters)
     finally:
         tracemalloc.stop()
 
 
-def _held() -> int:
+def _held(filters: list[tracemalloc.Filter]) -> int:
     gc.collect()
-    snapshot = tracemalloc.take_snapshot().filter_traces(_PACKAGE)
+    snapshot = tracemalloc.take_snapshot().filter_traces(filters)
     return sum(trace.size for trace in snapshot.traces)

@@ -96,7 +96,7 @@ class Peer:
         """Greet; return the offer that answers."""
         self.say(b"#hello randstream/1 worker=%s\n" % name.encode())
         offer = await self.line()
-        assert offer.startswith(b"#open ")
+        assert offer.startswith(b"#open "), offer
         return offer
 
     async def hold(self, wait: bytes) -> None:
