@@ -34,7 +34,7 @@ TAGGED        = $(if $(findstring @,$(IMAGE)),$(IMAGE),$(IMAGE):$(TAG))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: simulate statistics browser-test screenshots metrics-check fuzz audit
+.PHONY: simulate statistics browser-test incidents screenshots metrics-check fuzz audit
 .PHONY: wheels describe-image release release-check check-image
 .PHONY: bench bench-guard bench-quick bench-group bench-many help setup demo test chaos lint format docs lock tidy clean-venv
 .PHONY: all build build-client build-server load-images deploy next-steps logs status verify scale scale-producers
@@ -122,6 +122,10 @@ conform: setup ## play the wire's rules against every implementation here: ours 
 
 browser-test: setup $(VENV)/.stamp-browser ## test the live page in a real Chromium (needs Debian's chromium)
 	$(BIN)/python -m pytest tests/browser -m browser --timeout 60 $(ARGS)
+
+incidents: setup $(VENV)/.stamp-browser ## cause seven incidents, and keep a picture of the live page of each in build/incidents
+	mkdir -p build/incidents
+	PICTURES=build/incidents $(BIN)/python -m pytest tests/browser/test_incidents.py -m browser $(ARGS)
 
 screenshots: setup $(VENV)/.stamp-browser ## make new screenshots in docs/images (needs Debian's chromium)
 	$(BIN)/python -m tests.browser.screenshots

@@ -7,12 +7,13 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from shutil import rmtree
 
 import pytest
 from tests.e2e import cluster
-from tests.e2e.cluster import ROOT, kubectl, link, make, pods, prove, until, workers
+from tests.e2e.cluster import ROOT, kubectl, link, make, pods, prove, until, wait_served_by_the_best_of, workers
 from tests.e2e.pages import blocks, shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -39,6 +40,11 @@ def deployed() -> Iterator[None]:
 def flags() -> str:
     """For `make` in a block: the overlay of this test, and the tag that is deployed."""
     return f"{OURS} {cluster.tag()}"
+
+
+def told_by(block: str) -> str:
+    """What a block prints: nothing while the log does not have it yet."""
+    return shell(block).stdout
 
 
 def make_overlay() -> None:
@@ -96,10 +102,10 @@ def test_the_json_comes_through_a_forwarded_port() -> None:
 def test_workers_tell_of_producers_that_died_and_a_producer_of_a_worker_that_did() -> None:
     cluster.delete_pods("producer-0", "producer-1", by_force=True)
     before = prove()
+    wait_served_by_the_best_of(["producer-0", "producer-1"])  # so it is producer-0 that loses worker-2
     cluster.delete_pods("worker-2", by_force=True)
     prove(before)
-    shown = [shell(each).stdout for each in blocks(OPERATIONS, "Recipes")]
-    assert all(shown), shown
+    shown = [until(partial(told_by, recipe), recipe) for recipe in blocks(OPERATIONS, "Recipes")]
     rows = [line.split("\t") for line in shown[1].splitlines()]
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     for worker in ("worker-0", "worker-1"):
