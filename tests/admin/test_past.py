@@ -191,7 +191,7 @@ def test_no_links_are_no_past_and_links_may_all_go() -> None:
 
 
 def test_the_memory_of_ten_thousand_streams_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = 500
+    streams = 100
     monkeypatch.setattr(past, "SAMPLED_STREAMS", streams)
     links = [FakeLink(f"worker-{number}") for number in range(streams)]
     seen, now, sizes = Past(), 0.0, []

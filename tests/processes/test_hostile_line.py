@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
 import pytest
 from tests.processes.test_hostile import memory_mib
@@ -68,18 +69,19 @@ async def forger(peer: Peer, chance: random.Random) -> None:
         await peer.rest()
 
 
+KINDS: Final[list[Callable[[Peer, random.Random], Awaitable[None]]]] = [mute, unasked, hasty, forger]
+
+
 @asynccontextmanager
-async def under_attack(
-    port: int, kind: Callable[[Peer, random.Random], Awaitable[None]], said: Counter[str]
-) -> AsyncIterator[None]:
-    """AT_ONCE peers of this `kind`, one after the other, for the block."""
+async def under_attack(port: int, opens: Counter[str]) -> AsyncIterator[None]:
+    """AT_ONCE peers, as many of each kind, one after the other, for the block."""
 
     async def attack(number: int) -> None:
-        chance = random.Random(number)
+        chance, kind = random.Random(number), KINDS[number % len(KINDS)]
         while True:
             peer = Peer(*await asyncio.open_connection("127.0.0.1", port))
             try:
-                said["opens"] += 1
+                opens[kind.__name__] += 1
                 with suppress(ConnectionError, TimeoutError):
                     await peer.line()
                     await kind(peer, chance)
@@ -112,11 +114,8 @@ async def longest_standstill(worker: Process, seconds: float) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.asyncio(loop_factories=["asyncio"])
-@pytest.mark.parametrize("kind", [mute, unasked, hasty, forger])
-async def test_hostile_standbys_stop_no_stream_and_an_honest_one_follows(
-    kind: Callable[[Peer, random.Random], Awaitable[None]],
-) -> None:
-    port, calm_port, said = free_port(), free_port(), Counter[str]()
+async def test_hostile_standbys_stop_no_stream_and_an_honest_one_follows() -> None:
+    port, calm_port, opens = free_port(), free_port(), Counter[str]()
     with processes() as start:
         worker, calm = (start("worker", "--name", WORKER, "--listen", f"127.0.0.1:{at}") for at in (port, calm_port))
         await asyncio.to_thread(worker.wait_event, "worker.listening")
@@ -134,7 +133,7 @@ async def test_hostile_standbys_stop_no_stream_and_an_honest_one_follows(
         await asyncio.to_thread(calm.wait_event, "link.resumed")
         memory_before = memory_mib(worker.popen.pid, "VmRSS")
         since = monotonic()
-        async with under_attack(port, kind, said):
+        async with under_attack(port, opens):
             still, late = await longest_standstills(worker, calm, SECONDS)
             resumed_before = len([event for event in worker.log if event["event"] == "link.resumed"])
             serving.end(signal.SIGKILL)
@@ -147,10 +146,11 @@ async def test_hostile_standbys_stop_no_stream_and_an_honest_one_follows(
     resumed = [event for event in worker.log if event["event"] == "link.resumed"]
     lines = Counter(event["event"] for event in worker.log)
     print(
-        f"\n{kind.__name__}: {said['opens'] / attacked_for:.0f} opens a second; stood still for {still / HEARTBEAT:.2f}"
+        f"\n{opens} opens in {attacked_for:.0f} s; stood still for {still / HEARTBEAT:.2f}"
         f" heartbeats, after SIGKILL {silence / HEARTBEAT:.2f} (the calm pair {late:.2f} and {later:.2f} s);"
         f" memory {memory_before:.0f} + {growth:.1f} MiB; {lines}"
     )
+    assert all(opens[kind.__name__] >= AT_ONCE // len(KINDS) for kind in KINDS)
     assert resumed_before == 1
     assert still < SILENCE_HEARTBEATS * HEARTBEAT + late
     assert silence < (SILENCE_HEARTBEATS + LATE_HEARTBEATS) * HEARTBEAT + later
