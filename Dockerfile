@@ -52,7 +52,7 @@ FROM build AS test
 COPY requirements/dev.txt requirements/
 RUN uv pip install --require-hashes -r requirements/dev.txt
 COPY . .
-RUN /opt/randstream/bin/python -m pytest -p no:cacheprovider
+RUN /opt/randstream/bin/python -m pytest -n 2 -p no:cacheprovider
 
 # The result of a build without --target. (The classic builder then runs the tests first: `make build` names its target.)
 FROM runtime

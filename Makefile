@@ -90,7 +90,9 @@ demo: setup ## watch three streams lose a worker and a connection, and resume (A
 # Without ARGS: all unit tests and the coverage gate. With ARGS ("-k takeover --pdb"): the tests they select, without the gate.
 test: setup ## run the unit tests (ARGS="-k takeover" runs some of them, without the coverage gate)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n $(PROCESSES) --cov
+	$(BIN)/coverage run -m pytest -n $(PROCESSES)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 	@$(BIN)/coverage json --quiet -o - | $(BIN)/python -c 'import json, sys; \
 	percent = json.load(sys.stdin)["totals"]["percent_branches_covered"]; \
 	print(f"branches covered: {percent:.1f} % (at least $(MIN_COVERAGE))"); sys.exit(percent < $(MIN_COVERAGE))'

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import coverage
 import pytest
 import structlog
 from hypothesis import settings
@@ -72,6 +73,17 @@ def _logs_stay_as_they_are() -> Iterator[None]:
     before = structlog.get_config()
     yield
     assert structlog.get_config() == before, "set up logs with the fixture own_logs"
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """For tests that run the same code over and over: coverage would take as long again, and count it as tested."""
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        measuring.stop()
+    yield
+    if measuring is not None:
+        measuring.start()
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from randstream.protocol.end import End
 from randstream.protocol.events import Event
 from randstream.protocol.states import State
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 STEPS: Final = 400
 JUMPS: Final = (0.0, 0.01, 0.3, 1.0, 2.9, 3.1, 3.6, 10.0, 3600.0, 30 * 86400.0)
 """How far the clock leaps, in heartbeats: not at all, less than a beat, about the deadline, hours, a month."""

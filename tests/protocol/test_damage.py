@@ -30,6 +30,8 @@ from randstream.protocol.receiver import Receiver
 from randstream.protocol.sender import Sender
 from randstream.protocol.states import State
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Damage = Callable[[bytes, int], bytes]
 DAMAGES: dict[str, Damage] = {
     "a bit flips": lambda data, at: data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],

@@ -9,6 +9,8 @@ from tests.simulation.plan import Plan, draw_plan, draw_storm
 from tests.simulation.simulate import breaks_a_promise, shrink, simulate
 from tests.simulation.world import Note
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 def test_no_plan_breaks_a_promise() -> None:
     outcome, broken, why = run_plans(range(108, 112))

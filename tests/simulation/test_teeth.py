@@ -9,6 +9,8 @@ from tests.simulation.mutants import CAUGHT_BY, HEARTBEATS, MUTANTS, Mutant, mut
 from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import breaks_a_promise, simulate
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SEEDS = 60
 """Enough plans to catch each mutant on any Python, except `other-stream-comes-first`: what asyncio does in a turn
 differs a little between versions."""

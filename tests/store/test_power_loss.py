@@ -18,6 +18,8 @@ from randstream.store.layout import Header
 from randstream.store.segment import PendingInterval, Segment
 from randstream.store.walk import Walk
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SEEDS = 2_000
 BLOCK = 200
 SEEDS_TO_NOTICE = 1_000

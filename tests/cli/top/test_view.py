@@ -44,6 +44,7 @@ async def test_a_new_wish_is_asked_for_at_once_and_the_last_answer_outlives_a_fa
     assert (look.problem or "").startswith("no answer from http://127.0.0.1:")
 
 
+@pytest.mark.usefixtures("unmeasured")
 async def test_the_largest_answer_that_a_role_gives_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("randstream.cli.top.source.ANSWER_SECONDS", 60.0)  # for a machine that does much else
     links = [FakeLink(f"{n:0128}", "p" * 253, error="e" * 300, served_by="s" * 128) for n in range(views.MOST_LINKS)]
