@@ -190,6 +190,7 @@ def test_no_links_are_no_past_and_links_may_all_go() -> None:
     assert list(history(seen, 200.0).minutes.rate.mean) == pytest.approx([40], rel=0.001)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_memory_of_ten_thousand_streams_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     streams = 100
     monkeypatch.setattr(past, "SAMPLED_STREAMS", streams)
