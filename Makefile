@@ -119,11 +119,12 @@ MINUTES ?= 4
 statistics: setup ## test how random the numbers are, with scipy, ent and dieharder (MINUTES=4; needs Debian's ent, dieharder)
 	@$(BIN)/python -m tests.randomness $(MINUTES) $(ARGS)
 
+# Its cases mostly wait, some for half a minute.
 conform: setup ## play the wire's rules against every implementation here: ours and the examples (needs Debian's nodejs)
-	$(BIN)/python -m pytest -n $(PROCESSES) tests/conform -m conform $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal tests/conform -m conform $(ARGS)
 
 browser-test: setup $(VENV)/.stamp-browser ## test the live page in a real Chromium (needs Debian's chromium)
-	$(BIN)/python -m pytest tests/browser -m browser --timeout 60 $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) tests/browser -m browser --timeout 60 $(ARGS)
 
 incidents: setup $(VENV)/.stamp-browser ## cause seven incidents, and keep a picture of the live page of each in build/incidents
 	mkdir -p build/incidents
