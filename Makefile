@@ -90,6 +90,7 @@ demo: setup ## watch three streams lose a worker and a connection, and resume (A
 # Without ARGS: all unit tests and the coverage gate. With ARGS ("-k takeover --pdb"): the tests they select, without the gate.
 test: setup ## run the unit tests (ARGS="-k takeover" runs some of them, without the coverage gate)
 ifeq ($(strip $(ARGS)),)
+	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(PROCESSES)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
